@@ -1,0 +1,24 @@
+package access
+
+import (
+	"testing"
+
+	"roster/db"
+)
+
+// What String gives is read back, and nothing is taken for an id that is none.
+func TestParseActor(t *testing.T) {
+	t.Parallel()
+	wantUser, wantKey := db.NewID[db.UserKind](), db.NewID[db.APIKeyKind]()
+	if user, key, system := ParseActor(wantUser.String()); user == nil || *user != wantUser || key != nil || system != "" {
+		t.Error("a user:", user, key, system)
+	}
+	if user, key, system := ParseActor((&Actor{Key: &db.APIKey{ID: wantKey}}).String()); user != nil || key == nil || *key != wantKey || system != "" {
+		t.Error("a key:", user, key, system)
+	}
+	for text, want := range map[string]string{System("setup").String(): "setup", "system:" + wantKey.String(): wantKey.String(), "user_what": "user_what"} {
+		if user, key, system := ParseActor(text); user != nil || key != nil || system != want {
+			t.Error(text, user, key, system)
+		}
+	}
+}

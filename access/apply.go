@@ -1,0 +1,130 @@
+package access
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"roster/db"
+)
+
+// applyTime bounds the reading of a catalogue; until it is there, the database
+// answers.
+const applyTime = 5 * time.Second
+
+// Apply takes in changes that were committed, on this server or another. The
+// feed calls it, one call at a time, with all changes in order, and also when
+// there are none; again asks for the next call at once.
+//
+// A change of roles makes it read the catalogue anew. That is published at the
+// next call, when the floors of everything that was committed before it was
+// read are raised.
+func (e *Engine) Apply(ctx context.Context, rows []db.Change) (again bool) {
+	rolesChanged := e.invalidate(rows)
+	if rolesChanged {
+		e.generation.Add(1)
+	}
+	switch {
+	case rolesChanged:
+	case e.staged != nil && e.current(e.staged):
+		e.publish()
+		return false
+	case e.current(e.snapshot.Load()):
+		return false
+	}
+	e.staged = nil
+	generation := e.generation.Load() // before the database is read
+	ctx, cancel := context.WithTimeout(ctx, applyTime)
+	defer cancel()
+	catalogue, err := e.readCatalogue(ctx)
+	if err != nil {
+		e.log.WarnContext(ctx, "the catalogue could not be read; the database answers until it can", "cause", err)
+		return false
+	}
+	e.staged = newSnapshot(catalogue, generation)
+	if e.sabotage.staging {
+		e.publish()
+		return false
+	}
+	return true
+}
+
+// publish puts the staged catalogue to use.
+func (e *Engine) publish() {
+	close(e.snapshot.Swap(e.staged).replaced)
+	e.staged = nil
+}
+
+// Reset forgets everything: the feed has lost count.
+func (e *Engine) Reset() {
+	raise(&e.floors.all, e.epoch.Add(1))
+	e.keyEpoch.Add(1)
+	e.generation.Add(1)
+}
+
+// Committed takes in what this server itself has just committed, before it is
+// acknowledged: from then on nothing older is answered here. The feed will bring
+// it, too.
+func (e *Engine) Committed(rows []db.Change) {
+	if !e.sabotage.committed && e.invalidate(rows) {
+		e.generation.Add(1)
+	}
+}
+
+// KeyEpoch counts changes that concern what API keys may do.
+func (e *Engine) KeyEpoch() uint64 { return e.keyEpoch.Load() }
+
+// invalidate raises the floors of what the changes concern, and tells whether
+// roles or permissions are among that.
+func (e *Engine) invalidate(rows []db.Change) (rolesChanged bool) {
+	if len(rows) == 0 {
+		return false
+	}
+	epoch := e.epoch.Add(1)
+	keysChanged := false
+	for i := range rows {
+		row := &rows[i]
+		switch kind, _, _ := strings.Cut(row.Subject, "_"); kind {
+		case db.MembershipKind{}.Prefix():
+			e.invalidatePlace(row, epoch)
+		case db.UserKind{}.Prefix():
+			e.invalidateUser(row, epoch)
+		case db.OrganizationKind{}.Prefix():
+			keysChanged = true
+			e.invalidateOrganization(row, epoch)
+		case db.RoleKind{}.Prefix(), "settings": // which say what roles are default ones
+			rolesChanged = true
+		case db.PermissionKind{}.Prefix():
+			rolesChanged, keysChanged = true, true
+		case db.APIKeyKind{}.Prefix():
+			keysChanged = true
+		}
+	}
+	if keysChanged {
+		e.keyEpoch.Add(1)
+	}
+	return rolesChanged
+}
+
+// invalidatePlace finds the user of a changed membership among the values.
+func (e *Engine) invalidatePlace(row *db.Change, epoch uint64) {
+	user, ok := row.Member()
+	if !ok || row.OrgID == nil {
+		raise(&e.floors.all, epoch) // cannot be, but must not keep anything alive
+		return
+	}
+	place := Place{user, *row.OrgID}
+	raise(&e.floors.places[placeHash(userHash(&place), organizationHash(&place))%stripes], epoch)
+}
+
+func (e *Engine) invalidateUser(row *db.Change, epoch uint64) {
+	if id, err := db.ParseID[db.UserKind](row.Subject); err == nil && row.Action != "user.updated" {
+		raise(&e.floors.users[userHash(&Place{User: id})%stripes], epoch)
+	}
+}
+
+func (e *Engine) invalidateOrganization(row *db.Change, epoch uint64) {
+	if id, err := db.ParseID[db.OrganizationKind](row.Subject); err == nil && row.Action != "organization.updated" {
+		raise(&e.floors.organizations[organizationHash(&Place{Organization: id})%stripes], epoch)
+	}
+}

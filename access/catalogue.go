@@ -1,0 +1,224 @@
+package access
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"roster/db"
+)
+
+// Catalogue is every role and permission of the business at one moment, which
+// never changes. Permissions have ordinals in the order of their keys, so that
+// a role is a set of bits.
+type Catalogue struct {
+	// Permissions and Roles are those that exist, ordered by key.
+	Permissions []*db.Permission
+	Roles       []*db.Role
+
+	permissions map[db.PermissionID]*db.Permission
+	roles       map[db.RoleID]*role
+	keys        map[Permission]definition
+	ordinals    map[db.PermissionID]int
+	// numbered has the set of each role by its number, roleOf the role if it
+	// exists, and ordinalOf the ordinal of each permission, or -1.
+	numbered  []set
+	roleOf    []*db.Role
+	ordinalOf []int
+}
+
+type role struct {
+	*db.Role
+	permissions set
+}
+
+// definition is where a permission is found in sets, and in what is held.
+type definition struct {
+	ordinal int
+	number  uint32
+}
+
+// Permission finds a permission by id, also one that was deleted, since history
+// refers to it; nil when there never was one.
+func (c *Catalogue) Permission(id db.PermissionID) *db.Permission { return c.permissions[id] }
+
+// Role finds a role by id, also one that was deleted; nil when there never was
+// one.
+func (c *Catalogue) Role(id db.RoleID) *db.Role {
+	if found := c.roles[id]; found != nil {
+		return found.Role
+	}
+	return nil
+}
+
+// PermissionByKey finds a permission that exists; nil when there is none.
+func (c *Catalogue) PermissionByKey(key string) *db.Permission {
+	if found, ok := c.keys[Permission(key)]; ok {
+		return c.Permissions[found.ordinal]
+	}
+	return nil
+}
+
+// RoleByKey finds a role that exists; nil when there is none.
+func (c *Catalogue) RoleByKey(key string) *db.Role {
+	at, found := slices.BinarySearchFunc(c.Roles, key, func(r *db.Role, key string) int { return cmp.Compare(r.Key, key) })
+	if !found {
+		return nil
+	}
+	return c.Roles[at]
+}
+
+// RolePermissions gives the permissions of a role, ordered by key.
+func (c *Catalogue) RolePermissions(id db.RoleID) []*db.Permission {
+	found := c.roles[id]
+	if found == nil {
+		return []*db.Permission{}
+	}
+	return c.list(found.permissions)
+}
+
+// RoleHas tells whether the role contains the permission.
+func (c *Catalogue) RoleHas(id db.RoleID, permission db.PermissionID) bool {
+	found := c.roles[id]
+	ordinal, ok := c.ordinals[permission]
+	return ok && found != nil && found.permissions.has(ordinal)
+}
+
+// RolesWith gives the roles which contain a permission, ordered by key.
+func (c *Catalogue) RolesWith(id db.PermissionID) []*db.Role {
+	with := []*db.Role{}
+	ordinal, ok := c.ordinals[id]
+	for _, r := range c.Roles {
+		if ok && c.roles[r.ID].permissions.has(ordinal) {
+			with = append(with, r)
+		}
+	}
+	return with
+}
+
+// list gives the permissions of a set, ordered by key.
+func (c *Catalogue) list(of set) []*db.Permission {
+	permissions := make([]*db.Permission, 0, of.size())
+	for ordinal := range of.ordinals {
+		permissions = append(permissions, c.Permissions[ordinal])
+	}
+	return permissions
+}
+
+// definitionRow is a role and what it contains, or a permission, which has what
+// they have in common.
+type definitionRow struct {
+	db.Role  `bun:",extend"`
+	IsRole   bool
+	Contains db.IDs[db.PermissionKind]
+}
+
+// catalogueText reads all definitions by one statement, so that they are of one
+// moment: those that meet a condition, with their deletion, and what roles
+// contain by facts that meet another.
+func catalogueText(existing, deleted, containing string) string {
+	return `select true as is_role, id, key, name, description, is_system, is_default, version, created_at, updated_at, ` + deleted + ` as deleted_at, contains
+	from roles left join (select role_id, array_agg(permission_id) as contains from role_permissions where ` + containing + ` group by role_id) c
+		on c.role_id = id
+	where ` + existing + `
+union all
+select false, id, key, name, description, is_system, false, 0, created_at, created_at, ` + deleted + `, null
+	from permissions where ` + existing + `
+order by key`
+}
+
+var (
+	catalogueNow  = catalogueText("true", "deleted_at", "revoked_at is null")
+	catalogueAsOf = catalogueText("created_at <= $1", "case when deleted_at <= $1 then deleted_at end",
+		"granted_at <= $1 and (revoked_at is null or revoked_at > $1)")
+)
+
+// readCatalogue reads the catalogue as it is now, in the transaction of ctx if
+// there is one.
+func (e *Engine) readCatalogue(ctx context.Context) (*Catalogue, error) {
+	return e.catalogueOf(db.Select[definitionRow](ctx, e.db, catalogueNow))
+}
+
+// CatalogueAsOf reads the catalogue as it was at a moment in the past, except
+// for keys and names, of which no history is kept; in the transaction of ctx if
+// there is one.
+func (e *Engine) CatalogueAsOf(ctx context.Context, at time.Time) (*Catalogue, error) {
+	return e.catalogueOf(db.Select[definitionRow](ctx, e.db, catalogueAsOf, at))
+}
+
+func (e *Engine) catalogueOf(rows []definitionRow, err error) (*Catalogue, error) {
+	if err != nil {
+		return nil, err
+	}
+	var permissions []db.Permission
+	var roles []db.Role
+	var contained []db.RolePermission
+	for i := range rows {
+		r := &rows[i]
+		if !r.IsRole {
+			permissions = append(permissions, db.Permission{
+				ID: db.PermissionID(r.ID), Key: r.Key, Name: r.Name, Description: r.Description,
+				IsSystem: r.IsSystem, CreatedAt: r.CreatedAt, DeletedAt: r.DeletedAt,
+			})
+			continue
+		}
+		roles = append(roles, r.Role)
+		for _, permission := range r.Contains {
+			contained = append(contained, db.RolePermission{RoleID: r.ID, PermissionID: permission})
+		}
+	}
+	return e.newCatalogue(permissions, roles, contained), nil
+}
+
+func (e *Engine) newCatalogue(permissions []db.Permission, roles []db.Role, contained []db.RolePermission) *Catalogue {
+	c := &Catalogue{
+		permissions: make(map[db.PermissionID]*db.Permission, len(permissions)),
+		roles:       make(map[db.RoleID]*role, len(roles)),
+		keys:        make(map[Permission]definition, len(permissions)),
+		ordinals:    make(map[db.PermissionID]int, len(permissions)),
+	}
+	for i := range permissions {
+		c.addPermission(&permissions[i], e.permissions.of(permissions[i].ID))
+	}
+	for i := range roles {
+		c.addRole(&roles[i], e.roles.of(roles[i].ID))
+	}
+	for _, rp := range contained {
+		ordinal, ok := c.ordinals[rp.PermissionID]
+		// What was read by several statements can name a role that came about in
+		// between.
+		if role := c.roles[rp.RoleID]; ok && role != nil {
+			role.permissions.add(ordinal)
+		}
+	}
+	return c
+}
+
+func (c *Catalogue) addPermission(p *db.Permission, number uint32) {
+	for int(number) >= len(c.ordinalOf) {
+		c.ordinalOf = append(c.ordinalOf, -1)
+	}
+	c.permissions[p.ID] = p
+	if p.DeletedAt != nil {
+		return
+	}
+	ordinal := len(c.Permissions)
+	c.Permissions = append(c.Permissions, p)
+	c.ordinals[p.ID], c.ordinalOf[number] = ordinal, ordinal
+	c.keys[Permission(p.Key)] = definition{ordinal, number}
+}
+
+// addRole adds a role, without its permissions; those of the catalogue must be
+// complete.
+func (c *Catalogue) addRole(r *db.Role, number uint32) {
+	permissions := newSet(len(c.Permissions))
+	for int(number) >= len(c.numbered) {
+		c.numbered, c.roleOf = append(c.numbered, nil), append(c.roleOf, nil)
+	}
+	c.roles[r.ID], c.numbered[number] = &role{r, permissions}, permissions
+	if r.DeletedAt == nil {
+		c.Roles = append(c.Roles, r)
+		c.roleOf[number] = r
+	}
+}

@@ -1,0 +1,50 @@
+package access
+
+import (
+	"encoding/binary"
+	"sync/atomic"
+)
+
+// stripes is the number of floors of one kind: a power of two, large enough
+// that those which change seldom share one with others that do not.
+const stripes = 1 << 14
+
+// floors say from which epoch on what was read is good. They are kept for
+// stripes of places, users and organizations, so that their memory is bounded:
+// raising one takes some neighbours out of the cache too.
+type floors struct {
+	places, users, organizations [stripes]atomic.Uint64
+	all                          atomic.Uint64
+}
+
+// good tells whether what was read at epoch for the place is not older than
+// anything that has been invalidated since.
+func (f *floors) good(place *Place, epoch uint64) bool {
+	user, organization := userHash(place), organizationHash(place)
+	return epoch >= f.places[placeHash(user, organization)%stripes].Load() &&
+		epoch >= f.users[user%stripes].Load() &&
+		epoch >= f.organizations[organization%stripes].Load() &&
+		epoch >= f.all.Load()
+}
+
+// The last 8 bytes of a UUIDv7 are random.
+func userHash(p *Place) uint64         { return binary.LittleEndian.Uint64(p.User[8:]) >> 8 }
+func organizationHash(p *Place) uint64 { return binary.LittleEndian.Uint64(p.Organization[8:]) >> 8 }
+
+// placeHash mixes the two hashes; the factor is odd and has many bits (the
+// golden ratio of 64 bits), so that swapping users and organizations, or
+// shifting both, changes it.
+func placeHash(user, organization uint64) uint64 {
+	h := (user ^ organization*0x9e3779b97f4a7c15) * 0x9e3779b97f4a7c15
+	return h ^ h>>32
+}
+
+// raise makes a floor at least epoch.
+func raise(floor *atomic.Uint64, epoch uint64) {
+	for {
+		now := floor.Load()
+		if now >= epoch || floor.CompareAndSwap(now, epoch) {
+			return
+		}
+	}
+}

@@ -1,0 +1,289 @@
+package access
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+	"time"
+
+	"roster/changes"
+	"roster/db"
+)
+
+// Place is one user in one organization.
+type Place struct {
+	User         db.UserID
+	Organization db.OrganizationID
+}
+
+// Held is what is held at a place: by grants that have begun and not ended. It
+// is read with the catalogue that it came with.
+type Held struct {
+	place  Place
+	status status
+	// numbers are those of the roles and, from direct on, of the permissions
+	// granted on top of them.
+	numbers []uint32
+	direct  int
+	// exact, unless nil, are the keys of what all this comes to: the database has
+	// worked it out.
+	exact []string
+	// epoch is that of the engine before the database was read, and until the
+	// moment, in time of the engine, at which the next grant begins or ends.
+	epoch uint64
+	until time.Duration
+}
+
+type status uint8
+
+const (
+	isMember status = 1 << iota
+	userSuspended
+	organizationSuspended
+)
+
+// Member tells whether there is a membership at the place.
+func (h *Held) Member() bool { return h.status&isMember != 0 }
+
+// UserSuspended tells whether the user, being a member, is suspended.
+func (h *Held) UserSuspended() bool { return h.status&userSuspended != 0 }
+
+// OrganizationSuspended tells whether the organization of the member is
+// suspended.
+func (h *Held) OrganizationSuspended() bool { return h.status&organizationSuspended != 0 }
+
+// mayAct tells whether grants count at all: those of a suspended user, and those
+// in a suspended organization, do not.
+func (h *Held) mayAct() bool { return h.status == isMember }
+
+// Holds says that a grant g holds now; it is the one place where SQL says so.
+const Holds = `g.live and ` + InTerm
+
+// InTerm says that the term for which a grant g was given has begun and not
+// ended. The time is that of the statement, not of its transaction, so that a
+// mutation document sees what it has granted itself.
+const InTerm = `g.starts_at <= statement_timestamp() and (g.ends_at is null or g.ends_at > statement_timestamp())`
+
+// heldRow is what the database knows of a place.
+type heldRow struct {
+	Member, UserSuspended, OrganizationSuspended bool
+	Roles                                        db.IDs[db.RoleKind]
+	Permissions                                  db.IDs[db.PermissionKind]
+	// Boundary is in how many seconds the next grant begins or ends.
+	Boundary *float64
+	// Seen is the snapshot of the statement, and Pending tells whether it has
+	// changes of roles or permissions which the feed had not brought yet.
+	Seen    string
+	Pending bool
+	// Effective are the keys of what all grants come to, in order.
+	Effective []string `bun:",array"`
+}
+
+// ofPlaces is the part of a statement which finds the members at places p.
+const ofPlaces = `
+from unnest($1::uuid[], $2::uuid[]) with ordinality as p (user_id, org_id, n)
+left join memberships m on m.org_id = p.org_id and m.user_id = p.user_id
+left join users u on u.id = m.user_id
+left join organizations o on o.id = m.org_id`
+
+const statusColumns = `m.id is not null as member,
+	coalesce(u.status = 'SUSPENDED', false) as user_suspended,
+	coalesce(o.status = 'SUSPENDED', false) as organization_suspended`
+
+// liveText reads grants, and when that will be out of date. What has begun is
+// told by the filter; live grants that will begin only set the boundary.
+// A database which is behind the feed has lost what the feed has told.
+const liveText = `
+select ` + statusColumns + `, r.ids as roles, d.ids as permissions, least(r.boundary, d.boundary) as boundary,
+	pg_current_snapshot()::text as seen,
+	(select pg_snapshot_xmax($3::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot()) or exists (select from (select running, running from pg_snapshot_xip($3::pg_snapshot) as running
+			union all select pg_snapshot_xmax($3::pg_snapshot), pg_snapshot_xmax(pg_current_snapshot())) as unseen (first, last)
+		join changes c on c.xid >= first and c.xid <= last where left(c.subject, 5) in ('role_', 'perm_'))) as pending` +
+	ofPlaces + `
+cross join lateral (select array_agg(g.role_id) filter (where g.starts_at <= statement_timestamp()) as ids, ` + boundary + `
+	from membership_roles g where g.org_id = p.org_id and g.user_id = p.user_id and ` + notEnded + `) r
+cross join lateral (select array_agg(g.permission_id) filter (where g.starts_at <= statement_timestamp()) as ids, ` + boundary + `
+	from membership_permissions g where g.org_id = p.org_id and g.user_id = p.user_id and ` + notEnded + `) d
+order by p.n`
+
+const (
+	notEnded = `g.live and (g.ends_at is null or g.ends_at > statement_timestamp())`
+	boundary = `extract(epoch from min(case when g.starts_at > statement_timestamp() then g.starts_at else g.ends_at end)
+		- statement_timestamp())::float8 as boundary`
+)
+
+// exactText works out everything in one snapshot, without a catalogue.
+const exactText = `
+select ` + statusColumns + `,
+	array(select g.role_id from membership_roles g where g.org_id = p.org_id and g.user_id = p.user_id and ` + Holds + `) as roles,
+	array(select q.key from permissions q where q.deleted_at is null and q.id in (
+		select rp.permission_id from membership_roles g join role_permissions rp on rp.role_id = g.role_id and rp.revoked_at is null
+			where g.org_id = p.org_id and g.user_id = p.user_id and ` + Holds + `
+		union select g.permission_id from membership_permissions g
+			where g.org_id = p.org_id and g.user_id = p.user_id and ` + Holds + `) order by q.key) as effective` +
+	ofPlaces + `
+order by p.n`
+
+func split(places []Place) ([]db.UserID, []db.OrganizationID) {
+	users, organizations := make([]db.UserID, len(places)), make([]db.OrganizationID, len(places))
+	for i, p := range places {
+		users[i], organizations[i] = p.User, p.Organization
+	}
+	return users, organizations
+}
+
+// readExact reads what is held at the places, in the transaction of ctx if there
+// is one.
+func (e *Engine) readExact(ctx context.Context, places []Place) ([]*Held, error) {
+	users, organizations := split(places)
+	rows, err := db.Select[heldRow](ctx, e.db, exactText, users, organizations)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]*Held, len(rows))
+	for i := range rows {
+		all[i] = e.held(places[i], &rows[i])
+		all[i].exact = append([]string{}, rows[i].Effective...) // not nil
+	}
+	return all, nil
+}
+
+// longestTerm is how long an entry with a time limit counts at most: clocks of
+// two machines run apart, if only by some ms a minute.
+const longestTerm = time.Minute
+
+// readLive reads what is held at the places, for the cache. If that does not go
+// with the catalogue at position, it gives the snapshot seen instead, which the
+// feed has to reach first.
+func (e *Engine) readLive(ctx context.Context, places []Place, position changes.Revision) (all []*Held, seen string, err error) {
+	users, organizations := split(places)
+	epoch, now := e.epoch.Load(), e.now() // before the database is read
+	rows, err := db.Select[heldRow](ctx, e.db, liveText, users, organizations, position.String())
+	if err != nil {
+		return nil, "", err
+	}
+	all = make([]*Held, len(rows))
+	for i := range rows {
+		row := &rows[i]
+		if row.Pending && !e.sabotage.pending {
+			return nil, row.Seen, nil
+		}
+		h := e.held(places[i], row)
+		h.epoch = epoch
+		if row.Boundary != nil {
+			h.until = now + time.Duration(min(*row.Boundary, longestTerm.Seconds())*float64(time.Second))
+		}
+		all[i] = h
+	}
+	return all, "", nil
+}
+
+func (e *Engine) held(place Place, row *heldRow) *Held {
+	h := e.NewHeld(row.Roles, row.Permissions)
+	h.place, h.status = place, 0
+	for _, flag := range []struct {
+		is     bool
+		status status
+	}{{row.Member, isMember}, {row.UserSuspended, userSuspended}, {row.OrganizationSuspended, organizationSuspended}} {
+		if flag.is {
+			h.status |= flag.status
+		}
+	}
+	return h
+}
+
+// NewHeld gives what a member holds by these grants.
+func (e *Engine) NewHeld(roles []db.RoleID, direct []db.PermissionID) *Held {
+	h := &Held{status: isMember, direct: len(roles), until: math.MaxInt64}
+	h.numbers = make([]uint32, 0, len(roles)+len(direct))
+	for _, id := range roles {
+		h.numbers = append(h.numbers, e.roles.of(id))
+	}
+	for _, id := range direct {
+		h.numbers = append(h.numbers, e.permissions.of(id))
+	}
+	return h
+}
+
+// Effective gives what the member may do, ordered by key.
+func (c *Catalogue) Effective(h *Held) []*db.Permission {
+	permissions := []*db.Permission{}
+	if !h.mayAct() {
+		return permissions
+	}
+	if h.exact != nil {
+		for _, key := range h.exact {
+			if p := c.PermissionByKey(key); p != nil {
+				permissions = append(permissions, p)
+			}
+		}
+		return permissions
+	}
+	return c.list(c.union(h))
+}
+
+// union gives what is held through roles and directly.
+func (c *Catalogue) union(h *Held) set {
+	all := newSet(len(c.Permissions))
+	for _, number := range h.numbers[:h.direct] {
+		all.union(c.setOf(number))
+	}
+	for _, number := range h.numbers[h.direct:] {
+		if int(number) < len(c.ordinalOf) && c.ordinalOf[number] >= 0 {
+			all.add(c.ordinalOf[number])
+		}
+	}
+	return all
+}
+
+// setOf gives the permissions of a role by its number; none for one that this
+// catalogue does not have.
+func (c *Catalogue) setOf(number uint32) set {
+	if int(number) < len(c.numbered) {
+		return c.numbered[number]
+	}
+	return nil
+}
+
+// Allows tells whether the member may do it; false for a permission that does
+// not exist.
+func (c *Catalogue) Allows(h *Held, key string) bool {
+	if !h.mayAct() {
+		return false
+	}
+	if h.exact != nil {
+		return slices.Contains(h.exact, key)
+	}
+	d, ok := c.keys[Permission(key)]
+	if !ok {
+		return false
+	}
+	for _, number := range h.numbers[:h.direct] {
+		if s := c.setOf(number); s != nil && s.has(d.ordinal) {
+			return true
+		}
+	}
+	return slices.Contains(h.numbers[h.direct:], d.number)
+}
+
+// AllowsEach is Allows for several permissions.
+func (c *Catalogue) AllowsEach(h *Held, keys []string) []bool {
+	answers := make([]bool, len(keys))
+	for i, key := range keys {
+		answers[i] = c.Allows(h, key)
+	}
+	return answers
+}
+
+// HeldRoles gives the roles that the member holds, ordered by key.
+func (c *Catalogue) HeldRoles(h *Held) []*db.Role {
+	roles := []*db.Role{}
+	for _, number := range h.numbers[:h.direct] {
+		if int(number) < len(c.roleOf) && c.roleOf[number] != nil {
+			roles = append(roles, c.roleOf[number])
+		}
+	}
+	slices.SortFunc(roles, func(a, b *db.Role) int { return cmp.Compare(a.Key, b.Key) })
+	return roles
+}

@@ -1,0 +1,337 @@
+package access_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"roster/db/embedded"
+)
+
+// How long clients work in one history.
+func duration(short time.Duration) time.Duration {
+	if *long {
+		return time.Minute
+	}
+	return short
+}
+
+// Two servers, eight clients. One server takes all writes: what it says is
+// linearizable, though it answers from memory. So is what the other one says to
+// who names the revision of the last write; to who does not, it says what was
+// true within the staleness bound. A late invalidation, a reading that raced with
+// one, or grants and roles of two moments would be an answer that no order of the
+// operations explains.
+func TestChecksAreLinearizable(t *testing.T) {
+	t.Parallel()
+	for name, faults := range map[string]func(*world, context.Context){
+		"calm":         nil,
+		"feed cut":     (*world).disturbFeed,
+		"slow and cut": (*world).disturb,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, worldOptions{faults: faults})
+			w.run(duration(2 * time.Second))
+			w.verify()
+		})
+	}
+}
+
+// The same with writes through both servers: each is strict about what it is told
+// to have seen, and within the bound otherwise.
+func TestChecksAreLinearizableWhereverIsWritten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{writeBoth: true, faults: (*world).disturbFeed})
+	w.run(duration(2 * time.Second))
+	w.verify()
+}
+
+// PostgreSQL is restarted in an orderly way, and killed, while clients work.
+func TestChecksAreLinearizableThroughRestarts(t *testing.T) {
+	t.Parallel()
+	server := ownServer(t)
+	w := newWorld(t, worldOptions{dsn: server.DSN("postgres"), faults: func(_ *world, ctx context.Context) { restart(ctx, server) }})
+	w.run(duration(4 * time.Second))
+	w.verify()
+}
+
+func restart(ctx context.Context, server *embedded.Server) {
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
+		sleep(ctx, 600*time.Millisecond)
+		pid := server.Pid()
+		_ = syscall.Kill(pid, signal)
+		for server.Pid() == pid && ctx.Err() == nil {
+			sleep(ctx, 5*time.Millisecond)
+		}
+	}
+	sleep(ctx, time.Second)
+}
+
+// Without any one of the guards, answers are given that were never true, and the
+// tests above notice: what they are worth. Each guard has a history in which it
+// is needed, and with which nothing is wrong as long as it is there.
+func TestMissingGuardsAreNoticed(t *testing.T) {
+	t.Parallel()
+	for guard, o := range map[string]worldOptions{
+		"floors":    {clients: (*world).revokeWhatIsCached},
+		"committed": {clients: (*world).revokeWhatIsCached},
+		"staleness": {clients: (*world).revokeUnheard},
+		"staging":   {clients: (*world).revokeThenAdd},
+		"pending":   {clients: (*world).removeThenGrant, entries: -1},
+	} {
+		t.Run(guard, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, o)
+			w.run(time.Minute)
+			if violation := w.violation(); violation != "" {
+				t.Error("with the guard: ", violation)
+			}
+			o.without = guard
+			w = newWorld(t, o)
+			w.run(time.Minute)
+			violation := w.violation()
+			if violation == "" {
+				t.Error("nobody noticed")
+			}
+			t.Logf("noticed: %.200s", violation)
+		})
+	}
+}
+
+// revokeWhatIsCached takes back what is remembered, and asks at once.
+func (w *world) revokeWhatIsCached(ctx context.Context) {
+	for range 10 {
+		w.do(ctx, operation{kind: grantPermission})
+		for range 3 {
+			w.check(ctx, operation{})
+			sleep(ctx, time.Millisecond) // the cache takes new entries when it likes
+		}
+		w.do(ctx, operation{kind: revokePermission})
+		w.check(ctx, operation{})
+	}
+}
+
+// revokeUnheard takes back what the other server remembers, while it hears
+// nothing.
+func (w *world) revokeUnheard(ctx context.Context) {
+	w.do(ctx, operation{kind: grantPermission})
+	w.warm(ctx, operation{far: true})
+	w.proxy.set(weather{stalled: true}, weather{})
+	w.do(ctx, operation{kind: revokePermission})
+	for range 12 {
+		sleep(ctx, 100*time.Millisecond)
+		w.check(ctx, operation{far: true})
+	}
+	w.proxy.set(weather{}, weather{})
+}
+
+// revokeThenAdd takes a role from a member, and then adds a permission to it,
+// while the other server is about to read the roles because of something else:
+// they are later then than what it knows of the member.
+func (w *world) revokeThenAdd(ctx context.Context) {
+	for range 3 {
+		w.proxy.set(weather{}, weather{})
+		w.do(ctx, operation{kind: removePermission})
+		w.do(ctx, operation{kind: removePermission, role: 1})
+		w.do(ctx, operation{kind: grantRole})
+		sleep(ctx, w.staleness)
+		w.warm(ctx, operation{far: true})
+		w.proxy.set(weather{delay: 200 * time.Millisecond}, weather{})
+		w.do(ctx, operation{kind: addPermission, role: 1})
+		for asked := w.proxy.asked.Load(); w.proxy.asked.Load() == asked && ctx.Err() == nil; {
+			sleep(ctx, time.Millisecond) // until the feed looks, and sees that
+		}
+		w.do(ctx, operation{kind: revokeRole})
+		w.do(ctx, operation{kind: addPermission})
+		for range 40 {
+			sleep(ctx, 10*time.Millisecond)
+			w.check(ctx, operation{far: true})
+		}
+	}
+}
+
+// removeThenGrant takes a permission out of a role, and then gives the role to a
+// member, before the other server hears of the former.
+func (w *world) removeThenGrant(ctx context.Context) {
+	for range 3 {
+		w.proxy.set(weather{}, weather{})
+		w.do(ctx, operation{kind: revokeRole})
+		w.do(ctx, operation{kind: addPermission})
+		sleep(ctx, w.staleness)
+		w.warm(ctx, operation{far: true})
+		w.proxy.set(weather{delay: 200 * time.Millisecond}, weather{})
+		w.do(ctx, operation{kind: removePermission})
+		w.do(ctx, operation{kind: grantRole})
+		for range 3 {
+			w.check(ctx, operation{far: true})
+		}
+	}
+}
+
+// warm asks until the server has certainly put the answer into memory.
+func (w *world) warm(ctx context.Context, o operation) {
+	for range 10 {
+		w.check(ctx, o)
+		sleep(ctx, 20*time.Millisecond)
+	}
+}
+
+// verify fails the test if an answer cannot be explained.
+func (w *world) verify() {
+	w.t.Helper()
+	if violation := w.violation(); violation != "" {
+		w.t.Error(violation)
+	}
+	writes, strict, bounded := w.count()
+	w.t.Logf("%d writes, %d strict checks, %d checks within the bound, %d lost, %d refused", writes, strict, bounded, w.lost, w.refused)
+	if !w.enough() {
+		w.t.Error("too little happened to show anything")
+	}
+}
+
+// count counts what is on record.
+func (w *world) count() (writes, strict, bounded int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, o := range w.history {
+		switch {
+		case o.kind != check:
+			writes++
+		case o.strict:
+			strict++
+		default:
+			bounded++
+		}
+	}
+	return writes, strict, bounded
+}
+
+func (w *world) enough() bool {
+	writes, strict, bounded := w.count()
+	return writes >= 200 && strict >= 400 && bounded >= 200
+}
+
+// violation tells of an answer that cannot be explained; empty when there is
+// none.
+func (w *world) violation() string {
+	for place, operations := range w.places() {
+		if result := porcupine.CheckOperationsTimeout(model, operations, time.Minute); result != porcupine.Ok {
+			return fmt.Sprintf("%v: %d operations are not linearizable (%s)", place, len(operations), result)
+		}
+	}
+	for _, o := range w.history {
+		if o.kind == check && !o.strict && !w.explained(o) {
+			return fmt.Sprintf("at no moment within %v: %v", w.staleness, o)
+		}
+	}
+	return ""
+}
+
+// run lets the clients work for so long or, on a busy machine, until enough has
+// happened to show something.
+func (w *world) run(d time.Duration) {
+	ctx, cancel := context.WithTimeout(w.ctx, max(2*d, 30*time.Second))
+	defer cancel()
+	var work sync.WaitGroup
+	work.Go(func() {
+		for sleep(ctx, d); w.clients == nil && ctx.Err() == nil && !w.enough(); {
+			sleep(ctx, 100*time.Millisecond)
+		}
+		cancel()
+	})
+	if w.faults != nil {
+		work.Go(func() {
+			for ctx.Err() == nil {
+				w.faults(w, ctx)
+			}
+			w.proxy.set(weather{}, weather{})
+		})
+	}
+	if w.clients != nil {
+		w.clients(w, ctx)
+		cancel()
+	} else {
+		for n := range 8 {
+			work.Go(func() { w.client(ctx, n) })
+		}
+	}
+	work.Wait()
+	w.settle()
+}
+
+// client writes and checks at random, and now and then does what is hard to get
+// right: it gives a member a role, and the role a permission, in turns, so that
+// there is no moment at which the member holds the permission by it.
+func (w *world) client(ctx context.Context, n int) {
+	for ctx.Err() == nil {
+		o := operation{user: rand.IntN(users), org: rand.IntN(orgs), role: rand.IntN(roles), permission: rand.IntN(permissions)}
+		switch r := rand.IntN(20); {
+		case r < 2:
+			o.role, o.permission = n%roles, n%permissions // which differ from those of the others
+			for _, o.kind = range []kind{revokeRole, addPermission, removePermission, grantRole} {
+				w.do(ctx, o)
+				w.ask(ctx, o)
+			}
+		case r < 6:
+			o.kind = kind(rand.IntN(int(check)))
+			w.do(ctx, o)
+		default:
+			for o.permission = range permissions {
+				w.ask(ctx, o)
+			}
+		}
+		sleep(ctx, rand.N(time.Millisecond))
+	}
+}
+
+// Faults, as they come and go.
+
+// disturbFeed takes the feed from the second server in all kinds of ways.
+func (w *world) disturbFeed(ctx context.Context) {
+	w.stallFeed(ctx)
+	w.proxy.set(weather{down: true}, weather{})
+	sleep(ctx, 700*time.Millisecond)
+	w.proxy.set(weather{}, weather{})
+	sleep(ctx, 100*time.Millisecond)
+	w.deafen()
+	sleep(ctx, 200*time.Millisecond)
+}
+
+// stallFeed lets nothing of the feed through for a while, though the connections
+// stand.
+func (w *world) stallFeed(ctx context.Context) {
+	w.proxy.set(weather{stalled: true}, weather{})
+	sleep(ctx, 700*time.Millisecond)
+	w.proxy.set(weather{}, weather{})
+	sleep(ctx, 200*time.Millisecond)
+}
+
+// disturb makes everything late, then nothing come, then cuts it.
+func (w *world) disturb(ctx context.Context) {
+	for _, step := range []weather{{delay: 3 * time.Millisecond}, {delay: 20 * time.Millisecond}, {stalled: true}, {}, {down: true}, {}} {
+		w.proxy.set(step, step)
+		sleep(ctx, 250*time.Millisecond)
+	}
+}
+
+// deafen ends the connections that listen for the bell.
+func (w *world) deafen() {
+	_, _ = w.db.ExecContext(w.ctx, `select pg_terminate_backend(pid) from pg_stat_activity
+		where datname = current_database() and query like 'listen %' and pid <> pg_backend_pid()`)
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

@@ -1,0 +1,188 @@
+package access_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// proxy stands between a server and PostgreSQL, and does what networks do. The
+// feed and everything else can be disturbed apart from one another.
+type proxy struct {
+	listener net.Listener
+	target   string
+	// asked counts what the feed has sent to PostgreSQL.
+	asked atomic.Int64
+
+	mu    sync.Mutex
+	links map[*link]bool
+	// feed and rest say how things are for the connections of the feed, and for
+	// all others.
+	feed, rest weather
+}
+
+// weather is how a connection is.
+type weather struct {
+	down    bool          // no connection is there, nor can be made
+	stalled bool          // nothing gets through
+	delay   time.Duration // of each piece on its way back
+}
+
+// link is one connection.
+type link struct {
+	client, server net.Conn
+	isFeed         bool
+}
+
+// newProxy gives a proxy, and the connection string that leads through it.
+func newProxy(t *testing.T, dsn string) (*proxy, string) {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "roster-proxy-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := u.Query()
+	p := &proxy{target: filepath.Join(query.Get("host"), ".s.PGSQL.5432"), links: map[*link]bool{}}
+	if p.listener, err = net.Listen("unix", filepath.Join(dir, ".s.PGSQL.5432")); err != nil {
+		t.Fatal(err)
+	}
+	query.Set("host", dir)
+	u.RawQuery = query.Encode()
+	var work sync.WaitGroup
+	work.Go(func() { p.serve(&work) })
+	t.Cleanup(func() {
+		_ = p.listener.Close()
+		p.set(weather{down: true}, weather{down: true})
+		work.Wait()
+		_ = os.RemoveAll(dir)
+	})
+	return p, u.String()
+}
+
+// set changes how things are.
+func (p *proxy) set(feed, rest weather) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.feed, p.rest = feed, rest
+	for l := range p.links {
+		if p.of(l).down {
+			l.close()
+		}
+	}
+}
+
+// of gives how things are for the link.
+func (p *proxy) of(l *link) weather {
+	if l.isFeed {
+		return p.feed
+	}
+	return p.rest
+}
+
+func (p *proxy) now(l *link) weather {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.of(l)
+}
+
+func (p *proxy) serve(work *sync.WaitGroup) {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		work.Go(func() { p.connect(client) })
+	}
+}
+
+// connect passes a connection on, unless there is none to be had.
+func (p *proxy) connect(client net.Conn) {
+	l := &link{client: client}
+	defer l.close()
+	first, err := startup(client)
+	if err != nil {
+		return
+	}
+	l.isFeed = bytes.Contains(first, []byte("application_name\x00roster feed\x00"))
+	if p.now(l).down {
+		return
+	}
+	if l.server, err = net.Dial("unix", p.target); err != nil {
+		return
+	}
+	if _, err := l.server.Write(first); err != nil {
+		return
+	}
+	p.mu.Lock()
+	p.links[l] = true
+	p.mu.Unlock()
+	var both sync.WaitGroup
+	both.Go(func() { p.pass(l, l.server, l.client, false) })
+	both.Go(func() { p.pass(l, l.client, l.server, true) })
+	both.Wait()
+	p.mu.Lock()
+	delete(p.links, l)
+	p.mu.Unlock()
+}
+
+// startup reads the first message, which says who connects.
+func startup(client net.Conn) ([]byte, error) {
+	head := make([]byte, 4)
+	if _, err := io.ReadFull(client, head); err != nil {
+		return nil, err
+	}
+	message := make([]byte, binary.BigEndian.Uint32(head))
+	copy(message, head)
+	_, err := io.ReadFull(client, message[4:])
+	return message, err
+}
+
+// pass passes on what comes, as things are; back is on the way to the client.
+func (p *proxy) pass(l *link, to, from net.Conn, back bool) {
+	defer l.close()
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buffer)
+		if err != nil {
+			return
+		}
+		for {
+			now := p.now(l)
+			if back {
+				time.Sleep(now.delay)
+			}
+			if now.down {
+				return
+			}
+			if !now.stalled {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if _, err := to.Write(buffer[:n]); err != nil {
+			return
+		}
+		if l.isFeed && !back {
+			p.asked.Add(1)
+		}
+	}
+}
+
+func (l *link) close() {
+	_ = l.client.Close()
+	if l.server != nil {
+		_ = l.server.Close()
+	}
+}

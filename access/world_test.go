@@ -1,0 +1,307 @@
+package access_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"roster/access"
+	"roster/changes"
+	"roster/db"
+	"roster/db/dbtest"
+	"roster/db/embedded"
+	"roster/directory"
+	"roster/problem"
+)
+
+// The world is small, so that operations get in one another's way.
+const users, orgs, roles, permissions = 3, 2, 3, 4
+
+// world is two servers on one database, and what clients did with them.
+type world struct {
+	worldOptions
+	t         *testing.T
+	ctx       context.Context
+	staleness time.Duration
+	// near takes the writes; far reads, through the proxy.
+	near, far *directory.Directory
+	proxy     *proxy
+	db        *db.DB // past the proxy
+	began     time.Time
+
+	users, orgs, roles, permissions []string // ids, and keys
+
+	mu        sync.Mutex
+	history   []operation
+	unsure    []operation
+	registers map[operation]*register
+	number    atomic.Int64
+	// lost counts the writes of which only the log of changes knows whether they
+	// were done, refused the operations that failed.
+	lost, refused int
+}
+
+type worldOptions struct {
+	dsn       string // of a database to use, in place of one of dbtest
+	without   string // a guard
+	entries   int    // of the cache
+	writeBoth bool   // far takes writes, too
+	faults    func(*world, context.Context)
+	clients   func(*world, context.Context) // in place of the random ones
+}
+
+func newWorld(t *testing.T, o worldOptions) *world {
+	t.Helper()
+	w := &world{worldOptions: o, t: t, staleness: 500 * time.Millisecond, ctx: access.WithActor(t.Context(), access.System("test"))}
+	if w.dsn == "" {
+		w.dsn = dbtest.DSN(t)
+	}
+	var through string
+	w.proxy, through = newProxy(t, w.dsn)
+	w.db = w.open(w.dsn)
+	w.near = w.server(w.open(w.dsn))
+	if err := w.near.Setup(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	w.populate()
+	w.far = w.server(w.open(through))
+	for _, d := range []*directory.Directory{w.near, w.far} {
+		if err := d.Follow(w.ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.began = time.Now()
+	return w
+}
+
+func (w *world) open(dsn string) *db.DB {
+	w.t.Helper()
+	d, err := db.Open(w.ctx, dsn)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = d.Close() })
+	return d
+}
+
+func (w *world) server(database *db.DB) *directory.Directory {
+	o := access.Options{Entries: w.entries, Staleness: w.staleness, Log: slog.New(slog.DiscardHandler)}
+	if w.without != "" {
+		o = access.Without(o, w.without)
+	}
+	d := directory.New(database, o)
+	w.t.Cleanup(d.Close)
+	return d
+}
+
+// populate makes everybody a member of every organization, with nothing to do
+// there, and roles of nothing.
+func (w *world) populate() {
+	w.t.Helper()
+	check := func(err error) {
+		w.t.Helper()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	var members []*directory.OrganizationRef
+	for i := range orgs {
+		o, err := w.near.CreateOrganization(w.ctx, directory.CreateOrganizationInput{Name: fmt.Sprint("org", i)})
+		check(err)
+		w.orgs = append(w.orgs, o.ID.String())
+		members = append(members, &directory.OrganizationRef{ID: &w.orgs[i]})
+	}
+	for i := range users {
+		u, err := w.near.CreateUser(w.ctx, directory.CreateUserInput{
+			Username: new(fmt.Sprint("user", i)), Organizations: members, Roles: []*directory.RoleRef{},
+		})
+		check(err)
+		w.users = append(w.users, u.ID.String())
+	}
+	for i := range roles {
+		w.roles = append(w.roles, fmt.Sprint("role", i))
+		_, err := w.near.CreateRole(w.ctx, directory.CreateRoleInput{Key: w.roles[i]})
+		check(err)
+	}
+	for i := range permissions {
+		w.permissions = append(w.permissions, fmt.Sprint("permission", i))
+		_, err := w.near.CreatePermission(w.ctx, directory.CreatePermissionInput{Key: w.permissions[i]})
+		check(err)
+	}
+}
+
+// do carries a write out, on either server if both take writes, and puts it on
+// record.
+func (w *world) do(ctx context.Context, o operation) {
+	if ctx.Err() != nil {
+		return
+	}
+	n := w.number.Add(1)
+	d := w.near
+	if w.writeBoth && n%2 == 0 {
+		d = w.far
+	}
+	o.request = strconv.FormatInt(n, 10)
+	o.call = w.now()
+	err := w.write(changes.WithRequestID(w.ctx, o.request), d, o)
+	o.ret = w.now()
+	w.note(o, err)
+	if err != nil {
+		sleep(ctx, 10*time.Millisecond)
+	}
+}
+
+// note records a write that was acknowledged. One that was refused did nothing;
+// of one that failed otherwise, only the log of changes knows.
+func (w *world) note(o operation, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case err == nil:
+		w.history = append(w.history, o)
+	case len(problem.All(err)) > 0 || db.Retryable(err):
+		w.refused++
+	default:
+		w.lost++
+		w.unsure = append(w.unsure, o)
+	}
+}
+
+// settle looks up which of the lost writes were done: at some time since they
+// began.
+func (w *world) settle() {
+	time.Sleep(300 * time.Millisecond) // what is being committed will be
+	for _, o := range w.unsure {
+		var done []string
+		for try := 0; ; try++ {
+			var err error
+			if done, err = db.Select[string](w.ctx, w.db, "select action from changes where request_id = $1", o.request); err == nil {
+				break
+			}
+			if try == 100 {
+				w.t.Fatal(err)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		if len(done) > 0 {
+			o.ret = w.now()
+			w.history = append(w.history, o)
+		}
+	}
+	w.unsure = nil
+}
+
+func (w *world) write(ctx context.Context, d *directory.Directory, o operation) (err error) {
+	org, user := directory.OrganizationRef{ID: &w.orgs[o.org]}, directory.UserRef{ID: &w.users[o.user]}
+	role, permission := directory.RoleRef{Key: &w.roles[o.role]}, directory.PermissionRef{Key: &w.permissions[o.permission]}
+	members, given := []*directory.UserRef{&user}, []*directory.RoleRef{&role}
+	contents := directory.RolePermissionsInput{Role: role, Permissions: []*directory.PermissionRef{&permission}}
+	switch o.kind {
+	case grantRole:
+		_, err = d.GrantRoles(ctx, directory.GrantRolesInput{Organization: org, Users: members, Roles: given})
+	case revokeRole:
+		_, err = d.RevokeRoles(ctx, directory.RevokeRolesInput{Organization: org, Users: members, Roles: given})
+	case grantPermission:
+		_, err = d.GrantPermissions(ctx, directory.GrantPermissionsInput{Organization: org, Users: members, Permissions: contents.Permissions})
+	case revokePermission:
+		_, err = d.RevokePermissions(ctx, directory.RevokePermissionsInput{Organization: org, Users: members, Permissions: contents.Permissions})
+	case addPermission:
+		_, err = d.AddRolePermissions(ctx, contents)
+	case removePermission:
+		_, err = d.RemoveRolePermissions(ctx, contents)
+	case suspendUser:
+		_, err = d.SuspendUser(ctx, directory.UserActionInput{User: user})
+	case restoreUser:
+		_, err = d.RestoreUser(ctx, directory.UserActionInput{User: user})
+	case suspendOrg:
+		_, err = d.SuspendOrganization(ctx, directory.OrganizationActionInput{Organization: org})
+	case restoreOrg:
+		_, err = d.RestoreOrganization(ctx, directory.OrganizationActionInput{Organization: org})
+	}
+	return err
+}
+
+// ask checks on either server, in any way, and puts the answer on record.
+func (w *world) ask(ctx context.Context, o operation) {
+	o.far, o.awaited = rand.IntN(2) == 0, rand.IntN(2) == 0
+	w.check(ctx, o)
+}
+
+// check is ask where o says which server is asked, and whether it is told to
+// have seen all that was acknowledged.
+func (w *world) check(ctx context.Context, o operation) {
+	d := w.near
+	if o.far {
+		d = w.far
+	}
+	o.kind = check
+	// The server that takes all writes has seen them.
+	o.strict = o.awaited || !o.far && !w.writeBoth
+	o.call = w.now()
+	if ctx.Err() != nil || o.awaited && !w.await(ctx, d) {
+		return
+	}
+	org, user, permission := directory.OrganizationRef{ID: &w.orgs[o.org]}, directory.UserRef{ID: &w.users[o.user]}, w.permissions[o.permission]
+	var err error
+	if rand.IntN(2) == 0 {
+		o.allowed, err = d.Can(w.ctx, user, org, permission)
+	} else {
+		var all []bool
+		if all, err = d.Checks(w.ctx, []*directory.CheckInput{{User: user, Organization: org, Permission: permission}}); err == nil {
+			o.allowed = all[0]
+		}
+	}
+	o.ret = w.now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.refused++
+		return
+	}
+	w.history = append(w.history, o)
+}
+
+// await makes the server see all that was acknowledged by now, and tells whether
+// it could before long.
+func (w *world) await(ctx context.Context, d *directory.Directory) bool {
+	ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	revision, err := db.SelectOne[string](ctx, w.db, "select pg_current_snapshot()::text")
+	return err == nil && d.Await(ctx, *revision) == nil
+}
+
+func (w *world) now() int64 { return int64(time.Since(w.began)) }
+
+// ownServer starts a PostgreSQL that a test may harm. What it has acknowledged
+// survives its death, though not that of the machine.
+func ownServer(t *testing.T) *embedded.Server {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "roster-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	server, err := embedded.Start(t.Context(), embedded.Options{
+		Dir: dir, Log: slog.New(slog.DiscardHandler), Settings: map[string]string{"fsync": "off", "full_page_writes": "off"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Stop() })
+	d, err := db.Open(t.Context(), server.DSN("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if _, err := d.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return server
+}

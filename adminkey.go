@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"roster/directory"
+)
+
+// adminKeyPath is the file that keeps the administrator's API key.
+func adminKeyPath(dataDir string) string { return filepath.Join(dataDir, "admin-key") }
+
+// adminKeyFile gives the administrator's API key that is kept in the data
+// folder. If there is none and make is true, it makes one, prints it this once,
+// and keeps it for the next start.
+func adminKeyFile(dataDir string, make bool, out io.Writer) (string, error) {
+	path := adminKeyPath(dataDir)
+	text, err := os.ReadFile(path)
+	switch {
+	case err == nil:
+		secret := strings.TrimSpace(string(text))
+		if !adminKeyPattern.MatchString(secret) {
+			return "", fmt.Errorf("%s holds no API key; remove it to get a new one", path)
+		}
+		return secret, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("administrator's API key: %w", err)
+	case !make:
+		return "", nil
+	}
+	secret := directory.NewSecret()
+	if err := writeSecret(dataDir, path, secret); err != nil {
+		return "", fmt.Errorf("administrator's API key: %w", err)
+	}
+	fmt.Fprintf(out, "The administrator's API key, printed this once and kept in %s: %s\n", path, secret)
+	return secret, nil
+}
+
+// writeSecret writes the file whole or not at all, readable to nobody else.
+func writeSecret(dir, path, secret string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	temporary, err := os.CreateTemp(dir, ".admin-key-") // with mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temporary.Name())
+	_, err = temporary.WriteString(secret + "\n")
+	if err := errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temporary.Name(), path)
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"runtime"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// plain is a handler for each query which runs its statement, prepared, and
+// sends what it gives. It has as many connections to the database as Roster.
+func (c *child) plain(ctx context.Context) (http.Handler, func(), error) {
+	config, err := pgxpool.ParseConfig(c.dsn)
+	if err != nil {
+		return nil, nil, err
+	}
+	config.MaxConns = int32(max(8, 4*runtime.NumCPU()))
+	config.ConnConfig.Tracer = &c.statements
+	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	config.ConnConfig.RuntimeParams["jit"] = "off"
+	// One plan for all values is as good, and need not be made again.
+	config.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, nil, err
+	}
+	mux := http.NewServeMux()
+	for _, q := range queries {
+		mux.HandleFunc("GET /"+q.name, func(w http.ResponseWriter, r *http.Request) {
+			var args []any
+			for _, value := range r.URL.Query()["v"] {
+				args = append(args, value)
+			}
+			var body []byte
+			if err := pool.QueryRow(r.Context(), q.statement, args...).Scan(&body); err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write(body)
+		})
+	}
+	return mux, pool.Close, nil
+}

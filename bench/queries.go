@@ -1,0 +1,97 @@
+package main
+
+import "roster/access"
+
+// query is one question, as a document to Roster and as a statement to
+// PostgreSQL. The answers are the same JSON.
+type query struct {
+	name, about, document string
+	// statement takes the values of a case as $1, $2, ….
+	statement string
+	// cases picks those of the query.
+	cases func(*cases) []variables
+}
+
+// variables are one case of a query.
+type variables struct {
+	// document are those of the document.
+	document map[string]string
+	// statement are those of the statement, as text.
+	statement []string
+}
+
+var queries = []query{
+	{
+		name: "user", about: "a user by id with organizations and roles",
+		cases:     func(c *cases) []variables { return c.users },
+		document:  `query ($id: ID!) { user(by: {id: $id}) { name email memberships { nodes { organization { code name } roles { key } } } } }`,
+		statement: userStatement,
+	},
+	{
+		name: "page", about: "50 users with organizations and roles",
+		cases: func(c *cases) []variables { return c.userPages },
+		document: `query ($after: String!) { users(first: 50, after: $after) {
+			nodes { name email memberships { nodes { organization { name } roles { key } } } } } }`,
+		statement: pageStatement,
+	},
+	{
+		name: "members", about: "100 members with effective permissions",
+		cases: func(c *cases) []variables { return c.memberPages },
+		document: `query ($id: ID!, $after: String!) { organization(by: {id: $id}) { members(first: 100, after: $after) {
+			nodes { user { email } effectivePermissions { key } } } } }`,
+		statement: membersStatement,
+	},
+}
+
+// The statements are the fastest of several forms that were tried. For one user
+// correlated queries are, which walk through indexes; for a page sets are, which
+// are put together by hash joins.
+const (
+	userStatement = `
+select json_build_object('data', json_build_object('user', (
+	select json_build_object('name', u.name, 'email', u.email, 'memberships', json_build_object('nodes', (
+		select coalesce(json_agg(json_build_object(
+			'organization', json_build_object('code', o.code, 'name', o.name),
+			'roles', (
+				select coalesce(json_agg(json_build_object('key', r.key) order by r.key), '[]')
+				from membership_roles g join roles r on r.id = g.role_id
+				where g.org_id = m.org_id and g.user_id = m.user_id and r.deleted_at is null and ` + access.Holds + `)
+			) order by m.joined_at, m.id), '[]')
+		from memberships m join organizations o on o.id = m.org_id where m.user_id = u.id)))
+	from users u where u.id = $1 and u.deleted_at is null)))`
+
+	pageStatement = `
+with u as materialized (
+	select id, name, email, created_at from users
+	where deleted_at is null and (created_at, id) > ($1, $2) order by created_at, id limit 50),
+m as materialized (select m.* from u join memberships m on m.user_id = u.id),
+r as (
+	select g.org_id, g.user_id, json_agg(json_build_object('key', r.key) order by r.key) as roles
+	from m join membership_roles g on g.org_id = m.org_id and g.user_id = m.user_id join roles r on r.id = g.role_id
+	where r.deleted_at is null and ` + access.Holds + ` group by 1, 2),
+n as (
+	select m.user_id, json_agg(json_build_object(
+		'organization', json_build_object('name', o.name), 'roles', coalesce(r.roles, '[]')) order by m.joined_at, m.id) as nodes
+	from m join organizations o on o.id = m.org_id left join r on r.org_id = m.org_id and r.user_id = m.user_id group by 1)
+select json_build_object('data', json_build_object('users', json_build_object('nodes', json_agg(json_build_object(
+	'name', u.name, 'email', u.email, 'memberships', json_build_object('nodes', coalesce(n.nodes, '[]'))) order by u.created_at, u.id))))
+from u left join n on n.user_id = u.id`
+
+	membersStatement = `
+with p as materialized (
+	select id, json_build_object('key', key) as json, row_number() over (order by key) as n from permissions where deleted_at is null)
+select json_build_object('data', json_build_object('organization', json_build_object('members', json_build_object('nodes', json_agg(
+	json_build_object('user', json_build_object('email', u.email), 'effectivePermissions', (
+		select coalesce(json_agg(p.json order by p.n), '[]') from p
+		where u.status = 'ACTIVE' and o.status = 'ACTIVE' and p.id in (
+			select rp.permission_id from membership_roles g
+			join role_permissions rp on rp.role_id = g.role_id and rp.revoked_at is null
+			where g.org_id = m.org_id and g.user_id = m.user_id and ` + access.Holds + `
+			union all
+			select g.permission_id from membership_permissions g
+			where g.org_id = m.org_id and g.user_id = m.user_id and ` + access.Holds + `)))
+	order by m.joined_at, m.id)))))
+from (
+	select * from memberships where org_id = $1 and (joined_at, id) > ($2, $3) order by joined_at, id limit 100) m
+join users u on u.id = m.user_id join organizations o on o.id = m.org_id`
+)

@@ -1,0 +1,473 @@
+package changes_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/uptrace/bun"
+	"go.uber.org/goleak"
+
+	"roster/changes"
+	"roster/db"
+	"roster/db/dbtest"
+	"roster/problem"
+)
+
+// consumer notes what its follower tells.
+type consumer struct {
+	*changes.Follower
+	mu     sync.Mutex
+	told   []db.Change
+	resets int
+	heard  chan struct{} // has an element after something was told
+}
+
+// lazy polls so rarely that only what a test does makes a step.
+var lazy = changes.FollowerOptions{Poll: time.Hour}
+
+// follow starts a follower, which is closed after the test.
+func follow(t testing.TB, d *db.DB, o changes.FollowerOptions) *consumer {
+	t.Helper()
+	c := &consumer{heard: make(chan struct{}, 1)}
+	o.Reset = func() { c.note(nil, 1) }
+	c.Follower = changes.NewFollower(d, slog.New(slog.DiscardHandler), o, c.apply)
+	if err := c.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func (c *consumer) apply(_ context.Context, all []db.Change) (again bool) {
+	if len(all) > 0 {
+		c.note(all, 0)
+	}
+	return false
+}
+
+func (c *consumer) note(all []db.Change, resets int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.told = append(c.told, all...)
+	c.resets += resets
+	select {
+	case c.heard <- struct{}{}:
+	default:
+	}
+}
+
+// take gives what was told since the last call.
+func (c *consumer) take() (told []db.Change, resets int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	told, resets = c.told, c.resets
+	c.told, c.resets = nil, 0
+	return told, resets
+}
+
+// subjects gives the subjects of what was told since the last call.
+func (c *consumer) subjects() []string {
+	told, _ := c.take()
+	return subjectsOf(told)
+}
+
+func subjectsOf(all []db.Change) (subjects []string) {
+	for _, one := range all {
+		subjects = append(subjects, one.Subject)
+	}
+	return subjects
+}
+
+// begin opens a transaction, to be committed by the caller or undone after the test.
+func begin(t testing.TB, d *db.DB) bun.Tx {
+	t.Helper()
+	tx, err := d.BeginTx(context.Background(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tx.Rollback() })
+	return tx
+}
+
+// record writes a change of each subject and gives the transaction's number.
+func record(t testing.TB, tx bun.IDB, subjects ...string) (xid db.Revision) {
+	t.Helper()
+	for _, subject := range subjects {
+		row := newChange(subject)
+		if _, err := tx.NewInsert().Model(row).ExcludeColumn("xid").Returning("xid").Exec(context.Background(), &xid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return xid
+}
+
+func newChange(subject string) *db.Change {
+	return &db.Change{ID: db.NewID[db.ChangeKind](), At: time.Now(), Actor: "system:test", Action: "test", Subject: subject}
+}
+
+func commit(t testing.TB, tx bun.Tx) {
+	t.Helper()
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// catchUp waits until the follower has applied what is committed now.
+func (c *consumer) catchUp(t testing.TB, d *db.DB) {
+	t.Helper()
+	if err := c.Wait(t.Context(), here(t, d)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// here is everything that is committed now.
+func here(t testing.TB, d *db.DB) changes.Revision {
+	t.Helper()
+	var text string
+	if err := d.NewRaw("select pg_current_snapshot()::text").Scan(context.Background(), &text); err != nil {
+		t.Fatal(err)
+	}
+	r, err := changes.ParseRevision(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func expect(t testing.TB, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Fatalf("told %v, want %v", got, want)
+	}
+}
+
+func TestFollowerTellsTheWholeRow(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	c := follow(t, d, lazy)
+	var want db.Change
+	_, err := d.NewRaw(`with o as (insert into organizations (id, code, name, name_key, search) values (gen_random_uuid(), 'o', 'O', 'o', 'o') returning id)
+		insert into changes (id, actor, action, subject, org_id, before, after, request_id)
+		select gen_random_uuid(), 'a', 'b', 'c', o.id, '{"x": 1}', '{"x": 2}', 'r' from o`).Exec(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.NewSelect().Model(&want).Scan(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Wait(t.Context(), changes.Revision{}.With(want.XID)); err != nil {
+		t.Fatal(err)
+	}
+	told, _ := c.take()
+	if len(told) != 1 || fmt.Sprintf("%+v", flat(told[0])) != fmt.Sprintf("%+v", flat(want)) || want.XID == 0 {
+		t.Errorf("told %+v, want %+v", told, want)
+	}
+}
+
+// flat is a row without pointers, to be compared in print.
+func flat(c db.Change) []any {
+	return []any{c.ID, c.XID, c.At.UTC(), c.Actor, c.Action, c.Subject, *c.OrgID, string(c.Before), string(c.After), *c.RequestID}
+}
+
+func TestFollowerBeginsNow(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	record(t, d, "before")
+	open := begin(t, d)
+	record(t, open, "during")
+	c := follow(t, d, lazy)
+	record(t, d, "after")
+	commit(t, open)
+	c.catchUp(t, d)
+	expect(t, c.subjects(), "during", "after")
+}
+
+func TestFollowerFindsLateCommits(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	c := follow(t, d, lazy)
+	early, middle, undone := begin(t, d), begin(t, d), begin(t, d)
+	first := record(t, early, "early")
+	record(t, middle, "middle")
+	record(t, undone, "undone")
+	record(t, d, "late")
+
+	c.catchUp(t, d)
+	expect(t, c.subjects(), "late")
+	if c.Position().Covers(changes.Revision{}.With(first)) {
+		t.Error("the position covers a transaction that is still open")
+	}
+
+	commit(t, middle)
+	if err := undone.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	c.catchUp(t, d)
+	expect(t, c.subjects(), "middle")
+
+	record(t, early, "early 2")
+	commit(t, early)
+	c.catchUp(t, d)
+	expect(t, c.subjects(), "early", "early 2")
+	c.catchUp(t, d)
+	expect(t, c.subjects())
+}
+
+func TestFollowerPolls(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	c := follow(t, d, changes.FollowerOptions{Poll: 10 * time.Millisecond})
+	before := time.Now()
+	record(t, d, "one")
+	<-c.heard
+	expect(t, c.subjects(), "one")
+	for c.Confirmed().Before(before) {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestIdleFollowerCostsOneStatementForEachPoll(t *testing.T) {
+	t.Parallel()
+	var statements dbtest.Statements
+	d := dbtest.New(t, &statements)
+	const poll = 20 * time.Millisecond
+	follow(t, d, changes.FollowerOptions{Poll: poll})
+	awaitListeners(t, d, 1)
+	statements.Take()
+	began := time.Now()
+	time.Sleep(10 * poll)
+	steps := statements.Take()
+	// Beginning to listen makes one step more.
+	if limit := int(time.Since(began)/poll) + 2; len(steps) == 0 || len(steps) > limit {
+		t.Errorf("%d statements, want 1 to %d", len(steps), limit)
+	}
+	for _, text := range steps {
+		if text != changes.Since {
+			t.Errorf("an idle follower asked %s", text)
+		}
+	}
+}
+
+func TestApplyAsksForAnotherStep(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	calls := make(chan int, 10)
+	o := lazy
+	o.Backlog = 1
+	o.Reset = func() { calls <- -1 }
+	f := changes.NewFollower(d, slog.New(slog.DiscardHandler), o, func(_ context.Context, all []db.Change) (again bool) {
+		calls <- len(all)
+		return len(all) == 1
+	})
+	if err := f.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Close)
+	want := func(numbers ...int) {
+		t.Helper()
+		for _, number := range numbers {
+			if got := <-calls; got != number {
+				t.Errorf("told %d, want %d", got, number)
+			}
+		}
+	}
+	want(0) // from beginning to listen
+	record(t, d, "one")
+	f.Ring()
+	want(1, 0)
+	record(t, d, "one", "two")
+	f.Ring()
+	want(-1, 0)
+}
+
+func TestTooLargeABacklogIsAReset(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	c := follow(t, d, changes.FollowerOptions{Poll: time.Hour, Backlog: 5})
+	for _, step := range []struct {
+		transactions, changes int
+		reset                 bool
+	}{{1, 5, false}, {1, 6, true}, {5, 1, false}, {6, 1, true}, {2, 3, true}, {1, 1, false}} {
+		for range step.transactions {
+			tx := begin(t, d)
+			record(t, tx, slices.Repeat([]string{"x"}, step.changes)...)
+			commit(t, tx)
+		}
+		c.catchUp(t, d)
+		told, resets := c.take()
+		if reset := resets == 1; reset != step.reset || !reset && len(told) != step.transactions*step.changes || reset && len(told) != 0 {
+			t.Errorf("%+v: %d told, %d resets", step, len(told), resets)
+		}
+	}
+}
+
+func TestWaitGivesUp(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	c := follow(t, d, changes.FollowerOptions{Poll: time.Hour, Patience: time.Second})
+	open := begin(t, d)
+	xid := record(t, open, "open")
+	r := changes.Revision{}.With(xid)
+
+	if err := c.Wait(t.Context(), r); !problem.Is(err, problem.Stale) {
+		t.Errorf("got %v, want STALE", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := c.Wait(ctx, r); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want the context's error", err)
+	}
+	commit(t, open)
+	if err := c.Wait(t.Context(), r); err != nil {
+		t.Error(err)
+	}
+	c.Close()
+	if err := c.Wait(t.Context(), c.Position()); err != nil {
+		t.Error(err)
+	}
+	if err := c.Wait(t.Context(), r.With(1<<40)); !problem.Is(err, problem.Stale) {
+		t.Errorf("got %v, want STALE", err)
+	}
+}
+
+func TestWaitIsWokenByTheBell(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	c := follow(t, d, lazy)
+	open := begin(t, d)
+	r := changes.Revision{}.With(record(t, open, "open"))
+	result := make(chan error, 1)
+	go func() { result <- c.Wait(t.Context(), r) }()
+	time.Sleep(20 * time.Millisecond) // so that it has looked in vain
+	commit(t, open)
+	c.Ring()
+	if err := <-result; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFailedStepIsRepeated(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	c := follow(t, d, changes.FollowerOptions{Poll: 5 * time.Millisecond})
+	hide := func(from, to string) {
+		if _, err := d.ExecContext(context.Background(), "alter table "+from+" rename to "+to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	record(t, d, "one")
+	c.catchUp(t, d)
+	hide("changes", "hidden")
+	time.Sleep(30 * time.Millisecond)
+	position, confirmed := c.Position(), c.Confirmed()
+	if _, err := d.ExecContext(t.Context(), "insert into hidden (id, actor, action, subject) values (gen_random_uuid(), '', '', 'two')"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(30 * time.Millisecond)
+	if c.Position().String() != position.String() || c.Confirmed() != confirmed {
+		t.Error("a step that failed moved the position")
+	}
+	hide("hidden", "changes")
+	c.catchUp(t, d)
+	expect(t, c.subjects(), "one", "two")
+}
+
+func TestRingReachesOtherServers(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	near, far := follow(t, d, lazy), follow(t, d, lazy)
+	awaitListeners(t, d, 2)
+	for _, c := range []*consumer{near, far} {
+		c.catchUp(t, d)
+	}
+	var took []time.Duration
+	for range 100 {
+		record(t, d, "x")
+		began := time.Now()
+		near.Ring()
+		<-far.heard
+		took = append(took, time.Since(began))
+		time.Sleep(6 * time.Millisecond)
+	}
+	slices.Sort(took)
+	t.Logf("from Ring to another server's apply: p50 %v, p99 %v", took[50], took[99])
+	for _, c := range []*consumer{near, far} {
+		c.catchUp(t, d)
+		if n := len(c.subjects()); n != 100 {
+			t.Errorf("%d told, want 100", n)
+		}
+	}
+}
+
+// awaitListeners returns when n followers listen.
+func awaitListeners(t testing.TB, d *db.DB, n int) {
+	t.Helper()
+	for {
+		var listening int
+		if err := d.NewRaw("select count(*) from pg_stat_activity where datname = current_database() and query like 'listen %'").
+			Scan(t.Context(), &listening); err != nil {
+			t.Fatal(err)
+		}
+		if listening == n {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func TestRingsAreCoalesced(t *testing.T) {
+	t.Parallel()
+	var statements dbtest.Statements
+	d := dbtest.New(t, &statements)
+	c := follow(t, d, lazy)
+	statements.Take()
+	var rings atomic.Int64
+	began := time.Now()
+	for range 4 {
+		go func() {
+			for time.Since(began) < 100*time.Millisecond {
+				c.Ring()
+				rings.Add(1)
+			}
+		}()
+	}
+	time.Sleep(150 * time.Millisecond)
+	limit := int(time.Since(began)/(5*time.Millisecond)) + 1
+	notifies := 0
+	for _, text := range statements.Take() {
+		if text == "select pg_notify('roster_changes', $1)" {
+			notifies++
+		}
+	}
+	if notifies == 0 || notifies > limit {
+		t.Errorf("%d rings gave %d notifications, want 1 to %d", rings.Load(), notifies, limit)
+	}
+	t.Logf("%d rings gave %d notifications", rings.Load(), notifies)
+}
+
+// Not parallel: it counts goroutines.
+func TestCloseLeavesNothingBehind(t *testing.T) {
+	d := dbtest.New(t)
+	before := goleak.IgnoreCurrent()
+	c := follow(t, d, lazy)
+	awaitListeners(t, d, 1)
+	record(t, d, "one")
+	c.catchUp(t, d)
+	c.Ring()
+	c.Close()
+	c.Close()
+	c.Ring()
+	d.SetMaxIdleConns(0)
+	goleak.VerifyNone(t, before)
+
+	unused := changes.NewFollower(d, slog.Default(), changes.FollowerOptions{Reset: func() {}}, func(context.Context, []db.Change) bool { return false })
+	unused.Close()
+	goleak.VerifyNone(t, before)
+}

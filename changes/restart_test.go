@@ -1,0 +1,123 @@
+package changes_test
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"roster/changes"
+	"roster/db"
+	"roster/db/embedded"
+)
+
+func TestFollowerOutlivesTheDatabase(t *testing.T) {
+	t.Parallel()
+	server, d := ownServer(t)
+	c := follow(t, d, changes.FollowerOptions{Poll: 10 * time.Millisecond, Patience: 20 * time.Second})
+
+	// An orderly restart loses nothing, while somebody goes on writing.
+	stop, writing := make(chan struct{}), sync.WaitGroup{}
+	writing.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Millisecond):
+				_, _ = d.NewInsert().Model(newChange("x")).ExcludeColumn("xid").Exec(context.Background())
+			}
+		}
+	})
+	<-c.heard
+	died(t, server, syscall.SIGINT)
+	time.Sleep(50 * time.Millisecond)
+	close(stop)
+	writing.Wait()
+	c.catchUp(t, d)
+	told, resets := c.take()
+	committed, err := d.NewSelect().Model((*db.Change)(nil)).Count(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if int64(len(told)) != committed || resets != 0 {
+		t.Errorf("orderly restart: %d told, %d committed, %d resets", len(told), committed, resets)
+	}
+
+	// A crash takes transactions with it whose numbers come again.
+	died(t, server, syscall.SIGKILL)
+	checkReset(t, c, d)
+
+	// So does that of one connection, which PostgreSQL answers by starting over.
+	var pid int
+	if err := d.NewRaw("select pg_backend_pid()").Scan(t.Context(), &pid); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	checkReset(t, c, d)
+}
+
+// checkReset wants one reset and, from then on, the changes told again.
+func checkReset(t *testing.T, c *consumer, d *db.DB) {
+	t.Helper()
+	for limit := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		told, resets := c.take()
+		if len(told) != 0 || resets > 1 || time.Now().After(limit) {
+			t.Fatalf("crash: %d told, %d resets", len(told), resets)
+		}
+		if resets == 1 {
+			break
+		}
+	}
+	for limit := time.Now().Add(10 * time.Second); ; { // past the connections that the crash has broken
+		_, err := d.NewInsert().Model(newChange("after the crash")).ExcludeColumn("xid").Exec(t.Context())
+		if err == nil {
+			break
+		}
+		if time.Now().After(limit) {
+			t.Fatal(err)
+		}
+	}
+	c.catchUp(t, d)
+	expect(t, c.subjects(), "after the crash")
+}
+
+// died signals PostgreSQL and returns when another one serves.
+func died(t *testing.T, server *embedded.Server, signal syscall.Signal) {
+	t.Helper()
+	pid := server.Pid()
+	if err := syscall.Kill(pid, signal); err != nil {
+		t.Fatal(err)
+	}
+	for limit := time.Now().Add(20 * time.Second); server.Pid() == pid; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("PostgreSQL was not started again")
+		}
+	}
+}
+
+// ownServer starts a PostgreSQL that a test may harm.
+func ownServer(t *testing.T) (*embedded.Server, *db.DB) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "roster-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	server, err := embedded.Start(t.Context(), embedded.Options{
+		Dir: dir, Log: slog.New(slog.DiscardHandler), Settings: map[string]string{"fsync": "off", "full_page_writes": "off"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Stop() })
+	d := open(t, server.DSN("postgres"))
+	if _, err := d.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return server, d
+}

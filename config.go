@@ -1,0 +1,268 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"roster/graph"
+)
+
+// config is what an operator chooses: by environment variables, or by flags,
+// which win.
+type config struct {
+	addr        string
+	dataDir     string
+	databaseURL string
+	postgres    string
+	adminKey    string
+	demo        bool
+	publicURL   string
+	dev         bool
+	// corsOrigins are separated by commas.
+	corsOrigins string
+	// trusted is nil without a manifest.
+	trusted     graph.TrustedDocuments
+	trustedOnly bool
+	// costPerSecond is 0 for the default.
+	costPerSecond int
+}
+
+// embedded tells whether the server runs its own PostgreSQL.
+func (c *config) embedded() bool { return c.databaseURL == "" }
+
+// setting is one choice of the operator.
+type setting struct {
+	variable, flag, value, help string
+	apply                       func(c *config, value string) error
+}
+
+// settings are all choices, with their defaults. Those of demo and dev depend
+// on others: an empty value leaves them to finish.
+func settings() []setting {
+	return []setting{
+		{"ROSTER_ADDR", "addr", "localhost:8080", "listen address; port 0 picks one", (*config).setAddr},
+		{"ROSTER_DATA_DIR", "data-dir", "./data", "folder of the embedded database and of the administrator's key", (*config).setDataDir},
+		{"DATABASE_URL", "database-url", "", "a PostgreSQL to use instead of the embedded one", (*config).setDatabaseURL},
+		{"ROSTER_POSTGRES", "postgres", "", "for the embedded database: a folder of PostgreSQL binaries, or \"download\"", (*config).setPostgres},
+		{"ROSTER_ADMIN_KEY", "admin-key", "", "the administrator's API key: rk_ and at least 32 characters; made on the first start if not set", (*config).setAdminKey},
+		{"ROSTER_DEMO", "demo", "", "fill an empty database with the demo business; default true with the embedded database", boolean(func(c *config) *bool { return &c.demo })},
+		{"ROSTER_PUBLIC_URL", "public-url", "", "the address that links are built from", (*config).setPublicURL},
+		{"ROSTER_DEV", "dev", "", "open introspection, playground and suggestions; default true on a loopback address", boolean(func(c *config) *bool { return &c.dev })},
+		{"ROSTER_CORS_ORIGINS", "cors-origins", "", "origins whose pages may call the API, separated by commas, such as https://app.example.com", (*config).setCORSOrigins},
+		{"ROSTER_TRUSTED_DOCUMENTS", "trusted-documents", "", "a manifest of documents that clients may name by id: graphql-codegen's or Apollo's", (*config).setTrustedDocuments},
+		{"ROSTER_TRUSTED_MODE", "trusted-mode", "", "optional answers other documents too, enforced none but the trusted ones; optional when not set", (*config).setTrustedMode},
+		{"ROSTER_COST_PER_SECOND", "cost-per-second", "", "what one API key may spend in the long run; 50,000,000 when not set", (*config).setCostPerSecond},
+	}
+}
+
+// readConfig reads the operator's choices. It fails with flag.ErrHelp when help
+// was asked for and given.
+func readConfig(args []string, getenv func(string) string, output io.Writer) (*config, error) {
+	flags := flag.NewFlagSet("roster", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // errors are told once, by main
+	all := settings()
+	for i := range all {
+		s := &all[i]
+		if value := getenv(s.variable); value != "" {
+			s.value = value
+		}
+		flags.StringVar(&s.value, s.flag, s.value, s.help)
+	}
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			printHelp(output)
+		}
+		return nil, err
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("unknown argument %q; -help lists what there is", flags.Arg(0))
+	}
+	c := &config{}
+	// The two that depend on others get their defaults from them.
+	for _, s := range all {
+		if s.value == "" && s.variable == "ROSTER_DEMO" {
+			s.value = strconv.FormatBool(c.embedded())
+		}
+		if s.value == "" && s.variable == "ROSTER_DEV" {
+			s.value = strconv.FormatBool(isLoopback(c.addr))
+		}
+		if err := s.apply(c, s.value); err != nil {
+			return nil, fmt.Errorf("%s (-%s): %w", s.variable, s.flag, err)
+		}
+	}
+	return c, nil
+}
+
+func printHelp(output io.Writer) {
+	fmt.Fprintln(output, "Roster serves a GraphQL API for user management. Its settings are environment variables or flags:")
+	for _, s := range settings() {
+		value := ""
+		if s.value != "" {
+			value = " (default " + s.value + ")"
+		}
+		fmt.Fprintf(output, "  -%-13s %-18s %s%s\n", s.flag, s.variable, s.help, value)
+	}
+}
+
+func (c *config) setAddr(value string) error {
+	_, port, err := net.SplitHostPort(value)
+	if err != nil {
+		return fmt.Errorf("%q is no address such as localhost:8080", value)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%q is no port from 0 to 65535", port)
+	}
+	c.addr = value
+	return nil
+}
+
+func (c *config) setDataDir(value string) error {
+	if value == "" {
+		return errors.New("must not be empty")
+	}
+	c.dataDir = value
+	return nil
+}
+
+func (c *config) setDatabaseURL(value string) error {
+	if value == "" {
+		return nil
+	}
+	if _, err := pgx.ParseConfig(value); err != nil {
+		// Without the cause, which quotes the value and with it the password.
+		return errors.New("not a PostgreSQL connection string such as postgres://user:password@host:5432/database")
+	}
+	c.databaseURL = value
+	return nil
+}
+
+func (c *config) setPostgres(value string) error {
+	if value != "" && value != "download" {
+		if info, err := os.Stat(value); err != nil || !info.IsDir() {
+			return fmt.Errorf("%q is no folder", value)
+		}
+		if _, err := os.Stat(filepath.Join(value, "postgres")); err != nil {
+			return fmt.Errorf("%q holds no PostgreSQL binaries", value)
+		}
+	}
+	c.postgres = value
+	return nil
+}
+
+var adminKeyPattern = regexp.MustCompile(`^rk_[A-Za-z0-9_-]{32,200}$`)
+
+func (c *config) setAdminKey(value string) error {
+	if value != "" && !adminKeyPattern.MatchString(value) {
+		return errors.New("must be rk_ and 32 to 200 letters, digits, _ or -")
+	}
+	c.adminKey = value
+	return nil
+}
+
+func (c *config) setPublicURL(value string) error {
+	if value == "" {
+		return nil
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return errors.New("not an address such as https://accounts.example.com") // without the value, which may hold a password
+	}
+	c.publicURL = value
+	return nil
+}
+
+func (c *config) setCORSOrigins(value string) error {
+	for origin := range strings.SplitSeq(value, ",") {
+		u, err := url.Parse(origin)
+		if value != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Contains(u.Host, "*") || u.Scheme+"://"+u.Host != origin) {
+			return fmt.Errorf("%q is no origin such as https://app.example.com", origin)
+		}
+	}
+	c.corsOrigins = value
+	return nil
+}
+
+func (c *config) setTrustedDocuments(value string) error {
+	if value == "" {
+		return nil
+	}
+	manifest, err := os.ReadFile(value)
+	if err != nil {
+		return err
+	}
+	if c.trusted, err = graph.ReadTrustedDocuments(manifest); err != nil {
+		return fmt.Errorf("%s: %w", value, err)
+	}
+	return nil
+}
+
+func (c *config) setTrustedMode(value string) error {
+	switch value {
+	case "", "optional":
+	case "enforced":
+		if c.trusted == nil {
+			return errors.New("enforced needs ROSTER_TRUSTED_DOCUMENTS")
+		}
+	default:
+		return fmt.Errorf("%q is neither optional nor enforced", value)
+	}
+	c.trustedOnly = value == "enforced"
+	return nil
+}
+
+func (c *config) setCostPerSecond(value string) error {
+	if value == "" {
+		return nil
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 || n > 1_000_000_000 {
+		return fmt.Errorf("%q is no number from 1 to 1000000000", value)
+	}
+	c.costPerSecond = n
+	return nil
+}
+
+// boolean makes a setting's apply of a field that is true or false.
+func boolean(field func(*config) *bool) func(*config, string) error {
+	return func(c *config, value string) error {
+		b, err := strconv.ParseBool(value)
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", value)
+		}
+		*field(c) = b
+		return nil
+	}
+}
+
+// isLoopback tells whether only this machine reaches the address.
+func isLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// handsOutKey tells whether the playground may have the administrator's key
+// filled in: in development on this machine only, and not behind a proxy, whose
+// visitors would look like this machine.
+func (c *config) handsOutKey() bool {
+	if !c.dev || !c.embedded() || !isLoopback(c.addr) {
+		return false
+	}
+	u, err := url.Parse(c.publicURL)
+	return c.publicURL == "" || err == nil && isLoopback(net.JoinHostPort(u.Hostname(), "0"))
+}

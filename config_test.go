@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// What is wrong is said in one line, before anything is made.
+func TestWrongConfiguration(t *testing.T) {
+	t.Parallel()
+	const password = "s3cret-w0rd"
+	taken, err := net.Listen("tcp", "localhost:0")
+	must(t, err)
+	defer taken.Close()
+	for name, test := range map[string]struct {
+		env  string // name=value
+		args []string
+		want string
+	}{
+		"address without a port":     {"ROSTER_ADDR=localhost", nil, `ROSTER_ADDR (-addr): "localhost" is no address`},
+		"address, by flag":           {"ROSTER_ADDR=localhost:0", []string{"-addr", "localhost:65536"}, `ROSTER_ADDR (-addr): "65536" is no port`},
+		"address in use":             {"ROSTER_ADDR=" + taken.Addr().String(), nil, "address already in use"},
+		"no data folder":             {"", []string{"-data-dir", ""}, "ROSTER_DATA_DIR (-data-dir): must not be empty"},
+		"data folder is a file":      {"ROSTER_DATA_DIR=/dev/null", nil, "not a directory"},
+		"database":                   {"DATABASE_URL=" + password, nil, "DATABASE_URL (-database-url): not a PostgreSQL connection string"},
+		"database with a bad port":   {"", []string{"-database-url", "postgres://roster:" + password + "@localhost:x/roster"}, "DATABASE_URL (-database-url): not a"},
+		"database that is not there": {"DATABASE_URL=postgres://roster:" + password + "@localhost:1/roster", nil, "connect to the database"},
+		"binaries":                   {"ROSTER_POSTGRES=/nowhere", nil, `ROSTER_POSTGRES (-postgres): "/nowhere" is no folder`},
+		"folder without binaries":    {"", []string{"-postgres", "/dev"}, `ROSTER_POSTGRES (-postgres): "/dev" holds no`},
+		"administrator's key":        {"ROSTER_ADMIN_KEY=rk_" + password, nil, "ROSTER_ADMIN_KEY (-admin-key): must be rk_ and"},
+		"demo":                       {"ROSTER_DEMO=perhaps", nil, `ROSTER_DEMO (-demo): "perhaps" is neither true nor false`},
+		"public URL":                 {"ROSTER_PUBLIC_URL=accounts.example.com", nil, "ROSTER_PUBLIC_URL (-public-url): "},
+		"public URL with a password": {"ROSTER_PUBLIC_URL=https://me:" + password + "@example.com", nil, "ROSTER_PUBLIC_URL (-public-url): "},
+		"dev":                        {"", []string{"-dev", "perhaps"}, `ROSTER_DEV (-dev): "perhaps" is neither true nor false`},
+		"origins":                    {"ROSTER_CORS_ORIGINS=https://app.example.com,*", nil, `ROSTER_CORS_ORIGINS (-cors-origins): "*" is no origin`},
+		"origin with a path":         {"", []string{"-cors-origins", "https://app.example.com/"}, "ROSTER_CORS_ORIGINS (-cors-origins): "},
+		"no manifest":                {"ROSTER_TRUSTED_DOCUMENTS=/nowhere", nil, "ROSTER_TRUSTED_DOCUMENTS (-trusted-documents): open /nowhere"},
+		"manifest of nothing":        {"ROSTER_TRUSTED_DOCUMENTS=/dev/null", nil, "ROSTER_TRUSTED_DOCUMENTS (-trusted-documents): /dev/null: neither"},
+		"trusted mode":               {"ROSTER_TRUSTED_MODE=perhaps", nil, `ROSTER_TRUSTED_MODE (-trusted-mode): "perhaps" is neither`},
+		"mode without a manifest":    {"", []string{"-trusted-mode=enforced"}, "ROSTER_TRUSTED_MODE (-trusted-mode): enforced needs ROSTER_TRUSTED_DOCUMENTS"},
+		"cost":                       {"ROSTER_COST_PER_SECOND=0", nil, `ROSTER_COST_PER_SECOND (-cost-per-second): "0" is no number`},
+		"exporter of traces":         {"OTEL_TRACES_EXPORTER=perhaps", nil, "OTEL_TRACES_EXPORTER"},
+		"unknown flag":               {"", []string{"-perhaps"}, "flag provided but not defined: -perhaps"},
+		"flag without a value":       {"", []string{"-addr"}, "flag needs an argument: -addr"},
+		"unknown argument":           {"", []string{"perhaps"}, `unknown argument "perhaps"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := setup(t)
+			p.env = []string{"ROSTER_ADDR=localhost:0", test.env}
+			r := p.launch(test.args...)
+			r.wantRefusal(test.want)
+			if files := names(t, p.dir); len(files) > 0 {
+				t.Errorf("the folder now holds %v", files)
+			}
+			if strings.Contains(r.stderr.String(), password) {
+				t.Error("a secret is told")
+			}
+		})
+	}
+}
+
+func TestConfigurationDefaults(t *testing.T) {
+	t.Parallel()
+	const elsewhere = "DATABASE_URL=postgres://db/roster"
+	for name, test := range map[string]struct {
+		env  string
+		args []string
+		want config
+		// handsOut is whether the playground may have the key.
+		handsOut bool
+	}{
+		"nothing is set": {"", nil, config{addr: "localhost:8080", dataDir: "./data", demo: true, dev: true}, true},
+		"flags win": {"ROSTER_ADDR=:1", []string{"-addr", "[::1]:2", "-data-dir=x"},
+			config{addr: "[::1]:2", dataDir: "x", demo: true, dev: true}, true},
+		"open to others": {"ROSTER_ADDR=:8080", nil, config{addr: ":8080", dataDir: "./data", demo: true}, false},
+		"open, in development": {"ROSTER_ADDR=0.0.0.0:80", []string{"-dev", "true"},
+			config{addr: "0.0.0.0:80", dataDir: "./data", demo: true, dev: true}, false},
+		"database of others": {elsewhere, nil,
+			config{addr: "localhost:8080", dataDir: "./data", databaseURL: "postgres://db/roster", dev: true}, false},
+		"database of others, demo": {elsewhere, []string{"-demo=1"},
+			config{addr: "localhost:8080", dataDir: "./data", databaseURL: "postgres://db/roster", demo: true, dev: true}, false},
+		"behind a proxy": {"ROSTER_PUBLIC_URL=https://accounts.example.com", nil,
+			config{addr: "localhost:8080", dataDir: "./data", publicURL: "https://accounts.example.com", demo: true, dev: true}, false},
+		"public on this machine": {"ROSTER_PUBLIC_URL=http://127.0.0.1:8080", nil,
+			config{addr: "localhost:8080", dataDir: "./data", publicURL: "http://127.0.0.1:8080", demo: true, dev: true}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			variable, value, _ := strings.Cut(test.env, "=")
+			c, err := readConfig(test.args, func(name string) string {
+				if name == variable {
+					return value
+				}
+				return ""
+			}, nil)
+			must(t, err)
+			if !reflect.DeepEqual(*c, test.want) || c.handsOutKey() != test.handsOut {
+				t.Errorf("got %+v, which hands out the key: %t\nwant %+v, %t", *c, c.handsOutKey(), test.want, test.handsOut)
+			}
+		})
+	}
+}
+
+// -help and the README's table tell of the same settings.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	r := p.launch("-help")
+	r.wantEnd(0)
+	if r.stderr.String() != "" || len(names(t, p.dir)) > 0 {
+		t.Errorf("-help says %s and makes %v", &r.stderr, names(t, p.dir))
+	}
+	help := regexp.MustCompile(`(?m)^  -(\S+) +([A-Z_]+) +.*?(?:\(default (\S+)\))?$`).FindAllStringSubmatch(r.stdout.String(), -1)
+	readme, err := os.ReadFile("README.md")
+	must(t, err)
+	rows := regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| `-(\\S+)` \\| (.*) \\|$").FindAllStringSubmatch(section(t, string(readme), "## Configuration"), -1)
+	if len(help) != len(settings()) || len(rows) != len(help) {
+		t.Fatalf("%d settings, -help lists %d, and the README %d:\n%s", len(settings()), len(help), len(rows), &r.stdout)
+	}
+	for i, told := range help {
+		flag, variable, value := told[1], told[2], told[3]
+		if row := rows[i]; row[1] != variable || row[2] != flag || value != "" && !strings.Contains(row[3], "default `"+value+"`") {
+			t.Errorf("-help has %s, -%s with the default %q, and the README\n%s", variable, flag, value, row[0])
+		}
+	}
+}
+
+// section is the part of a document below the heading, up to the next one.
+func section(t *testing.T, document, heading string) string {
+	t.Helper()
+	_, after, found := strings.Cut(document, "\n"+heading+"\n")
+	if !found {
+		t.Fatalf("there is no %q", heading)
+	}
+	before, _, _ := strings.Cut(after, "\n## ")
+	return before
+}
+
+// A file that is no key is not taken for one, nor overwritten.
+func TestAdminKeyFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "admin-key")
+	must(t, os.WriteFile(path, []byte("notes\n"), 0o600))
+	var out bytes.Buffer
+	if _, err := adminKeyFile(dir, true, &out); err == nil || !strings.Contains(err.Error(), path+" holds no API key") {
+		t.Errorf("an unusable file: %v", err)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "notes\n" || out.Len() > 0 {
+		t.Errorf("the file now holds %q, %v; %s", text, err, &out)
+	}
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var long = flag.Bool("long", false, "kill the server and PostgreSQL a hundred times each, which takes some minutes")
+
+// rounds is how often each kind of crash is tried.
+func rounds() int {
+	if *long {
+		return 100
+	}
+	return 3
+}
+
+// What was acknowledged is there after kill -9, whoever is hit.
+func TestKill(t *testing.T) {
+	t.Parallel()
+	for name, kill := range map[string]func(*process){
+		"the server": func(r *process) { r.kill() },
+		"PostgreSQL": func(r *process) {
+			killed := r.postgres()
+			must(r.t, syscall.Kill(killed, syscall.SIGKILL))
+			// Its orphans still serve for a moment.
+			eventually(r.t, func() error {
+				if r.postgres() == killed {
+					return errors.New("PostgreSQL is not replaced yet")
+				}
+				return nil
+			})
+		},
+		"both": func(r *process) {
+			postgres := r.postgres()
+			must(r.t, syscall.Kill(postgres, syscall.SIGKILL))
+			r.kill()
+		},
+		"both, the server first": func(r *process) {
+			postgres := r.postgres()
+			r.kill()
+			_ = syscall.Kill(postgres, syscall.SIGKILL) // may have ended by itself
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := setup(t)
+			r := p.start("-demo=false")
+			w := &writers{known: map[string]bool{}}
+			for round := range rounds() {
+				w.begin(r, round)
+				time.Sleep(time.Duration(50+rand.IntN(250)) * time.Millisecond)
+				kill(r)
+				if r.runs() {
+					w.wantMore(t) // once PostgreSQL runs again
+				}
+				w.end()
+				if r.runs() && round%5 == 4 {
+					r.stop() // or else a PostgreSQL that dies often is replaced later and later
+				}
+				if !r.runs() {
+					r = p.start("-demo=false")
+				}
+				w.wantAll(r)
+			}
+			t.Logf("%d writes were acknowledged", len(w.known))
+			r.stop()
+		})
+	}
+}
+
+// writers write at the same time, and know what was acknowledged.
+type writers struct {
+	mu    sync.Mutex
+	known map[string]bool
+	stop  context.CancelFunc
+	wait  sync.WaitGroup
+}
+
+// begin starts to write to the server, and returns when it has acknowledged
+// something.
+func (w *writers) begin(r *process, round int) {
+	r.t.Helper()
+	ctx, stop := context.WithCancel(context.WithoutCancel(r.t.Context()))
+	w.stop = stop
+	for writer := range 4 {
+		w.wait.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				email := fmt.Sprintf("user-%d-%d-%d@example.com", round, writer, i)
+				if r.create(ctx, email) != nil {
+					time.Sleep(time.Millisecond) // it may have been done all the same
+					continue
+				}
+				w.mu.Lock()
+				w.known[email] = true
+				w.mu.Unlock()
+			}
+		})
+	}
+	w.wantMore(r.t)
+}
+
+func (w *writers) end() {
+	w.stop()
+	w.wait.Wait()
+}
+
+func (w *writers) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.known)
+}
+
+// wantMore wants writes to be acknowledged from now on.
+func (w *writers) wantMore(t *testing.T) {
+	t.Helper()
+	before := w.count()
+	eventually(t, func() error {
+		// More than the writes that may have been under way.
+		if n := w.count(); n < before+5 {
+			return fmt.Errorf("%d writes were acknowledged before, and %d now", before, n)
+		}
+		return nil
+	})
+}
+
+// wantAll wants all that was acknowledged to be there.
+func (w *writers) wantAll(r *process) {
+	r.t.Helper()
+	found := r.emails()
+	for email := range w.known {
+		if !found[email] {
+			r.t.Errorf("%s was acknowledged, and is lost", email)
+		}
+	}
+}

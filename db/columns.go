@@ -1,0 +1,45 @@
+package db
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Columns gives the columns of T's table in which the fields lie, by their JSON
+// names; names of other things are passed over. Ids are always among them:
+// they identify the row and lead to others. No fields at all (nil) means every
+// column.
+func Columns[T any](d *DB, fields []string) []string {
+	var chosen []string
+	for _, c := range d.columnsOf(reflect.TypeFor[T]()) {
+		if fields == nil || c.isID || c.field != "" && slices.Contains(fields, c.field) {
+			chosen = append(chosen, c.name)
+		}
+	}
+	return chosen
+}
+
+type column struct {
+	name, field string
+	isID        bool
+}
+
+var columnCache sync.Map // reflect.Type to []column
+
+func (d *DB) columnsOf(row reflect.Type) []column {
+	if known, ok := columnCache.Load(row); ok {
+		return known.([]column)
+	}
+	var all []column
+	for _, f := range d.Table(row).Fields {
+		field := f.StructField.Tag.Get("json")
+		if field == "-" {
+			field = ""
+		}
+		all = append(all, column{f.Name, field, strings.HasPrefix(f.IndirectType.Name(), "ID[")})
+	}
+	columnCache.Store(row, all)
+	return all
+}

@@ -1,0 +1,23 @@
+package embedded_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+)
+
+// Where nobody starts again, PostgreSQL goes all the same.
+func TestKilledRosterLeavesNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	h := b.startHelper(os.Args[0], nil)
+	h.kill()
+	eventually(t, func() error {
+		// A process that init has not collected yet has no working folder.
+		if _, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", h.postgres)); err == nil {
+			return fmt.Errorf("process %d still runs", h.postgres)
+		}
+		return nil
+	})
+	b.wantNobodyIn()
+}

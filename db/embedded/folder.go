@@ -1,0 +1,68 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// lockFolder makes dir if need be and takes it for this process. The lock ends
+// with the returned file, or with the process, however that ends.
+func lockFolder(dir string) (*os.File, error) {
+	// Others may pass through (PostgreSQL's account must, where Roster is root) but not look.
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return nil, fmt.Errorf("the data folder cannot be made: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("the data folder cannot be used: %w", err)
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		return f, nil
+	}
+	f.Close()
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, fmt.Errorf("another Roster is already running on %s", dir)
+	}
+	return nil, fmt.Errorf("locking %s: %w", f.Name(), err)
+}
+
+// longestHost is what fits before "/.s.PGSQL.5432" into a socket's address: 104
+// bytes on macOS, 108 on Linux, with a closing zero.
+const longestHost = 103 - len("/.s.PGSQL.5432")
+
+// socketFolder is the name by which clients reach the socket in the cluster's
+// folder. PostgreSQL opens it under the relative name ".", which is never too
+// long; for the clients of a deep folder, or of one with a comma, which drivers
+// take for a list of hosts, a short link is made that drop removes.
+func socketFolder(cluster string) (host string, drop func(), err error) {
+	if usableHost(cluster) {
+		return cluster, func() {}, nil
+	}
+	for _, base := range []string{os.TempDir(), "/tmp"} {
+		dir, err := os.MkdirTemp(base, "roster-")
+		if err != nil {
+			return "", nil, fmt.Errorf("making a short name for the socket: %w", err)
+		}
+		drop := func() { os.RemoveAll(dir) }
+		host := filepath.Join(dir, "db")
+		if !usableHost(host) {
+			drop()
+			continue
+		}
+		if err := os.Symlink(cluster, host); err != nil {
+			drop()
+			return "", nil, fmt.Errorf("making a short name for the socket: %w", err)
+		}
+		return host, drop, nil
+	}
+	return "", nil, fmt.Errorf("no folder for temporary files is short enough for a socket (TMPDIR is %s)", os.TempDir())
+}
+
+func usableHost(path string) bool {
+	return len(path) <= longestHost && !strings.Contains(path, ",")
+}

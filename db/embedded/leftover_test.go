@@ -1,0 +1,73 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A PostgreSQL that nobody told to stop, as after a crash of Roster on macOS.
+func TestOrphanIsStopped(t *testing.T) {
+	t.Parallel()
+	s, o := startOnce(t)
+	orphan, err := s.cluster.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = next.Stop() }()
+	select {
+	case <-orphan.exited:
+	case <-time.After(5 * time.Second):
+		t.Error("the orphan still runs")
+	}
+}
+
+// After a crash the process id in postmaster.pid may be another's: PostgreSQL
+// alone would refuse to start for as long as that one runs.
+func TestReusedProcessID(t *testing.T) {
+	t.Parallel()
+	s, o := startOnce(t)
+	other := command(context.Background(), s.cluster.account, syscall.SIGKILL, "/bin/sleep", "60")
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Process.Kill(); _ = other.Wait() }()
+	for _, name := range []string{"postmaster.pid", ".s.PGSQL.5432.lock"} {
+		text := fmt.Sprintf("%d\n%s\n1\n5432\n.\n", other.Process.Pid, s.cluster.path)
+		if err := os.WriteFile(filepath.Join(s.cluster.path, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	next, err := Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = next.Stop() }()
+	if took := time.Since(began); took > succession/2 {
+		t.Errorf("the start took %v", took)
+	}
+}
+
+// startOnce gives a server that has been stopped again: its cluster is there.
+func startOnce(t *testing.T) (*Server, Options) {
+	t.Helper()
+	o := Options{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler), Settings: map[string]string{"fsync": "off"}}
+	s, err := Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	return s, o
+}

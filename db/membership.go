@@ -1,0 +1,17 @@
+package db
+
+import (
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+// Membership is a row of memberships: one user in one organization.
+type Membership struct {
+	bun.BaseModel `bun:"table:memberships,alias:m" json:"-"`
+
+	ID       MembershipID   `bun:",pk" json:"id"`
+	OrgID    OrganizationID `json:"organizationId"`
+	UserID   UserID         `json:"userId"`
+	JoinedAt time.Time      `json:"joinedAt"`
+}

@@ -1,0 +1,44 @@
+package db
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+// Organization is a row of organizations.
+type Organization struct {
+	bun.BaseModel `bun:"table:organizations,alias:o" json:"-"`
+
+	ID              OrganizationID  `bun:",pk" json:"id"`
+	Code            string          `json:"code"`
+	Name            string          `json:"name"`
+	NameKey         string          `json:"-"`
+	ExternalID      *string         `json:"externalId"`
+	ExternalIDKey   *string         `json:"-"`
+	IsDefault       bool            `json:"isDefault"`
+	Status          Status          `json:"status"`
+	Properties      json.RawMessage `bun:"type:jsonb" json:"properties"`
+	AutoJoinDomains []string        `bun:",array" json:"autoJoinDomains"`
+	Search          string          `json:"-"`
+	Version         int             `json:"version"`
+	CreatedAt       time.Time       `json:"createdAt"`
+	UpdatedAt       time.Time       `json:"updatedAt"`
+	DeletedAt       *time.Time      `json:"-"`
+}
+
+// Derive sets the columns that follow from others: keys and search.
+func (o *Organization) Derive() {
+	o.NameKey, o.ExternalIDKey = Fold(o.Name), foldNull(o.ExternalID)
+	o.Search = searchText(&o.Name, &o.Code, o.ExternalID)
+}
+
+// OrganizationDefaultRole is a row of organization_default_roles: a role given
+// to those who join the organization.
+type OrganizationDefaultRole struct {
+	bun.BaseModel `bun:"table:organization_default_roles,alias:odr"`
+
+	OrgID  OrganizationID `bun:",pk"`
+	RoleID RoleID         `bun:",pk"`
+}

@@ -1,0 +1,135 @@
+package db
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/uptrace/bun/schema"
+)
+
+// Select runs a prepared statement with arguments $1, $2, … and scans each row
+// into a T, whose columns are found by name, or which is the only column; null
+// is the zero value. It is the way to read: the connection keeps the statement
+// and one plan for all values, so the text must not contain any.
+//
+// It goes past database/sql, which would turn each value into text and back, and
+// halves what a statement costs this server.
+func Select[T any](ctx context.Context, d *DB, text string, args ...any) ([]T, error) {
+	return selectFrom[T](ctx, d, d.pool, text, args)
+}
+
+// SelectPlanned is Select with a plan for these values alone, which costs some
+// 0.3 ms more. It is for statements whose best plan depends on the values: the
+// one for any search term walks through all users to find the one with a rare
+// name. In a transaction it is just Select.
+func SelectPlanned[T any](ctx context.Context, d *DB, text string, args ...any) ([]T, error) {
+	return selectFrom[T](ctx, d, d.planning, text, args)
+}
+
+func selectFrom[T any](ctx context.Context, d *DB, pool *pgxpool.Pool, text string, args []any) (all []T, err error) {
+	args = append([]any{pgx.QueryExecModeCacheStatement}, args...)
+	tx := txOf(ctx)
+	if tx == nil {
+		rows, _ := pool.Query(ctx, text, args...) // its error is that of rows
+		return scan[T](d, rows)
+	}
+	err = tx.conn.Raw(func(conn any) error {
+		rows, _ := conn.(*stdlib.Conn).Conn().Query(ctx, text, args...)
+		all, err = scan[T](d, rows)
+		return err
+	})
+	return all, err
+}
+
+// SelectOne is Select for at most one row; nil when there is none.
+func SelectOne[T any](ctx context.Context, d *DB, text string, args ...any) (*T, error) {
+	all, err := Select[T](ctx, d, text, args...)
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	if len(all) > 1 {
+		return nil, errors.New("more than one row")
+	}
+	return &all[0], nil
+}
+
+// scan reads all rows and closes them.
+func scan[T any](d *DB, rows pgx.Rows) (all []T, err error) {
+	defer rows.Close()
+	var targets []any
+	var columns []*schema.Field
+	for rows.Next() {
+		if targets == nil {
+			if columns, err = d.fieldsOf(reflect.TypeFor[T](), rows); err != nil {
+				return nil, err
+			}
+			targets = make([]any, len(rows.FieldDescriptions()))
+		}
+		if len(all) == cap(all) {
+			all = grow(all)
+		}
+		all = all[:len(all)+1]
+		row := reflect.ValueOf(&all[len(all)-1]).Elem()
+		for i, value := range rows.RawValues() {
+			switch {
+			case value == nil:
+				targets[i] = nil // what is null stays zero
+			case columns == nil:
+				targets[i] = row.Addr().Interface()
+			default:
+				targets[i] = target(columns[i].Value(row))
+			}
+		}
+		if err := rows.Scan(targets...); err != nil {
+			return nil, err
+		}
+	}
+	return all, rows.Err()
+}
+
+// grow makes place for more rows: few statements give one row, most give pages.
+func grow[T any](all []T) []T {
+	size := 2 * cap(all)
+	switch {
+	case size == 0:
+		size = 1
+	case size < 128:
+		size *= 2
+	}
+	larger := make([]T, len(all), size)
+	copy(larger, all)
+	return larger
+}
+
+// fieldsOf finds the field of each column; nil when row is no struct with fields
+// but a value.
+func (d *DB) fieldsOf(row reflect.Type, rows pgx.Rows) ([]*schema.Field, error) {
+	if row.Kind() != reflect.Struct || row == reflect.TypeFor[time.Time]() {
+		return nil, nil
+	}
+	table := d.Table(row)
+	described := rows.FieldDescriptions()
+	fields := make([]*schema.Field, len(described))
+	for i := range described {
+		if fields[i] = table.LookupField(described[i].Name); fields[i] == nil {
+			return nil, fmt.Errorf("%v has no field for column %s", row, described[i].Name)
+		}
+	}
+	return fields, nil
+}
+
+// target is where pgx puts the value of a field.
+func target(field reflect.Value) any {
+	pointer := field.Addr().Interface()
+	if text, ok := pointer.(*json.RawMessage); ok {
+		return (*[]byte)(text) // as it is, rather than decoded
+	}
+	return pointer
+}

@@ -1,0 +1,99 @@
+package db
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+// Status is that of a user or an organization.
+type Status string
+
+// The states of users and organizations.
+const (
+	Active    Status = "ACTIVE"
+	Suspended Status = "SUSPENDED"
+)
+
+// User is a row of users.
+type User struct {
+	bun.BaseModel `bun:"table:users,alias:u" json:"-"`
+
+	ID             UserID          `bun:",pk" json:"id"`
+	Email          *string         `json:"email"`
+	EmailKey       *string         `json:"-"`
+	EmailVerified  bool            `json:"emailVerified"`
+	Username       *string         `json:"username"`
+	UsernameKey    *string         `json:"-"`
+	Phone          *string         `json:"phone"`
+	GivenName      *string         `json:"givenName"`
+	FamilyName     *string         `json:"familyName"`
+	Name           string          `json:"name"`
+	NameKey        string          `json:"-"`
+	PictureURL     *string         `json:"pictureUrl"`
+	ExternalID     *string         `json:"externalId"`
+	ExternalIDKey  *string         `json:"-"`
+	Status         Status          `json:"status"`
+	Properties     json.RawMessage `bun:"type:jsonb" json:"properties"`
+	Search         string          `json:"-"`
+	Version        int             `json:"version"`
+	CreatedAt      time.Time       `json:"createdAt"`
+	UpdatedAt      time.Time       `json:"updatedAt"`
+	LastSignedInAt *time.Time      `json:"lastSignedInAt"`
+	SignInCount    int             `json:"signInCount"`
+	DeletedAt      *time.Time      `json:"-"`
+}
+
+// Derive sets the columns that follow from others: name, keys and search.
+func (u *User) Derive() {
+	u.EmailKey, u.UsernameKey, u.ExternalIDKey = foldNull(u.Email), foldNull(u.Username), foldNull(u.ExternalID)
+	u.Name = u.displayName()
+	u.NameKey = Fold(u.Name)
+	u.Search = searchText(u.Email, &u.Name, u.Username, u.ExternalID)
+}
+
+// displayName is the name to show: given and family name, or the first other
+// thing that people know the user by.
+func (u *User) displayName() string {
+	var parts []string
+	for _, part := range []*string{u.GivenName, u.FamilyName} {
+		if part != nil && *part != "" {
+			parts = append(parts, *part)
+		}
+	}
+	if len(parts) > 0 {
+		return strings.Join(parts, " ")
+	}
+	for _, other := range []*string{u.Username, u.Email, u.Phone, u.ExternalID} {
+		if other != nil {
+			return *other
+		}
+	}
+	return ""
+}
+
+// deletedName is what stands in place of the name of a user who was deleted.
+const deletedName = "Deleted user"
+
+// Erase removes all personal data and makes the row a tombstone.
+func (u *User) Erase(at time.Time) {
+	*u = User{
+		ID: u.ID, Name: deletedName, NameKey: Fold(deletedName), Status: Suspended,
+		Properties: json.RawMessage("{}"), Version: u.Version + 1,
+		CreatedAt: u.CreatedAt, UpdatedAt: at, DeletedAt: &at,
+	}
+}
+
+// Identity is a row of identities: one way in which a user signs in.
+type Identity struct {
+	bun.BaseModel `bun:"table:identities,alias:i" json:"-"`
+
+	Provider       string     `bun:",pk" json:"provider"`
+	Subject        string     `bun:",pk" json:"subject"`
+	UserID         UserID     `json:"-"`
+	Email          *string    `json:"email"`
+	LastSignedInAt *time.Time `json:"lastSignedInAt"`
+	CreatedAt      time.Time  `json:"createdAt"`
+}

@@ -1,0 +1,158 @@
+package demo
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator"
+
+	"roster/access"
+	"roster/db"
+)
+
+// names follows documents as the directory would, as far as names go: what is
+// made, renamed and deleted, and whether all that is referred to is there.
+type names struct {
+	schema *ast.Schema
+	// owner tells which thing a name belongs to: things are numbered as they are
+	// made, those that Roster brings are 0.
+	owner map[name]int
+	// made counts the things that have names of a kind.
+	made map[string]int
+}
+
+// name is what a reference says, such as UserRef, email, ada@acme.example.
+type name struct{ kind, field, folded string }
+
+func newNames(schema *ast.Schema) *names {
+	n := &names{schema: schema, owner: map[name]int{}, made: map[string]int{}}
+	n.owner[name{"OrganizationRef", "code", "default"}] = 0
+	for _, role := range access.SystemRoles {
+		n.owner[name{"RoleRef", "key", role.Key}] = 0
+	}
+	for _, permission := range access.SystemPermissions {
+		n.owner[name{"PermissionRef", "key", string(permission.Key)}] = 0
+	}
+	return n
+}
+
+// follow carries out one operation, and reports what is missing or there twice.
+func (n *names) follow(t *testing.T, document string, operation *ast.OperationDefinition, variables map[string]any) {
+	t.Helper()
+	values, err := validator.VariableValues(n.schema, operation, variables)
+	if err != nil {
+		t.Fatalf("%s: %v", document, err)
+	}
+	n.fields(t, document, operation.SelectionSet, values)
+}
+
+func (n *names) fields(t *testing.T, place string, selection ast.SelectionSet, variables map[string]any) {
+	t.Helper()
+	for _, s := range selection {
+		switch s := s.(type) {
+		case *ast.InlineFragment:
+			n.fields(t, place, s.SelectionSet, variables)
+		case *ast.FragmentSpread:
+			n.fields(t, place, s.Definition.SelectionSet, variables)
+		case *ast.Field:
+			place := place + ": " + s.Alias
+			arguments := s.ArgumentMap(variables)
+			for _, argument := range s.Definition.Arguments {
+				n.refer(t, place, argument.Name, argument.Type, arguments[argument.Name])
+			}
+			if input, ok := arguments["input"].(map[string]any); ok {
+				n.apply(t, place, s.Name, input)
+			}
+			n.fields(t, place, s.SelectionSet, variables)
+		}
+	}
+}
+
+// refer looks for references in a value of an input type.
+func (n *names) refer(t *testing.T, place, key string, of *ast.Type, value any) {
+	t.Helper()
+	switch value := value.(type) {
+	case []any:
+		for _, element := range value {
+			n.refer(t, place, key, of.Elem, element)
+		}
+	case map[string]any:
+		for _, field := range n.schema.Types[of.Name()].Fields {
+			text, isText := value[field.Name].(string)
+			if isText && strings.HasSuffix(of.Name(), "Ref") {
+				n.find(t, place, name{of.Name(), field.Name, db.Fold(text)})
+				continue
+			}
+			n.refer(t, place, field.Name, field.Type, value[field.Name])
+		}
+	case string:
+		if key == "permission" || key == "can" {
+			n.find(t, place, name{"PermissionRef", "key", value})
+		}
+	}
+}
+
+func (n *names) find(t *testing.T, place string, one name) int {
+	t.Helper()
+	owner, found := n.owner[one]
+	if !found {
+		t.Errorf("%s: no %v was made before", place, one)
+	}
+	return owner
+}
+
+// apply does to the names what the mutation does.
+func (n *names) apply(t *testing.T, place, mutation string, input map[string]any) {
+	t.Helper()
+	switch mutation {
+	case "createUser":
+		n.add(t, place, "UserRef", input, n.next("UserRef"))
+	case "createOrganization":
+		n.add(t, place, "OrganizationRef", input, n.next("OrganizationRef"))
+	case "createRole":
+		n.add(t, place, "RoleRef", input, n.next("RoleRef"))
+	case "createPermission":
+		n.add(t, place, "PermissionRef", input, n.next("PermissionRef"))
+	case "updateUser":
+		user := n.userOf(t, place, input)
+		n.drop(user, func(field string) bool { _, changes := input[field]; return changes })
+		n.add(t, place, "UserRef", input, user)
+	case "deleteUser":
+		n.drop(n.userOf(t, place, input), func(string) bool { return true })
+	}
+}
+
+func (n *names) next(kind string) int {
+	n.made[kind]++
+	return n.made[kind]
+}
+
+func (n *names) userOf(t *testing.T, place string, input map[string]any) int {
+	t.Helper()
+	for field, value := range input["user"].(map[string]any) {
+		return n.find(t, place, name{"UserRef", field, db.Fold(value.(string))})
+	}
+	return 0
+}
+
+func (n *names) add(t *testing.T, place, kind string, input map[string]any, owner int) {
+	t.Helper()
+	for _, field := range n.schema.Types[kind].Fields {
+		text, given := input[field.Name].(string)
+		one := name{kind, field.Name, db.Fold(text)}
+		if _, taken := n.owner[one]; given && taken {
+			t.Errorf("%s: %v is taken", place, one)
+		} else if given {
+			n.owner[one] = owner
+		}
+	}
+}
+
+func (n *names) drop(user int, which func(field string) bool) {
+	for one, owner := range n.owner {
+		if one.kind == "UserRef" && owner == user && which(one.field) {
+			delete(n.owner, one)
+		}
+	}
+}

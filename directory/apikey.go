@@ -1,0 +1,379 @@
+package directory
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"roster/access"
+	"roster/db"
+	"roster/problem"
+)
+
+// secretPrefix begins the secret of every API key, so that one which leaked is
+// recognised as such.
+const secretPrefix = "rk_"
+
+// shownLength is how much of a secret is stored and shown, to recognise it by.
+// At least 25 characters of it remain unknown.
+const shownLength = 10
+
+// NewSecret makes the secret of an API key: "rk_" and 43 characters of base64url
+// that hold 256 random bits.
+func NewSecret() string {
+	bits := make([]byte, 32)
+	rand.Read(bits) // never fails
+	return secretPrefix + base64.RawURLEncoding.EncodeToString(bits)
+}
+
+// visibleKeys limits what is read to the API keys that the actor manages: all,
+// or those of one organization.
+func visibleKeys(ctx context.Context) ([]condition, error) {
+	org, err := access.Reach(ctx, access.KeysWrite)
+	if err != nil || org == nil {
+		return nil, err
+	}
+	return []condition{where("k.org_id = ?", *org)}, nil
+}
+
+// keyColumns gives the columns to read for the fields. Who created the key has
+// no field of the row's, since it is a reference in text form.
+func (d *Directory) keyColumns(fields Fields) []string {
+	columns := db.Columns[db.APIKey](d.db, fields)
+	if !slices.Contains(columns, "created_by") {
+		columns = append(columns, "created_by")
+	}
+	return columns
+}
+
+// APIKeys gives one page of the API keys that the actor manages, by time of
+// creation, with the columns of fields. Those that were revoked or have expired
+// are among them.
+func (d *Directory) APIKeys(ctx context.Context, page Page, fields Fields) (*Connection[db.APIKey], error) {
+	conditions, err := visibleKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return list[db.APIKey]{
+		name: "apiKeys", from: "api_keys k", alias: "k", columns: d.keyColumns(fields), conditions: conditions,
+		order: order[db.APIKey]{"CREATED_AT", "k.created_at", "created_at", "timestamptz", func(k *db.APIKey) string { return timeValue(k.CreatedAt) }},
+		id:    func(k *db.APIKey) uuid.UUID { return uuid.UUID(k.ID) },
+	}.page(ctx, d, page)
+}
+
+// APIKey finds an API key that the actor manages; nil when there is none.
+func (d *Directory) APIKey(ctx context.Context, id db.APIKeyID) (*db.APIKey, error) {
+	conditions, err := visibleKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var q statement
+	q.add("select * from api_keys k").where(append(conditions, where("k.id = ?", id)))
+	return db.SelectOne[db.APIKey](ctx, d.db, q.text.String(), q.args...)
+}
+
+// APIKeysByID reads API keys that were reached through something that the actor
+// may see, such as a change that one of them made; in no order.
+func (d *Directory) APIKeysByID(ctx context.Context, ids []db.APIKeyID) ([]db.APIKey, error) {
+	return db.Select[db.APIKey](ctx, d.db, "select * from api_keys where id = any($1)", ids)
+}
+
+// APIKeyPermissions gives what each of the keys may do, ordered by key, in the
+// order asked; nothing for those that the actor does not manage.
+func (d *Directory) APIKeyPermissions(ctx context.Context, keys []db.APIKeyID) ([][]*db.Permission, error) {
+	conditions, err := visibleKeys(ctx)
+	// Whoever manages no keys still sees what their own may do.
+	if actor := access.ActorOf(ctx); problem.Is(err, problem.Forbidden) && actor.Key != nil && !slices.ContainsFunc(keys, func(id db.APIKeyID) bool { return id != actor.Key.ID }) {
+		conditions, err = nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	catalogue, err := d.engine.Catalogue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var q statement
+	q.add("select kp.* from api_key_permissions kp join api_keys k on k.id = kp.api_key_id").
+		where(append(conditions, where("kp.api_key_id = any(?)", keys)))
+	rows, err := db.Select[db.APIKeyPermission](ctx, d.db, q.text.String(), q.args...)
+	if err != nil {
+		return nil, err
+	}
+	of := make(map[db.APIKeyID][]*db.Permission, len(keys))
+	for _, row := range rows {
+		if permission := catalogue.Permission(row.PermissionID); permission != nil && permission.DeletedAt == nil {
+			of[row.APIKeyID] = append(of[row.APIKeyID], permission)
+		}
+	}
+	all := make([][]*db.Permission, len(keys))
+	for i, id := range keys {
+		all[i] = slices.SortedFunc(slices.Values(of[id]), byPermissionKey)
+	}
+	return all, nil
+}
+
+func byPermissionKey(a, b *db.Permission) int { return cmp.Compare(a.Key, b.Key) }
+
+// CreateAPIKeyInput describes a new API key.
+type CreateAPIKeyInput struct {
+	Name        string
+	Permissions []*PermissionRef
+	// Organization is the only one in which the key works; all when nil.
+	Organization *OrganizationRef
+	ExpiresAt    *time.Time
+}
+
+// CreateAPIKey makes an API key with permissions that the actor may hand out,
+// and gives its secret, which is stored nowhere.
+func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key *db.APIKey, secret string, err error) {
+	secret = NewSecret()
+	create := func(ctx context.Context, w *write, org *db.OrganizationID) error {
+		var f faults
+		key = w.newKey(f.name("input.name", in.Name), secret, org)
+		key.ExpiresAt = f.expiry("input.expiresAt", in.ExpiresAt, w.at)
+		permissions, err := d.permissionsNamed(ctx, w, &f, "input.permissions", in.Permissions)
+		if err != nil {
+			return err
+		}
+		if err := f.include(d.mayHandOut(ctx, org, permissions)); err != nil {
+			return err
+		}
+		if err := f.Err(); err != nil {
+			return err
+		}
+		return w.insertKey(ctx, key, permissions)
+	}
+	if in.Organization == nil {
+		err = d.change(ctx, access.KeysWrite, func(ctx context.Context, w *write) error { return create(ctx, w, nil) })
+	} else {
+		err = d.changeIn(ctx, access.KeysWrite, *in.Organization, func(ctx context.Context, w *write, org *db.Organization) error {
+			return create(ctx, w, &org.ID)
+		})
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	return key, secret, nil
+}
+
+// expiry checks the end of something that begins now. The database keeps
+// microseconds.
+func (f *faults) expiry(field string, at *time.Time, now time.Time) *time.Time {
+	if at == nil {
+		return nil
+	}
+	if !at.After(now) {
+		f.Add(problem.Invalid, field, "Must be in the future.")
+	}
+	end := at.UTC().Truncate(time.Microsecond)
+	return &end
+}
+
+func (w *write) newKey(name, secret string, org *db.OrganizationID) *db.APIKey {
+	return &db.APIKey{
+		ID: db.NewID[db.APIKeyKind](), Name: name, Prefix: secret[:shownLength], Hash: hash(secret), OrgID: org,
+		CreatedAt: w.at, CreatedBy: w.actor.String(),
+	}
+}
+
+// keyValues tell in the log of changes what an API key is.
+type keyValues struct {
+	*db.APIKey
+	Permissions []string `json:"permissions"`
+}
+
+func (w *write) insertKey(ctx context.Context, key *db.APIKey, permissions []*db.Permission) error {
+	if _, err := w.NewInsert().Model(key).Exec(ctx); err != nil {
+		return err
+	}
+	if err := w.insertKeyPermissions(ctx, key, permissions); err != nil {
+		return err
+	}
+	return w.record.Add("apiKey.created", key.ID.String(), key.OrgID, nil, keyValues{key, permissionKeys(permissions)})
+}
+
+func (w *write) insertKeyPermissions(ctx context.Context, key *db.APIKey, permissions []*db.Permission) error {
+	if len(permissions) == 0 {
+		return nil
+	}
+	rows := make([]*db.APIKeyPermission, len(permissions))
+	for i, p := range permissions {
+		rows[i] = &db.APIKeyPermission{APIKeyID: key.ID, PermissionID: p.ID}
+	}
+	_, err := w.NewInsert().Model(&rows).Exec(ctx)
+	return err
+}
+
+// APIKeyActionInput names the API key to act upon.
+type APIKeyActionInput struct{ APIKey string }
+
+// RevokeAPIKey makes an API key that the actor manages useless, for good. One
+// that was revoked before stays as it is.
+func (d *Directory) RevokeAPIKey(ctx context.Context, in APIKeyActionInput) (*db.APIKey, error) {
+	reach, err := access.Reach(ctx, access.KeysWrite)
+	if err != nil {
+		return nil, err
+	}
+	var key *db.APIKey
+	revoke := func(ctx context.Context, w *write) error {
+		administrators, err := d.lockAdministrators(ctx)
+		if err != nil {
+			return err
+		}
+		if key, err = d.lockKey(ctx, w, in.APIKey, reach); err != nil || key.RevokedAt != nil {
+			return err
+		}
+		if slices.Equal(administrators, []db.APIKeyID{key.ID}) {
+			return problem.At(problem.LastAdministrator, "input.apiKey", "Nobody could administer the business any more.")
+		}
+		return w.revokeKey(ctx, key)
+	}
+	if reach == nil {
+		err = d.change(ctx, access.KeysWrite, revoke)
+	} else {
+		org := reach.String()
+		err = d.changeIn(ctx, access.KeysWrite, OrganizationRef{ID: &org}, func(ctx context.Context, w *write, _ *db.Organization) error {
+			return revoke(ctx, w)
+		})
+	}
+	return key, err
+}
+
+// lockKey finds an API key, of the organization unless that is nil, to write to.
+func (d *Directory) lockKey(ctx context.Context, _ *write, text string, org *db.OrganizationID) (*db.APIKey, error) {
+	missing := problem.At(problem.NotFound, "input.apiKey", "There is no such API key.")
+	id, err := db.ParseID[db.APIKeyKind](text)
+	if err != nil {
+		return nil, missing
+	}
+	key, err := db.SelectOne[db.APIKey](ctx, d.db,
+		"select * from api_keys where id = $1 and ($2::uuid is null or org_id = $2) for no key update", id, org)
+	if err == nil && key == nil {
+		return nil, missing
+	}
+	return key, err
+}
+
+// lockAdministrators finds the API keys that can administer the business: they
+// work everywhere, for as long as nobody revokes them, and hold all of Roster's
+// permissions. It keeps others from revoking them meanwhile, so that no two
+// transactions each leave it to the key which the other revokes.
+func (d *Directory) lockAdministrators(ctx context.Context) ([]db.APIKeyID, error) {
+	return db.Select[db.APIKeyID](ctx, d.db, `select k.id from api_keys k where k.org_id is null and k.revoked_at is null and k.expires_at is null
+	and not exists (select from permissions p where p.is_system and p.deleted_at is null
+		and not exists (select from api_key_permissions kp where kp.api_key_id = k.id and kp.permission_id = p.id))
+	order by k.id for no key update`)
+}
+
+func (w *write) revokeKey(ctx context.Context, key *db.APIKey) error {
+	before, by := *key, w.actor.String()
+	key.RevokedAt, key.RevokedBy = &w.at, &by
+	return w.update(ctx, key, "apiKey.revoked", key.ID.String(), key.OrgID, &before, func() {})
+}
+
+// The names by which the administrator's key is known again.
+const (
+	administratorKeyName = "Administrator"
+	setupActor           = "setup"
+)
+
+// EnsureAdministratorKey makes secret that of the business's administrator: of
+// an API key with all system permissions, to which it adds those that a new
+// version has brought. The key that was the administrator's before, with another
+// secret, is revoked. It runs at each start, after Setup; where nothing is to be
+// done, it writes nothing.
+//
+// It fails with INVALID for what cannot be a secret, and with CONFLICT when the
+// secret is that of another API key, or of one that was revoked: a revoked key
+// never works again.
+func (d *Directory) EnsureAdministratorKey(ctx context.Context, secret string) error {
+	if !isSecret(secret) {
+		return problem.New(problem.Invalid, "An API key is %s and at least %d more letters, digits and signs, without spaces.", secretPrefix, leastSecret)
+	}
+	ctx = access.WithActor(ctx, access.System(setupActor))
+	return d.change(ctx, access.KeysWrite, func(ctx context.Context, w *write) error {
+		// Locked, also so that servers which start at the same moment take turns.
+		permissions, err := pointers(db.Select[db.Permission](ctx, d.db,
+			"select * from permissions where is_system and deleted_at is null order by key for no key update"))
+		if err != nil {
+			return err
+		}
+		key, err := db.SelectOne[db.APIKey](ctx, d.db, "select * from api_keys where hash = $1 for no key update", hash(secret))
+		switch {
+		case err != nil:
+			return err
+		case key == nil:
+			key = w.newKey(administratorKeyName, secret, nil)
+			err = w.insertKey(ctx, key, permissions)
+		case key.RevokedAt != nil:
+			return problem.New(problem.Conflict, "The key %s… was revoked, and a revoked key never works again: choose another one.", key.Prefix)
+		case key.Name != administratorKeyName || key.CreatedBy != w.actor.String():
+			return problem.New(problem.Conflict, "The key %s… is another one than the administrator's: choose another one.", key.Prefix)
+		default:
+			err = d.completeKey(ctx, w, key, permissions)
+		}
+		if err != nil {
+			return err
+		}
+		return d.revokeFormerAdministrators(ctx, w, key)
+	})
+}
+
+// leastSecret is the least number of characters behind the prefix of a secret
+// that was chosen by hand; maxSecret keeps what is hashed small.
+const (
+	leastSecret = 32
+	maxSecret   = 512
+)
+
+func isSecret(text string) bool {
+	return strings.HasPrefix(text, secretPrefix) && len(text) >= len(secretPrefix)+leastSecret && len(text) <= maxSecret &&
+		!strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
+// completeKey gives the key those of the permissions that it lacks.
+func (d *Directory) completeKey(ctx context.Context, w *write, key *db.APIKey, permissions []*db.Permission) error {
+	has, err := db.Select[db.PermissionID](ctx, d.db, "select permission_id from api_key_permissions where api_key_id = $1", key.ID)
+	if err != nil {
+		return err
+	}
+	lacking := slices.DeleteFunc(permissions, func(p *db.Permission) bool { return slices.Contains(has, p.ID) })
+	if len(lacking) == 0 {
+		return nil
+	}
+	if err := w.insertKeyPermissions(ctx, key, lacking); err != nil {
+		return err
+	}
+	return w.record.Add("apiKey.permissions.added", key.ID.String(), nil, nil, contentValues(lacking))
+}
+
+func (d *Directory) revokeFormerAdministrators(ctx context.Context, w *write, present *db.APIKey) error {
+	former, err := pointers(db.Select[db.APIKey](ctx, d.db, `select * from api_keys
+		where name = $1 and created_by = $2 and org_id is null and revoked_at is null and id <> $3 order by id for no key update`,
+		administratorKeyName, w.actor.String(), present.ID))
+	if err != nil {
+		return err
+	}
+	for _, key := range former {
+		if err := w.revokeKey(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// HasAdministratorKey tells whether EnsureAdministratorKey has made a key that
+// still works.
+func (d *Directory) HasAdministratorKey(ctx context.Context) (bool, error) {
+	keys, err := db.Select[int](ctx, d.db,
+		"select 1 from api_keys where name = $1 and created_by = $2 and revoked_at is null limit 1",
+		administratorKeyName, access.System(setupActor).String())
+	return len(keys) > 0, err
+}

@@ -1,0 +1,370 @@
+package directory_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/uptrace/bun"
+
+	"roster/access"
+	"roster/db"
+	"roster/db/dbtest"
+	"roster/directory"
+	"roster/problem"
+)
+
+// server gives another server over the same database.
+func (b *business) server() *directory.Directory {
+	other := directory.New(b.db, access.Options{Log: slog.New(slog.DiscardHandler)})
+	b.t.Cleanup(other.Close)
+	return other
+}
+
+func keyAction(key *db.APIKey) directory.APIKeyActionInput {
+	return directory.APIKeyActionInput{APIKey: key.ID.String()}
+}
+
+func permissionsOf(actor *access.Actor) string { return fmt.Sprint(actor.Permissions) }
+
+// Whatever ends a key, it ends on every path: on the server that did it at once,
+// however hot the key; on others within a second; on one that sees it for the
+// first time; and in the same words as for a key that never was.
+func TestKeysEnd(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(b *business, key *db.APIKey, org *db.Organization) error{
+		"revoked": func(b *business, key *db.APIKey, _ *db.Organization) error {
+			_, err := b.RevokeAPIKey(b.ctx, keyAction(key))
+			return err
+		},
+		"revoked with its organization's rights": func(b *business, key *db.APIKey, org *db.Organization) error {
+			_, err := b.RevokeAPIKey(b.holding(org.Code, string(access.KeysWrite)), keyAction(key))
+			return err
+		},
+		"organization suspended": func(b *business, _ *db.APIKey, org *db.Organization) error {
+			_, err := b.SuspendOrganization(b.ctx, directory.OrganizationActionInput{Organization: orgID(org)})
+			return err
+		},
+		"organization deleted": func(b *business, _ *db.APIKey, org *db.Organization) error {
+			_, err := b.DeleteOrganization(b.ctx, directory.OrganizationActionInput{Organization: orgID(org)})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBusiness(t)
+			org := b.organization("acme")
+			key, secret := b.key("acme", string(access.UsersRead))
+			other := b.server()
+			for range 2 {
+				if actor := must(b.Authenticate(t.Context(), secret))(t); actor.Key.ID != key.ID || *actor.Organization != org.ID || permissionsOf(actor) != "[roster:users:read]" {
+					t.Errorf("authenticated %+v", actor)
+				}
+				must(other.Authenticate(t.Context(), secret))(t)
+				time.Sleep(5 * time.Millisecond) // the caches take their time
+			}
+			if err := end(b, key, org); err != nil {
+				t.Fatal(err)
+			}
+			_, here := b.Authenticate(t.Context(), secret)
+			_, cold := b.server().Authenticate(t.Context(), secret)
+			time.Sleep(1100 * time.Millisecond)
+			_, there := other.Authenticate(t.Context(), secret)
+			_, unknown := b.Authenticate(t.Context(), directory.NewSecret())
+			for _, err := range []error{here, cold, there, unknown} {
+				wantFaults(t, err, "UNAUTHENTICATED ")
+				if err.Error() != unknown.Error() {
+					t.Errorf("tells %q from %q", err, unknown)
+				}
+			}
+		})
+	}
+}
+
+func TestMalformedSecretsCostNothing(t *testing.T) {
+	t.Parallel()
+	var statements dbtest.Statements
+	d := directory.New(dbtest.New(t, &statements), access.Options{Log: slog.New(slog.DiscardHandler)})
+	t.Cleanup(d.Close)
+	for _, secret := range []string{"", "rk", "RK_" + strings.Repeat("x", 43), "Bearer rk_x", "rk_" + strings.Repeat("x", 100_000)} {
+		_, err := d.Authenticate(t.Context(), secret)
+		wantFaults(t, err, "UNAUTHENTICATED ")
+	}
+	if done := statements.Take(); len(done) > 0 {
+		t.Errorf("asked the database: %q", done)
+	}
+	_, err := d.Authenticate(t.Context(), "rk_\x00\xff")
+	wantFaults(t, err, "UNAUTHENTICATED ")
+}
+
+// A key expires to the instant, by the database's clock, though a server knows
+// it from before.
+func TestKeysExpire(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	key, secret := b.key("", string(access.UsersRead))
+	must(b.db.NewRaw("update api_keys set expires_at = clock_timestamp() + interval '1300 milliseconds' where id = ?", key.ID).Exec(t.Context()))(t)
+	worked := 0
+	for {
+		late := one[bool](b, "select clock_timestamp() >= expires_at from api_keys where id = $1", key.ID)
+		_, err := b.Authenticate(t.Context(), secret)
+		switch {
+		case err == nil && late:
+			t.Fatal("a key works though it has expired")
+		case err == nil:
+			worked++
+			continue
+		}
+		wantFaults(t, err, "UNAUTHENTICATED ")
+		if worked == 0 {
+			t.Error("it never worked")
+		}
+		return
+	}
+}
+
+// A hot key costs no statement, one after a change costs one; its use is noted
+// once a minute, and no request waits for that.
+func TestAuthenticationCosts(t *testing.T) {
+	t.Parallel()
+	var statements dbtest.Statements
+	database := dbtest.New(t, &statements)
+	b := &business{directory.New(database, access.Options{Log: slog.New(slog.DiscardHandler)}), t, database, access.WithActor(t.Context(), access.System("test"))}
+	t.Cleanup(b.Close)
+	if err := b.Setup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	key, secret := b.key("", string(access.UsersRead))
+	statements.Take()
+	costs := func(d *directory.Directory, want int) *access.Actor {
+		t.Helper()
+		actor := must(d.Authenticate(t.Context(), secret))(t)
+		if done := statements.Take(); len(done) != want {
+			t.Errorf("%d statements, want %d: %q", len(done), want, done)
+		}
+		time.Sleep(5 * time.Millisecond)
+		return actor
+	}
+	if used := costs(b.Directory, 2).Key.LastUsedAt; used == nil || time.Since(*used) > time.Minute {
+		t.Errorf("last used at %v", used)
+	}
+	costs(b.Directory, 0)
+	b.definePermissions("p")
+	statements.Take()
+	costs(b.Directory, 1)
+	costs(b.Directory, 0)
+
+	must(b.db.NewRaw("update api_keys set last_used_at = now() - interval '61 seconds' where id = ?", key.ID).Exec(t.Context()))(t)
+	err := b.db.RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
+		if _, err := tx.NewRaw("select from api_keys for no key update").Exec(ctx); err != nil {
+			return err
+		}
+		statements.Take()
+		start := time.Now()
+		costs(b.server(), 2)
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("waited %v for the row", took)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := b.count("api_keys where last_used_at > now() - interval '60 seconds'"); n != 0 {
+		t.Error("the use was noted though the row was locked")
+	}
+	statements.Take()
+	costs(b.server(), 2)
+	costs(b.server(), 1)
+}
+
+// A key that was revoked never works after the answer, however many requests
+// use it at that moment.
+func TestRevokedKeyNeverWorks(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	for round := range 25 {
+		key, secret := b.key("", string(access.UsersRead))
+		var answered atomic.Bool
+		var worked atomic.Int64
+		for _, err := range race(9, func(i int) error {
+			if i == 0 {
+				for worked.Load() < 100 {
+					time.Sleep(time.Millisecond)
+				}
+				defer answered.Store(true)
+				_, err := b.RevokeAPIKey(b.ctx, keyAction(key))
+				return err
+			}
+			for after := 0; after < 50; {
+				late := answered.Load()
+				_, err := b.Authenticate(t.Context(), secret)
+				switch {
+				case err == nil && late:
+					return fmt.Errorf("round %d: a revoked key works", round)
+				case err == nil:
+					worked.Add(1)
+				case !problem.Is(err, problem.Unauthenticated):
+					return err
+				}
+				if late {
+					after++
+				}
+			}
+			return nil
+		}) {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// What a key may do follows what becomes of its permissions.
+func TestPermissionsOfKeys(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	b.definePermissions("a", "b", "c")
+	key, secret := b.key("", "c", "a", "b", "a")
+	holds := func(want string) {
+		t.Helper()
+		actor := must(b.Authenticate(t.Context(), secret))(t)
+		listed := must(b.APIKeyPermissions(b.ctx, []db.APIKeyID{db.NewID[db.APIKeyKind](), key.ID}))(t)
+		if got := permissionsOf(actor); got != "["+want+"]" || keysOf(listed[1]) != want || len(listed[0]) != 0 {
+			t.Errorf("it holds %s, and %q is listed; want %q", got, keysOf(listed[1]), want)
+		}
+	}
+	holds("a b c")
+	must(b.UpdatePermission(b.ctx, directory.UpdatePermissionInput{Permission: permissionRef("a"), Key: graphql.OmittableOf(new("z"))}))(t)
+	holds("b c z")
+	must(b.DeletePermission(b.ctx, directory.PermissionActionInput{Permission: permissionRef("b")}))(t)
+	holds("c z")
+	b.definePermissions("b") // another one by that name
+	holds("c z")
+}
+
+// A key of one organization manages that organization's keys, and knows of no
+// others.
+func TestKeysOfOneOrganization(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	acme, bravo := b.organization("acme"), b.organization("bravo")
+	ours, _ := b.key("acme", string(access.UsersRead))
+	theirs, _ := b.key("bravo", string(access.UsersRead))
+	everyones, _ := b.key("", string(access.UsersRead))
+	ctx := b.holding("acme", string(access.KeysWrite))
+
+	page := must(b.APIKeys(ctx, directory.Page{First: new(1)}, directory.Fields{"name"}))(t)
+	if n := must(page.TotalCount(ctx))(t); n != 2 || page.Nodes[0].ID != ours.ID || page.Nodes[0].CreatedBy != "system:test" || page.Nodes[0].Prefix != "" || !page.PageInfo().HasNextPage {
+		t.Errorf("%d keys, first %+v", n, page.Nodes[0])
+	}
+	if all := must(b.APIKeys(b.ctx, directory.Page{}, nil))(t); len(all.Nodes) != 4 {
+		t.Errorf("%d keys in all", len(all.Nodes))
+	}
+	for _, hidden := range []string{theirs.ID.String(), everyones.ID.String(), db.NewID[db.APIKeyKind]().String(), "key_x", "\x00"} {
+		_, err := b.RevokeAPIKey(ctx, directory.APIKeyActionInput{APIKey: hidden})
+		wantFaults(t, err, "NOT_FOUND input.apiKey")
+		if id, err := db.ParseID[db.APIKeyKind](hidden); err == nil && must(b.APIKey(ctx, id))(t) != nil {
+			t.Errorf("%s is found", hidden)
+		}
+	}
+	if listed := must(b.APIKeyPermissions(ctx, []db.APIKeyID{theirs.ID, ours.ID}))(t); len(listed[0]) != 0 || len(listed[1]) != 1 {
+		t.Errorf("permissions %v", listed)
+	}
+	_, _, err := b.CreateAPIKey(ctx, directory.CreateAPIKeyInput{Name: "x"})
+	wantFaults(t, err, "FORBIDDEN ")
+	_, _, err = b.CreateAPIKey(ctx, directory.CreateAPIKeyInput{Name: "x", Organization: new(orgID(bravo))})
+	wantFaults(t, err, "NOT_FOUND input.organization")
+	_, err = b.APIKeys(b.holding("", string(access.UsersRead)), directory.Page{}, nil)
+	wantFaults(t, err, "FORBIDDEN ")
+
+	_, _, err = b.CreateAPIKey(b.ctx, directory.CreateAPIKeyInput{
+		Name: " ", Permissions: permissionRefs("none"), Organization: new(orgID(acme)), ExpiresAt: new(time.Now().Add(-time.Second)),
+	})
+	wantFaults(t, err, "INVALID input.expiresAt, INVALID input.name, NOT_FOUND input.permissions.0")
+
+	in := time.Date(2126, 1, 2, 3, 4, 5, 123456789, time.FixedZone("", 3600))
+	made, secret, err := b.CreateAPIKey(ctx, directory.CreateAPIKeyInput{Name: "Clerk", Organization: new(orgID(acme)), ExpiresAt: &in})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := must(b.APIKey(ctx, made.ID))(t)
+	if !regexp.MustCompile(`^rk_[A-Za-z0-9_-]{43}$`).MatchString(secret) || stored.Prefix != secret[:10] || !stored.ExpiresAt.Equal(*made.ExpiresAt) || stored.Name != "Clerk" {
+		t.Errorf("stored %+v for %q", stored, secret)
+	}
+	revoked := must(b.RevokeAPIKey(ctx, keyAction(made)))(t)
+	again := must(b.RevokeAPIKey(b.ctx, keyAction(made)))(t)
+	if revoked.RevokedAt == nil || !again.RevokedAt.Equal(*revoked.RevokedAt) || again.RevokedBy == nil || !strings.HasPrefix(*again.RevokedBy, "key_") {
+		t.Errorf("revoked %+v, then %+v", revoked, again)
+	}
+	if log := b.changesOf(made.ID.String()); len(log) != 2 || strings.Contains(fmt.Sprint(log), secret[11:]) {
+		t.Errorf("the log says %q", log)
+	}
+}
+
+// The administrator's key is made once, follows the system permissions, and
+// gives way to the next one.
+func TestAdministratorKey(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	first, second := directory.NewSecret(), "rk_"+strings.Repeat("0123456789abcdef", 2)
+	for _, err := range race(8, func(int) error { return b.EnsureAdministratorKey(t.Context(), first) }) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	is := func(secret, what string) {
+		t.Helper()
+		if n := b.count("api_keys where name = 'Administrator' and created_by = 'system:setup' and org_id is null and revoked_at is null"); n != 1 {
+			t.Errorf("%s: there are %d", what, n)
+		}
+		actor := must(b.Authenticate(t.Context(), secret))(t)
+		if permissionsOf(actor) != permissionsOf(access.System("x")) || actor.Organization != nil {
+			t.Errorf("%s: holds %v", what, actor.Permissions)
+		}
+	}
+	is(first, "made")
+	before := b.count("changes")
+	if err := b.EnsureAdministratorKey(t.Context(), first); err != nil || b.count("changes") != before {
+		t.Errorf("made again: %v, %d changes", err, b.count("changes")-before)
+	}
+
+	must(b.db.NewRaw("delete from api_key_permissions where permission_id = (select id from permissions where key = ?)", access.ChangesRead).Exec(t.Context()))(t)
+	if err := b.EnsureAdministratorKey(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	is(first, "upgraded")
+	own, ownSecret, err := b.CreateAPIKey(b.ctx, directory.CreateAPIKeyInput{Name: "Administrator", Permissions: permissionRefs(string(access.UsersRead))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.EnsureAdministratorKey(t.Context(), second); err != nil {
+		t.Fatal(err)
+	}
+	is(second, "replaced")
+	if actor := must(b.Authenticate(t.Context(), ownSecret))(t); actor.Key.ID != own.ID {
+		t.Errorf("someone else's key became %+v", actor)
+	}
+	for secret, want := range map[string]string{
+		first:                                  "CONFLICT ",
+		ownSecret:                              "CONFLICT ",
+		"":                                     "INVALID ",
+		"rk_" + strings.Repeat("x", 31):        "INVALID ",
+		"rk_" + strings.Repeat("x", 510):       "INVALID ",
+		"rk_" + strings.Repeat("x ", 20):       "INVALID ",
+		"sk_" + strings.Repeat("x", 43):        "INVALID ",
+		"rk_" + strings.Repeat("é", 40):        "INVALID ",
+		"rk_" + strings.Repeat("x", 32) + "\n": "INVALID ",
+	} {
+		wantFaults(t, b.EnsureAdministratorKey(t.Context(), secret), want)
+	}
+	_, err = b.Authenticate(t.Context(), first)
+	wantFaults(t, err, "UNAUTHENTICATED ")
+	is(second, "after all that")
+}

@@ -1,0 +1,178 @@
+package directory
+
+import (
+	"context"
+	"time"
+
+	"roster/access"
+	"roster/db"
+	"roster/problem"
+)
+
+// EffectivePermission is something that a member may do.
+type EffectivePermission struct {
+	Permission *db.Permission
+	of         *effectiveOf
+}
+
+// effectiveOf is the member whom effective permissions are of, and the way to
+// their sources.
+type effectiveOf struct {
+	catalogue *access.Catalogue
+	place     access.Place
+	grants    func(context.Context) (map[access.Place][]Grant, error)
+}
+
+// Key is that of the permission.
+func (p *EffectivePermission) Key() string { return p.Permission.Key }
+
+// Sources are the grants which it comes from. They are read when first asked
+// for, those of all members of one answer together.
+func (p *EffectivePermission) Sources(ctx context.Context) ([]Grant, error) {
+	grants, err := p.of.grants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return giving(p.of.catalogue, grants[p.of.place], p.Permission.ID, grantHeld), nil
+}
+
+// HeldRoles gives the roles that each member holds now, ordered by key.
+func (d *Directory) HeldRoles(ctx context.Context, members []*db.Membership) ([][]*db.Role, error) {
+	catalogue, held, err := d.engine.View(ctx, placesOf(members))
+	if err != nil {
+		return nil, err
+	}
+	all := make([][]*db.Role, len(members))
+	for i := range held {
+		all[i] = catalogue.HeldRoles(held[i])
+	}
+	return all, nil
+}
+
+// EffectivePermissions gives what each member may do now, or could at a moment
+// in the past, ordered by key.
+func (d *Directory) EffectivePermissions(ctx context.Context, members []*db.Membership, asOf *time.Time) ([][]*EffectivePermission, error) {
+	if asOf != nil {
+		return d.effectiveAsOf(ctx, members, *asOf)
+	}
+	places := placesOf(members)
+	catalogue, held, err := d.engine.View(ctx, places)
+	if err != nil {
+		return nil, err
+	}
+	sources := lazily(func(ctx context.Context) (map[access.Place][]Grant, error) { return d.grants(ctx, places, nil) })
+	all := make([][]*EffectivePermission, len(members))
+	for i := range held {
+		all[i] = effective(catalogue, places[i], catalogue.Effective(held[i]), sources)
+	}
+	return all, nil
+}
+
+// effectiveAsOf answers for a moment in the past, from the facts that were
+// known then.
+func (d *Directory) effectiveAsOf(ctx context.Context, members []*db.Membership, asOf time.Time) ([][]*EffectivePermission, error) {
+	if asOf.After(time.Now()) {
+		return nil, problem.At(problem.Invalid, "asOf", "Must not be in the future.")
+	}
+	places := placesOf(members)
+	var catalogue *access.Catalogue
+	var grants map[access.Place][]Grant
+	var active map[access.Place]bool
+	err := d.db.InSnapshot(ctx, func(ctx context.Context) (err error) {
+		if catalogue, err = d.engine.CatalogueAsOf(ctx, asOf); err != nil {
+			return err
+		}
+		if grants, err = d.grants(ctx, places, &asOf); err != nil {
+			return err
+		}
+		active, err = d.activeAsOf(ctx, places, asOf)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	sources := func(context.Context) (map[access.Place][]Grant, error) { return grants, nil }
+	all := make([][]*EffectivePermission, len(members))
+	for i, place := range places {
+		var roles []db.RoleID
+		var direct []db.PermissionID
+		for _, g := range grants[place] {
+			switch g := g.(type) {
+			case *RoleGrant:
+				if g.State == grantHeld {
+					roles = append(roles, g.RoleID)
+				}
+			case *PermissionGrant:
+				if g.State == grantHeld {
+					direct = append(direct, g.PermissionID)
+				}
+			}
+		}
+		permissions := []*db.Permission{}
+		if active[place] {
+			permissions = catalogue.Effective(d.engine.NewHeld(roles, direct))
+		}
+		all[i] = effective(catalogue, place, permissions, sources)
+	}
+	return all, nil
+}
+
+// activeAsOf tells at which places neither the user nor the organization was
+// suspended. The log of changes knows: it has every suspension and its end.
+func (d *Directory) activeAsOf(ctx context.Context, places []access.Place, asOf time.Time) (map[access.Place]bool, error) {
+	subjects := make([]string, 0, 2*len(places))
+	for _, p := range places {
+		subjects = append(subjects, p.User.String(), p.Organization.String())
+	}
+	suspended, err := db.Select[string](ctx, d.db, `
+		select s.subject from unnest($1::text[]) s (subject) where (
+			select c.action from changes c where c.subject = s.subject and c.at <= $2
+				and c.action in ('user.suspended', 'user.restored', 'organization.suspended', 'organization.restored')
+			order by c.at desc, c.id desc limit 1) in ('user.suspended', 'organization.suspended')`, distinct(subjects), asOf)
+	if err != nil {
+		return nil, err
+	}
+	was := make(map[string]bool, len(suspended))
+	for _, subject := range suspended {
+		was[subject] = true
+	}
+	active := make(map[access.Place]bool, len(places))
+	for _, p := range places {
+		active[p] = !was[p.User.String()] && !was[p.Organization.String()]
+	}
+	return active, nil
+}
+
+// effective wraps the permissions with the way to their sources.
+func effective(catalogue *access.Catalogue, place access.Place, permissions []*db.Permission,
+	grants func(context.Context) (map[access.Place][]Grant, error),
+) []*EffectivePermission {
+	of := &effectiveOf{catalogue, place, grants}
+	each, all := make([]EffectivePermission, len(permissions)), make([]*EffectivePermission, len(permissions))
+	for i, permission := range permissions {
+		each[i] = EffectivePermission{permission, of}
+		all[i] = &each[i]
+	}
+	return all
+}
+
+// giving keeps the grants in that state which give the permission.
+func giving(catalogue *access.Catalogue, grants []Grant, permission db.PermissionID, state grantState) []Grant {
+	kept := []Grant{}
+	for _, g := range grants {
+		if g.state() == state && gives(catalogue, g, permission) {
+			kept = append(kept, g)
+		}
+	}
+	return kept
+}
+
+func gives(catalogue *access.Catalogue, g Grant, permission db.PermissionID) bool {
+	switch g := g.(type) {
+	case *RoleGrant:
+		return catalogue.RoleHas(g.RoleID, permission)
+	case *PermissionGrant:
+		return g.PermissionID == permission
+	}
+	return false
+}

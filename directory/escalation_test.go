@@ -1,0 +1,116 @@
+package directory_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"roster/access"
+	"roster/directory"
+	"roster/problem"
+)
+
+// Nobody hands out what they do not hold, by any of the paths of this package
+// that lead to a role, a key or a permission. Each line is an actor, the
+// permissions it holds besides those that it needs to come here at all (in the
+// organization "acme" when it begins with @), and whether it may hand out an
+// ordinary permission (p), one that it does not know (q) and a system one (s).
+func TestEscalation(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	acme := "acme"
+	b.organization(acme)
+	b.definePermissions("p", "q")
+	settings := string(access.SettingsWrite)
+	for _, key := range []string{"p", "q"} {
+		must(b.CreateRole(b.ctx, directory.CreateRoleInput{Key: "with-" + key, Permissions: permissionRefs(key)}))(t)
+	}
+	must(b.CreateRole(b.ctx, directory.CreateRoleInput{Key: "empty"}))(t)
+
+	paths := map[string]func(ctx context.Context, key string) error{
+		"create role": func(ctx context.Context, key string) error {
+			_, err := b.CreateRole(ctx, directory.CreateRoleInput{Key: "x", Permissions: permissionRefs(key)})
+			return err
+		},
+		"add to role": func(ctx context.Context, key string) error {
+			_, err := b.AddRolePermissions(ctx, contents("empty", key))
+			return err
+		},
+		"create key": func(ctx context.Context, key string) error {
+			_, _, err := b.CreateAPIKey(ctx, directory.CreateAPIKeyInput{Name: "x", Permissions: permissionRefs(key)})
+			return err
+		},
+		"create key in acme": func(ctx context.Context, key string) error {
+			_, _, err := b.CreateAPIKey(ctx, directory.CreateAPIKeyInput{
+				Name: "x", Permissions: permissionRefs(key), Organization: &directory.OrganizationRef{Code: &acme},
+			})
+			return err
+		},
+		"make role default": func(ctx context.Context, key string) error {
+			_, err := b.UpdateRole(ctx, directory.UpdateRoleInput{Role: roleRef("with-" + key), IsDefault: graphql.OmittableOf(new(true))})
+			return err
+		},
+	}
+	const anything = string(access.GrantsAny)
+	for _, c := range []struct {
+		holds   string
+		allowed string
+	}{
+		{"", ""},
+		{"p", "p"},
+		{anything, "pq"},
+		{anything + " " + settings, "pqs"},
+		{settings, "s"},
+		{"@p", "p"},
+		{"@" + anything, "pq"},
+		{"@" + settings, "s"},
+	} {
+		holds, bound := strings.CutPrefix(c.holds, "@")
+		in := ""
+		if bound {
+			in = acme
+		}
+		ctx := b.holding(in, append(strings.Fields(holds), string(access.RolesWrite), string(access.KeysWrite))...)
+		for path, do := range paths {
+			for short, key := range map[string]string{"p": "p", "q": "q", "s": settings} {
+				if short == "s" && path == "make role default" {
+					continue // such a role cannot be a default one at all
+				}
+				t.Run(strings.Join([]string{c.holds, path, short}, "/"), func(t *testing.T) {
+					// Undone, so that the cases do not meet.
+					err := b.Rehearse(ctx, func(ctx context.Context) error { return do(ctx, key) })
+					switch {
+					case bound && path != "create key in acme":
+						wantFaults(t, err, "FORBIDDEN ")
+					case strings.Contains(c.allowed, short):
+						wantFaults(t, err, "")
+					default:
+						wantFaults(t, err, "ESCALATION ")
+						if !strings.Contains(err.Error(), key) {
+							t.Errorf("does not say what is missing: %v", err)
+						}
+					}
+				})
+			}
+		}
+	}
+
+	// What is there already is not handed out again; to rename a permission is to
+	// hand out the new key to all who hold the old one.
+	ctx := b.holding("", string(access.RolesWrite), "p")
+	_, err := b.AddRolePermissions(ctx, contents("with-q", "q"))
+	wantFaults(t, err, "")
+	_, err = b.UpdatePermission(ctx, directory.UpdatePermissionInput{Permission: permissionRef("p"), Key: graphql.OmittableOf(new("r"))})
+	wantFaults(t, err, "ESCALATION ")
+	_, err = b.UpdatePermission(ctx, directory.UpdatePermissionInput{Permission: permissionRef("q"), Name: graphql.OmittableOf(new("r"))})
+	wantFaults(t, err, "")
+
+	// All that is missing is named, together with what else is wrong.
+	_, err = b.CreateRole(ctx, directory.CreateRoleInput{Key: "!", Permissions: permissionRefs("q", "none", settings, "p")})
+	wantFaults(t, err, "ESCALATION , INVALID input.key, NOT_FOUND input.permissions.1")
+	if all := problem.All(err); all[len(all)-1].Message != "You cannot hand out what you do not hold: q, roster:settings:write." {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,110 @@
+package directory
+
+import (
+	"context"
+
+	"roster/access"
+	"roster/db"
+)
+
+// Obstacle is what stands in the way of doing something.
+type Obstacle string
+
+// The obstacles.
+const (
+	NoSuchPermission      Obstacle = "NO_SUCH_PERMISSION"
+	NotAMember            Obstacle = "NOT_A_MEMBER"
+	UserSuspended         Obstacle = "USER_SUSPENDED"
+	OrganizationSuspended Obstacle = "ORGANIZATION_SUSPENDED"
+	NotGranted            Obstacle = "NOT_GRANTED"
+	GrantEnded            Obstacle = "GRANT_ENDED"
+	GrantNotStarted       Obstacle = "GRANT_NOT_STARTED"
+	GrantRevoked          Obstacle = "GRANT_REVOKED"
+)
+
+// Explanation says why a member may do something, or why not.
+type Explanation struct {
+	Allowed bool
+	// Sources are the grants that allow it; empty when it is not allowed.
+	Sources []Grant
+	// Obstacles are all that stand in the way; empty when it is allowed.
+	Obstacles []Obstacle
+	// RolesThatWouldAllow are those which contain the permission.
+	RolesThatWouldAllow []*db.Role
+}
+
+// ExplainMembers explains for each member whether they may do what the
+// permission names.
+func (d *Directory) ExplainMembers(ctx context.Context, members []*db.Membership, permission string) ([]*Explanation, error) {
+	return d.explain(ctx, placesOf(members), permission)
+}
+
+// Explain explains whether the user may do what the permission names in the
+// organization. Who or what does not exist, or is hidden from the actor, is no
+// member.
+func (d *Directory) Explain(ctx context.Context, user UserRef, org OrganizationRef, permission string) (*Explanation, error) {
+	places, err := d.places(ctx, []*UserRef{&user}, []*OrganizationRef{&org})
+	if err != nil {
+		return nil, err
+	}
+	all, err := d.explain(ctx, places, permission)
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
+}
+
+// explain reads all that it tells from one state of the database.
+func (d *Directory) explain(ctx context.Context, places []access.Place, key string) ([]*Explanation, error) {
+	var catalogue *access.Catalogue
+	var held []*access.Held
+	var grants map[access.Place][]Grant
+	err := d.db.InSnapshot(ctx, func(ctx context.Context) (err error) {
+		if catalogue, held, err = d.engine.View(ctx, places); err == nil {
+			grants, err = d.grants(ctx, places, nil)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	permission := catalogue.PermissionByKey(key)
+	all := make([]*Explanation, len(places))
+	for i, place := range places {
+		all[i] = explanation(catalogue, held[i], grants[place], permission)
+	}
+	return all, nil
+}
+
+func explanation(catalogue *access.Catalogue, held *access.Held, grants []Grant, permission *db.Permission) *Explanation {
+	e := &Explanation{Sources: []Grant{}, Obstacles: []Obstacle{}, RolesThatWouldAllow: []*db.Role{}}
+	obstacle := func(stands bool, o Obstacle) {
+		if stands {
+			e.Obstacles = append(e.Obstacles, o)
+		}
+	}
+	obstacle(permission == nil, NoSuchPermission)
+	obstacle(!held.Member(), NotAMember)
+	obstacle(held.UserSuspended(), UserSuspended)
+	obstacle(held.OrganizationSuspended(), OrganizationSuspended)
+	if permission == nil {
+		return e
+	}
+	e.RolesThatWouldAllow = catalogue.RolesWith(permission.ID)
+	e.Sources = giving(catalogue, grants, permission.ID, grantHeld)
+	if len(e.Sources) == 0 {
+		before := len(e.Obstacles)
+		for _, past := range []struct {
+			state    grantState
+			obstacle Obstacle
+		}{{grantEnded, GrantEnded}, {grantNotStarted, GrantNotStarted}, {grantRevoked, GrantRevoked}} {
+			obstacle(len(giving(catalogue, grants, permission.ID, past.state)) > 0, past.obstacle)
+		}
+		obstacle(len(e.Obstacles) == before, NotGranted)
+	}
+	e.Allowed = len(e.Obstacles) == 0
+	if !e.Allowed {
+		e.Sources = []Grant{}
+	}
+	return e
+}

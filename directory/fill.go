@@ -1,0 +1,25 @@
+package directory
+
+import (
+	"context"
+
+	"roster/db"
+)
+
+// FillEmpty runs fill if there are no users yet, and tells whether it did. All
+// that fill writes becomes visible at once, or not at all; servers that start at
+// the same time fill the database once.
+func (d *Directory) FillEmpty(ctx context.Context, fill func(ctx context.Context) error) (filled bool, err error) {
+	err = d.Atomically(ctx, func(ctx context.Context) error {
+		if _, err := d.db.Of(ctx).NewRaw("select pg_advisory_xact_lock(?)", setupLock).Exec(ctx); err != nil {
+			return err
+		}
+		users, err := db.Select[int](ctx, d.db, "select 1 from users limit 1")
+		if err != nil || len(users) > 0 {
+			return err
+		}
+		filled = true
+		return fill(ctx)
+	})
+	return filled && err == nil, err
+}

@@ -1,0 +1,108 @@
+package directory
+
+import (
+	"context"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"roster/access"
+	"roster/db"
+)
+
+// PermissionChange is a permission that a user has effectively gained or lost in
+// an organization.
+type PermissionChange struct {
+	Place      access.Place
+	Permission *db.Permission
+}
+
+// Impact is which effective permissions one write gave and took. It is worked
+// out when it is asked for, from the facts in the database and the moment that
+// the write left in them: within the write's transaction and before the next
+// write, or as long as nobody changes what it concerned.
+//
+// What was held before and what is held after are both taken as of now: what
+// begins or ends by itself, or by others, is no part of it.
+type Impact struct {
+	compare func(ctx context.Context) (*comparison, error)
+}
+
+// sides has something for each of the two lists of an impact.
+type sides[T any] [2]T
+
+const (
+	gained = iota
+	lost
+)
+
+var impactLists = sides[string]{"impact.gained", "impact.lost"}
+
+// Impact gives that of the last write in the transaction of ctx. Who was allowed
+// to write may see what it did.
+func (d *Directory) Impact(ctx context.Context) *Impact {
+	done, ok := ctx.Value(writtenKey{}).(*written)
+	if !ok {
+		done = &written{}
+	}
+	rows, at := done.last, done.at
+	return &Impact{lazily(func(ctx context.Context) (*comparison, error) { return d.compare(ctx, at, concerned(rows)) })}
+}
+
+// Gained gives a page, which can only go forward, of what users may do now and
+// could not before: ordered by organization, user and key of the permission.
+func (i *Impact) Gained(ctx context.Context, page Page) (*Connection[PermissionChange], error) {
+	return i.page(ctx, page, gained)
+}
+
+// Lost is Gained for what users could do before and may not now.
+func (i *Impact) Lost(ctx context.Context, page Page) (*Connection[PermissionChange], error) {
+	return i.page(ctx, page, lost)
+}
+
+func (i *Impact) page(ctx context.Context, page Page, side int) (*Connection[PermissionChange], error) {
+	name := impactLists[side]
+	s, err := page.check(name, "uuid text")
+	if err != nil {
+		return nil, err
+	}
+	c, err := i.compare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := c.changesAfter(ctx, placeOfCursor(s.after), side, s.limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return newConnection(s, nodes, func(p *PermissionChange) string { return p.cursor().encode(name) },
+		func(ctx context.Context) (int, error) {
+			counted, err := c.counted(ctx)
+			if err != nil {
+				return 0, err
+			}
+			return counted.number[side], nil
+		}), nil
+}
+
+// cursor has the organization and the permission's key in its value.
+func (p *PermissionChange) cursor() cursor {
+	return cursor{uuid.UUID(p.Place.Organization).String() + " " + p.Permission.Key, uuid.UUID(p.Place.User)}
+}
+
+// impactPlace is a place in the list of an impact: behind that key of the place.
+type impactPlace struct {
+	access.Place
+	key string
+}
+
+// behindAllKeys follows every key, which consist of ASCII.
+const behindAllKeys = "\u00ff"
+
+// placeOfCursor reads a cursor; nil is the beginning of the list.
+func placeOfCursor(c *cursor) impactPlace {
+	if c == nil {
+		return impactPlace{}
+	}
+	organization, key, _ := strings.Cut(c.value, " ")
+	return impactPlace{access.Place{User: db.UserID(c.id), Organization: db.OrganizationID(uuid.MustParse(organization))}, key}
+}

@@ -1,0 +1,123 @@
+package directory
+
+import (
+	"context"
+	"strings"
+
+	"roster/access"
+	"roster/db"
+)
+
+// holding is what was granted to a member before and after: ids of roles and
+// permissions, as the text of uuid[], and whether that counts. Many members have
+// the same.
+type holding struct {
+	Before, After             string
+	ActiveBefore, ActiveAfter bool
+}
+
+// memberHolding is the holding of one member.
+type memberHolding struct {
+	OrgID   db.OrganizationID
+	UserID  db.UserID
+	holding `bun:",extend"`
+}
+
+// countedHolding is one that N members have.
+type countedHolding struct {
+	holding `bun:",extend"`
+	N       int
+}
+
+func (h *memberHolding) place() access.Place {
+	return access.Place{User: h.UserID, Organization: h.OrgID}
+}
+
+// membersFrom gives the holdings of up to so many members from that place on, in
+// order.
+func (c *comparison) membersFrom(ctx context.Context, from access.Place, limit int) ([]memberHolding, error) {
+	members := c.members()
+	members.text += " having (org_id, user_id) >= (?, ?) order by org_id, user_id limit ?"
+	members.args = append(members.args, from.Organization, from.User, limit)
+	q := c.holdings(members)
+	q.add(" select * from x order by org_id, user_id")
+	return db.Select[memberHolding](ctx, c.d.db, q.text.String(), q.args...)
+}
+
+// membersHolding is membersFrom for members with one of those holdings.
+func (c *comparison) membersHolding(ctx context.Context, holdings []holding, from access.Place, limit int) ([]memberHolding, error) {
+	before, after := make([]string, len(holdings)), make([]string, len(holdings))
+	activeBefore, activeAfter := make([]bool, len(holdings)), make([]bool, len(holdings))
+	for i, h := range holdings {
+		before[i], after[i], activeBefore[i], activeAfter[i] = h.Before, h.After, h.ActiveBefore, h.ActiveAfter
+	}
+	q := c.holdings(c.members())
+	q.add(` select * from x where (org_id, user_id) >= (?, ?) and (before, after, active_before, active_after) in
+		(select * from unnest(?::text[], ?::text[], ?::bool[], ?::bool[])) order by org_id, user_id limit ?`,
+		from.Organization, from.User, before, after, activeBefore, activeAfter, limit)
+	return db.Select[memberHolding](ctx, c.d.db, q.text.String(), q.args...)
+}
+
+// countHoldings gives the holdings that there are.
+func (c *comparison) countHoldings(ctx context.Context) ([]countedHolding, error) {
+	q := c.holdings(c.members())
+	q.add(" select before, after, active_before, active_after, count(*) as n from x group by 1, 2, 3, 4")
+	return db.Select[countedHolding](ctx, c.d.db, q.text.String(), q.args...)
+}
+
+// holdings begins a statement over the holdings x of the members. The moment of
+// the write is its first argument. Nothing that has no index is joined to the
+// members, since the planner does not know how many have just lost something.
+func (c *comparison) holdings(members condition) *statement {
+	q := &statement{args: []any{c.at}}
+	q.add("with m as materialized (").add(members.text, members.args...).
+		add("), g as (select org_id, user_id, null::uuid as thing, false as had, false as has from m")
+	for _, kind := range []grantKind{roleGrants, permissionGrants} {
+		q.add(" union all select g.org_id, g.user_id, g." + kind.column + ", g.granted_at <> $1, g.live from m join " + kind.table +
+			" g using (org_id, user_id)").where(c.granted(kind))
+	}
+	// Whoever is among the concerned users and organizations had the other status.
+	return q.add(`), h as (
+			select org_id, user_id, org_id not in (select id from organizations where status = 'SUSPENDED') as active,
+				coalesce(array_agg(thing order by thing) filter (where had)::text, '{}') as before, coalesce(array_agg(thing order by thing) filter (where has)::text, '{}') as after
+			from g group by org_id, user_id
+		), x as (
+			select h.org_id, h.user_id, h.before, h.after, h.active and u.status = 'ACTIVE' as active_after,
+				(u.status = 'ACTIVE') <> (u.id = any(?::uuid[])) and h.active <> (h.org_id = any(?::uuid[])) as active_before
+			from h join users u on u.id = h.user_id)`, c.users, c.organizations)
+}
+
+// granted chooses the grants that were there before or after the write.
+func (c *comparison) granted(kind grantKind) []condition {
+	conditions := []condition{where("g.live or " + access.RevokedAt), where(access.InTerm)}
+	only, limited := c.only[kind]
+	switch {
+	case limited && len(c.deletedRoles) > 0:
+		// No index for this: the planner, who takes them for few, would look for each
+		// thing at each member.
+		conditions = append(conditions, where("(g."+kind.column+" = any(?::uuid[])) is true", only))
+	case limited:
+		conditions = append(conditions, where("g."+kind.column+" = any(?::uuid[])", only))
+	}
+	return conditions
+}
+
+// members selects the members whom the write concerns, each once. Who has left
+// is among them: by the place, or by what was taken from them.
+func (c *concern) members() condition {
+	var arms []string
+	var args []any
+	arm := func(concerned int, text string, values ...any) {
+		if concerned > 0 {
+			arms, args = append(arms, "select org_id, user_id from "+text), append(args, values...)
+		}
+	}
+	users, orgs := split(c.places)
+	arm(len(c.places), "unnest(?::uuid[], ?::uuid[]) p (org_id, user_id)", orgs, users)
+	arm(len(c.users), "memberships where user_id = any(?::uuid[])", c.users)
+	arm(len(c.organizations), "memberships where org_id = any(?::uuid[])", c.organizations)
+	arm(len(c.roles), "membership_roles where role_id = any(?::uuid[]) and live", c.roles)
+	arm(len(c.deletedRoles), "membership_roles g where role_id = any(?::uuid[]) and revoked_at >= $1 and "+access.RevokedAt, c.deletedRoles)
+	arm(len(c.deletedPermissions), "membership_permissions g where permission_id = any(?::uuid[]) and revoked_at >= $1 and "+access.RevokedAt, c.deletedPermissions)
+	return where("select org_id, user_id from ("+strings.Join(arms, " union all ")+") m group by org_id, user_id", args...)
+}

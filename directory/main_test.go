@@ -1,0 +1,44 @@
+package directory_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	"roster/access"
+	"roster/db"
+	"roster/db/dbtest"
+	"roster/directory"
+)
+
+func TestMain(m *testing.M) { dbtest.Main(m) }
+
+// business is a new directory, and a context on which the server itself acts.
+type business struct {
+	*directory.Directory
+	t   testing.TB
+	db  *db.DB
+	ctx context.Context
+}
+
+func newBusiness(t testing.TB) *business {
+	t.Helper()
+	database := dbtest.New(t)
+	b := &business{directory.New(database, access.Options{Log: slog.New(slog.DiscardHandler)}), t, database, access.WithActor(t.Context(), access.System("test"))}
+	t.Cleanup(b.Close)
+	if err := b.Setup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// must gives the value of a call that has to succeed: must(call())(t).
+func must[T any](value T, err error) func(t testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value
+	}
+}

@@ -1,0 +1,175 @@
+package directory
+
+import (
+	"context"
+
+	"roster/access"
+	"roster/db"
+	"roster/problem"
+)
+
+// MemberFilter narrows a list of members; what is nil does not matter.
+type MemberFilter struct {
+	Search *string
+	Role   *RoleRef
+	// Can keeps those who effectively hold this permission.
+	Can    *string
+	Status *db.Status
+}
+
+// MemberOrder sorts a list of members.
+type MemberOrder struct {
+	Field     OrderField
+	Direction Direction
+}
+
+// visibleMembers limits what is read to the organizations whose members the
+// actor may see.
+func visibleMembers(ctx context.Context) ([]condition, error) {
+	org, err := access.Reach(ctx, access.MembersRead)
+	if err != nil || org == nil {
+		return nil, err
+	}
+	return []condition{where("m.org_id = ?", *org)}, nil
+}
+
+// UserMemberships gives a page of each user's memberships, in the order of
+// joining; can keeps those in which the user effectively holds that permission.
+func (d *Directory) UserMemberships(ctx context.Context, users []db.UserID, page Page, can *string) ([]*Connection[db.Membership], error) {
+	conditions, err := visibleMembers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l := memberList{
+		name: "memberships", parents: parentIDs(users), number: len(users), order: byJoining,
+		from: from("memberships m"), conditions: append(conditions, where("m.user_id = p.id")),
+	}
+	if can != nil {
+		if err := d.keepWhoCan(ctx, &l, *can); err != nil {
+			return nil, err
+		}
+	}
+	return l.page(ctx, d, page)
+}
+
+// Members gives a page of each organization's members; without an order they
+// come in the order of joining, or, when they are asked for only by what they
+// can do, in that of the users.
+func (d *Directory) Members(ctx context.Context, orgs []db.OrganizationID, page Page, filter *MemberFilter, by *MemberOrder) ([]*Connection[db.Membership], error) {
+	conditions, err := visibleMembers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if filter != nil && by == nil && filter.onlyCan() {
+		return d.membersWhoCan(ctx, orgs, page, *filter.Can)
+	}
+	l := memberList{
+		name: "members", parents: parentIDs(orgs), number: len(orgs), order: byJoining,
+		conditions: append(conditions, where("m.org_id = p.id")),
+	}
+	if by != nil {
+		l.order, l.descending = memberOrders[by.Field], by.Direction == Descending
+	}
+	if filter != nil {
+		if err := d.narrow(ctx, &l, filter); err != nil {
+			return nil, err
+		}
+	}
+	l.from = from("memberships m")
+	if l.order != byJoining || filter != nil && (filter.Search != nil || filter.Status != nil) {
+		l.from = from("memberships m join users u on u.id = m.user_id")
+	}
+	return l.page(ctx, d, page)
+}
+
+func (d *Directory) narrow(ctx context.Context, l *memberList, filter *MemberFilter) error {
+	if filter.Search != nil {
+		search, err := searchCondition("u.search", "filter.search", *filter.Search)
+		if err != nil {
+			return err
+		}
+		l.conditions = append(l.conditions, search)
+	}
+	if filter.Status != nil {
+		l.conditions = append(l.conditions, filtered("u.status = ?", *filter.Status))
+	}
+	if filter.Role != nil {
+		role, err := d.Role(ctx, *filter.Role)
+		if err != nil {
+			return err
+		}
+		if role == nil {
+			return problem.At(problem.NotFound, "filter.role", "There is no such role.")
+		}
+		l.conditions = append(l.conditions, filtered(`exists (select from membership_roles g
+			where g.org_id = m.org_id and g.user_id = m.user_id and g.role_id = ? and `+access.Holds+`)`, role.ID))
+	}
+	if filter.Can != nil {
+		return d.keepWhoCan(ctx, l, *filter.Can)
+	}
+	return nil
+}
+
+// keepWhoCan keeps the memberships which effectively hold the permission; none
+// when there is no such permission. The roles which contain it are known from
+// memory, so that the statement can be planned for them; that they still do, the
+// statement sees for itself, or it would name members who never held it.
+func (d *Directory) keepWhoCan(ctx context.Context, l *memberList, key string) error {
+	catalogue, err := d.engine.Catalogue(ctx)
+	if err != nil {
+		return err
+	}
+	permission := catalogue.PermissionByKey(key)
+	if permission == nil {
+		l.conditions = append(l.conditions, where("false"))
+		return nil
+	}
+	l.conditions = append(l.conditions, filtered(`exists (
+		select from membership_roles g where g.org_id = m.org_id and g.user_id = m.user_id and g.role_id = any(?::uuid[]) and `+access.Holds+`
+			and exists (select from role_permissions rp where rp.role_id = g.role_id and rp.permission_id = ? and rp.revoked_at is null)
+		union all
+		select from membership_permissions g where g.org_id = m.org_id and g.user_id = m.user_id and g.permission_id = ? and `+access.Holds+`)`,
+		roleIDs(catalogue.RolesWith(permission.ID)), permission.ID, permission.ID),
+		where("exists (select from permissions q where q.id = ? and q.key = ? and q.deleted_at is null)", permission.ID, key),
+		where("exists (select from users a where a.id = m.user_id and a.status = 'ACTIVE')"),
+		where("exists (select from organizations a where a.id = m.org_id and a.status = 'ACTIVE')"))
+	return nil
+}
+
+// MembersAt reads the memberships at those places which the actor may see, in
+// no order.
+func (d *Directory) MembersAt(ctx context.Context, places []access.Place) ([]db.Membership, error) {
+	conditions, err := visibleMembers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	users, orgs := split(places)
+	var q statement
+	q.add(`select m.* from unnest(?::uuid[], ?::uuid[]) p (user_id, org_id)
+		join memberships m on m.org_id = p.org_id and m.user_id = p.user_id`, users, orgs).where(conditions)
+	return db.Select[db.Membership](ctx, d.db, q.text.String(), q.args...)
+}
+
+// MembershipsByID reads the memberships which the actor may see, in no order.
+func (d *Directory) MembershipsByID(ctx context.Context, ids []db.MembershipID) ([]db.Membership, error) {
+	conditions, err := visibleMembers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var q statement
+	q.add("select m.* from memberships m").where(append(conditions, where("m.id = any(?::uuid[])", ids)))
+	return db.Select[db.Membership](ctx, d.db, q.text.String(), q.args...)
+}
+
+// PlaceOf is where the membership is.
+func PlaceOf(m *db.Membership) access.Place {
+	return access.Place{User: m.UserID, Organization: m.OrgID}
+}
+
+func split(places []access.Place) ([]db.UserID, []db.OrganizationID) {
+	users, orgs := make([]db.UserID, len(places)), make([]db.OrganizationID, len(places))
+	for i, p := range places {
+		users[i], orgs[i] = p.User, p.Organization
+	}
+	return users, orgs
+}

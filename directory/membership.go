@@ -1,0 +1,358 @@
+package directory
+
+import (
+	"context"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"roster/access"
+	"roster/changes"
+	"roster/db"
+	"roster/problem"
+)
+
+// AddMembersInput adds users to an organization.
+type AddMembersInput struct {
+	Organization OrganizationRef
+	Users        []*UserRef
+	// Roles are those given to newcomers: the default ones when nil.
+	Roles []*RoleRef
+}
+
+// AddMembers adds the users to the organization, and gives their memberships in
+// the order asked. Who is a member already stays one, and gets the roles that
+// are named.
+func (d *Directory) AddMembers(ctx context.Context, in AddMembersInput) ([]*db.Membership, error) {
+	var members []*db.Membership
+	err := d.changeIn(ctx, access.MembersWrite, in.Organization, func(ctx context.Context, w *write, org *db.Organization) error {
+		var f faults
+		f.size("input.users", len(in.Users), 1)
+		roles, err := d.rolesToGrant(ctx, w, &f, "input.roles", in.Roles)
+		if err != nil {
+			return err
+		}
+		if err := f.Err(); err != nil {
+			return err
+		}
+		if err := d.mayGrantRoles(ctx, org, roles); err != nil {
+			return err
+		}
+		users, err := d.lockUsers(ctx, in.Users, "input.users")
+		if err != nil {
+			return err
+		}
+		members, err = d.join(ctx, w, org, userIDs(users), roles)
+		return err
+	})
+	return members, err
+}
+
+func userIDs(users []*db.User) []db.UserID {
+	ids := make([]db.UserID, len(users))
+	for i, u := range users {
+		ids[i] = u.ID
+	}
+	return distinct(ids)
+}
+
+// join makes the users members of the organization, and gives their memberships
+// in that order. Newcomers get the roles or, when they are nil, the default
+// ones; who is a member already gets the roles only.
+func (d *Directory) join(ctx context.Context, w *write, org *db.Organization, users []db.UserID, roles []db.RoleID) ([]*db.Membership, error) {
+	newcomers := make([]*db.Membership, len(users))
+	for i, user := range users {
+		newcomers[i] = &db.Membership{ID: db.NewID[db.MembershipKind](), OrgID: org.ID, UserID: user, JoinedAt: w.at}
+	}
+	var added []db.Membership
+	if _, err := w.NewInsert().Model(&newcomers).On("conflict (org_id, user_id) do nothing").Returning("*").Exec(ctx, &added); err != nil {
+		return nil, err
+	}
+	isNew := make(map[db.UserID]bool, len(added))
+	for _, m := range added {
+		isNew[m.UserID] = true
+		if err := w.record.Add("membership.created", m.ID.String(), &org.ID, nil, placeValues(m.OrgID, m.UserID)); err != nil {
+			return nil, err
+		}
+	}
+	members, err := d.membersOf(ctx, org.ID, users)
+	if err != nil {
+		return nil, err
+	}
+	receivers := members
+	if roles == nil {
+		if roles, err = d.defaultRoleIDs(ctx, w, org.ID); err != nil {
+			return nil, err
+		}
+		receivers = slices.DeleteFunc(slices.Clone(members), func(m *db.Membership) bool { return !isNew[m.UserID] })
+	}
+	return members, w.grant(ctx, roleGrants, receivers, raw(roles), term{startsAt: w.at})
+}
+
+// placeValues tell in the log of changes where a membership is.
+func placeValues(org db.OrganizationID, user db.UserID) changes.Values {
+	return changes.Values{"organizationId": org, "userId": user}
+}
+
+// membersOf reads the memberships of the users in the organization, in that
+// order, and keeps them from being removed until the end of the transaction.
+func (d *Directory) membersOf(ctx context.Context, org db.OrganizationID, users []db.UserID) ([]*db.Membership, error) {
+	rows, err := db.Select[db.Membership](ctx, d.db,
+		"select * from memberships where org_id = $1 and user_id = any($2) order by user_id for share", org, users)
+	if err != nil {
+		return nil, err
+	}
+	of := make(map[db.UserID]*db.Membership, len(rows))
+	for i := range rows {
+		of[rows[i].UserID] = &rows[i]
+	}
+	members := make([]*db.Membership, len(users))
+	for i, user := range users {
+		members[i] = of[user]
+	}
+	return members, nil
+}
+
+// lockMembers finds the members of the organization whom the references name,
+// in that order and each once. It fails with NOT_FOUND for each who is none:
+// to whoever may only see the organization, other users do not exist.
+func (d *Directory) lockMembers(ctx context.Context, org *db.Organization, refs []*UserRef, field string) ([]*db.Membership, error) {
+	users, err := d.findUsers(ctx, refs, "for no key update")
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]db.UserID, len(users))
+	for i, user := range users {
+		if user != nil {
+			ids[i] = user.ID
+		}
+	}
+	members, err := d.membersOf(ctx, org.ID, ids)
+	if err != nil {
+		return nil, err
+	}
+	var missing problem.List
+	for i, member := range members {
+		if member == nil {
+			missing.Add(problem.NotFound, element(field, i, len(refs)), "There is no such member of the organization.")
+		}
+	}
+	return distinctMembers(members), missing.Err()
+}
+
+func distinctMembers(members []*db.Membership) []*db.Membership {
+	return distinct(members) // membersOf gives one pointer for each user
+}
+
+// RemoveMembersInput takes users out of an organization.
+type RemoveMembersInput struct {
+	Organization OrganizationRef
+	Users        []*UserRef
+}
+
+// RemoveMembers takes the users out of the organization, which ends all that
+// they held there, and gives the ids of their memberships. A user must be left
+// with another organization.
+func (d *Directory) RemoveMembers(ctx context.Context, in RemoveMembersInput) ([]string, error) {
+	var removed []string
+	err := d.changeIn(ctx, access.MembersWrite, in.Organization, func(ctx context.Context, w *write, org *db.Organization) error {
+		var f faults
+		f.size("input.users", len(in.Users), 1)
+		if err := f.Err(); err != nil {
+			return err
+		}
+		members, err := d.lockMembers(ctx, org, in.Users, "input.users")
+		if err != nil {
+			return err
+		}
+		if err := d.haveOther(ctx, members, "input.users"); err != nil {
+			return err
+		}
+		for _, m := range members {
+			removed = append(removed, m.ID.String())
+		}
+		return w.leave(ctx, members)
+	})
+	return removed, err
+}
+
+// haveOther checks that each member, who is locked, belongs to another
+// organization too.
+func (d *Directory) haveOther(ctx context.Context, members []*db.Membership, field string) error {
+	ids := make([]db.UserID, len(members))
+	for i, m := range members {
+		ids[i] = m.UserID
+	}
+	only, err := db.Select[db.UserID](ctx, d.db,
+		"select user_id from memberships where user_id = any($1) group by user_id having count(*) = 1", ids)
+	if err != nil {
+		return err
+	}
+	alone := make(map[db.UserID]bool, len(only))
+	for _, id := range only {
+		alone[id] = true
+	}
+	var f faults
+	for i, m := range members {
+		if alone[m.UserID] {
+			f.Add(problem.LastOrganization, element(field, i, len(members)), "The user belongs to no other organization.")
+		}
+	}
+	return f.Err()
+}
+
+// leave ends the memberships and the grants that they came with.
+func (w *write) leave(ctx context.Context, members []*db.Membership) error {
+	ids := make([]db.MembershipID, len(members))
+	for i, m := range members {
+		ids[i] = m.ID
+		if err := w.record.Add("membership.deleted", m.ID.String(), &m.OrgID, placeValues(m.OrgID, m.UserID), nil); err != nil {
+			return err
+		}
+	}
+	for _, kind := range []grantKind{roleGrants, permissionGrants} {
+		if _, err := w.ExecContext(ctx, "update "+kind.table+" g set "+ended+
+			" from memberships m where m.id = any(?) and g.org_id = m.org_id and g.user_id = m.user_id and g.live",
+			w.at, w.at, w.at, w.actor.String(), idArray(ids)); err != nil {
+			return err
+		}
+	}
+	_, err := w.ExecContext(ctx, "delete from memberships where id = any(?)", idArray(ids))
+	return err
+}
+
+// leaveAll ends all memberships of a user who is deleted.
+func (d *Directory) leaveAll(ctx context.Context, w *write, user db.UserID) error {
+	rows, err := db.Select[db.Membership](ctx, d.db, "select * from memberships where user_id = $1 for update", user)
+	if err != nil {
+		return err
+	}
+	members := make([]*db.Membership, len(rows))
+	for i := range rows {
+		members[i] = &rows[i]
+	}
+	return w.leave(ctx, members)
+}
+
+// MoveMemberInput takes a user from one organization to another.
+type MoveMemberInput struct {
+	User     UserRef
+	From, To OrganizationRef
+	// KeepGrants takes along what the user holds, with its ends and reasons.
+	KeepGrants bool
+}
+
+// MoveMember takes the user from one organization to another in one step; who
+// does it needs to manage the members of both. Without their grants, the user
+// arrives with the default roles. Who is a member there already keeps what they
+// hold there.
+func (d *Directory) MoveMember(ctx context.Context, in MoveMemberInput) (*db.Membership, error) {
+	var moved *db.Membership
+	if _, err := access.Reach(ctx, access.MembersWrite); err != nil {
+		return nil, err
+	}
+	err := d.write(ctx, func(ctx context.Context, w *write) error {
+		from, to, err := d.lockBoth(ctx, w, in)
+		if err != nil {
+			return err
+		}
+		members, err := d.lockMembers(ctx, from, []*UserRef{&in.User}, "input.user")
+		if err != nil {
+			return err
+		}
+		roles, permissions, err := d.liveGrants(ctx, w, members[0])
+		if err != nil {
+			return err
+		}
+		var none []db.RoleID
+		if in.KeepGrants {
+			none = []db.RoleID{}
+		}
+		joined, err := d.join(ctx, w, to, []db.UserID{members[0].UserID}, none)
+		if err != nil {
+			return err
+		}
+		moved = joined[0]
+		if in.KeepGrants {
+			if err := d.carry(ctx, w, to, moved, roles, permissions); err != nil {
+				return err
+			}
+		}
+		return w.leave(ctx, members)
+	})
+	return moved, err
+}
+
+// lockBoth finds the two organizations of a move.
+func (d *Directory) lockBoth(ctx context.Context, w *write, in MoveMemberInput) (from, to *db.Organization, err error) {
+	if from, err = d.lockOrganization(ctx, w, access.MembersWrite, in.From, "input.from"); err != nil {
+		return nil, nil, err
+	}
+	if to, err = d.lockOrganization(ctx, w, access.MembersWrite, in.To, "input.to"); err != nil {
+		return nil, nil, err
+	}
+	if from.ID == to.ID {
+		return nil, nil, problem.At(problem.Invalid, "input.to", "The user is to be moved to another organization.")
+	}
+	return from, to, nil
+}
+
+// carry gives the member in their new organization what they held in the old
+// one, as far as the actor may hand it out there.
+func (d *Directory) carry(ctx context.Context, w *write, to *db.Organization, member *db.Membership,
+	roles []db.RoleGrant, permissions []db.PermissionGrant,
+) error {
+	roles, roleIDs, err := stillThere(ctx, w, roleGrants, roles, func(g db.RoleGrant) db.RoleID { return g.RoleID })
+	if err != nil {
+		return err
+	}
+	permissions, permissionIDs, err := stillThere(ctx, w, permissionGrants, permissions, func(g db.PermissionGrant) db.PermissionID { return g.PermissionID })
+	if err != nil {
+		return err
+	}
+	if err := d.mayGrantRoles(ctx, to, roleIDs); err != nil {
+		return err
+	}
+	if err := d.mayGrantPermissions(ctx, to, permissionIDs); err != nil {
+		return err
+	}
+	if err := w.carryGrants(ctx, roleGrants, member, raw(roleIDs), func(i int) db.Grant { return roles[i].Grant }); err != nil {
+		return err
+	}
+	return w.carryGrants(ctx, permissionGrants, member, raw(permissionIDs), func(i int) db.Grant { return permissions[i].Grant })
+}
+
+// carryGrants gives the member each of the things for the time of its grant. What
+// they hold already gets no shorter by it.
+func (w *write) carryGrants(ctx context.Context, kind grantKind, member *db.Membership, things []uuid.UUID, of func(i int) db.Grant) error {
+	live, err := w.liveOf(ctx, kind, []*db.Membership{member}, things)
+	if err != nil {
+		return err
+	}
+	for i, thing := range things {
+		t := termOf(of(i))
+		if present, held := live[heldKey{member.UserID, thing}]; held && !w.ended(present) {
+			t = t.widened(present)
+		}
+		if err := w.grant(ctx, kind, []*db.Membership{member}, things[i:i+1], t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stillThere keeps the grants of what exists, and keeps that from being deleted
+// until the end of the transaction.
+func stillThere[K db.Kind, G any](ctx context.Context, w *write, kind grantKind, grants []G, of func(G) db.ID[K]) ([]G, []db.ID[K], error) {
+	var there []db.ID[K]
+	ids := make([]db.ID[K], len(grants))
+	for i, g := range grants {
+		ids[i] = of(g)
+	}
+	err := w.NewRaw("select id from "+kind.keys+" where id = any(?) and deleted_at is null order by id for share", idArray(ids)).Scan(ctx, &there)
+	if err != nil {
+		return nil, nil, err
+	}
+	gone := func(id db.ID[K]) bool { return !slices.Contains(there, id) }
+	return slices.DeleteFunc(grants, func(g G) bool { return gone(of(g)) }), slices.DeleteFunc(ids, gone), nil
+}

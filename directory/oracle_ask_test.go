@@ -1,0 +1,422 @@
+package directory_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"roster/changes"
+	"roster/db"
+	"roster/directory"
+)
+
+// ask asks the server so many random questions. In a document, ctx carries its
+// transaction.
+func (h *history) ask(ctx context.Context, d *directory.Directory, n int) {
+	if h.reader != h.writer && d == h.reader && h.last != 0 {
+		if err := d.Await(ctx, changes.Revision{}.With(h.last).String()); err != nil {
+			h.fail("await: %v", err)
+		}
+	}
+	for range n {
+		if h.t.Failed() {
+			return
+		}
+		choose(h, []func(context.Context, *directory.Directory){
+			h.askCan, h.askChecks, h.askMatrix, h.askMembers, h.askEffective, h.askRoles, h.askExplain,
+			h.askHolders, h.askRoleMembers, h.askMemberships, h.askWhoCan, h.askPast,
+		})(ctx, d)
+	}
+}
+
+// compare holds an answer against the model's. If a grant begins or ends while
+// it is given, the question is put again.
+func (h *history) compare(question string, answer func() (string, error), expected func(at time.Time) string) {
+	for range 20 {
+		from := time.Now()
+		got, err := answer()
+		to := time.Now()
+		if err != nil {
+			h.fail("%s: %v", question, err)
+			return
+		}
+		if h.boundary(from.Add(-time.Millisecond), to.Add(time.Millisecond)) {
+			continue
+		}
+		if want := expected(to); got != want {
+			h.fail("%s\n\tgot  %s\n\twant %s", question, got, want)
+		}
+		h.questions++
+		return
+	}
+}
+
+func (h *history) askCan(ctx context.Context, d *directory.Directory) {
+	s, key := h.someSpot(), h.someKey()
+	h.compare(fmt.Sprintf("can %v do %s", s, key),
+		func() (string, error) {
+			can, err := d.Can(ctx, h.userRef(s.user), h.orgRef(s.org), key)
+			return fmt.Sprint(can), err
+		},
+		func(at time.Time) string { return fmt.Sprint(h.can(s, key, at)) })
+}
+
+func (h *history) askChecks(ctx context.Context, d *directory.Directory) {
+	var in []*directory.CheckInput
+	var spots []spot
+	for range 1 + h.random.IntN(20) {
+		s := h.someSpot()
+		spots = append(spots, s)
+		in = append(in, &directory.CheckInput{User: h.userRef(s.user), Organization: h.orgRef(s.org), Permission: h.someKey()})
+	}
+	h.compare("checks",
+		func() (string, error) {
+			answers, err := d.Checks(ctx, in)
+			return render(len(answers), func(i int) string { return fmt.Sprint(spots[i], in[i].Permission, answers[i]) }), err
+		},
+		func(at time.Time) string {
+			return render(len(in), func(i int) string {
+				return fmt.Sprint(spots[i], in[i].Permission, h.can(spots[i], in[i].Permission, at))
+			})
+		})
+	h.questions += len(in) - 1
+}
+
+func (h *history) askMatrix(ctx context.Context, d *directory.Directory) {
+	org, users, keys := h.someOrg(), some(h, h.existing(h.users), 6), []string{h.someKey(), h.someKey(), h.someKey()}
+	h.compare(fmt.Sprintf("matrix of %s", org),
+		func() (string, error) {
+			rows, err := d.CheckMatrix(ctx, h.orgRef(org), h.userRefs(users), keys)
+			return render(len(rows), func(i int) string { return fmt.Sprint(users[i], keys, rows[i]) }), err
+		},
+		func(at time.Time) string {
+			return render(len(users), func(i int) string {
+				row := make([]bool, len(keys))
+				for j, key := range keys {
+					row[j] = h.can(spot{users[i], org}, key, at)
+				}
+				return fmt.Sprint(users[i], keys, row)
+			})
+		})
+	h.questions += len(users)*len(keys) - 1
+}
+
+func (h *history) askMembers(ctx context.Context, d *directory.Directory) {
+	members, key := h.someMembers(), h.someKey()
+	h.compare("can of members for "+key,
+		func() (string, error) {
+			answers, err := d.CanMembers(ctx, members, key)
+			return render(len(answers), func(i int) string { return fmt.Sprint(spotOf(members[i]), answers[i]) }), err
+		},
+		func(at time.Time) string {
+			return render(len(members), func(i int) string { return fmt.Sprint(spotOf(members[i]), h.can(spotOf(members[i]), key, at)) })
+		})
+	h.questions += len(members) - 1
+}
+
+func (h *history) askEffective(ctx context.Context, d *directory.Directory) {
+	members := h.someMembers()
+	h.compare("effective permissions",
+		func() (string, error) { return effectiveOf(ctx, d, members, nil) },
+		func(at time.Time) string {
+			return render(len(members), func(i int) string {
+				s := spotOf(members[i])
+				var all []string
+				for _, id := range h.effective(s, at) {
+					all = append(all, id+" from "+describe(h.sources(s, id, held, at)))
+				}
+				return fmt.Sprint(s, all)
+			})
+		})
+	h.questions += len(members) - 1
+}
+
+// askPast asks what members could do at an earlier moment, as far as they have
+// been members since.
+func (h *history) askPast(ctx context.Context, d *directory.Directory) {
+	if len(h.moments) == 0 {
+		return
+	}
+	m := choose(h, h.moments)
+	members := slices.DeleteFunc(h.someMembers(), func(member *db.Membership) bool { _, was := m.can[spotOf(member)]; return !was })
+	h.compare(fmt.Sprintf("effective permissions at %v", m.at),
+		func() (string, error) { return effectiveOf(ctx, d, members, &m.at) },
+		func(time.Time) string {
+			return render(len(members), func(i int) string {
+				// Ordered by the keys of today.
+				all := slices.Clone(m.can[spotOf(members[i])])
+				slices.SortStableFunc(all, func(a, b string) int {
+					return strings.Compare(h.permissions[a[:31]].key, h.permissions[b[:31]].key)
+				})
+				return fmt.Sprint(spotOf(members[i]), all)
+			})
+		})
+}
+
+func effectiveOf(ctx context.Context, d *directory.Directory, members []*db.Membership, at *time.Time) (string, error) {
+	all, err := d.EffectivePermissions(ctx, members, at)
+	if err != nil {
+		return "", err
+	}
+	texts := make([]string, len(all))
+	for i, permissions := range all {
+		var each []string
+		for _, p := range permissions {
+			sources, err := p.Sources(ctx)
+			if err != nil {
+				return "", err
+			}
+			each = append(each, p.Permission.ID.String()+" from "+describeGrants(sources))
+		}
+		texts[i] = fmt.Sprint(spotOf(members[i]), each)
+	}
+	return strings.Join(texts, "\n"), nil
+}
+
+func (h *history) askRoles(ctx context.Context, d *directory.Directory) {
+	members := h.someMembers()
+	h.compare("roles held",
+		func() (string, error) {
+			all, err := d.HeldRoles(ctx, members)
+			return render(len(all), func(i int) string { return fmt.Sprint(spotOf(members[i]), idsOf(all[i])) }), err
+		},
+		func(at time.Time) string {
+			return render(len(members), func(i int) string { return fmt.Sprint(spotOf(members[i]), h.heldRoles(spotOf(members[i]), at)) })
+		})
+	h.questions += len(members) - 1
+}
+
+func (h *history) askExplain(ctx context.Context, d *directory.Directory) {
+	s, key := h.someSpot(), h.someKey()
+	h.compare(fmt.Sprintf("explain %v %s", s, key),
+		func() (string, error) {
+			e, err := d.Explain(ctx, h.userRef(s.user), h.orgRef(s.org), key)
+			if err != nil {
+				return "", err
+			}
+			roles := idsOf(e.RolesThatWouldAllow)
+			slices.Sort(roles)
+			return fmt.Sprint(e.Allowed, e.Obstacles, describeGrants(e.Sources), roles), nil
+		},
+		func(at time.Time) string {
+			obstacles := h.obstacles(s, key, at)
+			var sources []*fact
+			var roles []string
+			if id := h.permission(key); id != "" {
+				roles = h.rolesWith(id, at)
+				if len(obstacles) == 0 {
+					sources = h.sources(s, id, held, at)
+				}
+			}
+			return fmt.Sprint(h.can(s, key, at), obstacles, describe(sources), roles)
+		})
+}
+
+func (h *history) askHolders(ctx context.Context, d *directory.Directory) {
+	id, org, ref := h.somePermission(), h.someOrg(), (*directory.OrganizationRef)(nil)
+	if h.random.IntN(2) == 0 {
+		ref = new(h.orgRef(org))
+	}
+	h.compare(fmt.Sprintf("holders of %s in %v", id, ref),
+		func() (string, error) {
+			return h.collect(ctx, func(page directory.Page) (*directory.Connection[db.Membership], error) {
+				all, err := d.PermissionHolders(ctx, []db.PermissionID{parsed[db.PermissionKind](id)}, ref, page)
+				return first(all), err
+			})
+		},
+		func(at time.Time) string {
+			return list(h.spots(func(s spot) bool { return (ref == nil || s.org == org) && h.may(s, id, at) }))
+		})
+}
+
+func (h *history) askRoleMembers(ctx context.Context, d *directory.Directory) {
+	id, org, ref := choose(h, h.ours(h.roles)), h.someOrg(), (*directory.OrganizationRef)(nil)
+	if h.random.IntN(2) == 0 {
+		ref = new(h.orgRef(org))
+	}
+	h.compare(fmt.Sprintf("members with role %s in %v", id, ref),
+		func() (string, error) {
+			return h.collect(ctx, func(page directory.Page) (*directory.Connection[db.Membership], error) {
+				all, err := d.RoleMembers(ctx, []db.RoleID{parsed[db.RoleKind](id)}, ref, page)
+				return first(all), err
+			})
+		},
+		func(at time.Time) string {
+			return list(h.spots(func(s spot) bool { return (ref == nil || s.org == org) && slices.Contains(h.heldRoles(s, at), id) }))
+		})
+}
+
+func (h *history) askMemberships(ctx context.Context, d *directory.Directory) {
+	user, key := h.someUser(), h.someKey()
+	h.compare(fmt.Sprintf("memberships of %s that can %s", user, key),
+		func() (string, error) {
+			return h.collect(ctx, func(page directory.Page) (*directory.Connection[db.Membership], error) {
+				all, err := d.UserMemberships(ctx, []db.UserID{parsed[db.UserKind](user)}, page, &key)
+				return first(all), err
+			})
+		},
+		func(at time.Time) string {
+			return list(h.spots(func(s spot) bool { return s.user == user && h.can(s, key, at) }))
+		})
+}
+
+// askWhoCan asks for the members of an organization who can do something, and
+// sometimes hold a role too.
+func (h *history) askWhoCan(ctx context.Context, d *directory.Directory) {
+	org, key, role := h.someOrg(), h.someKey(), ""
+	filter := &directory.MemberFilter{Can: &key}
+	if h.random.IntN(3) == 0 {
+		role = choose(h, h.ours(h.roles))
+		filter.Role = &directory.RoleRef{ID: &role}
+	}
+	h.compare(fmt.Sprintf("members of %s that can %s and hold %q", org, key, role),
+		func() (string, error) {
+			return h.collect(ctx, func(page directory.Page) (*directory.Connection[db.Membership], error) {
+				all, err := d.Members(ctx, []db.OrganizationID{parsed[db.OrganizationKind](org)}, page, filter, nil)
+				return first(all), err
+			})
+		},
+		func(at time.Time) string {
+			return list(h.spots(func(s spot) bool {
+				return s.org == org && h.can(s, key, at) && (role == "" || slices.Contains(h.heldRoles(s, at), role))
+			}))
+		})
+}
+
+// collect goes through a list page by page, to its end.
+func (h *history) collect(ctx context.Context, read func(directory.Page) (*directory.Connection[db.Membership], error)) (string, error) {
+	var all []spot
+	page := directory.Page{First: new(1 + h.random.IntN(8))}
+	for {
+		c, err := read(page)
+		if err != nil {
+			return "", err
+		}
+		for _, m := range c.Nodes {
+			all = append(all, spotOf(m))
+		}
+		info := c.PageInfo()
+		if info.HasNextPage {
+			page.After = info.EndCursor
+			continue
+		}
+		total, err := c.TotalCount(ctx)
+		if total != len(all) && err == nil {
+			return fmt.Sprintf("%d found, %d counted", len(all), total), nil
+		}
+		return list(all), err
+	}
+}
+
+// Helpers for choosing.
+
+// someSpot is one of a member as a rule, or of any user and organization, deleted
+// ones too.
+func (h *history) someSpot() spot {
+	if h.random.IntN(4) > 0 {
+		return spotOf(choose(h, h.someMembers()))
+	}
+	everybody := func(all map[string]*party) []string {
+		ids := h.existing(all)
+		for id, p := range all {
+			if p.gone {
+				ids = append(ids, id)
+			}
+		}
+		slices.Sort(ids)
+		return ids
+	}
+	return spot{choose(h, everybody(h.users)), choose(h, everybody(h.orgs))}
+}
+
+// someMembers are memberships as lists give them.
+func (h *history) someMembers() []*db.Membership {
+	spots := h.spots(func(spot) bool { return true })
+	slices.SortFunc(spots, func(a, b spot) int { return strings.Compare(a.user+a.org, b.user+b.org) })
+	var members []*db.Membership
+	for _, s := range some(h, spots, 8) {
+		members = append(members, &db.Membership{UserID: parsed[db.UserKind](s.user), OrgID: parsed[db.OrganizationKind](s.org)})
+	}
+	return members
+}
+
+func (h *history) somePermission() string { return choose(h, h.ours(h.permissions)) }
+
+// someKey is that of a permission, seldom one that does not exist.
+func (h *history) someKey() string {
+	if h.random.IntN(10) == 0 {
+		return h.key("p")
+	}
+	return h.permissions[h.somePermission()].key
+}
+
+// Helpers for comparing.
+
+func spotOf(m *db.Membership) spot { return spot{m.UserID.String(), m.OrgID.String()} }
+
+func parsed[K db.Kind](text string) db.ID[K] {
+	id, err := db.ParseID[K](text)
+	if err != nil {
+		panic(text)
+	}
+	return id
+}
+
+func first[T any](all []*T) *T {
+	if len(all) == 0 {
+		return nil
+	}
+	return all[0]
+}
+
+func render(n int, one func(i int) string) string {
+	texts := make([]string, n)
+	for i := range texts {
+		texts[i] = one(i)
+	}
+	return strings.Join(texts, "\n")
+}
+
+// list is the text of places in any order.
+func list(spots []spot) string {
+	texts := make([]string, len(spots))
+	for i, s := range spots {
+		texts[i] = s.user + " in " + s.org
+	}
+	slices.Sort(texts)
+	return strings.Join(texts, "\n")
+}
+
+func idsOf(roles []*db.Role) []string {
+	var ids []string
+	for _, r := range roles {
+		ids = append(ids, r.ID.String())
+	}
+	return ids
+}
+
+// describe tells grants apart by what was given and when.
+func describe(facts []*fact) string {
+	texts := make([]string, len(facts))
+	for i, f := range facts {
+		texts[i] = f.thing() + " at " + f.granted.UTC().Format(time.RFC3339Nano)
+	}
+	slices.Sort(texts)
+	return fmt.Sprint(texts)
+}
+
+func describeGrants(grants []directory.Grant) string {
+	texts := make([]string, len(grants))
+	for i, g := range grants {
+		switch g := g.(type) {
+		case *directory.RoleGrant:
+			texts[i] = g.RoleID.String() + " at " + g.GrantedAt.UTC().Format(time.RFC3339Nano)
+		case *directory.PermissionGrant:
+			texts[i] = g.PermissionID.String() + " at " + g.GrantedAt.UTC().Format(time.RFC3339Nano)
+		}
+	}
+	slices.Sort(texts)
+	return fmt.Sprint(texts)
+}

@@ -1,0 +1,412 @@
+package directory_test
+
+import (
+	"maps"
+	"slices"
+	"sort"
+	"time"
+)
+
+// oracle is the directory once more, as the contract describes it: maps and
+// slices that are gone through from end to end for each question. It knows nothing
+// of caches, transactions or SQL. Everything is named by its id in text form.
+type oracle struct {
+	users, orgs      map[string]*party
+	roles            map[string]*definition
+	permissions      map[string]*definition
+	members          map[spot]string // the id of the membership
+	facts            []*fact
+	businessDefaults []string // roles
+	defaultOrg       string
+}
+
+// spot is a user in an organization.
+type spot struct{ user, org string }
+
+// party is a user or an organization.
+type party struct {
+	name     string // username or code
+	gone     bool
+	flips    []flip   // when it was suspended and restored, in order
+	defaults []string // the roles for those who join
+}
+
+type flip struct {
+	at        time.Time
+	suspended bool
+}
+
+// definition is a role or a permission.
+type definition struct {
+	key      string
+	gone     bool
+	contents []*span // of a role
+}
+
+// span is how long a role contained a permission.
+type span struct {
+	permission  string
+	from, until time.Time // until is zero as long as it does
+}
+
+// fact is a grant of a role or a permission.
+type fact struct {
+	spot
+	role, permission string // one of them
+	granted, starts  time.Time
+	ends, revoked    *time.Time
+}
+
+func newOracle() *oracle {
+	return &oracle{
+		users: map[string]*party{}, orgs: map[string]*party{}, members: map[spot]string{},
+		roles: map[string]*definition{}, permissions: map[string]*definition{},
+	}
+}
+
+// clone gives a copy that changes by itself.
+func (o *oracle) clone() *oracle {
+	c := *o
+	c.users, c.orgs = map[string]*party{}, map[string]*party{}
+	for from, to := range map[*map[string]*party]map[string]*party{&o.users: c.users, &o.orgs: c.orgs} {
+		for id, p := range *from {
+			q := *p
+			q.flips, q.defaults = slices.Clone(p.flips), slices.Clone(p.defaults)
+			to[id] = &q
+		}
+	}
+	c.roles, c.permissions = map[string]*definition{}, map[string]*definition{}
+	for from, to := range map[*map[string]*definition]map[string]*definition{&o.roles: c.roles, &o.permissions: c.permissions} {
+		for id, d := range *from {
+			e := *d
+			e.contents = nil
+			for _, s := range d.contents {
+				s := *s
+				e.contents = append(e.contents, &s)
+			}
+			to[id] = &e
+		}
+	}
+	c.members = maps.Clone(o.members)
+	c.facts = nil
+	for _, f := range o.facts {
+		f := *f
+		c.facts = append(c.facts, &f)
+	}
+	return &c
+}
+
+// The states of a fact.
+const (
+	held       = "HELD"
+	ended      = "ENDED"
+	notStarted = "NOT_STARTED"
+	revoked    = "REVOKED"
+	unknown    = "UNKNOWN"
+)
+
+func (f *fact) state(at time.Time) string {
+	switch {
+	case f.granted.After(at):
+		return unknown
+	case f.revoked != nil && !f.revoked.After(at):
+		return revoked
+	case f.ends != nil && !f.ends.After(at):
+		return ended
+	case f.starts.After(at):
+		return notStarted
+	}
+	return held
+}
+
+// live tells whether it is still to be reckoned with after at.
+func (f *fact) live(at time.Time) bool {
+	state := f.state(at)
+	return state == held || state == notStarted
+}
+
+func (f *fact) thing() string { return f.role + f.permission }
+
+// contains tells whether the role contained the permission at the moment.
+func (d *definition) contains(permission string, at time.Time) bool {
+	return slices.ContainsFunc(d.contents, func(s *span) bool {
+		return s.permission == permission && !s.from.After(at) && (s.until.IsZero() || s.until.After(at))
+	})
+}
+
+func (p *party) suspended(at time.Time) bool {
+	suspended := false
+	for _, f := range p.flips {
+		if !f.at.After(at) {
+			suspended = f.suspended
+		}
+	}
+	return suspended
+}
+
+// gives tells whether the fact gives the permission to who holds it at the
+// moment.
+func (o *oracle) gives(f *fact, permission string, at time.Time) bool {
+	return f.permission == permission || f.role != "" && o.roles[f.role].contains(permission, at)
+}
+
+// sources are the facts in a state at the moment which give the permission.
+func (o *oracle) sources(s spot, permission, state string, at time.Time) []*fact {
+	var found []*fact
+	for _, f := range o.facts {
+		if f.spot == s && f.state(at) == state && o.gives(f, permission, at) {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// active tells whether neither the user nor the organization was suspended.
+func (o *oracle) active(s spot, at time.Time) bool {
+	return !o.users[s.user].suspended(at) && !o.orgs[s.org].suspended(at)
+}
+
+// may tells whether the member may do what the permission, by its id, names.
+func (o *oracle) may(s spot, permission string, at time.Time) bool {
+	return o.members[s] != "" && o.active(s, at) && len(o.sources(s, permission, held, at)) > 0
+}
+
+// can is may for a permission that goes by its key.
+func (o *oracle) can(s spot, key string, at time.Time) bool {
+	id := o.permission(key)
+	return id != "" && o.may(s, id, at)
+}
+
+// effective are the ids of what the member may do, in order of the keys.
+func (o *oracle) effective(s spot, at time.Time) []string {
+	var all []string
+	for id := range o.permissions {
+		if o.may(s, id, at) {
+			all = append(all, id)
+		}
+	}
+	sort.Slice(all, func(i, j int) bool { return o.permissions[all[i]].key < o.permissions[all[j]].key })
+	return all
+}
+
+// heldRoles are the ids of the roles that the member holds, in order of the keys.
+func (o *oracle) heldRoles(s spot, at time.Time) []string {
+	var all []string
+	for _, f := range o.facts {
+		if f.spot == s && f.role != "" && f.state(at) == held && !o.roles[f.role].gone {
+			all = append(all, f.role)
+		}
+	}
+	sort.Slice(all, func(i, j int) bool { return o.roles[all[i]].key < o.roles[all[j]].key })
+	return all
+}
+
+// obstacles are what stands in the way of doing what the key names.
+func (o *oracle) obstacles(s spot, key string, at time.Time) []string {
+	var all []string
+	id := o.permission(key)
+	if id == "" {
+		all = append(all, "NO_SUCH_PERMISSION")
+	}
+	if o.members[s] == "" {
+		all = append(all, "NOT_A_MEMBER")
+	} else {
+		if o.users[s.user].suspended(at) {
+			all = append(all, "USER_SUSPENDED")
+		}
+		if o.orgs[s.org].suspended(at) {
+			all = append(all, "ORGANIZATION_SUSPENDED")
+		}
+	}
+	if id == "" || len(o.sources(s, id, held, at)) > 0 {
+		return all
+	}
+	before := len(all)
+	for _, past := range []struct{ state, obstacle string }{{ended, "GRANT_ENDED"}, {notStarted, "GRANT_NOT_STARTED"}, {revoked, "GRANT_REVOKED"}} {
+		if len(o.sources(s, id, past.state, at)) > 0 {
+			all = append(all, past.obstacle)
+		}
+	}
+	if len(all) == before {
+		all = append(all, "NOT_GRANTED")
+	}
+	return all
+}
+
+// permission gives the id of the permission that has the key now.
+func (o *oracle) permission(key string) string { return named(o.permissions, key) }
+
+func named(all map[string]*definition, key string) string {
+	for id, d := range all {
+		if !d.gone && d.key == key {
+			return id
+		}
+	}
+	return ""
+}
+
+// rolesWith are the roles which contain the permission now.
+func (o *oracle) rolesWith(permission string, at time.Time) []string {
+	var all []string
+	for id, r := range o.roles {
+		if !r.gone && r.contains(permission, at) {
+			all = append(all, id)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// spots are the places of members of whom it is true.
+func (o *oracle) spots(is func(spot) bool) []spot {
+	var all []spot
+	for s := range o.members {
+		if is(s) {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// boundary tells whether some grant begins or ends by itself in that time, so
+// that answers of that time can differ.
+func (o *oracle) boundary(from, to time.Time) bool {
+	return slices.ContainsFunc(o.facts, func(f *fact) bool {
+		return !f.starts.Before(from) && !f.starts.After(to) || f.ends != nil && !f.ends.Before(from) && !f.ends.After(to)
+	})
+}
+
+// What the mutations do.
+
+// term is from when until when something is given; nil is now, and never.
+type term struct{ starts, ends *time.Time }
+
+// give gives the things to the member: what is held, or begins at the same time,
+// gets the new end; what was still to begin is replaced. It tells whether that is
+// possible.
+func (o *oracle) give(s spot, role, permission string, t term, at time.Time) bool {
+	starts := at
+	if t.starts != nil {
+		starts = *t.starts
+	}
+	if t.ends != nil && !t.ends.After(starts) {
+		return false
+	}
+	for _, f := range o.facts {
+		if f.spot != s || f.thing() != role+permission || !f.live(at) {
+			continue
+		}
+		if f.state(at) == held || f.starts.Equal(starts) {
+			if t.ends != nil && !t.ends.After(at) {
+				return false
+			}
+			f.ends = t.ends
+			return true
+		}
+		f.revoked = &at
+	}
+	o.facts = append(o.facts, &fact{spot: s, role: role, permission: permission, granted: at, starts: starts, ends: t.ends})
+	return true
+}
+
+// take takes what meets the condition back, as far as it has not ended.
+func (o *oracle) take(is func(*fact) bool, at time.Time) {
+	for _, f := range o.facts {
+		if is(f) && f.live(at) {
+			f.revoked = &at
+		}
+	}
+}
+
+// join makes the user a member, who gets the roles; a newcomer the default ones
+// when they are nil.
+func (o *oracle) join(s spot, membership string, roles []string, at time.Time) {
+	if roles == nil {
+		if o.members[s] != "" {
+			return
+		}
+		if roles = o.orgs[s.org].defaults; len(roles) == 0 {
+			roles = o.businessDefaults
+		}
+	}
+	o.members[s] = membership
+	for _, role := range roles {
+		o.give(s, role, "", term{}, at)
+	}
+}
+
+func (o *oracle) leave(s spot, at time.Time) {
+	delete(o.members, s)
+	o.take(func(f *fact) bool { return f.spot == s }, at)
+}
+
+// home tells how many organizations the user belongs to.
+func (o *oracle) homes(user string) int {
+	return len(o.spots(func(s spot) bool { return s.user == user }))
+}
+
+// carry gives the member of to what they had in from, and nothing that is held
+// there gets shorter.
+func (o *oracle) carry(from, to spot, at time.Time) {
+	for _, f := range slices.Clone(o.facts) {
+		if f.spot != from || !f.live(at) {
+			continue
+		}
+		starts, ends := f.starts, f.ends
+		for _, present := range o.facts {
+			if present.spot == to && present.thing() == f.thing() && present.live(at) {
+				if present.starts.Before(starts) {
+					starts = present.starts
+				}
+				if ends != nil && (present.ends == nil || present.ends.After(*ends)) {
+					ends = present.ends
+				}
+			}
+		}
+		o.give(to, f.role, f.permission, term{&starts, ends}, at)
+	}
+}
+
+// dropDefinition takes a role or permission from everyone and out of everything.
+func (o *oracle) drop(id string, at time.Time) {
+	o.take(func(f *fact) bool { return f.thing() == id }, at)
+	if r := o.roles[id]; r != nil {
+		r.gone = true
+		r.remove("", at)
+		o.businessDefaults = without(o.businessDefaults, id)
+		for _, org := range o.orgs {
+			org.defaults = without(org.defaults, id)
+		}
+		return
+	}
+	o.permissions[id].gone = true
+	for _, r := range o.roles {
+		r.remove(id, at)
+	}
+}
+
+func (d *definition) add(permission string, at time.Time) {
+	if !d.contains(permission, at) {
+		d.contents = append(d.contents, &span{permission: permission, from: at})
+	}
+}
+
+// remove takes a permission out of the role; all of them when it is empty.
+func (d *definition) remove(permission string, at time.Time) {
+	for _, s := range d.contents {
+		if s.until.IsZero() && (permission == "" || s.permission == permission) {
+			s.until = at
+		}
+	}
+}
+
+// setSuspended notes a change of status, if it is one.
+func (p *party) setSuspended(suspended bool, at time.Time) {
+	if p.suspended(at) != suspended {
+		p.flips = append(p.flips, flip{at, suspended})
+	}
+}
+
+func without(all []string, one string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(other string) bool { return other == one })
+}

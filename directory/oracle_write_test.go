@@ -1,0 +1,592 @@
+package directory_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"roster/db"
+	"roster/directory"
+)
+
+// mutation gives a random one; those about grants come most often.
+func (h *history) mutation() mutation {
+	for {
+		for _, c := range []struct {
+			weight int
+			make   func() mutation
+			when   bool
+		}{
+			{3, h.createUser, len(h.existing(h.users)) < 15},
+			{2, h.deleteUser, len(h.existing(h.users)) > 8},
+			{5, h.suspendUser, true},
+			{1, h.createOrganization, len(h.existing(h.orgs)) < 8},
+			{1, h.deleteOrganization, len(h.existing(h.orgs)) > 4},
+			{4, h.suspendOrganization, true},
+			{1, h.changeDefaults, true},
+			{4, h.addMembers, true},
+			{3, h.removeMembers, true},
+			{3, h.moveMember, true},
+			{2, h.createPermission, true},
+			{1, h.deletePermission, len(h.ours(h.permissions)) > 6},
+			{1, h.renamePermission, true},
+			{2, h.createRole, true},
+			{1, h.deleteRole, len(h.ours(h.roles)) > 3},
+			{1, h.renameRole, true},
+			{8, h.editRole, true},
+			{14, h.grant, true},
+			{10, h.revoke, true},
+		} {
+			if c.when && h.random.IntN(66) < c.weight {
+				return c.make()
+			}
+		}
+	}
+}
+
+func (h *history) createUser() mutation {
+	name := fmt.Sprintf("user%d", len(h.users))
+	orgs, roles := h.someOrgs(2), h.rolesOrDefaults()
+	var user *db.User
+	return mutation{
+		fmt.Sprintf("create %s in %v with %v", name, orgs, roles),
+		func(ctx context.Context) (err error) {
+			in := directory.CreateUserInput{Username: &name, Roles: refs[directory.RoleRef](roles)}
+			for _, org := range orgs {
+				in.Organizations = append(in.Organizations, new(h.orgRef(org)))
+			}
+			user, err = h.writer.CreateUser(ctx, in)
+			return err
+		},
+		func(o *oracle, at time.Time) bool {
+			id := "new"
+			if user != nil {
+				id = user.ID.String()
+			}
+			o.users[id] = &party{name: name}
+			for _, org := range orgs {
+				o.join(spot{id, org}, "member", roles, at)
+			}
+			return true
+		},
+	}
+}
+
+func (h *history) deleteUser() mutation {
+	id := h.someUser()
+	return mutation{
+		"delete user " + id,
+		func(ctx context.Context) error {
+			_, err := h.writer.DeleteUser(ctx, directory.UserActionInput{User: h.userRef(id)})
+			return err
+		},
+		func(o *oracle, at time.Time) bool {
+			for _, s := range o.spots(func(s spot) bool { return s.user == id }) {
+				o.leave(s, at)
+			}
+			o.users[id].gone = true
+			return true
+		},
+	}
+}
+
+func (h *history) suspendUser() mutation {
+	id, suspended := h.someUser(), h.random.IntN(2) == 0
+	return mutation{
+		fmt.Sprintf("user %s is suspended: %v", id, suspended),
+		func(ctx context.Context) (err error) {
+			in := directory.UserActionInput{User: h.userRef(id)}
+			if suspended {
+				_, err = h.writer.SuspendUser(ctx, in)
+			} else {
+				_, err = h.writer.RestoreUser(ctx, in)
+			}
+			return err
+		},
+		func(o *oracle, at time.Time) bool {
+			o.users[id].setSuspended(suspended, at)
+			return true
+		},
+	}
+}
+
+func (h *history) createOrganization() mutation {
+	code, defaults := fmt.Sprintf("org%d", len(h.orgs)), []string(nil)
+	if h.random.IntN(3) == 0 {
+		defaults = some(h, h.ours(h.roles), 2)
+	}
+	var org *db.Organization
+	return mutation{
+		fmt.Sprintf("create organization %s, whose default roles are %v", code, defaults),
+		func(ctx context.Context) (err error) {
+			org, err = h.writer.CreateOrganization(ctx, directory.CreateOrganizationInput{
+				Code: &code, Name: code, DefaultRoles: refs[directory.RoleRef](defaults),
+			})
+			return err
+		},
+		func(o *oracle, _ time.Time) bool {
+			if org != nil {
+				o.orgs[org.ID.String()] = &party{name: code, defaults: defaults}
+			}
+			return true
+		},
+	}
+}
+
+func (h *history) deleteOrganization() mutation {
+	id := h.someOrg()
+	return mutation{
+		"delete organization " + id,
+		func(ctx context.Context) error {
+			_, err := h.writer.DeleteOrganization(ctx, directory.OrganizationActionInput{Organization: h.orgRef(id)})
+			return err
+		},
+		func(o *oracle, at time.Time) bool {
+			if id == o.defaultOrg {
+				return false
+			}
+			for _, s := range o.spots(func(s spot) bool { return s.org == id }) {
+				o.leave(s, at)
+				if o.homes(s.user) == 0 {
+					o.join(spot{s.user, o.defaultOrg}, "member", nil, at)
+				}
+			}
+			o.orgs[id].gone, o.orgs[id].defaults = true, nil
+			return true
+		},
+	}
+}
+
+func (h *history) suspendOrganization() mutation {
+	id, suspended := h.someOrg(), h.random.IntN(2) == 0
+	return mutation{
+		fmt.Sprintf("organization %s is suspended: %v", id, suspended),
+		func(ctx context.Context) (err error) {
+			in := directory.OrganizationActionInput{Organization: h.orgRef(id)}
+			if suspended {
+				_, err = h.writer.SuspendOrganization(ctx, in)
+			} else {
+				_, err = h.writer.RestoreOrganization(ctx, in)
+			}
+			return err
+		},
+		func(o *oracle, at time.Time) bool {
+			if suspended && id == o.defaultOrg {
+				return false
+			}
+			o.orgs[id].setSuspended(suspended, at)
+			return true
+		},
+	}
+}
+
+// changeDefaults changes which roles newcomers get: in one organization, or
+// where it names none.
+func (h *history) changeDefaults() mutation {
+	org, roles := h.someOrg(), some(h, h.ours(h.roles), 2)
+	business := h.random.IntN(2) == 0
+	return mutation{
+		fmt.Sprintf("default roles of %s (business: %v): %v", org, business, roles),
+		func(ctx context.Context) (err error) {
+			if business {
+				_, err = h.writer.UpdateSettings(ctx, directory.UpdateSettingsInput{DefaultRoles: graphql.OmittableOf(refs[directory.RoleRef](roles))})
+			} else {
+				_, err = h.writer.UpdateOrganization(ctx, directory.UpdateOrganizationInput{
+					Organization: h.orgRef(org), DefaultRoles: graphql.OmittableOf(refs[directory.RoleRef](roles)),
+				})
+			}
+			return err
+		},
+		func(o *oracle, _ time.Time) bool {
+			if business {
+				o.businessDefaults = roles
+			} else {
+				o.orgs[org].defaults = roles
+			}
+			return true
+		},
+	}
+}
+
+func (h *history) addMembers() mutation {
+	org, users, roles := h.someOrg(), some(h, h.existing(h.users), 3), h.rolesOrDefaults()
+	return mutation{
+		fmt.Sprintf("add %v to %s with %v", users, org, roles),
+		func(ctx context.Context) error {
+			_, err := h.writer.AddMembers(ctx, directory.AddMembersInput{Organization: h.orgRef(org), Users: h.userRefs(users), Roles: refs[directory.RoleRef](roles)})
+			return err
+		},
+		func(o *oracle, at time.Time) bool {
+			for _, user := range users {
+				o.join(spot{user, org}, "member", roles, at)
+			}
+			return true
+		},
+	}
+}
+
+func (h *history) removeMembers() mutation {
+	org := h.someOrg()
+	users := some(h, h.membersOf(org), 2)
+	return mutation{
+		fmt.Sprintf("remove %v from %s", users, org),
+		func(ctx context.Context) error {
+			_, err := h.writer.RemoveMembers(ctx, directory.RemoveMembersInput{Organization: h.orgRef(org), Users: h.userRefs(users)})
+			return err
+		},
+		func(o *oracle, at time.Time) bool {
+			for _, user := range users {
+				o.leave(spot{user, org}, at)
+				if o.homes(user) == 0 {
+					return false
+				}
+			}
+			return len(users) > 0
+		},
+	}
+}
+
+func (h *history) moveMember() mutation {
+	from, to, keep := h.someOrg(), h.someOrg(), h.random.IntN(2) == 0
+	user := h.someUser()
+	if members := h.membersOf(from); len(members) > 0 && h.random.IntN(8) > 0 {
+		user = choose(h, members)
+	}
+	return mutation{
+		fmt.Sprintf("move %s from %s to %s, with grants: %v", user, from, to, keep),
+		func(ctx context.Context) error {
+			_, err := h.writer.MoveMember(ctx, directory.MoveMemberInput{User: h.userRef(user), From: h.orgRef(from), To: h.orgRef(to), KeepGrants: keep})
+			return err
+		},
+		func(o *oracle, at time.Time) bool {
+			if from == to || o.members[spot{user, from}] == "" {
+				return false
+			}
+			if keep {
+				o.join(spot{user, to}, "member", []string{}, at)
+				o.carry(spot{user, from}, spot{user, to}, at)
+			} else {
+				o.join(spot{user, to}, "member", nil, at)
+			}
+			o.leave(spot{user, from}, at)
+			return true
+		},
+	}
+}
+
+func (h *history) createPermission() mutation {
+	key := h.key("p")
+	var permission *db.Permission
+	return mutation{
+		"create permission " + key,
+		func(ctx context.Context) (err error) {
+			permission, err = h.writer.CreatePermission(ctx, directory.CreatePermissionInput{Key: key})
+			return err
+		},
+		func(o *oracle, _ time.Time) bool {
+			if o.permission(key) != "" {
+				return false
+			}
+			if permission != nil {
+				o.permissions[permission.ID.String()] = &definition{key: key}
+			}
+			return true
+		},
+	}
+}
+
+func (h *history) deletePermission() mutation {
+	id := choose(h, h.ours(h.permissions))
+	return mutation{
+		"delete permission " + id,
+		func(ctx context.Context) error {
+			_, err := h.writer.DeletePermission(ctx, directory.PermissionActionInput{Permission: directory.PermissionRef{ID: &id}})
+			return err
+		},
+		func(o *oracle, at time.Time) bool { o.drop(id, at); return true },
+	}
+}
+
+func (h *history) renamePermission() mutation {
+	id, key := choose(h, h.ours(h.permissions)), h.key("p")
+	return mutation{
+		fmt.Sprintf("rename permission %s: %s", id, key),
+		func(ctx context.Context) error {
+			_, err := h.writer.UpdatePermission(ctx, directory.UpdatePermissionInput{Permission: directory.PermissionRef{ID: &id}, Key: graphql.OmittableOf(&key)})
+			return err
+		},
+		func(o *oracle, _ time.Time) bool { return rename(o.permissions, id, key) },
+	}
+}
+
+func (h *history) createRole() mutation {
+	key, permissions := h.key("r"), some(h, h.ours(h.permissions), 4)
+	var role *db.Role
+	return mutation{
+		fmt.Sprintf("create role %s of %v", key, permissions),
+		func(ctx context.Context) (err error) {
+			role, err = h.writer.CreateRole(ctx, directory.CreateRoleInput{Key: key, Permissions: refs[directory.PermissionRef](permissions)})
+			return err
+		},
+		func(o *oracle, at time.Time) bool {
+			if named(o.roles, key) != "" {
+				return false
+			}
+			if role != nil {
+				d := &definition{key: key}
+				for _, p := range permissions {
+					d.add(p, at)
+				}
+				o.roles[role.ID.String()] = d
+			}
+			return true
+		},
+	}
+}
+
+func (h *history) deleteRole() mutation {
+	id := choose(h, h.ours(h.roles))
+	return mutation{
+		"delete role " + id,
+		func(ctx context.Context) error {
+			_, err := h.writer.DeleteRole(ctx, directory.RoleActionInput{Role: directory.RoleRef{ID: &id}})
+			return err
+		},
+		func(o *oracle, at time.Time) bool { o.drop(id, at); return true },
+	}
+}
+
+func (h *history) renameRole() mutation {
+	id, key := choose(h, h.ours(h.roles)), h.key("r")
+	return mutation{
+		fmt.Sprintf("rename role %s: %s", id, key),
+		func(ctx context.Context) error {
+			_, err := h.writer.UpdateRole(ctx, directory.UpdateRoleInput{Role: directory.RoleRef{ID: &id}, Key: graphql.OmittableOf(&key)})
+			return err
+		},
+		func(o *oracle, _ time.Time) bool { return rename(o.roles, id, key) },
+	}
+}
+
+func rename(all map[string]*definition, id, key string) bool {
+	if other := named(all, key); other != "" && other != id {
+		return false
+	}
+	all[id].key = key
+	return true
+}
+
+// editRole adds permissions to a role, or removes some.
+func (h *history) editRole() mutation {
+	id, permissions, add := choose(h, h.ours(h.roles)), some(h, h.ours(h.permissions), 3), h.random.IntN(2) == 0
+	return mutation{
+		fmt.Sprintf("role %s, add %v: %v", id, add, permissions),
+		func(ctx context.Context) (err error) {
+			in := directory.RolePermissionsInput{Role: directory.RoleRef{ID: &id}, Permissions: refs[directory.PermissionRef](permissions)}
+			if add {
+				_, err = h.writer.AddRolePermissions(ctx, in)
+			} else {
+				_, err = h.writer.RemoveRolePermissions(ctx, in)
+			}
+			return err
+		},
+		func(o *oracle, at time.Time) bool {
+			for _, p := range permissions {
+				if add {
+					o.roles[id].add(p, at)
+				} else {
+					o.roles[id].remove(p, at)
+				}
+			}
+			return true
+		},
+	}
+}
+
+// grant gives roles or permissions to members, sometimes to one who is none, for
+// all kinds of times.
+func (h *history) grant() mutation {
+	org, users, things, areRoles := h.given()
+	t := h.term()
+	return mutation{
+		fmt.Sprintf("grant %v to %v in %s from %v to %v", things, users, org, t.starts, t.ends),
+		func(ctx context.Context) (err error) {
+			if areRoles {
+				_, err = h.writer.GrantRoles(ctx, directory.GrantRolesInput{
+					Organization: h.orgRef(org), Users: h.userRefs(users), Roles: refs[directory.RoleRef](things), StartsAt: t.starts, EndsAt: t.ends,
+				})
+			} else {
+				_, err = h.writer.GrantPermissions(ctx, directory.GrantPermissionsInput{
+					Organization: h.orgRef(org), Users: h.userRefs(users), Permissions: refs[directory.PermissionRef](things), StartsAt: t.starts, EndsAt: t.ends,
+				})
+			}
+			return err
+		},
+		func(o *oracle, at time.Time) bool {
+			possible := true
+			for _, user := range users {
+				for _, thing := range things {
+					role, permission := thing, ""
+					if !areRoles {
+						role, permission = "", thing
+					}
+					possible = possible && o.members[spot{user, org}] != "" && o.give(spot{user, org}, role, permission, t, at)
+				}
+			}
+			return possible
+		},
+	}
+}
+
+func (h *history) revoke() mutation {
+	org, users, things, areRoles := h.given()
+	if live := slices.DeleteFunc(slices.Clone(h.facts), func(f *fact) bool { return !f.live(time.Now()) }); len(live) > 0 && h.random.IntN(4) > 0 {
+		f := choose(h, live) // what there is to revoke
+		org, users, things, areRoles = f.org, []string{f.user}, []string{f.thing()}, f.role != ""
+	}
+	return mutation{
+		fmt.Sprintf("revoke %v from %v in %s", things, users, org),
+		func(ctx context.Context) (err error) {
+			if areRoles {
+				_, err = h.writer.RevokeRoles(ctx, directory.RevokeRolesInput{Organization: h.orgRef(org), Users: h.userRefs(users), Roles: refs[directory.RoleRef](things)})
+			} else {
+				_, err = h.writer.RevokePermissions(ctx, directory.RevokePermissionsInput{
+					Organization: h.orgRef(org), Users: h.userRefs(users), Permissions: refs[directory.PermissionRef](things),
+				})
+			}
+			return err
+		},
+		func(o *oracle, at time.Time) bool {
+			for _, user := range users {
+				if o.members[spot{user, org}] == "" {
+					return false
+				}
+			}
+			o.take(func(f *fact) bool {
+				return f.org == org && slices.Contains(users, f.user) && slices.Contains(things, f.thing())
+			}, at)
+			return true
+		},
+	}
+}
+
+// given chooses what is granted or revoked, to or from whom.
+func (h *history) given() (org string, users, things []string, areRoles bool) {
+	org = h.someOrg()
+	users = some(h, h.membersOf(org), 3)
+	if len(users) == 0 || h.random.IntN(12) == 0 {
+		users = some(h, h.existing(h.users), 2)
+	}
+	if h.random.IntN(2) == 0 {
+		return org, users, some(h, h.ours(h.roles), 2), true
+	}
+	return org, users, some(h, h.ours(h.permissions), 3), false
+}
+
+// term gives all kinds of terms: past, future, soon, for ever.
+func (h *history) term() term {
+	now := time.Now().Truncate(time.Microsecond)
+	in := func(durations ...time.Duration) *time.Time {
+		if d := choose(h, durations); d != 0 {
+			return new(now.Add(d))
+		}
+		return nil
+	}
+	const decades = 2_500_000 * time.Hour // beyond what fits into nanoseconds from 1970
+	return term{
+		starts: in(0, 0, 0, 0, 0, -time.Hour, -time.Second, 150*time.Millisecond, 400*time.Millisecond, time.Hour),
+		ends:   in(0, 0, 0, 0, -time.Minute, 100*time.Millisecond, 300*time.Millisecond, 700*time.Millisecond, time.Hour, decades),
+	}
+}
+
+// Helpers for choosing what there is.
+
+// existing are the ids of those that have not been deleted, in order.
+func (h *history) existing(all map[string]*party) []string {
+	var ids []string
+	for id, p := range all {
+		if !p.gone {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// ours are the ids of roles or permissions that are not Roster's own.
+func (h *history) ours(all map[string]*definition) []string {
+	var ids []string
+	for id, d := range all {
+		if !d.gone && (d.key[0] == 'p' || len(d.key) < 4) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (h *history) someUser() string { return choose(h, h.existing(h.users)) }
+func (h *history) someOrg() string  { return choose(h, h.existing(h.orgs)) }
+
+func (h *history) someOrgs(n int) []string { return some(h, h.existing(h.orgs), n) }
+
+func (h *history) membersOf(org string) []string {
+	var users []string
+	for s := range h.members {
+		if s.org == org {
+			users = append(users, s.user)
+		}
+	}
+	slices.Sort(users)
+	return users
+}
+
+// rolesOrDefaults gives some roles, none, or nil for the default ones.
+func (h *history) rolesOrDefaults() []string {
+	switch roles := h.ours(h.roles); {
+	case h.random.IntN(3) == 0:
+		return nil
+	case h.random.IntN(3) == 0 || len(roles) == 0:
+		return []string{}
+	default:
+		return some(h, roles, 2)
+	}
+}
+
+// userRef names the user by id or, as long as they exist, by username.
+func (h *history) userRef(id string) directory.UserRef {
+	if u := h.users[id]; !u.gone && h.random.IntN(2) == 0 {
+		return directory.UserRef{Username: &u.name}
+	}
+	return directory.UserRef{ID: &id}
+}
+
+func (h *history) userRefs(ids []string) []*directory.UserRef {
+	all := make([]*directory.UserRef, len(ids))
+	for i, id := range ids {
+		all[i] = new(h.userRef(id))
+	}
+	return all
+}
+
+func (h *history) orgRef(id string) directory.OrganizationRef {
+	if o := h.orgs[id]; !o.gone && h.random.IntN(2) == 0 {
+		return directory.OrganizationRef{Code: &o.name}
+	}
+	return directory.OrganizationRef{ID: &id}
+}
+
+// refs names roles or permissions by their ids; nil stays nil.
+func refs[R directory.RoleRef | directory.PermissionRef](ids []string) []*R {
+	if ids == nil {
+		return nil
+	}
+	all := make([]*R, len(ids))
+	for i := range ids {
+		all[i] = new(R(directory.RoleRef{ID: &ids[i]}))
+	}
+	return all
+}

@@ -1,0 +1,277 @@
+package directory
+
+import (
+	"context"
+	"encoding/json"
+	"reflect"
+	"slices"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
+
+	"roster/access"
+	"roster/db"
+	"roster/problem"
+)
+
+// OrganizationFilter narrows a list of organizations; what is nil does not
+// matter.
+type OrganizationFilter struct {
+	Search *string
+	Status *db.Status
+}
+
+// OrganizationOrder sorts a list of organizations.
+type OrganizationOrder struct {
+	Field     OrderField
+	Direction Direction
+}
+
+var organizationOrders = map[OrderField]order[db.Organization]{
+	"CREATED_AT": {"CREATED_AT", "o.created_at", "created_at", "timestamptz", func(o *db.Organization) string { return timeValue(o.CreatedAt) }},
+	"NAME":       {"NAME", "o.name_key", "name_key", "text", func(o *db.Organization) string { return o.NameKey }},
+	"CODE":       {"CODE", "o.code", "code", "text", func(o *db.Organization) string { return o.Code }},
+}
+
+// visibleOrganizations limits what is read to what the actor may see of
+// organizations: all, or one.
+func visibleOrganizations(ctx context.Context) ([]condition, error) {
+	org, err := access.Reach(ctx, access.OrganizationsRead)
+	if err != nil {
+		return nil, err
+	}
+	conditions := []condition{where("o.deleted_at is null")}
+	if org != nil {
+		conditions = append(conditions, where("o.id = ?", *org))
+	}
+	return conditions, nil
+}
+
+// Organizations gives one page of the organizations that the actor may see, with
+// the columns of fields. Without an order they come by time of creation.
+func (d *Directory) Organizations(ctx context.Context, page Page, filter *OrganizationFilter, by *OrganizationOrder, fields Fields) (*Connection[db.Organization], error) {
+	conditions, err := visibleOrganizations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if filter != nil && filter.Search != nil {
+		search, err := searchCondition("o.search", "filter.search", *filter.Search)
+		if err != nil {
+			return nil, err
+		}
+		conditions = append(conditions, search)
+	}
+	if filter != nil && filter.Status != nil {
+		conditions = append(conditions, filtered("o.status = ?", *filter.Status))
+	}
+	if by == nil {
+		by = &OrganizationOrder{Field: "CREATED_AT"}
+	}
+	return list[db.Organization]{
+		name: "organizations", from: "organizations o", alias: "o", columns: db.Columns[db.Organization](d.db, fields),
+		conditions: conditions, order: organizationOrders[by.Field], descending: by.Direction == Descending,
+		id: func(o *db.Organization) uuid.UUID { return uuid.UUID(o.ID) },
+	}.page(ctx, d, page)
+}
+
+// Organization finds an organization that the actor may see; nil when there is
+// none.
+func (d *Directory) Organization(ctx context.Context, by OrganizationRef, fields Fields) (*db.Organization, error) {
+	conditions, err := visibleOrganizations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	look := by.lookUp()
+	if !look.ok {
+		return nil, nil
+	}
+	var q statement
+	q.add("select " + selected[db.Organization](d, "o", fields) + " from organizations o").
+		where(append(conditions, where("o."+look.column+" = ?", look.value)))
+	return db.SelectOne[db.Organization](ctx, d.db, q.text.String(), q.args...)
+}
+
+// OrganizationsByID reads organizations that were reached through something that
+// the actor may see, in no order. Tombstones are among them: history refers to
+// them.
+func (d *Directory) OrganizationsByID(ctx context.Context, ids []db.OrganizationID, fields Fields) ([]db.Organization, error) {
+	return db.Select[db.Organization](ctx, d.db,
+		"select "+selected[db.Organization](d, "o", fields)+" from organizations o where o.id = any($1)", ids)
+}
+
+// CreateOrganizationInput describes a new organization.
+type CreateOrganizationInput struct {
+	// Code is made from the name when nil.
+	Code            *string
+	Name            string
+	ExternalID      *string
+	Properties      json.RawMessage
+	AutoJoinDomains []string
+	// DefaultRoles are those given to who joins; without any, the business's.
+	DefaultRoles []*RoleRef
+}
+
+// CreateOrganization makes an organization without members. A code that is made
+// from the name is one that is free; one that was asked for fails with CONFLICT
+// when it is taken.
+func (d *Directory) CreateOrganization(ctx context.Context, in CreateOrganizationInput) (*db.Organization, error) {
+	var org *db.Organization
+	err := d.change(ctx, access.OrganizationsWrite, func(ctx context.Context, w *write) error {
+		var f faults
+		org = f.newOrganization(in)
+		org.CreatedAt, org.UpdatedAt = w.at, w.at
+		roles, err := d.rolesForNewcomers(ctx, w, &f, &organizationValues{Organization: org}, in.DefaultRoles)
+		if err != nil {
+			return err
+		}
+		if err := f.Err(); err != nil {
+			return err
+		}
+		return w.insertOrganization(ctx, org, roles)
+	})
+	return org, err
+}
+
+func (f *faults) newOrganization(in CreateOrganizationInput) *db.Organization {
+	return &db.Organization{
+		ID:              db.NewID[db.OrganizationKind](),
+		Code:            f.code("input.code", in.Code),
+		Name:            f.name("input.name", in.Name),
+		ExternalID:      f.identifier("input.externalId", in.ExternalID, maxExternalID),
+		Properties:      f.properties("input.properties", in.Properties),
+		AutoJoinDomains: f.domains("input.autoJoinDomains", in.AutoJoinDomains),
+		Status:          db.Active,
+		Version:         1,
+	}
+}
+
+// organizationValues is what the log of changes has of an organization.
+type organizationValues struct {
+	*db.Organization
+	DefaultRoles []string `json:"defaultRoles"`
+}
+
+// insertOrganization writes a new organization, with a code made from its name
+// when it has none.
+func (w *write) insertOrganization(ctx context.Context, org *db.Organization, roles []*db.Role) error {
+	if err := w.insertWithCode(ctx, org); err != nil {
+		return err
+	}
+	if err := w.setDefaultRoles(ctx, org, roles); err != nil {
+		return err
+	}
+	return w.record.Add("organization.created", org.ID.String(), &org.ID, nil, organizationValues{org, roleKeys(roles)})
+}
+
+// UpdateOrganizationInput changes what is set; null empties.
+type UpdateOrganizationInput struct {
+	Organization OrganizationRef
+	// IfVersion is the version that the organization must have.
+	IfVersion        *int
+	Name, ExternalID graphql.Omittable[*string]
+	Properties       graphql.Omittable[json.RawMessage]
+	AutoJoinDomains  graphql.Omittable[[]string]
+	DefaultRoles     graphql.Omittable[[]*RoleRef]
+}
+
+// UpdateOrganization changes what an organization is called and how it is
+// joined. Its code stays.
+func (d *Directory) UpdateOrganization(ctx context.Context, in UpdateOrganizationInput) (*db.Organization, error) {
+	return d.changeOrganization(ctx, in.Organization, "organization.updated", func(ctx context.Context, w *write, org *organizationValues) error {
+		var f faults
+		f.version(in.IfVersion, org.Version)
+		if in.Name.IsSet() {
+			org.Name = f.name("input.name", textValue(in.Name.Value()))
+		}
+		if in.ExternalID.IsSet() {
+			org.ExternalID = f.identifier("input.externalId", in.ExternalID.Value(), maxExternalID)
+		}
+		f.setProperties("input.properties", in.Properties, &org.Properties)
+		if in.AutoJoinDomains.IsSet() {
+			org.AutoJoinDomains = f.domains("input.autoJoinDomains", in.AutoJoinDomains.Value())
+		}
+		if !in.DefaultRoles.IsSet() {
+			return f.Err()
+		}
+		roles, err := d.rolesForNewcomers(ctx, w, &f, org, in.DefaultRoles.Value())
+		if err != nil {
+			return err
+		}
+		if err := f.Err(); err != nil {
+			return err
+		}
+		keys := roleKeys(roles)
+		if slices.Equal(keys, org.DefaultRoles) {
+			return nil
+		}
+		org.DefaultRoles = keys
+		return w.setDefaultRoles(ctx, org.Organization, roles)
+	})
+}
+
+// OrganizationActionInput names the organization to act upon.
+type OrganizationActionInput struct{ Organization OrganizationRef }
+
+// SuspendOrganization makes all that was granted in the organization count for
+// nothing, until it is restored. The default organization cannot be suspended.
+func (d *Directory) SuspendOrganization(ctx context.Context, in OrganizationActionInput) (*db.Organization, error) {
+	return d.changeOrganization(ctx, in.Organization, "organization.suspended", func(_ context.Context, _ *write, org *organizationValues) error {
+		org.Status = db.Suspended
+		return notDefault(org.Organization)
+	})
+}
+
+// RestoreOrganization ends a suspension: what was granted counts again.
+func (d *Directory) RestoreOrganization(ctx context.Context, in OrganizationActionInput) (*db.Organization, error) {
+	return d.changeOrganization(ctx, in.Organization, "organization.restored", func(_ context.Context, _ *write, org *organizationValues) error {
+		org.Status = db.Active
+		return nil
+	})
+}
+
+// notDefault says beforehand what the constraint organizations_default_is_active
+// would.
+func notDefault(org *db.Organization) error {
+	if org.IsDefault {
+		return problem.At(problem.Invalid, "input.organization",
+			"The default organization cannot be suspended or deleted. Make another one the default first.")
+	}
+	return nil
+}
+
+// changeOrganization lets edit change the organization's row and default roles,
+// and records the action if that made a difference. edit writes the default
+// roles itself.
+func (d *Directory) changeOrganization(ctx context.Context, by OrganizationRef, action string,
+	edit func(ctx context.Context, w *write, org *organizationValues) error,
+) (*db.Organization, error) {
+	var org *db.Organization
+	err := d.change(ctx, access.OrganizationsWrite, func(ctx context.Context, w *write) error {
+		var err error
+		if org, err = d.lockOrganizationToChange(ctx, by, "input.organization"); err != nil {
+			return err
+		}
+		if err := w.readClock(ctx); err != nil {
+			return err
+		}
+		roles, err := d.DefaultRoles(ctx, []db.OrganizationID{org.ID})
+		if err != nil {
+			return err
+		}
+		old := *org
+		before, after := organizationValues{&old, roleKeys(roles[0])}, organizationValues{org, roleKeys(roles[0])}
+		if err := edit(ctx, w, &after); err != nil {
+			return err
+		}
+		org.Derive()
+		if reflect.DeepEqual(before, after) {
+			return nil
+		}
+		org.Version, org.UpdatedAt = org.Version+1, w.at
+		if _, err := w.NewUpdate().Model(org).WherePK().Exec(ctx); err != nil {
+			return err
+		}
+		return w.record.Add(action, org.ID.String(), &org.ID, before, after)
+	})
+	return org, err
+}

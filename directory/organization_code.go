@@ -1,0 +1,151 @@
+package directory
+
+import (
+	"context"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"roster/db"
+	"roster/problem"
+)
+
+var codePattern = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+// code checks the code of an organization; none is empty.
+func (f *faults) code(field string, value *string) string {
+	if value == nil {
+		return ""
+	}
+	if len(*value) > maxCode || !codePattern.MatchString(*value) {
+		f.Add(problem.Invalid, field, "A code has 1 to %d lower-case letters and digits, in words joined by single hyphens.", maxCode)
+	}
+	return *value
+}
+
+// insertWithCode inserts the organization. Without a code it gets the first free
+// one of acme, acme-2, acme-3 and so on; one that another transaction takes at
+// the same moment is not free.
+func (w *write) insertWithCode(ctx context.Context, org *db.Organization) error {
+	insert := func() (bool, error) {
+		org.Derive()
+		result, err := w.NewInsert().Model(org).On("conflict (code) where deleted_at is null do nothing").Exec(ctx)
+		if err != nil {
+			return false, err
+		}
+		n, err := result.RowsAffected()
+		return n == 1, err
+	}
+	if org.Code != "" {
+		inserted, err := insert()
+		if err == nil && !inserted {
+			return problem.At(problem.Conflict, "input.code", "Another organization has this code.")
+		}
+		return err
+	}
+	base := codeOf(org.Name, org.ID)
+	taken, err := w.codesLike(ctx, base)
+	if err != nil {
+		return err
+	}
+	for n := 1; ; n++ {
+		org.Code = base
+		if n > 1 {
+			org.Code += "-" + strconv.Itoa(n)
+		}
+		if taken[org.Code] {
+			continue
+		}
+		if inserted, err := insert(); inserted || err != nil {
+			return err
+		}
+	}
+}
+
+// codesLike gives the codes that are taken among base and what continues it
+// after a hyphen.
+func (w *write) codesLike(ctx context.Context, base string) (map[string]bool, error) {
+	var codes []string
+	// A range, since it is what the index knows: "." follows "-" in ASCII.
+	if err := w.NewRaw("select code from organizations where deleted_at is null and code >= ? and code < ?", base, base+".").
+		Scan(ctx, &codes); err != nil {
+		return nil, err
+	}
+	taken := make(map[string]bool, len(codes))
+	for _, code := range codes {
+		taken[code] = true
+	}
+	return taken, nil
+}
+
+// latin spells out the Latin letters that are no other letter with a mark.
+var latin = strings.NewReplacer("æ", "ae", "œ", "oe", "ø", "o", "ł", "l", "đ", "d", "ð", "d", "þ", "th", "ħ", "h", "ı", "i", "'", "", "’", "")
+
+// codeOf makes a code from a name: "Café Zoë & Co." becomes cafe-zoe-co. A name
+// without Latin letters or digits has nothing to make one from, and gets org-
+// and the end of the id.
+func codeOf(name string, id db.OrganizationID) string {
+	const longest = maxCode - len("-1234567")
+	var words []string
+	var word []byte
+	for _, r := range norm.NFKD.String(latin.Replace(db.Fold(name))) + " " {
+		switch {
+		case r < utf8.RuneSelf && (unicode.IsLower(r) || unicode.IsDigit(r)):
+			word = append(word, byte(r))
+		case unicode.Is(unicode.Mn, r):
+		case len(word) > 0:
+			words, word = append(words, string(word)), nil
+		}
+	}
+	code := strings.Join(words, "-")
+	if code == "" {
+		text := id.String()
+		return "org-" + text[len(text)-8:]
+	}
+	return strings.TrimRight(code[:min(len(code), longest)], "-")
+}
+
+// maxDomains is the most domains by which users join one organization.
+const maxDomains = 100
+
+// A label of a host name is 1 to 63 letters, digits and hyphens, which do not
+// stand at its ends (RFC 1123, 2.1), with the letters of RFC 5890; the last one
+// is no number, or the whole would be an address.
+var (
+	labelPattern  = regexp.MustCompile(`^[\pL\pN]([\pL\pN\pM-]{0,61}[\pL\pN\pM])?$`)
+	numberPattern = regexp.MustCompile(`^\pN+$`)
+)
+
+// domains checks domains of email addresses, and gives each once, folded as
+// addresses are when they are compared.
+func (f *faults) domains(field string, values []string) []string {
+	if len(values) > maxDomains {
+		f.Add(problem.Invalid, field, "At most %d domains.", maxDomains)
+		return []string{}
+	}
+	domains := make([]string, len(values))
+	for i, value := range values {
+		domains[i] = db.Fold(strings.TrimSpace(value))
+		if !isDomain(domains[i]) {
+			f.Add(problem.Invalid, field+"."+strconv.Itoa(i), "Not a domain, such as example.com.")
+		}
+	}
+	return distinct(domains)
+}
+
+func isDomain(text string) bool {
+	labels := strings.Split(text, ".")
+	if len(labels) < 2 || len(text) > 253 || numberPattern.MatchString(labels[len(labels)-1]) {
+		return false
+	}
+	for _, label := range labels {
+		if !labelPattern.MatchString(label) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,87 @@
+package directory
+
+import (
+	"context"
+	"encoding/json"
+
+	"roster/access"
+	"roster/db"
+)
+
+// DeleteOrganization takes everybody out of the organization and ends all that
+// was granted there; who would be left without any organization moves to the
+// default one, with its default roles. What remains is a tombstone for history
+// to refer to. The default organization cannot be deleted.
+func (d *Directory) DeleteOrganization(ctx context.Context, in OrganizationActionInput) ([]string, error) {
+	var id string
+	err := d.change(ctx, access.OrganizationsWrite, func(ctx context.Context, w *write) error {
+		org, err := d.lockOrganizationToChange(ctx, in.Organization, "input.organization")
+		if err != nil {
+			return err
+		}
+		id = org.ID.String()
+		if err := notDefault(org); err != nil {
+			return err
+		}
+		before := *org
+		if err := d.dissolve(ctx, w, org); err != nil {
+			return err
+		}
+		if err := w.setDefaultRoles(ctx, org, nil); err != nil {
+			return err
+		}
+		org.ExternalID, org.Properties, org.AutoJoinDomains = nil, json.RawMessage("{}"), []string{}
+		org.Version, org.UpdatedAt, org.DeletedAt = org.Version+1, w.at, &w.at
+		org.Derive()
+		if _, err := w.NewUpdate().Model(org).WherePK().Exec(ctx); err != nil {
+			return err
+		}
+		return w.record.Add("organization.deleted", id, &org.ID, before, nil)
+	})
+	return []string{id}, err
+}
+
+// dissolve takes all members out of the organization, and revokes the API keys
+// that work in it.
+func (d *Directory) dissolve(ctx context.Context, w *write, org *db.Organization) error {
+	fallback, err := d.lockDefaultOrganization(ctx)
+	if err != nil {
+		return err
+	}
+	// The users are locked, in the order that everyone locks them in, so that
+	// nobody takes away the other organization of one who is not moved.
+	if _, err := w.NewRaw(`select from users where id in (select user_id from memberships where org_id = ?)
+		order by id for no key update`, org.ID).Exec(ctx); err != nil {
+		return err
+	}
+	members, err := pointers(db.Select[db.Membership](ctx, d.db, "select * from memberships where org_id = $1 order by user_id", org.ID))
+	if err != nil {
+		return err
+	}
+	homeless, err := db.Select[db.UserID](ctx, d.db, `select m.user_id from memberships m where m.org_id = $1
+		and not exists (select from memberships other where other.user_id = m.user_id and other.org_id <> $1) order by m.user_id`, org.ID)
+	if err != nil {
+		return err
+	}
+	if len(members) > 0 {
+		if err := w.leave(ctx, members); err != nil {
+			return err
+		}
+	}
+	if len(homeless) > 0 {
+		if _, err := d.join(ctx, w, fallback, homeless, nil); err != nil {
+			return err
+		}
+	}
+	keys, err := pointers(db.Select[db.APIKey](ctx, d.db,
+		"select * from api_keys where org_id = $1 and revoked_at is null order by id for no key update", org.ID))
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if err := w.revokeKey(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package directory
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"roster/access"
+	"roster/db"
+)
+
+// DefaultRoles gives the roles that each of the organizations, which the actor
+// may see, names for those who join it: ordered by key, in the order asked. None
+// means that the business's default roles are given there.
+func (d *Directory) DefaultRoles(ctx context.Context, orgs []db.OrganizationID) ([][]*db.Role, error) {
+	rows, err := db.Select[db.OrganizationDefaultRole](ctx, d.db,
+		"select org_id, role_id from organization_default_roles where org_id = any($1)", orgs)
+	if err != nil {
+		return nil, err
+	}
+	catalogue, err := d.engine.Catalogue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	of := make(map[db.OrganizationID][]db.RoleID, len(orgs))
+	for _, row := range rows {
+		of[row.OrgID] = append(of[row.OrgID], row.RoleID)
+	}
+	all := make([][]*db.Role, len(orgs))
+	for i, org := range orgs {
+		all[i] = existingRoles(catalogue, of[org])
+	}
+	return all, nil
+}
+
+// existingRoles gives those of the roles that exist, ordered by key.
+func existingRoles(catalogue *access.Catalogue, ids []db.RoleID) []*db.Role {
+	roles := []*db.Role{}
+	for _, id := range ids {
+		if role := catalogue.Role(id); role != nil && role.DeletedAt == nil {
+			roles = append(roles, role)
+		}
+	}
+	slices.SortFunc(roles, byRoleKey)
+	return roles
+}
+
+func byRoleKey(a, b *db.Role) int { return cmp.Compare(a.Key, b.Key) }
+
+// roleKeys tell in the log of changes which roles are meant: in order, and as an
+// empty list when there are none.
+func roleKeys(roles []*db.Role) []string {
+	keys := make([]string, len(roles))
+	for i, role := range roles {
+		keys[i] = role.Key
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// defaultRoleIDs gives the roles for those who join the organization: its own
+// ones, or else those of the business. They are kept from being deleted until
+// the end of the transaction.
+func (d *Directory) defaultRoleIDs(ctx context.Context, _ *write, org db.OrganizationID) ([]db.RoleID, error) {
+	own, err := db.Select[db.RoleID](ctx, d.db, `select r.id from roles r
+		where r.id in (select role_id from organization_default_roles where org_id = $1) and r.deleted_at is null order by r.id for share`, org)
+	if err != nil || len(own) > 0 {
+		return own, err
+	}
+	return d.businessRoleIDs(ctx)
+}
+
+func (d *Directory) businessRoleIDs(ctx context.Context) ([]db.RoleID, error) {
+	const isDefault = "is_default and deleted_at is null"
+	for {
+		roles, err := db.Select[db.RoleID](ctx, d.db, "select id from roles where "+isDefault)
+		if err != nil || len(roles) == 0 {
+			return nil, err
+		}
+		// While this waits for a lock, the settings can change: then some of the
+		// old ones would be left, and the new ones missing.
+		locked, err := db.Select[db.RoleID](ctx, d.db, "select id from roles where id = any($1) and "+isDefault+" order by id for share", roles)
+		if err != nil || len(locked) == len(roles) {
+			return locked, err
+		}
+	}
+}
+
+// rolesForNewcomers finds the roles that are to be the organization's default
+// ones, ordered by key and each once. To make a role a default one is to hand it
+// out, so the actor must be allowed to do that with those that are new.
+func (d *Directory) rolesForNewcomers(ctx context.Context, w *write, f *faults, org *organizationValues, refs []*RoleRef) ([]*db.Role, error) {
+	roles, err := d.defaultRolesNamed(ctx, w, f, refs)
+	if err != nil {
+		return nil, err
+	}
+	added := newRoles(roles, org.DefaultRoles)
+	return roles, f.include(d.mayGrantRoles(ctx, org.Organization, roleIDs(added)))
+}
+
+// defaultRolesNamed locks the roles of the input defaultRoles, and gives them
+// ordered by key and each once.
+func (d *Directory) defaultRolesNamed(ctx context.Context, w *write, f *faults, refs []*RoleRef) ([]*db.Role, error) {
+	const field = "input.defaultRoles"
+	f.size(field, len(refs), 0)
+	if len(refs) == 0 || len(refs) > maxList {
+		return nil, nil
+	}
+	roles, err := d.lockRoles(ctx, w, refs, field)
+	if err != nil {
+		return nil, f.include(err)
+	}
+	return slices.CompactFunc(slices.SortedFunc(slices.Values(roles), byRoleKey), func(a, b *db.Role) bool { return a.ID == b.ID }), nil
+}
+
+// newRoles are those whose key is not among the old ones.
+func newRoles(roles []*db.Role, old []string) []*db.Role {
+	return slices.DeleteFunc(slices.Clone(roles), func(r *db.Role) bool { return slices.Contains(old, r.Key) })
+}
+
+func (w *write) setDefaultRoles(ctx context.Context, org *db.Organization, roles []*db.Role) error {
+	if _, err := w.NewDelete().Model((*db.OrganizationDefaultRole)(nil)).Where("org_id = ?", org.ID).Exec(ctx); err != nil || len(roles) == 0 {
+		return err
+	}
+	rows := make([]db.OrganizationDefaultRole, len(roles))
+	for i, role := range roles {
+		rows[i] = db.OrganizationDefaultRole{OrgID: org.ID, RoleID: role.ID}
+	}
+	_, err := w.NewInsert().Model(&rows).Exec(ctx)
+	return err
+}

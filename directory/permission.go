@@ -1,0 +1,275 @@
+package directory
+
+import (
+	"context"
+	"slices"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
+
+	"roster/access"
+	"roster/db"
+	"roster/problem"
+)
+
+// Permissions gives one page of the permissions, ordered by key; search keeps
+// those which have it in their key or name. The rows belong to all requests:
+// they are for reading.
+func (d *Directory) Permissions(ctx context.Context, page Page, search *string) (*Connection[db.Permission], error) {
+	catalogue, err := d.definitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	permissions, err := matching(catalogue.Permissions, search, func(p *db.Permission) (key, name string) { return p.Key, p.Name })
+	if err != nil {
+		return nil, err
+	}
+	return slicePage("permissions", page, permissions, func(p *db.Permission) cursor { return cursor{p.Key, uuid.UUID(p.ID)} })
+}
+
+// Permission finds a permission; nil when there is none. It needs the
+// permission to read roles somewhere.
+func (d *Directory) Permission(ctx context.Context, by PermissionRef) (*db.Permission, error) {
+	catalogue, err := d.definitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	switch look := by.lookUp(); {
+	case !look.ok:
+		return nil, nil
+	case by.ID == nil:
+		return catalogue.PermissionByKey(look.value.(string)), nil
+	default:
+		permission := catalogue.Permission(look.value.(db.PermissionID))
+		if permission != nil && permission.DeletedAt != nil {
+			return nil, nil
+		}
+		return permission, nil
+	}
+}
+
+// PermissionsByID gives permissions that were reached through something that
+// the actor may see, in the order asked; nil where there never was one.
+// Tombstones are among them: history refers to them.
+func (d *Directory) PermissionsByID(ctx context.Context, ids []db.PermissionID) ([]*db.Permission, error) {
+	catalogue, err := d.engine.Catalogue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	permissions := make([]*db.Permission, len(ids))
+	for i, id := range ids {
+		permissions[i] = catalogue.Permission(id)
+	}
+	return permissions, nil
+}
+
+// PermissionRoles gives the roles that contain each of the permissions, ordered
+// by key, in the order asked.
+func (d *Directory) PermissionRoles(ctx context.Context, permissions []db.PermissionID) ([][]*db.Role, error) {
+	catalogue, err := d.definitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := make([][]*db.Role, len(permissions))
+	for i, id := range permissions {
+		all[i] = catalogue.RolesWith(id)
+	}
+	return all, nil
+}
+
+// CreatePermissionInput describes a new permission.
+type CreatePermissionInput struct {
+	Key string
+	// Name is the key when nil.
+	Name, Description *string
+}
+
+// CreatePermission makes a permission, which nobody holds as yet.
+func (d *Directory) CreatePermission(ctx context.Context, in CreatePermissionInput) (*db.Permission, error) {
+	var permission *db.Permission
+	err := d.change(ctx, access.RolesWrite, func(ctx context.Context, w *write) error {
+		var f faults
+		key := f.freeKey("input.key", in.Key, access.SystemPrefix)
+		permission = &db.Permission{
+			ID:          db.NewID[db.PermissionKind](),
+			Key:         key,
+			Name:        f.label("input.name", in.Name, key),
+			Description: f.prose("input.description", in.Description, maxDescription),
+			CreatedAt:   w.at,
+		}
+		if err := f.Err(); err != nil {
+			return err
+		}
+		if _, err := w.NewInsert().Model(permission).Exec(ctx); err != nil {
+			return err
+		}
+		return w.record.Add("permission.created", permission.ID.String(), nil, nil, permission)
+	})
+	return permission, err
+}
+
+// UpdatePermissionInput changes what is set; a null name becomes the key.
+type UpdatePermissionInput struct {
+	Permission             PermissionRef
+	Key, Name, Description graphql.Omittable[*string]
+}
+
+// UpdatePermission changes how a permission is called. Programs know it by its
+// key: whoever holds it holds a new key from then on, so that the actor must be
+// allowed to hand that out.
+func (d *Directory) UpdatePermission(ctx context.Context, in UpdatePermissionInput) (*db.Permission, error) {
+	return d.changePermission(ctx, in.Permission, func(ctx context.Context, w *write, permission *db.Permission) error {
+		before := *permission
+		var f faults
+		permission.Key = f.newKey("input.key", in.Key, permission.Key, access.SystemPrefix)
+		if in.Name.IsSet() {
+			permission.Name = f.label("input.name", in.Name.Value(), permission.Key)
+		}
+		if in.Description.IsSet() {
+			permission.Description = f.prose("input.description", in.Description.Value(), maxDescription)
+		}
+		if err := f.Err(); err != nil {
+			return err
+		}
+		if permission.Key != before.Key {
+			if err := d.mayHandOut(ctx, nil, []*db.Permission{permission}); err != nil {
+				return err
+			}
+		}
+		return w.update(ctx, permission, "permission.updated", permission.ID.String(), nil, &before, func() {})
+	})
+}
+
+// changePermission lets edit change a permission that is not a system one.
+func (d *Directory) changePermission(ctx context.Context, by PermissionRef,
+	edit func(ctx context.Context, w *write, permission *db.Permission) error,
+) (*db.Permission, error) {
+	var permission *db.Permission
+	err := d.change(ctx, access.RolesWrite, func(ctx context.Context, w *write) error {
+		permissions, err := d.findPermissions(ctx, []*PermissionRef{&by}, "input.permission", "for no key update")
+		if err != nil {
+			return err
+		}
+		if permission = permissions[0]; permission.IsSystem {
+			return problem.At(problem.Forbidden, "input.permission", "System permissions can be neither changed nor deleted.")
+		}
+		return edit(ctx, w, permission)
+	})
+	return permission, err
+}
+
+// PermissionActionInput names the permission to act upon.
+type PermissionActionInput struct{ Permission PermissionRef }
+
+// deletedPermission tells in the log of changes what was deleted, and how many
+// grants and API keys lost it.
+type deletedPermission struct {
+	db.Permission
+	Roles   []string `json:"roles"`
+	Grants  int      `json:"grants"`
+	APIKeys int64    `json:"apiKeys"`
+}
+
+// DeletePermission takes the permission from everyone who holds it, out of all
+// roles and from all API keys. What remains is a tombstone for history to refer
+// to.
+func (d *Directory) DeletePermission(ctx context.Context, in PermissionActionInput) ([]string, error) {
+	permission, err := d.changePermission(ctx, in.Permission, func(ctx context.Context, w *write, permission *db.Permission) error {
+		before := deletedPermission{Permission: *permission}
+		roles, err := d.dropFromRoles(ctx, w, permission)
+		if err != nil {
+			return err
+		}
+		before.Roles = roles
+		if before.Grants, err = w.endGrants(ctx, permissionGrants, uuid.UUID(permission.ID)); err != nil {
+			return err
+		}
+		lost, err := w.NewDelete().Model((*db.APIKeyPermission)(nil)).Where("permission_id = ?", permission.ID).Exec(ctx)
+		if err != nil {
+			return err
+		}
+		if before.APIKeys, err = lost.RowsAffected(); err != nil {
+			return err
+		}
+		permission.DeletedAt = &w.at
+		if _, err := w.NewUpdate().Model(permission).WherePK().Exec(ctx); err != nil {
+			return err
+		}
+		return w.record.Add("permission.deleted", permission.ID.String(), nil, before, nil)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return []string{permission.ID.String()}, nil
+}
+
+// dropFromRoles takes a permission that is locked out of all roles, and gives
+// their keys. Who changes one of them at the same moment holds the role and
+// waits for the permission: the database then lets one of the two run again.
+func (d *Directory) dropFromRoles(ctx context.Context, w *write, permission *db.Permission) ([]string, error) {
+	roles, err := pointers(db.Select[db.Role](ctx, d.db, `select * from roles where id in
+		(select role_id from role_permissions where permission_id = $1 and revoked_at is null) order by id for no key update`, permission.ID))
+	if err != nil {
+		return nil, err
+	}
+	var left []db.RoleID
+	if _, err := w.revokeContents().Where("permission_id = ?", permission.ID).Returning("role_id").Exec(ctx, &left); err != nil {
+		return nil, err
+	}
+	keys := []string{}
+	for _, role := range roles {
+		if !slices.Contains(left, role.ID) {
+			continue // it was taken out of this role just before
+		}
+		keys = append(keys, role.Key)
+		if err := w.saveTouched(ctx, role); err != nil {
+			return nil, err
+		}
+		err := w.record.Add("role.permissions.removed", role.ID.String(), nil, contentValues([]*db.Permission{permission}), nil)
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(keys)
+	return keys, nil
+}
+
+// lockPermissions finds the permissions in the order of the references, and
+// keeps others from changing or deleting them until the end of the transaction.
+// It fails with NOT_FOUND for each that does not exist, and then gives nil for
+// it.
+func (d *Directory) lockPermissions(ctx context.Context, _ *write, refs []*PermissionRef, field string) ([]*db.Permission, error) {
+	return d.findPermissions(ctx, refs, field, "for share")
+}
+
+func (d *Directory) findPermissions(ctx context.Context, refs []*PermissionRef, field, lock string) ([]*db.Permission, error) {
+	looks := make([]lookUp, len(refs))
+	for i, ref := range refs {
+		looks[i] = ref.lookUp()
+	}
+	ids, keys := named[db.PermissionID](looks)
+	// In order of id, so that two transactions never wait for one another.
+	rows, err := db.Select[db.Permission](ctx, d.db, `select * from permissions where deleted_at is null and
+		(id = any($1::uuid[]) or key = any($2::text[])) order by id `+lock, ids, keys)
+	if err != nil {
+		return nil, err
+	}
+	return found(rows, looks, func(p *db.Permission) (id any, key string) { return p.ID, p.Key }, field, "There is no such permission.")
+}
+
+func (r PermissionRef) lookUp() lookUp { return byIDOrKey[db.PermissionKind](r.ID, r.Key) }
+
+// permissionsNamed finds and locks permissions, each once, ordered by key. What
+// is wrong with the references is added to f.
+func (d *Directory) permissionsNamed(ctx context.Context, w *write, f *faults, field string, refs []*PermissionRef) ([]*db.Permission, error) {
+	if f.size(field, len(refs), 0); len(refs) > maxList {
+		return nil, nil
+	}
+	permissions, err := d.lockPermissions(ctx, w, refs, field)
+	if err := f.include(err); err != nil {
+		return nil, err
+	}
+	existing := slices.DeleteFunc(permissions, func(p *db.Permission) bool { return p == nil })
+	slices.SortFunc(existing, byPermissionKey)
+	return slices.Compact(existing), nil
+}

@@ -1,0 +1,161 @@
+package directory
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"roster/db"
+	"roster/problem"
+)
+
+// UserRef names a user by exactly one of its fields.
+type UserRef struct {
+	ID         *string
+	Email      *string
+	Username   *string
+	ExternalID *string
+}
+
+// OrganizationRef names an organization by exactly one of its fields.
+type OrganizationRef struct {
+	ID         *string
+	Code       *string
+	ExternalID *string
+}
+
+// RoleRef names a role by exactly one of its fields.
+type RoleRef struct {
+	ID  *string
+	Key *string
+}
+
+// PermissionRef names a permission by exactly one of its fields.
+type PermissionRef struct {
+	ID  *string
+	Key *string
+}
+
+// lookUp is what a reference asks for: the column and the value in it. ok is
+// false for an id that cannot exist.
+type lookUp struct {
+	column string
+	value  any
+	ok     bool
+}
+
+func byID[K db.Kind](text string) lookUp {
+	id, err := db.ParseID[K](text)
+	return lookUp{"id", id, err == nil}
+}
+
+// byKey looks a folded text up; there is nothing under an empty one, nor under
+// one that the database cannot hold.
+func byKey(column, value string) lookUp {
+	key := db.Fold(value)
+	return lookUp{column, key, key != "" && storable(key)}
+}
+
+func (r UserRef) lookUp() lookUp {
+	switch {
+	case r.ID != nil:
+		return byID[db.UserKind](*r.ID)
+	case r.Email != nil:
+		return byKey("email_key", *r.Email)
+	case r.Username != nil:
+		return byKey("username_key", *r.Username)
+	case r.ExternalID != nil:
+		return byKey("external_id_key", *r.ExternalID)
+	}
+	return lookUp{}
+}
+
+func (r OrganizationRef) lookUp() lookUp {
+	switch {
+	case r.ID != nil:
+		return byID[db.OrganizationKind](*r.ID)
+	case r.Code != nil:
+		return byKey("code", *r.Code)
+	case r.ExternalID != nil:
+		return byKey("external_id_key", *r.ExternalID)
+	}
+	return lookUp{}
+}
+
+// find reads the users whom the references name, in their order; nil where
+// there is no such user. With lock it also keeps others from writing to them.
+func (d *Directory) findUsers(ctx context.Context, refs []*UserRef, lock string) ([]*db.User, error) {
+	values := map[string][]any{}
+	for _, ref := range refs {
+		if look := ref.lookUp(); look.ok {
+			values[look.column] = append(values[look.column], look.value)
+		}
+	}
+	// In order of id, so that two transactions never wait for one another.
+	rows, err := db.Select[db.User](ctx, d.db, `select * from users where deleted_at is null and
+		(id = any($1::uuid[]) or email_key = any($2::text[]) or username_key = any($3::text[]) or external_id_key = any($4::text[]))
+		order by id `+lock, typed[db.UserID](values["id"]), typed[string](values["email_key"]),
+		typed[string](values["username_key"]), typed[string](values["external_id_key"]))
+	if err != nil {
+		return nil, err
+	}
+	named := make(map[lookUp]*db.User, 4*len(rows))
+	for i := range rows {
+		u := &rows[i]
+		named[lookUp{"id", u.ID, true}] = u
+		named[lookUp{"email_key", textValue(u.EmailKey), true}] = u
+		named[lookUp{"username_key", textValue(u.UsernameKey), true}] = u
+		named[lookUp{"external_id_key", textValue(u.ExternalIDKey), true}] = u
+	}
+	users := make([]*db.User, len(refs))
+	for i, ref := range refs {
+		users[i] = named[ref.lookUp()]
+	}
+	return users, nil
+}
+
+func typed[T any](values []any) []T {
+	all := make([]T, len(values))
+	for i, value := range values {
+		all[i] = value.(T)
+	}
+	return all
+}
+
+// lockUsers finds the users to write to, in the order of the references, and
+// keeps others from them until the end of the transaction. It fails with
+// NOT_FOUND for each that does not exist; field names the list, or the single
+// reference.
+func (d *Directory) lockUsers(ctx context.Context, refs []*UserRef, field string) ([]*db.User, error) {
+	users, err := d.findUsers(ctx, refs, "for no key update")
+	if err != nil {
+		return nil, err
+	}
+	var missing problem.List
+	for i, user := range users {
+		if user == nil {
+			missing.Add(problem.NotFound, element(field, i, len(refs)), "There is no such user.")
+		}
+	}
+	return users, missing.Err()
+}
+
+// element is the path of an element of a list; that of the list itself when the
+// field is no list, as its singular name shows.
+func element(field string, i, length int) string {
+	if length == 1 && !strings.HasSuffix(field, "s") {
+		return field
+	}
+	return field + "." + strconv.Itoa(i)
+}
+
+// distinct drops what was named twice, and keeps the order.
+func distinct[T comparable](all []T) []T {
+	seen := make(map[T]bool, len(all))
+	return slices.DeleteFunc(slices.Clone(all), func(one T) bool {
+		again := seen[one]
+		seen[one] = true
+		return again
+	})
+}

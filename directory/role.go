@@ -1,0 +1,302 @@
+package directory
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
+
+	"roster/access"
+	"roster/db"
+	"roster/problem"
+)
+
+// systemRolePrefix begins the keys of the roles of Roster itself.
+const systemRolePrefix = "roster-"
+
+// Roles gives one page of the roles, ordered by key; search keeps those which
+// have it in their key or name. The rows belong to all requests: they are for
+// reading.
+func (d *Directory) Roles(ctx context.Context, page Page, search *string) (*Connection[db.Role], error) {
+	catalogue, err := d.definitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	roles, err := matching(catalogue.Roles, search, func(r *db.Role) (key, name string) { return r.Key, r.Name })
+	if err != nil {
+		return nil, err
+	}
+	return slicePage("roles", page, roles, func(r *db.Role) cursor { return cursor{r.Key, uuid.UUID(r.ID)} })
+}
+
+// Role finds a role; nil when there is none. It needs the permission to read
+// roles somewhere.
+func (d *Directory) Role(ctx context.Context, by RoleRef) (*db.Role, error) {
+	catalogue, err := d.definitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	switch look := by.lookUp(); {
+	case !look.ok:
+		return nil, nil
+	case by.ID == nil:
+		return catalogue.RoleByKey(look.value.(string)), nil
+	default:
+		role := catalogue.Role(look.value.(db.RoleID))
+		if role != nil && role.DeletedAt != nil {
+			return nil, nil
+		}
+		return role, nil
+	}
+}
+
+// RolesByID gives roles that were reached through something that the actor may
+// see, in the order asked; nil where there never was one. Tombstones are among
+// them: history refers to them.
+func (d *Directory) RolesByID(ctx context.Context, ids []db.RoleID) ([]*db.Role, error) {
+	catalogue, err := d.engine.Catalogue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	roles := make([]*db.Role, len(ids))
+	for i, id := range ids {
+		roles[i] = catalogue.Role(id)
+	}
+	return roles, nil
+}
+
+// RolePermissions gives what each of the roles contains, ordered by key, in the
+// order asked.
+func (d *Directory) RolePermissions(ctx context.Context, roles []db.RoleID) ([][]*db.Permission, error) {
+	catalogue, err := d.definitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := make([][]*db.Permission, len(roles))
+	for i, id := range roles {
+		all[i] = catalogue.RolePermissions(id)
+	}
+	return all, nil
+}
+
+// CreateRoleInput describes a new role.
+type CreateRoleInput struct {
+	Key string
+	// Name is the key when nil.
+	Name, Description *string
+	Permissions       []*PermissionRef
+	// IsDefault gives it to every newcomer, so that it must contain no system
+	// permissions.
+	IsDefault bool
+}
+
+// CreateRole makes a role of permissions, all of which the actor may hand out.
+func (d *Directory) CreateRole(ctx context.Context, in CreateRoleInput) (*db.Role, error) {
+	var role *db.Role
+	err := d.change(ctx, access.RolesWrite, func(ctx context.Context, w *write) error {
+		var f faults
+		role = f.newRole(in, w.at)
+		permissions, err := d.permissionsNamed(ctx, w, &f, "input.permissions", in.Permissions)
+		if err != nil {
+			return err
+		}
+		if role.IsDefault {
+			f.forNewcomers("input.isDefault", permissions)
+		}
+		if err := f.include(d.mayHandOut(ctx, nil, permissions)); err != nil {
+			return err
+		}
+		if err := f.Err(); err != nil {
+			return err
+		}
+		if _, err := w.NewInsert().Model(role).Exec(ctx); err != nil {
+			return err
+		}
+		if err := w.contain(ctx, role, permissions); err != nil {
+			return err
+		}
+		return w.record.Add("role.created", role.ID.String(), nil, nil, roleValues{*role, permissionKeys(permissions)})
+	})
+	return role, err
+}
+
+func (f *faults) newRole(in CreateRoleInput, at time.Time) *db.Role {
+	key := f.freeKey("input.key", in.Key, systemRolePrefix)
+	return &db.Role{
+		ID:          db.NewID[db.RoleKind](),
+		Key:         key,
+		Name:        f.label("input.name", in.Name, key),
+		Description: f.prose("input.description", in.Description, maxDescription),
+		IsDefault:   in.IsDefault,
+		Version:     1,
+		CreatedAt:   at,
+		UpdatedAt:   at,
+	}
+}
+
+// forNewcomers checks what a default role contains: with system permissions it
+// would make every newcomer an administrator.
+func (f *faults) forNewcomers(field string, permissions []*db.Permission) {
+	var system []string
+	for _, p := range permissions {
+		if p.IsSystem {
+			system = append(system, p.Key)
+		}
+	}
+	if len(system) > 0 {
+		f.Add(problem.Invalid, field, "A default role goes to every newcomer: it cannot contain %s.", enumerate(system))
+	}
+}
+
+// roleValues tell in the log of changes what a role is.
+type roleValues struct {
+	db.Role
+	Permissions []string `json:"permissions"`
+}
+
+// deletedRole tells what was deleted, and how many grants ended with it.
+type deletedRole struct {
+	roleValues
+	Grants int `json:"grants"`
+}
+
+// UpdateRoleInput changes what is set; a null name becomes the key.
+type UpdateRoleInput struct {
+	Role RoleRef
+	// IfVersion is the version that the role must have.
+	IfVersion              *int
+	Key, Name, Description graphql.Omittable[*string]
+	IsDefault              graphql.Omittable[*bool]
+}
+
+// UpdateRole changes how a role is called and whether newcomers get it. To give
+// it to them, the actor must be allowed to hand out what it contains.
+func (d *Directory) UpdateRole(ctx context.Context, in UpdateRoleInput) (*db.Role, error) {
+	return d.changeRole(ctx, in.Role, func(ctx context.Context, w *write, role *db.Role) error {
+		before := *role
+		var f faults
+		f.version(in.IfVersion, role.Version)
+		f.updateRole(in, role)
+		if role.IsDefault && !before.IsDefault {
+			permissions, err := d.contained(ctx, role)
+			if err != nil {
+				return err
+			}
+			f.forNewcomers("input.isDefault", permissions)
+			if err := f.include(d.mayHandOut(ctx, nil, permissions)); err != nil {
+				return err
+			}
+		}
+		if err := f.Err(); err != nil {
+			return err
+		}
+		return w.update(ctx, role, "role.updated", role.ID.String(), nil, &before, func() { w.touch(role) })
+	})
+}
+
+func (f *faults) updateRole(in UpdateRoleInput, role *db.Role) {
+	role.Key = f.newKey("input.key", in.Key, role.Key, systemRolePrefix)
+	if in.Name.IsSet() {
+		role.Name = f.label("input.name", in.Name.Value(), role.Key)
+	}
+	if in.Description.IsSet() {
+		role.Description = f.prose("input.description", in.Description.Value(), maxDescription)
+	}
+	f.flag("input.isDefault", in.IsDefault, &role.IsDefault)
+}
+
+// touch notes that the role is another one than before.
+func (w *write) touch(role *db.Role) { role.Version, role.UpdatedAt = role.Version+1, w.at }
+
+// changeRole lets edit change a role that is not a system one.
+func (d *Directory) changeRole(ctx context.Context, by RoleRef, edit func(ctx context.Context, w *write, role *db.Role) error) (*db.Role, error) {
+	var role *db.Role
+	err := d.change(ctx, access.RolesWrite, func(ctx context.Context, w *write) error {
+		roles, err := d.findRoles(ctx, []*RoleRef{&by}, "input.role", "for no key update")
+		if err != nil {
+			return err
+		}
+		if role = roles[0]; role.IsSystem {
+			return problem.At(problem.Forbidden, "input.role", "System roles can be neither changed nor deleted.")
+		}
+		return edit(ctx, w, role)
+	})
+	return role, err
+}
+
+// RoleActionInput names the role to act upon.
+type RoleActionInput struct{ Role RoleRef }
+
+// DeleteRole takes the role from everyone who holds it and from the defaults of
+// organizations. What remains is a tombstone for history to refer to.
+func (d *Directory) DeleteRole(ctx context.Context, in RoleActionInput) ([]string, error) {
+	role, err := d.changeRole(ctx, in.Role, func(ctx context.Context, w *write, role *db.Role) error {
+		permissions, err := d.contained(ctx, role)
+		if err != nil {
+			return err
+		}
+		before := deletedRole{roleValues: roleValues{*role, permissionKeys(permissions)}}
+		if err := w.release(ctx, role, permissions); err != nil {
+			return err
+		}
+		if before.Grants, err = w.endGrants(ctx, roleGrants, uuid.UUID(role.ID)); err != nil {
+			return err
+		}
+		if _, err := w.NewDelete().Model((*db.OrganizationDefaultRole)(nil)).Where("role_id = ?", role.ID).Exec(ctx); err != nil {
+			return err
+		}
+		role.IsDefault, role.DeletedAt = false, &w.at
+		if err := w.saveTouched(ctx, role); err != nil {
+			return err
+		}
+		return w.record.Add("role.deleted", role.ID.String(), nil, before, nil)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return []string{role.ID.String()}, nil
+}
+
+// lockRoles finds the roles in the order of the references, and keeps others
+// from changing or deleting them until the end of the transaction, so that what
+// is granted is not deleted at the same moment. It fails with NOT_FOUND for
+// each that does not exist, and then gives nil for it.
+func (d *Directory) lockRoles(ctx context.Context, _ *write, refs []*RoleRef, field string) ([]*db.Role, error) {
+	return d.findRoles(ctx, refs, field, "for share")
+}
+
+func (d *Directory) findRoles(ctx context.Context, refs []*RoleRef, field, lock string) ([]*db.Role, error) {
+	looks := make([]lookUp, len(refs))
+	for i, ref := range refs {
+		looks[i] = ref.lookUp()
+	}
+	ids, keys := named[db.RoleID](looks)
+	// In order of id, so that two transactions never wait for one another.
+	rows, err := db.Select[db.Role](ctx, d.db, `select * from roles where deleted_at is null and
+		(id = any($1::uuid[]) or key = any($2::text[])) order by id `+lock, ids, keys)
+	if err != nil {
+		return nil, err
+	}
+	return found(rows, looks, func(r *db.Role) (id any, key string) { return r.ID, r.Key }, field, "There is no such role.")
+}
+
+func (r RoleRef) lookUp() lookUp { return byIDOrKey[db.RoleKind](r.ID, r.Key) }
+
+// rolesToGrant finds and locks the roles to give to newcomers, each once: nil,
+// for the default ones, when refs is nil. What is wrong with the
+// references is added to f.
+func (d *Directory) rolesToGrant(ctx context.Context, w *write, f *faults, field string, refs []*RoleRef) ([]db.RoleID, error) {
+	if refs == nil {
+		return nil, nil
+	}
+	if f.size(field, len(refs), 0); len(refs) > maxList {
+		return nil, nil
+	}
+	roles, err := d.lockRoles(ctx, w, refs, field)
+	if err := f.include(err); err != nil {
+		return nil, err
+	}
+	return distinct(roleIDs(slices.DeleteFunc(roles, func(r *db.Role) bool { return r == nil }))), nil
+}

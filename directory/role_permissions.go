@@ -1,0 +1,145 @@
+package directory
+
+import (
+	"context"
+	"slices"
+
+	"github.com/uptrace/bun"
+
+	"roster/changes"
+	"roster/db"
+)
+
+// RolePermissionsInput names permissions to add to a role, or to remove.
+type RolePermissionsInput struct {
+	Role        RoleRef
+	Permissions []*PermissionRef
+}
+
+// AddRolePermissions gives the permissions to everyone who holds the role, now
+// and later. What it contains already is passed over; the rest, the actor must
+// be allowed to hand out.
+func (d *Directory) AddRolePermissions(ctx context.Context, in RolePermissionsInput) (*db.Role, error) {
+	return d.changeContents(ctx, in, func(ctx context.Context, w *write, role *db.Role, has, asked []*db.Permission) error {
+		added := slices.DeleteFunc(asked, contains(has))
+		var f faults
+		if role.IsDefault {
+			f.forNewcomers("input.permissions", added)
+		}
+		if err := f.include(d.mayHandOut(ctx, nil, added)); err != nil {
+			return err
+		}
+		if err := f.Err(); err != nil || len(added) == 0 {
+			return err
+		}
+		if err := w.contain(ctx, role, added); err != nil {
+			return err
+		}
+		if err := w.saveTouched(ctx, role); err != nil {
+			return err
+		}
+		return w.record.Add("role.permissions.added", role.ID.String(), nil, nil, contentValues(added))
+	})
+}
+
+// RemoveRolePermissions takes the permissions from everyone who holds them
+// through the role. What it does not contain is passed over.
+func (d *Directory) RemoveRolePermissions(ctx context.Context, in RolePermissionsInput) (*db.Role, error) {
+	return d.changeContents(ctx, in, func(ctx context.Context, w *write, role *db.Role, has, asked []*db.Permission) error {
+		inside := contains(has)
+		removed := slices.DeleteFunc(asked, func(p *db.Permission) bool { return !inside(p) })
+		if len(removed) == 0 {
+			return nil
+		}
+		if err := w.release(ctx, role, removed); err != nil {
+			return err
+		}
+		if err := w.saveTouched(ctx, role); err != nil {
+			return err
+		}
+		return w.record.Add("role.permissions.removed", role.ID.String(), nil, contentValues(removed), nil)
+	})
+}
+
+// changeContents lets edit change what a role contains: it is given what the
+// role has, and what is asked for, each once.
+func (d *Directory) changeContents(ctx context.Context, in RolePermissionsInput,
+	edit func(ctx context.Context, w *write, role *db.Role, has, asked []*db.Permission) error,
+) (*db.Role, error) {
+	return d.changeRole(ctx, in.Role, func(ctx context.Context, w *write, role *db.Role) error {
+		var f faults
+		asked, err := d.permissionsNamed(ctx, w, &f, "input.permissions", in.Permissions)
+		if err != nil {
+			return err
+		}
+		if err := f.Err(); err != nil {
+			return err
+		}
+		has, err := d.contained(ctx, role)
+		if err != nil {
+			return err
+		}
+		return edit(ctx, w, role, has, asked)
+	})
+}
+
+// contains tells whether a permission is one of those.
+func contains(all []*db.Permission) func(*db.Permission) bool {
+	ids := make(map[db.PermissionID]bool, len(all))
+	for _, p := range all {
+		ids[p.ID] = true
+	}
+	return func(p *db.Permission) bool { return ids[p.ID] }
+}
+
+// contained reads the permissions of a role that is locked, ordered by key.
+func (d *Directory) contained(ctx context.Context, role *db.Role) ([]*db.Permission, error) {
+	return pointers(db.Select[db.Permission](ctx, d.db, `select p.* from role_permissions rp join permissions p on p.id = rp.permission_id
+		where rp.role_id = $1 and rp.revoked_at is null order by p.key`, role.ID))
+}
+
+func pointers[T any](rows []T, err error) ([]*T, error) {
+	all := make([]*T, len(rows))
+	for i := range rows {
+		all[i] = &rows[i]
+	}
+	return all, err
+}
+
+// contain writes down that from now on the role contains the permissions.
+func (w *write) contain(ctx context.Context, role *db.Role, permissions []*db.Permission) error {
+	if len(permissions) == 0 {
+		return nil
+	}
+	rows := make([]*db.RolePermission, len(permissions))
+	for i, p := range permissions {
+		rows[i] = &db.RolePermission{RoleID: role.ID, PermissionID: p.ID, GrantedAt: w.at, GrantedBy: w.actor.String()}
+	}
+	_, err := w.NewInsert().Model(&rows).Exec(ctx)
+	return err
+}
+
+// release writes down that from now on the role contains them no more; that it
+// did stays on record.
+func (w *write) release(ctx context.Context, role *db.Role, permissions []*db.Permission) error {
+	_, err := w.revokeContents().Where("role_id = ? and permission_id = any(?)", role.ID, idArray(permissionIDs(permissions))).Exec(ctx)
+	return err
+}
+
+// revokeContents ends facts of role_permissions that hold. Clocks can step
+// back, but nothing ends before it began.
+func (w *write) revokeContents() *bun.UpdateQuery {
+	return w.NewUpdate().Model((*db.RolePermission)(nil)).
+		Set("revoked_at = greatest(granted_at, ?), revoked_by = ?", w.at, w.actor.String()).Where("revoked_at is null")
+}
+
+// saveTouched stores that the role is another one than before.
+func (w *write) saveTouched(ctx context.Context, role *db.Role) error {
+	w.touch(role)
+	_, err := w.NewUpdate().Model(role).WherePK().Exec(ctx)
+	return err
+}
+
+func contentValues(permissions []*db.Permission) changes.Values {
+	return changes.Values{"permissions": permissionKeys(permissions)}
+}

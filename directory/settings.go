@@ -1,0 +1,228 @@
+package directory
+
+import (
+	"context"
+	"reflect"
+	"slices"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"roster/access"
+	"roster/db"
+	"roster/problem"
+)
+
+// Settings are those of the business.
+type Settings struct {
+	// AllowSelfSignUp is false where users come by invitation, import or an
+	// administrator only.
+	AllowSelfSignUp bool
+	// SyncProfilesOnSignIn lets the identity provider refresh profiles.
+	SyncProfilesOnSignIn bool
+	// DefaultOrganization is that of users who are added without naming one.
+	DefaultOrganization *db.Organization
+	// DefaultRoles are given to new members where the organization names none of
+	// its own; ordered by key.
+	DefaultRoles []*db.Role
+}
+
+// Settings reads the settings of the business.
+func (d *Directory) Settings(ctx context.Context) (*Settings, error) {
+	if err := access.Require(ctx, access.SettingsRead); err != nil {
+		return nil, err
+	}
+	return d.settings(ctx, "")
+}
+
+// settings reads the settings, all from the rows as they are now. With lock, it
+// keeps others from changing any of them.
+func (d *Directory) settings(ctx context.Context, lock string) (*Settings, error) {
+	row, err := db.SelectOne[db.Settings](ctx, d.db, "select * from settings "+lock)
+	if err != nil {
+		return nil, err
+	}
+	org, err := db.SelectOne[db.Organization](ctx, d.db, "select * from organizations where is_default")
+	if err != nil {
+		return nil, err
+	}
+	if row == nil || org == nil {
+		return nil, errNotSetUp
+	}
+	roles, err := pointers(db.Select[db.Role](ctx, d.db, "select * from roles where is_default and deleted_at is null order by key"))
+	if err != nil {
+		return nil, err
+	}
+	return &Settings{row.AllowSelfSignUp, row.SyncProfilesOnSignIn, org, roles}, nil
+}
+
+// settingsSubject stands for an id in the log of changes, since there is only
+// one row.
+const settingsSubject = "settings"
+
+// settingsValues is what the log of changes has of the settings.
+type settingsValues struct {
+	AllowSelfSignUp      bool              `json:"allowSelfSignUp"`
+	SyncProfilesOnSignIn bool              `json:"syncProfilesOnSignIn"`
+	DefaultOrganization  db.OrganizationID `json:"defaultOrganization"`
+	DefaultRoles         []string          `json:"defaultRoles"`
+}
+
+func (s *Settings) values() settingsValues {
+	return settingsValues{s.AllowSelfSignUp, s.SyncProfilesOnSignIn, s.DefaultOrganization.ID, roleKeys(s.DefaultRoles)}
+}
+
+// UpdateSettingsInput changes what is set. Only DefaultRoles may be null, which
+// is none.
+type UpdateSettingsInput struct {
+	AllowSelfSignUp, SyncProfilesOnSignIn graphql.Omittable[*bool]
+	DefaultOrganization                   graphql.Omittable[*OrganizationRef]
+	DefaultRoles                          graphql.Omittable[[]*RoleRef]
+}
+
+// UpdateSettings changes the settings. The default organization must be an
+// active one, and the default roles must contain no system permissions, which
+// every newcomer would have.
+func (d *Directory) UpdateSettings(ctx context.Context, in UpdateSettingsInput) (*Settings, error) {
+	var settings *Settings
+	err := d.change(ctx, access.SettingsWrite, func(ctx context.Context, w *write) error {
+		var err error
+		// The one row is the lock on all of the settings, wherever they are kept.
+		if settings, err = d.settings(ctx, "for update"); err != nil {
+			return err
+		}
+		before := *settings
+		var f faults
+		f.flag("input.allowSelfSignUp", in.AllowSelfSignUp, &settings.AllowSelfSignUp)
+		f.flag("input.syncProfilesOnSignIn", in.SyncProfilesOnSignIn, &settings.SyncProfilesOnSignIn)
+		if err := d.newDefaultOrganization(ctx, &f, in.DefaultOrganization, settings); err != nil {
+			return err
+		}
+		if err := d.newDefaultRoles(ctx, w, &f, in.DefaultRoles, settings); err != nil {
+			return err
+		}
+		if err := f.Err(); err != nil {
+			return err
+		}
+		return w.updateSettings(ctx, &before, settings)
+	})
+	return settings, err
+}
+
+// flag is set for what cannot be null.
+func (f *faults) flag(field string, value graphql.Omittable[*bool], into *bool) {
+	switch {
+	case !value.IsSet():
+	case value.Value() == nil:
+		f.Add(problem.Invalid, field, "Must be true or false.")
+	default:
+		*into = *value.Value()
+	}
+}
+
+// newDefaultOrganization finds and locks the organization that is to be the
+// default one, together with the present one.
+func (d *Directory) newDefaultOrganization(ctx context.Context, f *faults, value graphql.Omittable[*OrganizationRef], settings *Settings) error {
+	const field = "input.defaultOrganization"
+	if !value.IsSet() {
+		return nil
+	}
+	if value.Value() == nil {
+		f.Add(problem.Invalid, field, "There must be a default organization.")
+		return nil
+	}
+	present := settings.DefaultOrganization.ID.String()
+	found, err := d.findOrganizations(ctx, []*OrganizationRef{value.Value(), {ID: &present}}, nil, forChange)
+	if err != nil {
+		return err
+	}
+	switch {
+	case found[0] == nil:
+		f.List = append(f.List, noOrganization(field))
+	case found[0].Status != db.Active:
+		f.Add(problem.Invalid, field, "The organization is suspended, so it cannot be the default one.")
+	default:
+		settings.DefaultOrganization = found[0]
+	}
+	return nil
+}
+
+// newDefaultRoles finds and locks the roles that are to be the default ones. To
+// make a role a default one is to hand it out everywhere, so the actor must be
+// allowed to do that with those that are new.
+func (d *Directory) newDefaultRoles(ctx context.Context, w *write, f *faults, value graphql.Omittable[[]*RoleRef], settings *Settings) error {
+	if !value.IsSet() {
+		return nil
+	}
+	roles, err := d.defaultRolesNamed(ctx, w, f, value.Value())
+	if err != nil {
+		return err
+	}
+	catalogue, err := d.engine.Catalogue(ctx)
+	if err != nil {
+		return err
+	}
+	var handedOut []*db.Permission
+	for _, role := range newRoles(roles, roleKeys(settings.DefaultRoles)) {
+		handedOut = append(handedOut, catalogue.RolePermissions(role.ID)...)
+	}
+	f.forNewcomers("input.defaultRoles", handedOut)
+	settings.DefaultRoles = roles
+	return f.include(d.mayHandOut(ctx, nil, handedOut))
+}
+
+// updateSettings writes what differs.
+func (w *write) updateSettings(ctx context.Context, before, after *Settings) error {
+	old, now := before.values(), after.values()
+	if reflect.DeepEqual(old, now) {
+		return nil
+	}
+	row := &db.Settings{ID: true, AllowSelfSignUp: after.AllowSelfSignUp, SyncProfilesOnSignIn: after.SyncProfilesOnSignIn}
+	if _, err := w.NewUpdate().Model(row).WherePK().Exec(ctx); err != nil {
+		return err
+	}
+	if old.DefaultOrganization != now.DefaultOrganization {
+		if err := w.switchDefault(ctx, before.DefaultOrganization, after.DefaultOrganization); err != nil {
+			return err
+		}
+	}
+	if !slices.Equal(old.DefaultRoles, now.DefaultRoles) {
+		var err error
+		if after.DefaultRoles, err = w.switchDefaultRoles(ctx, roleIDs(after.DefaultRoles)); err != nil {
+			return err
+		}
+	}
+	return w.record.Add("settings.updated", settingsSubject, nil, old, now)
+}
+
+// switchDefault makes another organization the default one. First there is none
+// for a moment: two of them the database would refuse.
+func (w *write) switchDefault(ctx context.Context, from, to *db.Organization) error {
+	for _, set := range []struct {
+		org       *db.Organization
+		isDefault bool
+	}{{from, false}, {to, true}} {
+		set.org.IsDefault, set.org.Version, set.org.UpdatedAt = set.isDefault, set.org.Version+1, w.at
+		if _, err := w.NewUpdate().Model(set.org).Column("is_default", "version", "updated_at").WherePK().Exec(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// switchDefaultRoles makes these, and only these, the default roles, and gives
+// them ordered by key.
+func (w *write) switchDefaultRoles(ctx context.Context, roles []db.RoleID) ([]*db.Role, error) {
+	// In order of id, as roles are locked everywhere.
+	if _, err := w.NewRaw("select from roles where is_default <> (id = any(?)) and deleted_at is null order by id for no key update",
+		idArray(roles)).Exec(ctx); err != nil {
+		return nil, err
+	}
+	if _, err := w.NewUpdate().Model((*db.Role)(nil)).
+		Set("is_default = not is_default, version = version + 1, updated_at = ?", w.at).
+		Where("is_default <> (id = any(?)) and deleted_at is null", idArray(roles)).Exec(ctx); err != nil {
+		return nil, err
+	}
+	var now []*db.Role
+	err := w.NewSelect().Model(&now).Where("is_default and deleted_at is null").Order("key").Scan(ctx)
+	return now, err
+}

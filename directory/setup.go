@@ -1,0 +1,195 @@
+package directory
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"roster/access"
+	"roster/db"
+)
+
+// errNotSetUp is a fault of the operator.
+var errNotSetUp = errors.New("the database was not set up: Setup runs after Migrate, at each start")
+
+// setupLock is the number of the advisory lock under which servers that start at
+// the same moment take turns; it only has to differ from those of others.
+const setupLock = 0x726f73746572 // "roster"
+
+// Setup makes what every business has: the permissions and roles of Roster
+// itself, as this version of the server knows them, the settings, and a default
+// organization. It runs at each start, after Migrate; where nothing is missing,
+// it writes nothing.
+//
+// It fails when someone has made a role or permission with the key of one of
+// Roster's own, since its holders would come by what they were not given.
+func (d *Directory) Setup(ctx context.Context) error {
+	ctx = access.WithActor(ctx, access.System(setupActor))
+	err := d.change(ctx, access.SettingsWrite, func(ctx context.Context, w *write) error {
+		if _, err := w.NewRaw("select pg_advisory_xact_lock(?)", setupLock).Exec(ctx); err != nil {
+			return err
+		}
+		for _, step := range []func(context.Context, *write) error{
+			d.setUpPermissions, d.setUpRoles, d.setUpSettings, d.setUpOrganization,
+		} {
+			if err := step(ctx, w); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("set up the database: %w", err)
+	}
+	return nil
+}
+
+func (d *Directory) setUpPermissions(ctx context.Context, w *write) error {
+	catalogue, err := d.engine.Catalogue(ctx)
+	if err != nil {
+		return err
+	}
+	for _, system := range access.SystemPermissions {
+		key := string(system.Key)
+		if found := catalogue.PermissionByKey(key); found != nil {
+			if !found.IsSystem {
+				return errKeyIsTaken("permission", key)
+			}
+			continue
+		}
+		permission := &db.Permission{
+			ID: db.NewID[db.PermissionKind](), Key: key, Name: system.Name, Description: &system.Description,
+			IsSystem: true, CreatedAt: w.at,
+		}
+		if _, err := w.NewInsert().Model(permission).Exec(ctx); err != nil {
+			return err
+		}
+		if err := w.record.Add("permission.created", permission.ID.String(), nil, nil, permission); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func errKeyIsTaken(kind, key string) error {
+	return fmt.Errorf("there is a %s with the key %q, which is for one of Roster's own: give it another key", kind, key)
+}
+
+func (d *Directory) setUpRoles(ctx context.Context, w *write) error {
+	catalogue, err := d.engine.Catalogue(ctx)
+	if err != nil {
+		return err
+	}
+	for _, system := range access.SystemRoles {
+		role := catalogue.RoleByKey(system.Key)
+		switch {
+		case role == nil:
+			err = w.insertSystemRole(ctx, catalogue, system)
+		case !role.IsSystem:
+			err = errKeyIsTaken("role", system.Key)
+		default:
+			err = w.setUpContents(ctx, catalogue, role, system.Permissions)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *write) insertSystemRole(ctx context.Context, catalogue *access.Catalogue, system access.SystemRole) error {
+	role := &db.Role{
+		ID: db.NewID[db.RoleKind](), Key: system.Key, Name: system.Name, Description: &system.Description,
+		IsSystem: true, Version: 1, CreatedAt: w.at, UpdatedAt: w.at,
+	}
+	if _, err := w.NewInsert().Model(role).Exec(ctx); err != nil {
+		return err
+	}
+	permissions := make([]*db.Permission, len(system.Permissions))
+	for i, key := range system.Permissions {
+		permissions[i] = catalogue.PermissionByKey(string(key))
+	}
+	if err := w.contain(ctx, role, permissions); err != nil {
+		return err
+	}
+	return w.record.Add("role.created", role.ID.String(), nil, nil, roleValues{*role, permissionKeys(permissions)})
+}
+
+// setUpContents gives the role the permissions that it lacks, and takes from it
+// those that it is no longer to have. Permissions which this version does not
+// know stay: a newer one has added them, which runs at the same time while
+// servers are replaced one by one.
+func (w *write) setUpContents(ctx context.Context, catalogue *access.Catalogue, role *db.Role, want []access.Permission) error {
+	var missing, surplus []*db.Permission
+	has := contains(catalogue.RolePermissions(role.ID))
+	for _, system := range access.SystemPermissions {
+		permission := catalogue.PermissionByKey(string(system.Key))
+		switch wanted := slices.Contains(want, system.Key); {
+		case wanted && !has(permission):
+			missing = append(missing, permission)
+		case !wanted && has(permission):
+			surplus = append(surplus, permission)
+		}
+	}
+	if len(missing)+len(surplus) == 0 {
+		return nil
+	}
+	changed := *role // the catalogue's rows are for reading
+	if err := w.saveTouched(ctx, &changed); err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		if err := w.contain(ctx, role, missing); err != nil {
+			return err
+		}
+		if err := w.record.Add("role.permissions.added", role.ID.String(), nil, nil, contentValues(missing)); err != nil {
+			return err
+		}
+	}
+	if len(surplus) > 0 {
+		if err := w.release(ctx, role, surplus); err != nil {
+			return err
+		}
+		return w.record.Add("role.permissions.removed", role.ID.String(), nil, contentValues(surplus), nil)
+	}
+	return nil
+}
+
+func permissionKeys(permissions []*db.Permission) []string {
+	keys := make([]string, len(permissions))
+	for i, p := range permissions {
+		keys[i] = p.Key
+	}
+	return keys
+}
+
+func (d *Directory) setUpSettings(ctx context.Context, w *write) error {
+	settings := &db.Settings{ID: true, AllowSelfSignUp: true, SyncProfilesOnSignIn: true}
+	result, err := w.NewInsert().Model(settings).On("conflict do nothing").Exec(ctx)
+	if err != nil {
+		return err
+	}
+	if inserted, err := result.RowsAffected(); err != nil || inserted == 0 {
+		return err
+	}
+	return w.record.Add("settings.created", settingsSubject, nil, nil, settings)
+}
+
+// The default organization that a new business gets.
+const (
+	defaultCode = "default"
+	defaultName = "Default"
+)
+
+func (d *Directory) setUpOrganization(ctx context.Context, w *write) error {
+	present, err := db.SelectOne[db.Organization](ctx, d.db, "select * from organizations where is_default")
+	if present != nil || err != nil {
+		return err
+	}
+	return w.insertOrganization(ctx, &db.Organization{
+		ID: db.NewID[db.OrganizationKind](), Code: defaultCode, Name: defaultName, IsDefault: true, Status: db.Active,
+		Properties: json.RawMessage("{}"), AutoJoinDomains: []string{}, Version: 1, CreatedAt: w.at, UpdatedAt: w.at,
+	}, nil)
+}

@@ -1,0 +1,384 @@
+package directory
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
+
+	"roster/access"
+	"roster/changes"
+	"roster/db"
+	"roster/problem"
+)
+
+// UserFilter narrows a list of users; what is nil does not matter.
+type UserFilter struct {
+	Search        *string
+	Status        *db.Status
+	Organization  *OrganizationRef
+	CreatedAfter  *time.Time
+	CreatedBefore *time.Time
+}
+
+// UserOrder sorts a list of users.
+type UserOrder struct {
+	Field     OrderField
+	Direction Direction
+}
+
+// OrderField names what a list is sorted by.
+type OrderField string
+
+// Direction is that in which a list is sorted.
+type Direction string
+
+// The directions.
+const (
+	Ascending  Direction = "ASC"
+	Descending Direction = "DESC"
+)
+
+var userOrders = map[OrderField]order[db.User]{
+	"CREATED_AT": {"CREATED_AT", "u.created_at", "created_at", "timestamptz", func(u *db.User) string { return timeValue(u.CreatedAt) }},
+	"EMAIL": {"EMAIL", "coalesce(u.email_key, '')", "email_key", "text", func(u *db.User) string {
+		return textValue(u.EmailKey)
+	}},
+	"NAME": {"NAME", "u.name_key", "name_key", "text", func(u *db.User) string { return u.NameKey }},
+	"LAST_SIGNED_IN_AT": {"LAST_SIGNED_IN_AT", "coalesce(u.last_signed_in_at, '-infinity')", "last_signed_in_at", "timestamptz",
+		func(u *db.User) string {
+			if u.LastSignedInAt == nil {
+				return beforeAllTime
+			}
+			return timeValue(*u.LastSignedInAt)
+		}},
+}
+
+func textValue(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
+}
+
+// visibleUsers limits what is read to what the actor may see of users: all, or
+// those of one organization.
+func visibleUsers(ctx context.Context) ([]condition, error) {
+	org, err := access.Reach(ctx, access.UsersRead)
+	if err != nil {
+		return nil, err
+	}
+	conditions := []condition{where("u.deleted_at is null")}
+	if org != nil {
+		conditions = append(conditions, memberOf(*org))
+	}
+	return conditions, nil
+}
+
+func memberOf(org db.OrganizationID) condition {
+	return where("exists (select from memberships m where m.org_id = ? and m.user_id = u.id)", org)
+}
+
+// Users gives one page of the users whom the actor may see, with the columns of
+// fields. Without an order they come by time of creation.
+func (d *Directory) Users(ctx context.Context, page Page, filter *UserFilter, by *UserOrder, fields Fields) (*Connection[db.User], error) {
+	conditions, err := visibleUsers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if filter != nil {
+		narrower, err := d.userConditions(ctx, filter)
+		if err != nil {
+			return nil, err
+		}
+		conditions = append(conditions, narrower...)
+	}
+	if by == nil {
+		by = &UserOrder{Field: "CREATED_AT"}
+	}
+	return list[db.User]{
+		name: "users", from: "users u", alias: "u", columns: db.Columns[db.User](d.db, fields),
+		conditions: conditions, order: userOrders[by.Field], descending: by.Direction == Descending,
+		id: func(u *db.User) uuid.UUID { return uuid.UUID(u.ID) },
+	}.page(ctx, d, page)
+}
+
+func (d *Directory) userConditions(ctx context.Context, filter *UserFilter) ([]condition, error) {
+	var conditions []condition
+	if filter.Search != nil {
+		search, err := searchCondition("u.search", "filter.search", *filter.Search)
+		if err != nil {
+			return nil, err
+		}
+		conditions = append(conditions, search)
+	}
+	if filter.Status != nil {
+		conditions = append(conditions, filtered("u.status = ?", *filter.Status))
+	}
+	if filter.CreatedAfter != nil {
+		conditions = append(conditions, filtered("u.created_at > ?", *filter.CreatedAfter))
+	}
+	if filter.CreatedBefore != nil {
+		conditions = append(conditions, filtered("u.created_at < ?", *filter.CreatedBefore))
+	}
+	if filter.Organization != nil {
+		org, err := d.Organization(ctx, *filter.Organization, Fields{"id"})
+		if err != nil {
+			return nil, err
+		}
+		if org == nil {
+			return nil, problem.At(problem.NotFound, "filter.organization", "There is no such organization.")
+		}
+		conditions = append(conditions, memberOf(org.ID))
+	}
+	return conditions, nil
+}
+
+// User finds a user whom the actor may see; nil when there is none.
+func (d *Directory) User(ctx context.Context, by UserRef, fields Fields) (*db.User, error) {
+	conditions, err := visibleUsers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	look := by.lookUp()
+	if !look.ok {
+		return nil, nil
+	}
+	var q statement
+	q.add("select " + selected[db.User](d, "u", fields) + " from users u").
+		where(append(conditions, where("u."+look.column+" = ?", look.value)))
+	return db.SelectOne[db.User](ctx, d.db, q.text.String(), q.args...)
+}
+
+// UsersByID reads users who were reached through something that the actor may
+// see, in no order. Tombstones are among them: history refers to them.
+func (d *Directory) UsersByID(ctx context.Context, ids []db.UserID, fields Fields) ([]db.User, error) {
+	return db.Select[db.User](ctx, d.db, "select "+selected[db.User](d, "u", fields)+" from users u where u.id = any($1)", ids)
+}
+
+// Identities gives the ways in which each of the users signs in, in the order
+// asked.
+func (d *Directory) Identities(ctx context.Context, users []db.UserID) ([][]*db.Identity, error) {
+	if _, err := access.Reach(ctx, access.UsersRead); err != nil {
+		return nil, err
+	}
+	rows, err := db.Select[db.Identity](ctx, d.db, "select * from identities where user_id = any($1) order by created_at, provider, subject", users)
+	if err != nil {
+		return nil, err
+	}
+	of := make(map[db.UserID][]*db.Identity, len(users))
+	for i := range rows {
+		of[rows[i].UserID] = append(of[rows[i].UserID], &rows[i])
+	}
+	all := make([][]*db.Identity, len(users))
+	for i, id := range users {
+		all[i] = of[id]
+	}
+	return all, nil
+}
+
+// CreateUserInput describes a new user. At least one of Email, Username, Phone
+// and ExternalID is needed.
+type CreateUserInput struct {
+	Email, Username, Phone, GivenName, FamilyName, PictureURL, ExternalID *string
+	Properties                                                            json.RawMessage
+	// Organizations are the default one when nil.
+	Organizations []*OrganizationRef
+	// Roles are those given in each organization: the default ones when nil.
+	Roles []*RoleRef
+}
+
+// CreateUser makes a user who belongs to the organizations.
+func (d *Directory) CreateUser(ctx context.Context, in CreateUserInput) (*db.User, error) {
+	var user *db.User
+	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
+		var f faults
+		user = f.newUser(in)
+		user.CreatedAt, user.UpdatedAt = w.at, w.at
+		organizations, err := d.organizationsForNewUser(ctx, w, &f, in.Organizations)
+		if err != nil {
+			return err
+		}
+		roles, err := d.rolesToGrant(ctx, w, &f, "input.roles", in.Roles)
+		if err != nil {
+			return err
+		}
+		if err := f.Err(); err != nil {
+			return err
+		}
+		for _, org := range organizations {
+			if err := d.mayGrantRoles(ctx, org, roles); err != nil {
+				return err
+			}
+		}
+		if _, err := w.NewInsert().Model(user).Exec(ctx); err != nil {
+			return err
+		}
+		if err := w.record.Add("user.created", user.ID.String(), nil, nil, user); err != nil {
+			return err
+		}
+		for _, org := range organizations {
+			if _, err := d.join(ctx, w, org, []db.UserID{user.ID}, roles); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return user, err
+}
+
+func (f *faults) newUser(in CreateUserInput) *db.User {
+	user := &db.User{
+		ID:         db.NewID[db.UserKind](),
+		Email:      f.email("input.email", in.Email),
+		Username:   f.username("input.username", in.Username),
+		Phone:      f.phone("input.phone", in.Phone),
+		GivenName:  f.text("input.givenName", in.GivenName, maxName),
+		FamilyName: f.text("input.familyName", in.FamilyName, maxName),
+		PictureURL: f.url("input.pictureUrl", in.PictureURL),
+		ExternalID: f.identifier("input.externalId", in.ExternalID, maxExternalID),
+		Properties: f.properties("input.properties", in.Properties),
+		Status:     db.Active,
+		Version:    1,
+	}
+	f.identified(user)
+	user.Derive()
+	return user
+}
+
+// identified checks that people have something to know the user by.
+func (f *faults) identified(user *db.User) {
+	if user.Email == nil && user.Username == nil && user.Phone == nil && user.ExternalID == nil && len(f.List) == 0 {
+		f.Add(problem.Invalid, "input", "A user needs an email address, a username, a phone number or an external id.")
+	}
+}
+
+// UpdateUserInput changes what is set; null empties.
+type UpdateUserInput struct {
+	User UserRef
+	// IfVersion is the version that the user must have.
+	IfVersion                                                             *int
+	Email, Username, Phone, GivenName, FamilyName, PictureURL, ExternalID graphql.Omittable[*string]
+	Properties                                                            graphql.Omittable[json.RawMessage]
+}
+
+// UpdateUser changes a user's profile. An email address that changes is no
+// longer a verified one.
+func (d *Directory) UpdateUser(ctx context.Context, in UpdateUserInput) (*db.User, error) {
+	return d.changeUser(ctx, in.User, "user.updated", func(w *write, user *db.User) error {
+		var f faults
+		f.version(in.IfVersion, user.Version)
+		before := user.Email
+		set(in.Email, &user.Email)
+		set(in.Username, &user.Username)
+		set(in.Phone, &user.Phone)
+		set(in.GivenName, &user.GivenName)
+		set(in.FamilyName, &user.FamilyName)
+		set(in.PictureURL, &user.PictureURL)
+		set(in.ExternalID, &user.ExternalID)
+		user.Email = f.email("input.email", user.Email)
+		user.Username = f.username("input.username", user.Username)
+		user.Phone = f.phone("input.phone", user.Phone)
+		user.GivenName = f.text("input.givenName", user.GivenName, maxName)
+		user.FamilyName = f.text("input.familyName", user.FamilyName, maxName)
+		user.PictureURL = f.url("input.pictureUrl", user.PictureURL)
+		user.ExternalID = f.identifier("input.externalId", user.ExternalID, maxExternalID)
+		f.setProperties("input.properties", in.Properties, &user.Properties)
+		f.identified(user)
+		if db.Fold(textValue(before)) != db.Fold(textValue(user.Email)) {
+			user.EmailVerified = false
+		}
+		return f.Err()
+	})
+}
+
+// version checks that what the caller saw is still what there is.
+func (f *faults) version(expected *int, actual int) {
+	if expected != nil && *expected != actual {
+		f.Add(problem.Conflict, "input.ifVersion", "It was changed in between: its version is %d, not %d.", actual, *expected)
+	}
+}
+
+// UserActionInput names the user to act upon.
+type UserActionInput struct{ User UserRef }
+
+// SuspendUser takes from the user everything that they may do, until they are
+// restored.
+func (d *Directory) SuspendUser(ctx context.Context, in UserActionInput) (*db.User, error) {
+	return d.setUserStatus(ctx, in, "user.suspended", db.Suspended)
+}
+
+// RestoreUser ends a suspension: what was granted counts again.
+func (d *Directory) RestoreUser(ctx context.Context, in UserActionInput) (*db.User, error) {
+	return d.setUserStatus(ctx, in, "user.restored", db.Active)
+}
+
+func (d *Directory) setUserStatus(ctx context.Context, in UserActionInput, action string, status db.Status) (*db.User, error) {
+	return d.changeUser(ctx, in.User, action, func(_ *write, user *db.User) error {
+		user.Status = status
+		return nil
+	})
+}
+
+// changeUser lets edit change the user's row, and records the action if that
+// made a difference.
+func (d *Directory) changeUser(ctx context.Context, by UserRef, action string, edit func(w *write, user *db.User) error) (*db.User, error) {
+	var user *db.User
+	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
+		var err error
+		if user, err = d.lockUser(ctx, w, by); err != nil {
+			return err
+		}
+		if err := w.readClock(ctx); err != nil {
+			return err
+		}
+		before := *user
+		if err := edit(w, user); err != nil {
+			return err
+		}
+		user.Derive()
+		return w.update(ctx, user, action, user.ID.String(), nil, &before, func() { user.Version, user.UpdatedAt = user.Version+1, w.at })
+	})
+	return user, err
+}
+
+// DeleteUser erases the user's personal data, from the log of changes too, and
+// ends all that they held. What remains is a tombstone for history to refer to.
+func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]string, error) {
+	var id string
+	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
+		user, err := d.lockUser(ctx, w, in.User)
+		if err != nil {
+			return err
+		}
+		id = user.ID.String()
+		if err := d.leaveAll(ctx, w, user.ID); err != nil {
+			return err
+		}
+		before := changes.Values{"status": user.Status}
+		user.Erase(w.at)
+		if _, err := w.NewUpdate().Model(user).WherePK().Exec(ctx); err != nil {
+			return err
+		}
+		if _, err := w.NewDelete().Model((*db.Identity)(nil)).Where("user_id = ?", user.ID).Exec(ctx); err != nil {
+			return err
+		}
+		if err := w.record.Erase(ctx, w.Tx, id); err != nil {
+			return err
+		}
+		return w.record.Add("user.deleted", id, nil, before, nil)
+	})
+	return []string{id}, err
+}
+
+// lockUser finds the user to write to and keeps others from it until the end of
+// the transaction.
+func (d *Directory) lockUser(ctx context.Context, w *write, by UserRef) (*db.User, error) {
+	users, err := d.lockUsers(ctx, []*UserRef{&by}, "input.user")
+	if err != nil {
+		return nil, err
+	}
+	return users[0], nil
+}

@@ -1,0 +1,292 @@
+package admission
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// The sizes of connections, as the schema states them.
+const (
+	defaultPage = 20
+	maxPage     = 100
+)
+
+// defaultList is the size of a list of which nothing more is known.
+const defaultList = 10
+
+// listSizes are those of lists that are seldom longer.
+var listSizes = map[string]int{
+	"User.identities":                 2,
+	"Membership.roles":                3,
+	"Membership.effectivePermissions": 50,
+	"Organization.defaultRoles":       3,
+	"Settings.defaultRoles":           3,
+	"Organization.autoJoinDomains":    3,
+}
+
+// weights are the costs of fields which take more than the reading of a value.
+var weights = map[string]int{
+	"totalCount": 20,     // counts all that the list has
+	"properties": 20,     // up to 16 KiB
+	"before":     20,     // a row as it was
+	"after":      20,     // a row as it became
+	"__schema":   50_000, // some 8,000 values with all that is selected below
+	"__type":     1000,
+}
+
+// mutationWeight is the cost of a change, which is written and recorded, by
+// itself.
+const mutationWeight = 10
+
+// formula is what an operation costs: a bound of how many values the answer has.
+// A field costs 1, or its weight, for every object that it is asked of; what is
+// selected below a list, as often as the list is long. Lists that the client
+// sends cost 1 for each element.
+//
+//	cost(field) = weight + size × Σ cost(fields below)
+//
+// What depends on variables is worked out for each request; most does not.
+type formula struct {
+	fixed   int
+	terms   []term
+	counted []string // variables whose elements are counted
+}
+
+// term is a field with what is below it, where that depends on variables.
+type term struct {
+	size  size
+	below formula
+}
+
+// size is how long a list is: the product of its factors.
+type size struct {
+	fixed    int
+	factors  []string // variables: lists that the field has as many elements as
+	page     string   // a variable: first or last
+	pageless int      // the size when that is null
+}
+
+// formulas makes those of all operations of a valid document.
+func (g *Gate) formulas(document *ast.QueryDocument) map[*ast.OperationDefinition]formula {
+	all := make(map[*ast.OperationDefinition]formula, len(document.Operations))
+	for _, operation := range document.Operations {
+		f := formulaOf(operation.SelectionSet, nil)
+		if operation.Operation == ast.Mutation {
+			f.fixed = plus(f.fixed, mutationWeight*len(operation.SelectionSet))
+		}
+		all[operation] = f
+	}
+	return all
+}
+
+// formulaOf makes the formula of a selection. page is the size of the connection
+// that it belongs to, if it belongs to one.
+func formulaOf(set ast.SelectionSet, page *size) formula {
+	var f formula
+	for _, selection := range set {
+		switch s := selection.(type) {
+		case *ast.Field:
+			f.add(fieldFormula(s, page))
+		case *ast.InlineFragment:
+			f.add(formulaOf(s.SelectionSet, page))
+		case *ast.FragmentSpread:
+			f.add(formulaOf(s.Definition.SelectionSet, page))
+		}
+	}
+	return f
+}
+
+func fieldFormula(field *ast.Field, page *size) formula {
+	f := formula{fixed: weightOf(field)}
+	for _, argument := range field.Arguments {
+		f.countElements(argument.Value)
+	}
+	if strings.HasPrefix(field.Name, "__") { // its weight stands for what is below
+		return f
+	}
+	n := sizeOf(field, page)
+	var below formula
+	if isConnection(field) {
+		below = formulaOf(field.SelectionSet, &n)
+		n = size{fixed: 1}
+	} else {
+		below = formulaOf(field.SelectionSet, nil)
+	}
+	if len(field.SelectionSet) == 0 && n.isList() {
+		below.fixed = 1
+	}
+	f.addTerm(n, below)
+	return f
+}
+
+func weightOf(field *ast.Field) int {
+	if weight, ok := weights[field.Name]; ok {
+		return weight
+	}
+	return 1
+}
+
+func isConnection(field *ast.Field) bool {
+	return strings.HasSuffix(field.Definition.Type.Name(), "Connection")
+}
+
+// sizeOf is how many values a field has for each object that it is asked of.
+func sizeOf(field *ast.Field, page *size) size {
+	switch {
+	case isConnection(field):
+		return pageSize(field)
+	case field.Definition.Type.Elem == nil:
+		return size{fixed: 1}
+	case page != nil: // nodes and edges
+		return *page
+	}
+	if n, ok := listSizes[field.ObjectDefinition.Name+"."+field.Name]; ok {
+		return size{fixed: n}
+	}
+	return argumentSize(field)
+}
+
+// pageSize is that of a connection, by first or last.
+func pageSize(field *ast.Field) size {
+	for _, name := range []string{"first", "last"} {
+		argument := field.Arguments.ForName(name)
+		switch {
+		case argument == nil || argument.Value.Kind == ast.NullValue:
+		case argument.Value.Kind == ast.Variable:
+			return size{fixed: 1, page: argument.Value.Raw, pageless: defaultPage}
+		default:
+			return size{fixed: clamped(argument.Value.Raw)}
+		}
+	}
+	return size{fixed: defaultPage}
+}
+
+// argumentSize is that of a list which answers lists: as many elements as they
+// have, multiplied.
+func argumentSize(field *ast.Field) size {
+	n, answers := size{fixed: 1}, false
+	for _, argument := range field.Arguments {
+		switch definition := field.Definition.Arguments.ForName(argument.Name); {
+		case definition == nil || definition.Type.Elem == nil:
+		case argument.Value.Kind == ast.Variable:
+			n.factors, answers = append(n.factors, argument.Value.Raw), true
+		default:
+			n.fixed, answers = times(n.fixed, max(1, len(argument.Value.Children))), true
+		}
+	}
+	if !answers {
+		n.fixed = defaultList
+	}
+	return n
+}
+
+func (n size) isList() bool { return n.fixed != 1 || len(n.factors) > 0 || n.page != "" }
+
+func (n size) value(variables map[string]any) int {
+	product := n.fixed
+	for _, variable := range n.factors {
+		list, _ := variables[variable].([]any)
+		product = times(product, max(1, len(list)))
+	}
+	if n.page == "" {
+		return product
+	}
+	if variables[n.page] == nil {
+		return times(product, n.pageless)
+	}
+	return times(product, integer(variables[n.page]))
+}
+
+func (f *formula) add(other formula) {
+	f.fixed = plus(f.fixed, other.fixed)
+	f.terms = append(f.terms, other.terms...)
+	f.counted = append(f.counted, other.counted...)
+}
+
+// addTerm adds n times what is below.
+func (f *formula) addTerm(n size, below formula) {
+	switch {
+	case len(n.factors) == 0 && n.page == "" && len(below.terms) == 0 && len(below.counted) == 0:
+		f.fixed = plus(f.fixed, times(n.fixed, below.fixed))
+	default:
+		f.terms = append(f.terms, term{n, below})
+	}
+}
+
+// countElements adds the elements of the lists in an argument.
+func (f *formula) countElements(v *ast.Value) {
+	switch v.Kind {
+	case ast.Variable:
+		f.counted = append(f.counted, v.Raw)
+	case ast.ListValue:
+		f.fixed = plus(f.fixed, len(v.Children))
+	}
+	for _, child := range v.Children {
+		f.countElements(child.Value)
+	}
+}
+
+// value works a formula out.
+func (f formula) value(variables map[string]any) int {
+	cost := f.fixed
+	for _, t := range f.terms {
+		cost = plus(cost, times(t.size.value(variables), t.below.value(variables)))
+	}
+	for _, variable := range f.counted {
+		cost = plus(cost, elements(variables[variable]))
+	}
+	return cost
+}
+
+// elements counts those of all lists in a value.
+func elements(value any) int {
+	count := 0
+	switch value := value.(type) {
+	case []any:
+		count = len(value)
+		for _, element := range value {
+			count += elements(element)
+		}
+	case map[string]any:
+		for _, field := range value {
+			count += elements(field)
+		}
+	}
+	return count
+}
+
+func integer(value any) int {
+	switch value := value.(type) {
+	case int64:
+		return clamp(int(value))
+	case int:
+		return clamp(value)
+	case json.Number:
+		return clamped(value.String())
+	}
+	return maxPage
+}
+
+// clamped reads the size of a page. What is no size fails later on.
+func clamped(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return maxPage
+	}
+	return clamp(n)
+}
+
+func clamp(n int) int { return max(1, min(n, maxPage)) }
+
+func plus(a, b int) int { return min(a+b, beyond) }
+
+// times multiplies numbers that are not beyond telling.
+func times(a, b int) int {
+	if a != 0 && b > beyond/a {
+		return beyond
+	}
+	return min(a*b, beyond)
+}

@@ -1,0 +1,43 @@
+package graph
+
+import (
+	"context"
+
+	"roster/db"
+	"roster/directory"
+	"roster/graph/model"
+)
+
+func (r queryResolver) APIKeys(ctx context.Context, first *int, after *string, last *int, before *string) (*model.ApiKeyConnection, error) {
+	return r.Directory.APIKeys(ctx, page(first, after, last, before), nil)
+}
+
+func (r apiKeyResolver) Organization(ctx context.Context, keys []*db.APIKey) ([]*db.Organization, error) {
+	return r.loaders.Organizations(ctx, each(keys, func(k *db.APIKey) db.OrganizationID { return orZero(k.OrgID) }), selected(ctx))
+}
+
+func (r apiKeyResolver) Permissions(ctx context.Context, keys []*db.APIKey) ([][]*db.Permission, error) {
+	return r.APIKeyPermissions(ctx, each(keys, func(k *db.APIKey) db.APIKeyID { return k.ID }))
+}
+
+func (r apiKeyResolver) CreatedBy(ctx context.Context, keys []*db.APIKey) ([]model.Actor, error) {
+	return r.actors(ctx, each(keys, func(k *db.APIKey) string { return k.CreatedBy }))
+}
+
+func (r mutationResolver) CreateAPIKey(ctx context.Context, input directory.CreateAPIKeyInput) (*model.CreateAPIKeyPayload, error) {
+	key, secret, err := r.Directory.CreateAPIKey(ctx, input)
+	return &model.CreateAPIKeyPayload{APIKey: key, Secret: secret}, err
+}
+
+func (r mutationResolver) RevokeAPIKey(ctx context.Context, input directory.APIKeyActionInput) (*model.APIKeyPayload, error) {
+	key, err := r.Directory.RevokeAPIKey(ctx, input)
+	return &model.APIKeyPayload{APIKey: key}, err
+}
+
+// orZero gives what p points at, or the zero value.
+func orZero[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}

@@ -1,0 +1,155 @@
+// Package budget limits what each client may ask for over time, by token
+// buckets: a bucket is filled at a constant rate up to its size, and each request
+// takes out what it costs.
+package budget
+
+import (
+	"hash/maphash"
+	"math"
+	"sync"
+	"time"
+)
+
+// Rate is how a bucket is filled, in the unit of costs.
+type Rate struct{ PerSecond, Burst int }
+
+// Principal is whose bucket it is: an id of 128 bits, of a kind that keeps those
+// of keys and addresses apart.
+type Principal struct {
+	Kind byte
+	ID   [16]byte
+}
+
+// Account is the state of a bucket.
+type Account struct {
+	// Limit is its size, Remaining what is in it.
+	Limit, Remaining int
+	// ResetAt is when it is full, if nothing is taken out.
+	ResetAt time.Time
+	// Wait is how long it takes until there is enough for what was asked; zero
+	// where there was enough.
+	Wait time.Duration
+}
+
+// Budgets are the buckets of everyone. It is safe for concurrent use.
+type Budgets struct {
+	seed   maphash.Seed
+	now    func() time.Time
+	shards [shards]shard
+}
+
+// shards keep requests of many processors from waiting for each other.
+const shards = 16
+
+// maxBuckets is how many buckets a shard has. One takes some 100 bytes.
+const maxBuckets = 4096
+
+type shard struct {
+	mu      sync.Mutex
+	buckets map[Principal]*bucket
+	// common is the bucket of those who came when there was no room.
+	common bucket
+	// swept is when full buckets were last thrown away.
+	swept time.Time
+}
+
+type bucket struct {
+	level float64
+	at    time.Time // of level
+	rate  Rate
+}
+
+// New makes budgets, all of which are full. now is time.Now if nil.
+func New(now func() time.Time) *Budgets {
+	if now == nil {
+		now = time.Now
+	}
+	b := &Budgets{seed: maphash.MakeSeed(), now: now}
+	for i := range b.shards {
+		b.shards[i].buckets = map[Principal]*bucket{}
+	}
+	return b
+}
+
+// Charge takes cost out of a principal's bucket, if there is so much in it, and
+// something at all. What costs more than the bucket holds is charged when it is
+// full.
+func (b *Budgets) Charge(who Principal, rate Rate, cost int) (Account, bool) {
+	return b.with(who, rate, func(k *bucket) (time.Duration, bool) {
+		needed := min(float64(max(cost, 1)), float64(rate.Burst))
+		if k.level < needed {
+			return time.Duration(math.Ceil((needed - k.level) / float64(rate.PerSecond) * float64(time.Second))), false
+		}
+		k.level = max(0, k.level-float64(cost))
+		return 0, true
+	})
+}
+
+// Take takes cost out of a principal's bucket, or what is in it if that is less.
+func (b *Budgets) Take(who Principal, rate Rate, cost int) Account {
+	account, _ := b.with(who, rate, func(k *bucket) (time.Duration, bool) {
+		k.level = max(0, k.level-float64(cost))
+		return 0, true
+	})
+	return account
+}
+
+func (b *Budgets) with(who Principal, rate Rate, use func(*bucket) (time.Duration, bool)) (Account, bool) {
+	s, now := &b.shards[maphash.Comparable(b.seed, who)%shards], b.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.bucket(who, rate, now)
+	wait, ok := use(k)
+	missing := float64(rate.Burst) - k.level
+	return Account{
+		Limit: rate.Burst, Remaining: int(k.level), Wait: wait,
+		ResetAt: now.Add(time.Duration(missing / float64(rate.PerSecond) * float64(time.Second))),
+	}, ok
+}
+
+// bucket gives a principal's bucket, filled up to now.
+func (s *shard) bucket(who Principal, rate Rate, now time.Time) *bucket {
+	k := s.buckets[who]
+	if k == nil {
+		k = s.add(who, rate, now)
+	}
+	k.fill(rate, now)
+	return k
+}
+
+// add makes a bucket. When there is no room, not even for those which are full
+// and thus say nothing, newcomers share one: to make up addresses gives nobody a
+// fresh budget, and those who were here before keep theirs.
+func (s *shard) add(who Principal, rate Rate, now time.Time) *bucket {
+	if len(s.buckets) >= maxBuckets && now.Sub(s.swept) >= time.Second {
+		s.sweep(now)
+	}
+	if len(s.buckets) >= maxBuckets {
+		return &s.common
+	}
+	k := &bucket{level: float64(rate.Burst), at: now, rate: rate}
+	s.buckets[who] = k
+	return k
+}
+
+func (s *shard) sweep(now time.Time) {
+	s.swept = now
+	for who, k := range s.buckets {
+		k.fill(k.rate, now)
+		if k.level >= float64(k.rate.Burst) {
+			delete(s.buckets, who)
+		}
+	}
+}
+
+func (k *bucket) fill(rate Rate, now time.Time) {
+	if k.rate == (Rate{}) { // the common one, when it is first used
+		k.level = float64(rate.Burst)
+	}
+	k.rate = rate
+	if passed := now.Sub(k.at); passed > 0 {
+		k.level += passed.Seconds() * float64(rate.PerSecond)
+		k.at = now
+	}
+	k.level = min(k.level, float64(rate.Burst))
+}

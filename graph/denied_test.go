@@ -1,0 +1,289 @@
+package graph_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"roster/access"
+)
+
+// The fields of Query and Mutation that need no permission of their own: what
+// they answer to nobody, and to one who holds nothing.
+var openFields = map[string]struct{ nobody, holdingNothing string }{
+	"Query.viewer": {"", ""},
+	"Query.node":   {"UNAUTHENTICATED", ""},
+	"Query.nodes":  {"UNAUTHENTICATED", ""},
+}
+
+// samples are values for the minimal calls below: of a type, or of an input
+// field or argument where its type says too little. Values name what deniedSeed
+// makes.
+var samples = map[string]string{
+	"UserRef":                  `{email: "ada@example.com"}`,
+	"OrganizationRef":          `{code: "acme"}`,
+	"MoveMemberInput.to":       `{code: "globex"}`,
+	"RoleRef":                  `{key: "clerk"}`,
+	"PermissionRef":            `{key: "invoices:read"}`,
+	"permission":               `"invoices:read"`,
+	"permissions":              `["invoices:read"]`,
+	"id":                       `"user_01h455vb4pex5vsknk084sn02q"`,
+	"ids":                      `["user_01h455vb4pex5vsknk084sn02q"]`,
+	"name":                     `"New"`,
+	"key":                      `"new:key"`,
+	"CreateUserInput.email":    `"new@example.com"`,
+	"ApiKeyActionInput.apiKey": `$KEY`,
+}
+
+// needed are fields of inputs without which a call would not be valid, although
+// they may be null.
+var needed = []string{"CreateUserInput.email"}
+
+const deniedSeed = `mutation {
+	p: createPermission(input: {key: "invoices:read"}) { permission { id } }
+	r: createRole(input: {key: "clerk", permissions: [{key: "invoices:read"}]}) { role { id } }
+	a: createOrganization(input: {code: "acme", name: "Acme"}) { organization { id } }
+	g: createOrganization(input: {code: "globex", name: "Globex"}) { organization { id } }
+	u: createUser(input: {email: "ada@example.com", organizations: [{code: "acme"}, {code: "default"}], roles: [{key: "clerk"}]}) { user { id } }
+	k: createApiKey(input: {name: "other", permissions: []}) { apiKey { id } }
+}`
+
+// caller makes minimal calls of the fields of a schema.
+type caller struct {
+	schema *ast.Schema
+	keyID  string
+	// missing are the inputs that have no sample.
+	missing []string
+	// place is the argument, or "argument.field", which gets instead rather than
+	// a sample.
+	place, instead string
+}
+
+// value gives a value for an argument or input field: of owner, called name.
+func (c *caller) value(owner, name string, of *ast.Type) string {
+	for _, known := range []string{owner + "." + name, of.Name()} {
+		if sample, ok := samples[known]; ok {
+			return c.wrap(of, sample)
+		}
+	}
+	if definition := c.schema.Types[of.Name()]; definition.Kind == ast.InputObject {
+		return c.wrap(of, c.input(definition))
+	}
+	if sample, ok := samples[name]; ok {
+		return sample
+	}
+	c.missing = append(c.missing, owner+"."+name)
+	return "null"
+}
+
+// wrap makes a list of a value where the type is one.
+func (c *caller) wrap(of *ast.Type, value string) string {
+	value = strings.ReplaceAll(value, "$KEY", `"`+c.keyID+`"`)
+	if of.Elem != nil {
+		return "[" + value + "]"
+	}
+	return value
+}
+
+func (c *caller) input(definition *ast.Definition) string {
+	var fields []string
+	for _, f := range definition.Fields {
+		required := f.Type.NonNull && f.DefaultValue == nil
+		if required || slices.Contains(needed, definition.Name+"."+f.Name) {
+			fields = append(fields, f.Name+": "+c.value(definition.Name, f.Name, f.Type))
+		}
+	}
+	return "{" + strings.Join(fields, ", ") + "}"
+}
+
+// inputWith is input with something instead in the place of one field.
+func (c *caller) inputWith(definition *ast.Definition, name string) string {
+	fields := []string{name + ": " + c.instead}
+	for _, f := range definition.Fields {
+		required := f.Type.NonNull && f.DefaultValue == nil && definition.Directives.ForName("oneOf") == nil
+		if f.Name != name && (required || slices.Contains(needed, definition.Name+"."+f.Name)) {
+			fields = append(fields, f.Name+": "+c.value(definition.Name, f.Name, f.Type))
+		}
+	}
+	return "{" + strings.Join(fields, ", ") + "}"
+}
+
+// call gives the field with the arguments that it cannot do without.
+func (c *caller) call(owner string, f *ast.FieldDefinition) string {
+	var arguments []string
+	for _, a := range f.Arguments {
+		at, field, inside := strings.Cut(c.place, ".")
+		switch {
+		case at == a.Name && !inside:
+			arguments = append(arguments, a.Name+": "+c.instead)
+		case at == a.Name:
+			arguments = append(arguments, a.Name+": "+c.wrap(a.Type, c.inputWith(c.schema.Types[a.Type.Name()], field)))
+		case a.Type.NonNull && a.DefaultValue == nil:
+			arguments = append(arguments, a.Name+": "+c.value(owner+"."+f.Name, a.Name, a.Type))
+		}
+	}
+	text := f.Name
+	if len(arguments) > 0 {
+		text += "(" + strings.Join(arguments, ", ") + ")"
+	}
+	if c.schema.Types[f.Type.Name()].IsCompositeType() {
+		text += " { __typename }"
+	}
+	return text
+}
+
+// keyring makes API keys with one permission each, and with all but one.
+type keyring struct{ only, allBut map[string]string }
+
+func newKeyring(t *testing.T, b *testBundle) keyring {
+	k := keyring{map[string]string{}, map[string]string{}}
+	for _, p := range access.SystemPermissions {
+		var others []string
+		for _, other := range access.SystemPermissions {
+			if other.Key != p.Key {
+				others = append(others, string(other.Key))
+			}
+		}
+		k.only[string(p.Key)] = b.holding(t, "", string(p.Key))
+		k.allBut[string(p.Key)] = b.holding(t, "", others...)
+	}
+	return k
+}
+
+// Every field of Query and Mutation is denied to nobody, and to whoever lacks
+// just the permission that the schema says it requires; and that permission is
+// enough. A new field takes part by itself, and needs a line in samples when its
+// arguments cannot be made up.
+func TestDenied(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	schema := loadSchema(t, "../schema.graphqls")
+	c := &caller{schema: schema, keyID: b.ask(t, deniedSeed).text("k.apiKey.id")}
+	keys := newKeyring(t, b)
+	nothing := b.holding(t, "")
+	elsewhere := b.holding(t, "globex", slices.Collect(maps.Keys(keys.only))...)
+	before := b.state(t)
+	for _, root := range []*ast.Definition{schema.Query, schema.Mutation} {
+		for _, f := range ownFields(root) {
+			name := root.Name + "." + f.Name
+			operation := map[string]string{"Query": "query", "Mutation": "mutation @dryRun"}[root.Name]
+			text := operation + " { " + c.call(root.Name, f) + " }"
+			want := func(who, key string, is func(codes string) bool, wanted string) {
+				if a := b.as(t, key, text, nil); !is(a.codes()) || a.Status != 200 {
+					t.Errorf("%s to %s: %s\nwant %s", name, who, a.Body, wanted)
+				}
+			}
+			exactly := func(code string) func(string) bool { return func(codes string) bool { return codes == code } }
+			need := requirement(f)
+			if need == "" {
+				open, known := openFields[name]
+				if !known {
+					t.Errorf("%s requires nothing, and is not among openFields", name)
+				}
+				want("nobody", "", exactly(open.nobody), open.nobody)
+				want("who holds nothing", nothing, exactly(open.holdingNothing), open.holdingNothing)
+				continue
+			}
+			want("nobody", "", exactly("UNAUTHENTICATED"), "UNAUTHENTICATED")
+			want("who lacks "+need, keys.allBut[need], exactly("FORBIDDEN"), "FORBIDDEN")
+			want("who holds "+need, keys.only[need], func(codes string) bool {
+				return codes == "" || codes == "ESCALATION" // to hand something out needs more
+			}, "no FORBIDDEN")
+			want("administrator", b.key, exactly(""), "no error")
+			if root == schema.Mutation {
+				want("who holds all elsewhere", elsewhere, func(codes string) bool {
+					return codes == "FORBIDDEN" || codes == "NOT_FOUND"
+				}, "FORBIDDEN or NOT_FOUND")
+			}
+		}
+	}
+	for _, missing := range c.missing {
+		t.Errorf("%s has no sample: add one to samples", missing)
+	}
+	b.unchanged(t, before)
+}
+
+// nested has, for each field below the root which requires a permission, a
+// document that reaches it without that permission for its other fields, and the
+// permissions which are needed on the way.
+var nested = map[string]struct{ document, way string }{
+	"User.identities": {`query { organization(by: {code: "acme"}) { members { nodes { user { identities { subject } } } } } }`,
+		"roster:organizations:read roster:members:read"},
+	"User.memberships": {`query { user(by: {email: "ada@example.com"}) { memberships { totalCount } } }`, "roster:users:read"},
+	"User.membership":  {`query { user(by: {email: "ada@example.com"}) { membership(organization: {code: "acme"}) { id } } }`, "roster:users:read"},
+	"User.can": {`query { user(by: {email: "ada@example.com"}) { can(organization: {code: "acme"}, permission: "invoices:read") } }`,
+		"roster:users:read"},
+	"Organization.members": {`query { organization(by: {code: "acme"}) { members { nodes { id } } } }`, "roster:organizations:read"},
+	"Organization.member":  {`query { organization(by: {code: "acme"}) { member(user: {email: "ada@example.com"}) { id } } }`, "roster:organizations:read"},
+	"Role.members":         {`query { role(by: {key: "clerk"}) { members { nodes { id } } } }`, "roster:roles:read"},
+	"Role.permissions": {`query { organization(by: {code: "acme"}) { members { nodes { roles { permissions { key } } } } } }`,
+		"roster:organizations:read roster:members:read"},
+	"Permission.holders": {`query { permission(by: {key: "invoices:read"}) { holders { nodes { id } } } }`, "roster:roles:read"},
+	"Permission.roles": {`query { organization(by: {code: "acme"}) { members { nodes { effectivePermissions { permission { roles { key } } } } } } }`,
+		"roster:organizations:read roster:members:read"},
+	"Grant.membership":           {grantAda + `{ grants { membership { id } } } } }`, "roster:members:write"},
+	"RoleGrant.membership":       {grantAda + `{ grants { ... on RoleGrant { membership { id } } } } } }`, "roster:members:write"},
+	"PermissionGrant.membership": {grantAda + `{ grants { ... on PermissionGrant { membership { id } } } } } }`, "roster:members:write roster:grants:any"},
+	"ApiKey.permissions": {`query { changes(filter: {action: "user.created"}) { nodes { actor { ... on ApiKey { permissions { key } } } } } }`,
+		"roster:changes:read"},
+}
+
+const grantAda = `mutation @dryRun { grantPermissions(input: {organization: {code: "acme"}, users: [{email: "ada@example.com"}], ` +
+	`permissions: [{key: "invoices:read"}]}) { memberships `
+
+// The permissions that fields below the root require are required too.
+func TestDeniedBelowTheRoot(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	schema := loadSchema(t, "../schema.graphqls")
+	b.ask(t, deniedSeed)
+	b.execute(t, "insert into identities (provider, subject, user_id) select 'password', 'ada', id from users")
+	seen := 0
+	for _, d := range ownTypes(schema) {
+		for _, f := range ownFields(d) {
+			name, need := d.Name+"."+f.Name, requirement(f)
+			if need == "" || d == schema.Query || d == schema.Mutation {
+				continue
+			}
+			seen++
+			test, known := nested[name]
+			if !known {
+				t.Errorf("%s requires %s: add it to nested", name, need)
+				continue
+			}
+			way := strings.Fields(test.way)
+			if strings.Contains(test.document, "grantPermissions") {
+				way = append(way, "roster:grants:any")
+			}
+			if a := b.as(t, b.holding(t, "", way...), test.document, nil); a.codes() != "FORBIDDEN" {
+				t.Errorf("%s without %s: %s", name, need, a.Body)
+			}
+			a := b.as(t, b.holding(t, "", append(way, need)...), test.document, nil)
+			if a.codes() != "" || !strings.Contains(fmt.Sprint(a.Data), f.Name+":") {
+				t.Errorf("%s with %s: %s", name, need, a.Body)
+			}
+		}
+	}
+	if seen != len(nested) {
+		t.Errorf("nested has %d lines for %d fields", len(nested), seen)
+	}
+}
+
+// Whoever asks may know the schema and themselves.
+func TestOpenToEveryone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	a := b.as(t, "", `{ __typename viewer { permissions } __schema { queryType { name } } __type(name: "User") { name } }`, nil)
+	if a.codes() != "" || a.at("viewer") != nil || a.text("__type.name") != "User" {
+		t.Errorf("%s", a.Body)
+	}
+	for _, key := range []string{"rk_" + strings.Repeat("x", 43), "x", "rk_"} {
+		if a := b.as(t, key, `{ __typename }`, nil); a.codes() != "UNAUTHENTICATED" || a.Status != 401 || a.Header.Get("WWW-Authenticate") == "" {
+			t.Errorf("%q: %d %s", key, a.Status, a.Body)
+		}
+	}
+}

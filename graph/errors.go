@@ -1,0 +1,184 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"roster/changes"
+	"roster/graph/admission"
+	"roster/problem"
+)
+
+// maxErrors is the most errors that one answer tells of.
+const maxErrors = 20
+
+// errorPresenter turns the errors of Go into those of GraphQL.
+type errorPresenter struct{ log *slog.Logger }
+
+// present gives what the client sees of an error: each problem with its code
+// and field, and a mere INTERNAL of everything else, whose cause goes into the
+// log.
+func (p errorPresenter) present(ctx context.Context, err error, path ast.Path) []*gqlerror.Error {
+	problems := problem.All(err)
+	if input, ok := errors.AsType[*gqlerror.Error](err); ok && len(problems) == 0 {
+		problems = []*problem.Error{problem.At(problem.Invalid, fieldOf(input.Path), "%s", sentence(input.Message))}
+	}
+	if len(problems) == 0 {
+		problems = []*problem.Error{p.internal(ctx, err, path)}
+	}
+	shown := make([]*gqlerror.Error, 0, len(problems))
+	for _, one := range problems[:min(len(problems), maxErrors)] {
+		shown = append(shown, &gqlerror.Error{Message: bounded(one.Message, maxMessage), Path: path, Extensions: extensions(ctx, one.Kind, bounded(one.Field, maxField))})
+	}
+	return shown
+}
+
+func (p errorPresenter) internal(ctx context.Context, err error, path ast.Path) *problem.Error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return problem.New(problem.Limited, "The operation took too long, and was ended.")
+	}
+	if ctx.Err() != nil {
+		p.log.DebugContext(ctx, "request ended before its answer", "cause", err)
+	} else {
+		p.log.ErrorContext(ctx, "internal error", "path", path.String(), "cause", err)
+	}
+	return problem.New(problem.Internal, "Internal server error.")
+}
+
+// extensions are those of every error.
+func extensions(ctx context.Context, kind problem.Kind, field string) map[string]any {
+	all := map[string]any{"code": string(kind), "requestId": changes.RequestID(ctx)}
+	if field != "" {
+		all["field"] = field
+	}
+	return all
+}
+
+// refusal turns the error for which a request is not carried out into those that
+// the client sees, and says how they are sent.
+func (p errorPresenter) refusal(ctx context.Context, err error) (gqlerror.List, refusal) {
+	switch err := err.(type) { //nolint:errorlint // none of these is ever wrapped
+	case *refusal:
+		shown := p.present(ctx, err.cause, nil)
+		for _, one := range shown {
+			one.Extensions = err.extend(one.Extensions)
+		}
+		return shown, *err
+	case *admission.Refusal:
+		return notAdmitted(ctx, err)
+	case gqlerror.List:
+		return ofDocument(ctx, err), refusal{status: statusUnprocessable, ofDocument: true}
+	}
+	shown := p.present(ctx, err, nil)
+	switch {
+	case problem.Is(err, problem.Unauthenticated):
+		return shown, refusal{status: http.StatusUnauthorized}
+	case len(problem.All(err)) > 0:
+		return shown, refusal{status: statusMalformed}
+	}
+	return shown, refusal{status: http.StatusInternalServerError}
+}
+
+// extend adds what a refusal knows of limits.
+func (r *refusal) extend(all map[string]any) map[string]any {
+	if r.requested > 0 {
+		all["requested"], all["limit"] = r.requested, r.limit
+	}
+	if r.retryAfter > 0 {
+		all["retryAfter"] = seconds(r.retryAfter)
+	}
+	return all
+}
+
+// notAdmitted is refusal for a document.
+func notAdmitted(ctx context.Context, err *admission.Refusal) (gqlerror.List, refusal) {
+	shown, r := ofDocument(ctx, err.Errors), refusal{status: statusUnprocessable, ofDocument: true}
+	if err.Syntax {
+		r.status = statusMalformed
+	}
+	if err.Excess != nil {
+		r.requested, r.limit = err.Excess.Requested, err.Excess.Limit
+		for _, one := range shown {
+			one.Extensions["code"] = string(problem.Limited)
+			one.Extensions = r.extend(one.Extensions)
+		}
+	}
+	return shown, r
+}
+
+// ofDocument shows errors of a document or its variables.
+func ofDocument(ctx context.Context, errs gqlerror.List) gqlerror.List {
+	return each(errs[:min(len(errs), maxErrors)], func(err *gqlerror.Error) *gqlerror.Error {
+		return &gqlerror.Error{
+			Message: sentence(err.Message), Locations: err.Locations, Extensions: extensions(ctx, problem.Invalid, variableField(err.Path)),
+		}
+	})
+}
+
+// What one error has at most, in bytes: messages quote what people have named.
+const (
+	maxMessage = 2000
+	maxField   = 500
+)
+
+// bounded cuts text that is too long.
+func bounded(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "") + "…"
+}
+
+// fieldOf is the path of an input as problems tell it: "input.users.3.email".
+func fieldOf(path ast.Path) string {
+	return strings.NewReplacer("[", ".", "]", "").Replace(path.String())
+}
+
+// variableField is fieldOf for the path of a variable, which gqlparser puts
+// below "variable".
+func variableField(path ast.Path) string {
+	if len(path) > 0 && path[0] == ast.PathName("variable") {
+		path = path[1:]
+	}
+	return bounded(fieldOf(path), maxField)
+}
+
+// sentence makes a message which a person may read of one that a library gave.
+func sentence(message string) string {
+	message = strings.TrimPrefix(strings.TrimSpace(message), "input: ")
+	if message == "" {
+		return "Invalid."
+	}
+	message = strings.ToUpper(message[:1]) + message[1:]
+	if !strings.HasSuffix(message, ".") && !strings.HasSuffix(message, "?") {
+		message += "."
+	}
+	return message
+}
+
+// errRolledBack is told of the fields of a mutation document which have not
+// failed themselves.
+var errRolledBack = problem.New(problem.RolledBack, "Nothing of this was done, since another field of the document failed.")
+
+// recoverPanic makes an error of a panic, for the log.
+func (p errorPresenter) recoverPanic(ctx context.Context, cause any) error {
+	p.log.ErrorContext(ctx, "panic", "cause", cause, "stack", stack())
+	return problem.New(problem.Internal, "Internal server error.")
+}
+
+var _ graphql.RecoverFunc = errorPresenter{}.recoverPanic
+
+// codesOf are those of the errors.
+func codesOf(errs gqlerror.List) []string {
+	if len(errs) == 0 {
+		return nil
+	}
+	return each(errs, func(err *gqlerror.Error) string { code, _ := err.Extensions["code"].(string); return code })
+}

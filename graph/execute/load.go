@@ -1,0 +1,80 @@
+package execute
+
+import (
+	"context"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// execution is one run of an operation.
+type execution struct {
+	plan    plan
+	root    *group
+	recover graphql.RecoverFunc
+
+	// failed is true once any field has given an error.
+	failed bool
+	// stopped is why the context ended; nothing is loaded from then on.
+	stopped error
+}
+
+func (s *Schema) begin(op *graphql.OperationContext, root *ast.Definition) *execution {
+	x := &execution{
+		plan:    plan{schema: s, variables: op.Variables},
+		recover: op.RecoverFunc,
+	}
+	x.root = newGroup(x.plan.collect(s.objects[root.Name], op.Operation.SelectionSet), 1)
+	x.root.parents = append(x.root.parents, nil)
+	return x
+}
+
+// load resolves what is selected of groups, and all that lies below, level
+// after level.
+func (x *execution) load(ctx context.Context, groups ...*group) {
+	for ; len(groups) > 0; groups = groups[1:] {
+		for i := range groups[0].columns {
+			groups = append(groups, x.loadField(ctx, groups[0], i)...)
+		}
+	}
+}
+
+// loadField resolves one field of a group, and gives the groups of its
+// children.
+func (x *execution) loadField(ctx context.Context, g *group, i int) []*group {
+	n, c := g.selection.fields[i], &g.columns[i]
+	if n.field == nil || n.field.Load == nil || x.isStopped(ctx) {
+		return nil
+	}
+	c.node, c.plan, c.owner = n, &x.plan, g.selection.object
+	c.object = x.plan.schema.objects[n.field.Type.Name()]
+	x.call(ctx, c, g.parents)
+	x.failed = x.failed || c.err != nil || c.errs != nil
+	return c.groups
+}
+
+func (x *execution) call(ctx context.Context, c *Column, parents []any) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.fail(x.recover(ctx, r))
+		}
+	}()
+	inner := &callContext{ctx, Call{parents: parents, plan: &x.plan, column: c}}
+	field := c.node.field
+	if field.Args != nil {
+		args, err := field.Args(inner, c.node.asked.ArgumentMap(x.plan.variables))
+		if err != nil {
+			c.fail(err)
+			return
+		}
+		inner.call.Args = args
+	}
+	field.Load(inner, &inner.call)
+}
+
+func (x *execution) isStopped(ctx context.Context) bool {
+	if x.stopped == nil {
+		x.stopped = ctx.Err()
+	}
+	return x.stopped != nil
+}

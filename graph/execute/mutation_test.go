@@ -1,0 +1,100 @@
+package execute_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+)
+
+const renames = `mutation { a: rename(input: {id: "1", name: "x"}) { user { name team { name } } } ` +
+	`b: FIELD { user { FIELDS } } c: rename(input: {id: "3"}) { user { name } } }`
+
+func TestMutation(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		field, fields string
+		want          string
+		calls         map[string]int
+	}{
+		"all succeed": {
+			`rename(input: {id: "2"})`, "name",
+			`{'data':{'a':{'user':{'name':'x','team':{'name':'team 2'}}},'b':{'user':{'name':'anonymous'}},'c':{'user':{'name':'anonymous'}}}}`,
+			map[string]int{"Mutation.rename": 3, "User.team": 1},
+		},
+		"one fails": {
+			`fail(message: "no")`, "name",
+			`{'errors':[{'message':'no','path':['b']},{'message':'undone','path':['a']},{'message':'undone','path':['c']}],'data':null}`,
+			map[string]int{"Mutation.rename": 1, "Mutation.fail": 1, "User.team": 1},
+		},
+		"a field of its answer fails": {
+			`rename(input: {id: "2"})`, "broken",
+			`{'errors':[{'message':'it is broken','path':['b','user','broken']},{'message':'undone','path':['a']},{'message':'undone','path':['c']}],'data':null}`,
+			map[string]int{"Mutation.rename": 2, "User.broken": 1, "User.team": 1},
+		},
+		"none of the errors of single parents is one": {
+			`rename(input: {id: "2"})`, "risky",
+			`{'data':{'a':{'user':{'name':'x','team':{'name':'team 2'}}},'b':{'user':{'risky':null}},'c':{'user':{'name':'anonymous'}}}}`,
+			map[string]int{"Mutation.rename": 3, "User.rank": 1, "User.team": 1},
+		},
+		"null where it may not be": {
+			`rename(input: {id: "4"})`, "email",
+			`{'errors':[{'message':'cannot return null for non-null field User.email (String!): the value was nil','path':['b','user','email']},` +
+				`{'message':'undone','path':['a']},{'message':'undone','path':['c']}],'data':null}`,
+			map[string]int{"Mutation.rename": 3, "User.team": 1},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.schema.RolledBack = errors.New("undone")
+			document := strings.NewReplacer("FIELDS", test.fields, "FIELD", test.field).Replace(renames)
+			if got := text(t, answer(t, b.executor, document, "")); got != test.want {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+			if calls := b.resolver.Calls(); !maps.Equal(calls, test.calls) {
+				t.Errorf("calls: %v", calls)
+			}
+		})
+	}
+}
+
+func TestMutationHook(t *testing.T) {
+	t.Parallel()
+	const document = `mutation { fail(message: "no") { note } rename(input: {id: "1"}) { note } }`
+	type key struct{}
+	b := setup(t)
+	b.resolver.Watch = func(ctx context.Context, _ string) {
+		if ctx.Value(key{}) != "transaction" {
+			t.Error("resolvers do not get the context of the hook")
+		}
+	}
+	b.schema.Mutation = func(ctx context.Context, run func(context.Context) error) error {
+		ctx = context.WithValue(ctx, key{}, "transaction")
+		if err := run(ctx); err == nil || err.Error() != "no" {
+			t.Errorf("run gave %v", err)
+		}
+		return run(ctx)
+	}
+	got := text(t, answer(t, b.executor, document, ""))
+	if want := `{'errors':[{'message':'no','path':['fail']}],'data':null}`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if calls := b.resolver.Calls(); calls["Mutation.fail"] != 2 || calls["Mutation.rename"] != 0 {
+		t.Errorf("calls: %v", calls)
+	}
+}
+
+func TestMutationCannotBeCommitted(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.schema.Mutation = func(ctx context.Context, run func(context.Context) error) error {
+		return errors.Join(run(ctx), errors.New("no commit"))
+	}
+	got := text(t, answer(t, b.executor, `mutation { rename(input: {id: "1"}) { note } }`, ""))
+	if want := `{'errors':[{'message':'no commit'}],'data':null}`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}

@@ -1,0 +1,106 @@
+package execute_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"roster/graph/execute"
+)
+
+// selected runs a document and gives what look sees in the named resolver.
+func selected[T any](t *testing.T, document, resolver string, look func(execute.Selected) T) (seen T) {
+	t.Helper()
+	b := setup(t)
+	b.resolver.Watch = func(ctx context.Context, name string) {
+		if name == resolver {
+			seen = look(execute.Selection(ctx))
+		}
+	}
+	if got := answer(t, b.executor, document, ""); len(got.Errors) > 0 {
+		t.Fatal(got.Errors)
+	}
+	return seen
+}
+
+func names(s execute.Selected) (names []string) {
+	for _, f := range s.Fields() {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+func TestSelection(t *testing.T) {
+	t.Parallel()
+	const users = `query ($no: Boolean = false) { users { __typename pageInfo { endCursor }
+		nodes { id ...U team @include(if: $no) { id } } edges { node { named: name s: status } } } }
+		fragment U on User { id one: friends(first: 1) { nick } two: friends { boss { age } } }`
+	const search = `{ search { ... on Named { name } ... on User { team { id } } ... on Robot { model } } }`
+	tests := map[string]struct {
+		document, resolver string
+		look               func(execute.Selected) []string
+		want               []string
+	}{
+		"fields": {users, "Query.users", names, []string{"pageInfo", "nodes", "edges"}},
+		"below": {
+			users, "Query.users",
+			func(s execute.Selected) []string { return names(s.At("pageInfo")) },
+			[]string{"endCursor"},
+		},
+		"nodes of a connection": {
+			users, "Query.users",
+			func(s execute.Selected) []string { return names(s.Node()) },
+			[]string{"id", "friends", "name", "status"},
+		},
+		"aliases together": {
+			users, "Query.users",
+			func(s execute.Selected) []string { return names(s.Node().At("friends")) },
+			[]string{"nick", "boss"},
+		},
+		"one alias at a time": {`{ user(id: "1") { friends { nick } } }`, "User.friends", names, []string{"nick"}},
+		"nothing below": {
+			users, "Query.users",
+			func(s execute.Selected) []string { return names(s.At("totalCount", "x")) },
+			nil,
+		},
+		"abstract": {search, "Query.search", names, []string{"name", "team", "name", "name", "model"}},
+		"one type of an abstract": {
+			search, "Query.search",
+			func(s execute.Selected) []string { return names(s.On("User")) },
+			[]string{"name", "team"},
+		},
+		"a scalar": {`{ now }`, "Query.now", names, nil},
+		"go names": {
+			`{ user(id: "1") { id createdAt } }`, "Query.user",
+			func(s execute.Selected) []string { return []string{s.Fields()[0].GoName, s.Fields()[1].GoName} },
+			[]string{"ID", "CreatedAt"},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := selected(t, test.document, test.resolver, test.look); !slices.Equal(got, test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestSelectionHas(t *testing.T) {
+	t.Parallel()
+	const document = `{ users { nodes { boss { email } } edges { cursor } } }`
+	for path, want := range map[[3]string]bool{
+		{"nodes", "boss", "email"}: true,
+		{"nodes", "boss", "name"}:  false,
+		{"edges", "boss", "email"}: false,
+		{"pageInfo", "x", "y"}:     false,
+	} {
+		got := selected(t, document, "Query.users", func(s execute.Selected) bool { return s.Has(path[:]...) })
+		if got != want {
+			t.Errorf("%v: %v", path, got)
+		}
+	}
+	if execute.Selection(t.Context()).Has("id") {
+		t.Error("something is selected outside of an operation")
+	}
+}

@@ -1,0 +1,147 @@
+package execute
+
+import (
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// writer appends the answer to a buffer. Its methods which write return false
+// when null stands where null may not be: nothing has been written then, and
+// the surrounding value is null instead.
+type writer struct {
+	buf    []byte
+	path   []step
+	faults []fault
+}
+
+// step is an element of the path to what is being written: the name of a
+// field, or, when that is empty, an index.
+type step struct {
+	name  string
+	index int
+}
+
+func (w *writer) object(g *group, parent int) bool {
+	start := len(w.buf)
+	w.buf = append(w.buf, '{')
+	for i, n := range g.selection.fields {
+		if i > 0 {
+			w.buf = append(w.buf, ',')
+		}
+		w.buf = append(w.buf, n.key...)
+		if !w.field(g, i, parent) {
+			w.buf = w.buf[:start]
+			return false
+		}
+	}
+	w.buf = append(w.buf, '}')
+	return true
+}
+
+func (w *writer) field(g *group, i, parent int) bool {
+	n, o := g.selection.fields[i], g.selection.object
+	if n.field == nil {
+		w.buf = append(w.buf, o.typename...)
+		return true
+	}
+	w.path = append(w.path, step{name: n.name})
+	var ok bool
+	if n.field.Value != nil {
+		start := len(w.buf)
+		w.buf = n.field.Value(w.buf, g.parents[parent])
+		ok = w.leaf(o, n, start)
+	} else {
+		ok = w.column(&g.columns[i], parent)
+	}
+	w.path = w.path[:len(w.path)-1]
+	return ok
+}
+
+// leaf judges the scalar that has been written from start on.
+func (w *writer) leaf(o *Object, n *node, start int) bool {
+	if !n.field.Type.NonNull || string(w.buf[start:]) != "null" {
+		return true
+	}
+	w.buf = w.buf[:start]
+	w.invalidNull(o, n, n.field.Type)
+	return false
+}
+
+// column writes the result for one parent.
+func (w *writer) column(c *Column, parent int) bool {
+	switch err := c.errorOf(parent); {
+	case err != nil:
+		w.report(c, err)
+		return w.null(c.node.field.Type)
+	case c.write == nil:
+		return w.value(c, c.starts[parent], c.node.field.Type)
+	default:
+		start := len(w.buf)
+		w.buf = c.write(w.buf, parent)
+		return w.leaf(c.owner, c.node, start)
+	}
+}
+
+// value writes the cell at i, which is of type t.
+func (w *writer) value(c *Column, i int32, t *ast.Type) bool {
+	switch cell := c.cells[i]; {
+	case cell.kind == list:
+		return w.list(c, i, t) || w.null(t)
+	case cell.kind >= 0:
+		return w.object(c.groups[cell.kind], int(cell.at)) || w.null(t)
+	case !t.NonNull:
+		return w.null(t)
+	case t.Elem != nil:
+		w.buf = append(w.buf, "[]"...)
+		return true
+	default:
+		w.invalidNull(c.owner, c.node, t)
+		return false
+	}
+}
+
+func (w *writer) list(c *Column, i int32, t *ast.Type) bool {
+	start, end := len(w.buf), c.cells[i].at
+	w.buf = append(w.buf, '[')
+	depth := len(w.path)
+	for index, at := 0, i+1; at < end; index, at = index+1, c.after(at) {
+		if index > 0 {
+			w.buf = append(w.buf, ',')
+		}
+		w.path = append(w.path[:depth], step{index: index})
+		if !w.value(c, at, t.Elem) {
+			w.buf, w.path = w.buf[:start], w.path[:depth]
+			return false
+		}
+	}
+	w.path = w.path[:depth]
+	w.buf = append(w.buf, ']')
+	return true
+}
+
+// null writes null where type t allows it.
+func (w *writer) null(t *ast.Type) bool {
+	if t.NonNull {
+		return false
+	}
+	w.buf = append(w.buf, "null"...)
+	return true
+}
+
+// report notes the error of a column: once, if it concerns all parents.
+func (w *writer) report(c *Column, err error) {
+	if c.errs == nil {
+		if c.reported {
+			return
+		}
+		c.reported = true
+	}
+	w.fault(err)
+}
+
+func (w *writer) invalidNull(o *Object, n *node, t *ast.Type) {
+	w.fault(&graphql.InvalidNullError{
+		Object: o.Name, Field: n.field.Name, DeclaredType: t.String(),
+		ListElement: w.path[len(w.path)-1].name == "",
+	})
+}

@@ -1,0 +1,36 @@
+package graph_test
+
+import (
+	"strings"
+	"testing"
+
+	"roster/db"
+)
+
+// An id that is read writes itself as it was.
+func FuzzID(f *testing.F) {
+	for _, text := range []string{"user_01h455vb4pex5vsknk084sn02q", "user_", "org_01h455vb4pex5vsknk084sn02q", "user_81h455vb4pex5vsknk084sn02q", "user_01H455VB4PEX5VSKNK084SN02Q", ""} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if id, err := db.ParseID[db.UserKind](text); err == nil && id.String() != text {
+			t.Errorf("%q is %s", text, id)
+		}
+	})
+}
+
+// Whatever comes as an id or a cursor is answered, and never by a fault of the
+// server.
+func FuzzCursor(f *testing.F) {
+	b := setup(f)
+	a := b.ask(f, `{ users { pageInfo { endCursor } } organizations { pageInfo { endCursor } nodes { id } } }`)
+	for _, text := range []string{"", "x", a.text("organizations.pageInfo.endCursor"), a.text("organizations.nodes.0.id"), "AAAA", "eyJ2IjoxfQ", strings.Repeat("A", 1000)} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		a := b.as(t, b.key, `query($text:String!,$id:ID!){organizations(after:$text){nodes{id}} users(before:$text){totalCount} node(id:$id){id}}`, object{"text": text, "id": text})
+		if a.Status >= 500 || strings.Contains(a.codes(), "INTERNAL") {
+			t.Errorf("%q: %d %s", text, a.Status, a.Body)
+		}
+	})
+}

@@ -1,0 +1,63 @@
+package graphiql
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator"
+	"github.com/vektah/gqlparser/v2/validator/rules"
+)
+
+func TestExamplesFitTheSchema(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../schema.graphqls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema, err := gqlparser.LoadSchema(&ast.Source{Name: "schema.graphqls", Input: string(text)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, example := range Examples() {
+		document, faults := gqlparser.LoadQueryWithRules(schema, example.Query, rules.NewDefaultRules())
+		if faults != nil {
+			t.Errorf("%s: %v", example.Name, faults)
+			continue
+		}
+		var variables map[string]any
+		if example.Variables != "" {
+			if err := json.Unmarshal([]byte(example.Variables), &variables); err != nil {
+				t.Errorf("%s: variables: %v", example.Name, err)
+			}
+		}
+		if _, err := validator.VariableValues(schema, document.Operations[0], variables); err != nil {
+			t.Errorf("%s: variables: %v", example.Name, err)
+		}
+	}
+}
+
+func TestExamplesSayWhatTheyShow(t *testing.T) {
+	t.Parallel()
+	all := Examples()
+	if len(all) < 8 {
+		t.Fatalf("only %d examples", len(all))
+	}
+	names := make([]string, len(all))
+	for i, example := range all {
+		names[i] = example.Name
+		if !strings.HasPrefix(example.Query, "# ") {
+			t.Errorf("%s does not begin with a comment", example.Name)
+		}
+	}
+	if first := all[0]; names[0] != "viewer" || first.Variables != "" {
+		t.Errorf("the first is %s, with variables %q, which GraphiQL would leave out", names[0], first.Variables)
+	}
+	if slices.Sort(names); len(slices.Compact(names)) != len(all) {
+		t.Error("two examples have one name")
+	}
+}

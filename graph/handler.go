@@ -1,0 +1,335 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/executor"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"roster/access"
+	"roster/changes"
+	"roster/db"
+	"roster/directory"
+	"roster/graph/admission"
+	"roster/graph/budget"
+	"roster/graph/generated"
+	"roster/graph/queue"
+	"roster/loaders"
+	"roster/problem"
+	"roster/telemetry"
+)
+
+// Options are what a handler needs to know.
+type Options struct {
+	Directory *directory.Directory
+	Log       *slog.Logger
+	// Metrics measure operations; nil measures nothing.
+	Metrics *telemetry.Metrics
+	// Introspection lets clients ask for the schema, and errors suggest what it
+	// has. It is meant for development.
+	Introspection bool
+	// Limits of documents; the defaults if nil.
+	Limits *admission.Limits
+	// CostPerSecond is what an API key may spend in the long run, in the unit of
+	// admission.Document.Cost; DefaultCostPerSecond if 0.
+	CostPerSecond int
+	// Trusted are documents that clients may name by an id; TrustedOnly refuses all
+	// others.
+	Trusted     TrustedDocuments
+	TrustedOnly bool
+	// Timeout is how long an operation may take; DefaultTimeout if 0.
+	Timeout time.Duration
+	// Queries and Mutations bound how much runs at a time; the defaults if zero.
+	Queries, Mutations queue.Limits
+}
+
+// DefaultTimeout is how long an operation may take. It is that of statements
+// (db.Open), and less than the server allows for writing the answer.
+const DefaultTimeout = 30 * time.Second
+
+// How many operations run at a time. Queries are answered from memory for the
+// most part, and otherwise share the connections of the database, which are
+// fewer; mutations hold one each. Who waits for longer than two seconds behind
+// so many others is better off trying again.
+var (
+	defaultQueries   = queue.Limits{Running: 256, Waiting: 4096, Patience: 2 * time.Second}
+	defaultMutations = queue.Limits{Running: 64, Waiting: 1024, Patience: 2 * time.Second}
+	// New documents take processors only.
+	defaultDocuments = queue.Limits{Running: 2 * runtime.GOMAXPROCS(0), Waiting: 1024, Patience: 2 * time.Second}
+)
+
+// maxBodies is how much memory the bodies of all requests take at most, in
+// bytes. What is read of them takes some times as much.
+const maxBodies = 64 << 20
+
+// Handler answers GraphQL over HTTP (GraphQL over HTTP, draft of August 2026),
+// on behalf of whom the request's API key belongs to.
+type Handler struct {
+	options   Options
+	directory *directory.Directory
+	executor  *executor.Executor
+	schema    *ast.Schema
+	gate      *admission.Gate
+	known     documents
+	errors    errorPresenter
+
+	budgets                       *budget.Budgets
+	costs                         budget.Rate
+	documents, queries, mutations *queue.Queue
+	bodies                        *queue.Room
+}
+
+// NewHandler makes the handler.
+func NewHandler(o Options) *Handler {
+	h := &Handler{
+		options: o, directory: o.Directory, errors: errorPresenter{o.Log}, known: newDocuments(o),
+		budgets: budget.New(nil), costs: keyRate(o.CostPerSecond), bodies: queue.NewRoom(maxBodies),
+		documents: queue.New(defaultDocuments),
+		queries:   queue.New(orDefault(o.Queries, defaultQueries)), mutations: queue.New(orDefault(o.Mutations, defaultMutations)),
+	}
+	h.options.Timeout = orDefault(o.Timeout, DefaultTimeout)
+	schema := generated.NewSchema(generated.Config{
+		Resolvers: &resolver{o.Directory, loaders.Loaders{Directory: o.Directory}},
+	})
+	schema.Present = h.errors.present
+	schema.Mutation = h.mutation
+	schema.RolledBack = errRolledBack
+	h.schema = schema.Schema()
+	h.gate = admission.New(admission.Options{Schema: h.schema, Limits: o.Limits, Open: o.Introspection})
+	h.executor = executor.New(schema)
+	h.executor.SetRecoverFunc(h.errors.recoverPanic)
+	return h
+}
+
+func orDefault[T comparable](given, otherwise T) T {
+	var zero T
+	if given == zero {
+		return otherwise
+	}
+	return given
+}
+
+// mutation makes one transaction of a mutation document; with @dryRun, one that
+// is undone.
+func (h *Handler) mutation(ctx context.Context, run func(context.Context) error) error {
+	if graphql.GetOperationContext(ctx).Operation.Directives.ForName("dryRun") != nil {
+		return h.directory.Rehearse(ctx, run)
+	}
+	return h.directory.Atomically(ctx, run)
+}
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := exchange{handler: h, ctx: graphql.StartOperationTrace(r.Context()), request: r, writer: w}
+	defer func() { h.bodies.Give(x.room) }()
+	response, err := x.serve()
+	if err != nil {
+		x.refuse(err)
+		return
+	}
+	x.answer(response)
+}
+
+// exchange is one request on its way to its answer.
+type exchange struct {
+	handler *Handler
+	ctx     context.Context
+	request *http.Request
+	writer  http.ResponseWriter
+	media   mediaType
+	meter   meter
+	room    int64 // in bodies
+}
+
+// serve does what a request asks for. What is cheap to find out comes first.
+func (x *exchange) serve() (*graphql.Response, error) {
+	h := x.handler
+	if err := x.checkHeader(); err != nil {
+		return nil, err
+	}
+	if err := x.authenticate(); err != nil {
+		return nil, err
+	}
+	if err := x.meter.check(); err != nil {
+		return nil, err
+	}
+	params, err := x.readParams()
+	if err != nil {
+		return nil, err
+	}
+	// The revision that the client has seen last, on whichever server.
+	if atLeast := x.request.Header.Get("Roster-At-Least"); atLeast != "" {
+		if err := h.directory.Await(x.ctx, atLeast); err != nil {
+			return nil, notReached(err)
+		}
+	}
+	operation, queue, err := x.prepare(params)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(x.ctx, h.options.Timeout)
+	defer cancel()
+	if err := queue.Enter(ctx); err != nil {
+		return nil, busy(err)
+	}
+	defer queue.Leave()
+	return h.run(ctx, operation)
+}
+
+// notReached refuses a request that wants to see more than there is to see.
+func notReached(err error) error {
+	if problem.Is(err, problem.Stale) {
+		return &refusal{status: http.StatusServiceUnavailable, cause: err, retryAfter: time.Second}
+	}
+	return err
+}
+
+// prepare makes an operation of what was asked for, charges what it costs, and
+// says in which queue it belongs.
+func (x *exchange) prepare(params *graphql.RawParams) (*graphql.OperationContext, *queue.Queue, error) {
+	h := x.handler
+	document, err := x.admit(params.Query)
+	if err != nil {
+		return nil, nil, err
+	}
+	operation, err := h.operation(x.ctx, document, params)
+	if err != nil {
+		return nil, nil, err
+	}
+	queue := h.queries
+	if operation.Operation.Operation != ast.Query {
+		queue = h.mutations
+		if x.request.Method != http.MethodPost {
+			return nil, nil, notAllowed("POST", "Only queries are answered to GET. Send mutations by POST.")
+		}
+	}
+	return operation, queue, x.meter.charge(document.Cost(operation.Operation, operation.Variables), h.gate.MaxCost())
+}
+
+// admit judges a document, unless it is known. One that is refused is charged
+// for by its size, since reading it took time.
+func (x *exchange) admit(text string) (*admission.Document, error) {
+	h := x.handler
+	if known, ok := h.gate.Known(text); ok {
+		return known, nil
+	}
+	if err := h.documents.Enter(x.ctx); err != nil {
+		return nil, busy(err)
+	}
+	defer h.documents.Leave()
+	document, err := h.gate.Admit(text)
+	if err != nil {
+		x.meter.take(len(text))
+	}
+	return document, err
+}
+
+// operation picks the operation of a document and reads its variables.
+func (h *Handler) operation(ctx context.Context, document *admission.Document, params *graphql.RawParams) (*graphql.OperationContext, error) {
+	operation := document.Operation(params.OperationName)
+	if operation == nil {
+		return nil, errNoOperation
+	}
+	variables, errs := coerced(h.schema, operation, params.Variables)
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return &graphql.OperationContext{
+		RawQuery: params.Query, OperationName: params.OperationName, Variables: variables, Extensions: params.Extensions,
+		Headers: params.Headers, Doc: document.AST, Operation: operation,
+		DisableIntrospection: !h.options.Introspection, RecoverFunc: h.errors.recoverPanic,
+		ResolverMiddleware:     func(ctx context.Context, next graphql.Resolver) (any, error) { return next(ctx) },
+		RootResolverMiddleware: func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler { return next(ctx) },
+		Stats:                  graphql.Stats{OperationStart: graphql.GetStartTime(ctx)},
+	}, nil
+}
+
+// Execute runs one document on behalf of the actor of ctx, as a request would,
+// and gives its errors. It is how the demo business comes about. It is charged
+// to nobody.
+func (h *Handler) Execute(ctx context.Context, text string) error {
+	ctx = graphql.StartOperationTrace(ctx)
+	document, err := h.gate.Admit(text)
+	if err != nil {
+		return err
+	}
+	operation, err := h.operation(ctx, document, &graphql.RawParams{Query: text})
+	if err != nil {
+		return err
+	}
+	response, err := h.run(ctx, operation)
+	if err != nil {
+		return err
+	}
+	if len(response.Errors) > 0 {
+		return response.Errors
+	}
+	return nil
+}
+
+// authenticate gives the exchange a context on which everything runs on behalf
+// of whom the credential belongs to, nobody when there is none, and a meter.
+func (x *exchange) authenticate() error {
+	h, authorization := x.handler, x.request.Header.Get("Authorization")
+	if authorization == "" {
+		x.meter = h.meterOfAddress(x.request.RemoteAddr)
+		return nil
+	}
+	scheme, secret, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return problem.New(problem.Unauthenticated, "Send an API key as \"Authorization: Bearer rk_…\".")
+	}
+	actor, err := h.directory.Authenticate(x.ctx, strings.TrimSpace(secret))
+	if err != nil {
+		return err
+	}
+	x.ctx, x.meter = access.WithActor(x.ctx, actor), h.meterOfKey(actor)
+	return nil
+}
+
+// run carries an operation out, measures it, and notes how far into history the
+// response has seen.
+func (h *Handler) run(ctx context.Context, operation *graphql.OperationContext) (*graphql.Response, error) {
+	var committed db.Revision
+	if operation.Operation.Operation == ast.Mutation {
+		ctx = changes.WithCommitted(ctx, &committed)
+	} else {
+		ctx = loaders.WithMemory(ctx)
+	}
+	// Before anything is read: what is read later is no older.
+	position := h.directory.Position()
+	ctx, measured := h.options.Metrics.Operation(ctx, string(operation.Operation.Operation), operation.OperationName)
+	next, ctx := h.executor.DispatchOperation(ctx, operation)
+	response := next(ctx)
+	if response == nil { // the time was over before it began
+		measured.End(string(problem.Limited))
+		return nil, busy(context.Cause(ctx))
+	}
+	measured.End(codesOf(response.Errors)...)
+	response.Extensions = map[string]any{"revision": position.With(committed).String()}
+	return response, nil
+}
+
+// busy refuses what there is no room or no time for.
+func busy(err error) error {
+	if errors.Is(err, context.Canceled) { // nobody reads the answer
+		return &refusal{status: http.StatusServiceUnavailable, cause: errTooBusy}
+	}
+	return &refusal{status: http.StatusServiceUnavailable, cause: errTooBusy, retryAfter: time.Second}
+}
+
+var (
+	errTooBusy     = problem.New(problem.Limited, "The server has too much to do at the moment. Try again in a second.")
+	errNoOperation = gqlerror.List{{Message: "The document has no operation of the name in operationName; where there are several, one has to be named."}}
+)
+
+func stack() string { return string(debug.Stack()) }

@@ -1,0 +1,78 @@
+package graph
+
+import (
+	"context"
+
+	"roster/db"
+	"roster/directory"
+	"roster/graph/model"
+)
+
+// payload makes the payloads of mutations, to which the impact belongs that the
+// mutation had.
+type payload struct{ impact func() *directory.Impact }
+
+// payload is for the mutation that is being resolved on ctx, of which the result
+// is to be handed over: r.payload(ctx).user(r.Directory.CreateUser(ctx, input)).
+func (r mutationResolver) payload(ctx context.Context) payload {
+	return payload{func() *directory.Impact { return r.Directory.Impact(ctx) }}
+}
+
+func (p payload) user(user *db.User, err error) (*model.UserPayload, error) {
+	return &model.UserPayload{User: user, Impact: p.impact()}, err
+}
+
+func (p payload) organization(org *db.Organization, err error) (*model.OrganizationPayload, error) {
+	return &model.OrganizationPayload{Organization: org, Impact: p.impact()}, err
+}
+
+func (p payload) membership(member *db.Membership, err error) (*model.MembershipPayload, error) {
+	return &model.MembershipPayload{Membership: member, Impact: p.impact()}, err
+}
+
+func (p payload) memberships(members []*db.Membership, err error) (*model.MembershipsPayload, error) {
+	return &model.MembershipsPayload{Memberships: members, Impact: p.impact()}, err
+}
+
+func (p payload) role(role *db.Role, err error) (*model.RolePayload, error) {
+	return &model.RolePayload{Role: role, Impact: p.impact()}, err
+}
+
+func (p payload) permission(permission *db.Permission, err error) (*model.PermissionPayload, error) {
+	return &model.PermissionPayload{Permission: permission, Impact: p.impact()}, err
+}
+
+func (p payload) deleted(ids []string, err error) (*model.DeletePayload, error) {
+	return &model.DeletePayload{DeletedIds: ids, Impact: p.impact()}, err
+}
+
+func (r impactResolver) Gained(ctx context.Context, impacts []*directory.Impact, first *int, after *string) ([]*model.ImpactConnection, error) {
+	return eachPage(ctx, impacts, (*directory.Impact).Gained, first, after)
+}
+
+func (r impactResolver) Lost(ctx context.Context, impacts []*directory.Impact, first *int, after *string) ([]*model.ImpactConnection, error) {
+	return eachPage(ctx, impacts, (*directory.Impact).Lost, first, after)
+}
+
+// eachPage reads a page of each impact: there is one for each field of a
+// mutation.
+func eachPage(ctx context.Context, impacts []*directory.Impact,
+	read func(*directory.Impact, context.Context, directory.Page) (*model.ImpactConnection, error), first *int, after *string,
+) ([]*model.ImpactConnection, error) {
+	pages := make([]*model.ImpactConnection, len(impacts))
+	for i, impact := range impacts {
+		var err error
+		if pages[i], err = read(impact, ctx, directory.Page{First: first, After: after}); err != nil {
+			return nil, err
+		}
+	}
+	return pages, nil
+}
+
+func (r permissionChangeResolver) User(ctx context.Context, changes []*directory.PermissionChange) ([]*db.User, error) {
+	return r.loaders.Users(ctx, each(changes, func(c *directory.PermissionChange) db.UserID { return c.Place.User }), selected(ctx))
+}
+
+func (r permissionChangeResolver) Organization(ctx context.Context, changes []*directory.PermissionChange) ([]*db.Organization, error) {
+	return r.loaders.Organizations(ctx, each(changes, func(c *directory.PermissionChange) db.OrganizationID { return c.Place.Organization }), selected(ctx))
+}

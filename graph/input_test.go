@@ -1,0 +1,363 @@
+package graph_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"roster/problem"
+)
+
+// secret stands in inputs that are refused: no message may repeat it.
+const secret = "canary-7f3a"
+
+// badInput wants an answer that is an error which the client understands.
+func badInput(t *testing.T, name string, a *answer) {
+	t.Helper()
+	if len(a.Errors) == 0 || a.Status >= 500 {
+		t.Errorf("%s: %d %.500s", name, a.Status, a.Body)
+		return
+	}
+	for i := range a.Errors {
+		if code := a.code(i); code == "" || code == string(problem.Internal) || a.Errors[i].Extensions["requestId"] != requestID {
+			t.Errorf("%s: %d %.500s", name, a.Status, a.Body)
+		}
+	}
+	if strings.Contains(string(a.Body), secret) {
+		t.Errorf("%s: the answer repeats a secret: %.500s", name, a.Body)
+	}
+	if len(a.Errors) > 20 || len(a.Body) > 64<<10 {
+		t.Errorf("%s: %d errors, %d bytes", name, len(a.Errors), len(a.Body))
+	}
+	plain(t, a)
+}
+
+var inProse = regexp.MustCompile(`(?i)\b(sql|pgx?|postgres|bun|constraint|goroutine|nil|runtime|panic|json\.|strconv|utf8mb4|gqlparser|gqlgen|map\[|interface|struct|int64|float64|unmarshal\w*)\b`)
+
+// plain fails if a message has a word of Go's, of SQL's or of a library's.
+func plain(t *testing.T, a *answer) {
+	t.Helper()
+	for _, e := range a.Errors {
+		if word := inProse.FindString(e.Message); word != "" {
+			t.Errorf("%q speaks of %q", e.Message, word)
+		}
+	}
+}
+
+const (
+	createUser = `mutation($input: CreateUserInput!) { createUser(input: $input) { user { id } } }`
+	grantRoles = `mutation($input: GrantRolesInput!) { grantRoles(input: $input) { memberships { id } } }`
+	findUser   = `query($by: UserRef!) { user(by: $by) { id } }`
+)
+
+// Variables are sent as JSON text, so that it may be odd.
+func TestBadVariables(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.ask(t, mutationSeed)
+	before := b.state(t)
+	mb := strings.Repeat(secret, 100_000)
+	deep := strings.Repeat(`{"a":`, 500) + "1" + strings.Repeat("}", 500)
+	many := func(n int, element string) string {
+		return "[" + strings.TrimSuffix(strings.Repeat(element+",", n), ",") + "]"
+	}
+	const user, org, role = `{"email":"ada@example.com"}`, `{"code":"acme"}`, `{"key":"clerk"}`
+	grant := func(users, roles, more string) string {
+		return `{"input":{"organization":` + org + `,"users":` + users + `,"roles":` + roles + more + `}}`
+	}
+	id := func(kind string) string { return kind + "_01h455vb4pex5vsknk084sn02q" }
+	for name, test := range map[string]struct{ query, variables string }{
+		"a required variable is missing":   {createUser, `{}`},
+		"a required variable is null":      {createUser, `{"input": null}`},
+		"a scalar for an object":           {createUser, `{"input": "` + secret + `"}`},
+		"an unknown field":                 {createUser, `{"input": {"email": "a@example.com", "password_hash": "` + secret + `"}}`},
+		"String: number":                   {createUser, `{"input": {"email": 7}}`},
+		"String: boolean":                  {createUser, `{"input": {"email": true}}`},
+		"String: object":                   {createUser, `{"input": {"email": {"x": "` + secret + `"}}}`},
+		"String: list":                     {createUser, `{"input": {"email": ["` + secret + `"]}}`},
+		"String: NUL":                      {createUser, `{"input": {"givenName": "` + secret + `\u0000"}}`},
+		"String: NUL in a name":            {createUser, `{"input": {"email": "a\u0000@example.com"}}`},
+		"String: lone high surrogate":      {createUser, `{"input": {"givenName": "` + secret + `\ud800"}}`},
+		"String: lone low surrogate":       {createUser, `{"input": {"givenName": "` + secret + `\udc00x"}}`},
+		"String: surrogates in disorder":   {createUser, `{"input": {"givenName": "\udc00\ud800"}}`},
+		"String: two high surrogates":      {createUser, `{"input": {"givenName": "\ud83d\ud83d\ude00"}}`},
+		"String: not UTF-8":                {createUser, "{\"input\": {\"givenName\": \"" + secret + "\xff\"}}"},
+		"String: control characters":       {createUser, `{"input": {"username": "x", "givenName": "a\u0007b"}}`},
+		"String: a megabyte":               {createUser, `{"input": {"email": "` + mb + `@example.com"}}`},
+		"String: a megabyte of name":       {createUser, `{"input": {"username": "x", "givenName": "` + mb + `"}}`},
+		"String: a megabyte of combining":  {createUser, `{"input": {"username": "x", "givenName": "a` + strings.Repeat("\u0301", 400_000) + `"}}`},
+		"Int: fraction":                    {`query($n: Int) { users(first: $n) { totalCount } }`, `{"n": 1.5}`},
+		"Int: 32 bits":                     {`query($n: Int) { users(first: $n) { totalCount } }`, `{"n": 2147483648}`},
+		"Int: huge":                        {`query($n: Int) { users(first: $n) { totalCount } }`, `{"n": 1e400}`},
+		"Int: string":                      {`query($n: Int) { users(first: $n) { totalCount } }`, `{"n": "5"}`},
+		"Int: boolean":                     {`query($n: Int) { users(first: $n) { totalCount } }`, `{"n": true}`},
+		"Int: negative":                    {`query($n: Int) { users(first: $n) { totalCount } }`, `{"n": -5}`},
+		"Int: version of 33 bits":          {`mutation($v: Int) { updateUser(input: {user: {email: "ada@example.com"}, ifVersion: $v}) { user { id } } }`, `{"v": 4294967297}`},
+		"Boolean: string":                  {`mutation($x: Boolean!) { createRole(input: {key: "x", isDefault: $x}) { role { id } } }`, `{"x": "true"}`},
+		"Boolean: number":                  {`mutation($x: Boolean!) { createRole(input: {key: "x", isDefault: $x}) { role { id } } }`, `{"x": 1}`},
+		"enum: unknown":                    {`query($s: UserStatus) { users(filter: {status: $s}) { totalCount } }`, `{"s": "` + secret + `"}`},
+		"enum: number":                     {`query($s: UserStatus) { users(filter: {status: $s}) { totalCount } }`, `{"s": 1}`},
+		"DateTime: no instant":             {`query($s: DateTime) { users(filter: {createdAfter: $s}) { totalCount } }`, `{"s": "` + secret + `"}`},
+		"DateTime: number":                 {`query($s: DateTime) { users(filter: {createdAfter: $s}) { totalCount } }`, `{"s": 1700000000}`},
+		"DateTime: year 10000":             {`query($s: DateTime) { users(filter: {createdAfter: $s}) { totalCount } }`, `{"s": "10000-01-01T00:00:00Z"}`},
+		"ID: number":                       {`query($id: ID!) { node(id: $id) { id } }`, `{"id": 7}`},
+		"ID: NUL":                          {`query($id: ID!) { node(id: $id) { id } }`, `{"id": "user_\u0000"}`},
+		"properties: no object":            {createUser, `{"input": {"username": "x", "properties": ["` + secret + `"]}}`},
+		"properties: deep":                 {createUser, `{"input": {"username": "x", "properties": ` + deep + `}}`},
+		"properties: very deep":            {createUser, `{"input": {"username": "x", "properties": ` + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000) + `}}`},
+		"properties: large":                {createUser, `{"input": {"username": "x", "properties": {"a": "` + strings.Repeat("x", 17<<10) + `"}}}`},
+		"properties: huge number":          {createUser, `{"input": {"username": "x", "properties": {"a": 1e999}}}`},
+		"properties: NUL in a key":         {createUser, `{"input": {"username": "x", "properties": {"\u0000": 1}}}`},
+		"properties: lone surrogate":       {createUser, `{"input": {"username": "x", "properties": {"a": "\ud800"}}}`},
+		"@oneOf: two":                      {findUser, `{"by": {"email": "ada@example.com", "username": "` + secret + `"}}`},
+		"@oneOf: none":                     {findUser, `{"by": {}}`},
+		"@oneOf: null":                     {findUser, `{"by": {"email": null}}`},
+		"@oneOf: one and null":             {findUser, `{"by": {"email": "ada@example.com", "id": null}}`},
+		"@oneOf: unknown":                  {findUser, `{"by": {"name": "` + secret + `"}}`},
+		"@oneOf: in a list":                {grantRoles, grant(`[`+user+`,{}]`, `[`+role+`]`, ``)},
+		"@oneOf: null by a variable":       {`query($e: String) { user(by: {email: $e}) { id } }`, `{"e": null}`},
+		"@oneOf: left out by a variable":   {`query($e: String) { user(by: {email: $e}) { id } }`, `{}`},
+		"@oneOf: by default":               {`query($by: UserRef! = {email: "x", id: "y"}) { user(by: $by) { id } }`, `{}`},
+		"list: empty":                      {grantRoles, grant(`[]`, `[`+role+`]`, ``)},
+		"list: null element":               {grantRoles, grant(`[null]`, `[`+role+`]`, ``)},
+		"list: 100,000 elements":           {grantRoles, grant(many(100_000, user), `[`+role+`]`, ``)},
+		"list: 100,000 roles":              {grantRoles, grant(`[`+user+`]`, many(100_000, role), ``)},
+		"list: 100,000 faults":             {grantRoles, grant(many(100_000, `{}`), `[`+role+`]`, ``)},
+		"list: 1,000 missing":              {grantRoles, grant(many(1000, `{"email":"`+secret+`"}`), `[`+role+`]`, ``)},
+		"list: 100,000 checks":             {`query($c: [CheckInput!]!) { checks(input: $c) }`, `{"c": ` + many(20_000, `{"user":`+user+`,"organization":`+org+`,"permission":"x"}`) + `}`},
+		"list: 100,000 ids":                {`query($ids: [ID!]!) { nodes(ids: $ids) { id } }`, `{"ids": ` + many(100_000, `"user_x"`) + `}`},
+		"list: a large matrix":             {`query($u: [UserRef!]!, $p: [String!]!) { checkMatrix(organization: {code: "acme"}, users: $u, permissions: $p) }`, `{"u": ` + many(1001, user) + `, "p": ` + many(1000, `"x"`) + `}`},
+		"list: a matrix of users only":     {`query($u: [UserRef!]!) { checkMatrix(organization: {code: "acme"}, users: $u, permissions: []) }`, `{"u": ` + many(50_000, user) + `}`},
+		"list: domains":                    {`mutation($d: [String!]) { createOrganization(input: {name: "x", autoJoinDomains: $d}) { organization { id } } }`, `{"d": ` + many(100_000, `"x.example"`) + `}`},
+		"list: organizations":              {createUser, `{"input": {"username": "x", "organizations": ` + many(100_000, org) + `}}`},
+		"id of another type":               {`mutation($id: ID!) { suspendUser(input: {user: {id: $id}}) { user { id } } }`, `{"id": "` + id("org") + `"}`},
+		"id that never was":                {`mutation($id: ID!) { suspendUser(input: {user: {id: $id}}) { user { id } } }`, `{"id": "` + id("user") + `"}`},
+		"id that is none":                  {`mutation($id: ID!) { revokeApiKey(input: {apiKey: $id}) { apiKey { id } } }`, `{"id": "` + secret + `"}`},
+		"id in capitals":                   {`mutation($id: ID!) { suspendUser(input: {user: {id: $id}}) { user { id } } }`, `{"id": "` + strings.ToUpper(id("user")) + `"}`},
+		"key: a megabyte":                  {`mutation($k: String!) { createPermission(input: {key: $k}) { permission { id } } }`, `{"k": "` + mb + `"}`},
+		"key: percent":                     {`mutation($k: String!) { createPermission(input: {key: $k}) { permission { id } } }`, `{"k": "` + secret + `%"}`},
+		"reference: a megabyte":            {`mutation($k: String!) { suspendUser(input: {user: {email: $k}}) { user { id } } }`, `{"k": "` + mb + `"}`},
+		"reference: empty":                 {`mutation { suspendUser(input: {user: {email: ""}}) { user { id } } }`, `{}`},
+		"reason: a megabyte":               {grantRoles, grant(`[`+user+`]`, `[`+role+`]`, `,"reason":"`+mb+`"`)},
+		"reason: control characters":       {grantRoles, grant(`[`+user+`]`, `[`+role+`]`, `,"reason":"a\u0001"`)},
+		"endsAt before startsAt":           {grantRoles, grant(`[`+user+`]`, `[`+role+`]`, `,"startsAt":"2030-01-01T00:00:00Z","endsAt":"2029-01-01T00:00:00Z"`)},
+		"endsAt in the past of what holds": {grantRoles, grant(`[`+user+`]`, `[`+role+`]`, `,"startsAt":"2020-01-01T00:00:00Z","endsAt":"2021-01-01T00:00:00Z"`)},
+		"asOf in the future":               {`query($a: DateTime!) { user(by: {email: "ada@example.com"}) { membership(organization: {code: "acme"}) { effectivePermissions(asOf: $a) { key } } } }`, `{"a": "2990-01-01T00:00:00Z"}`},
+		"search: a megabyte":               {`query($s: String) { users(filter: {search: $s}) { totalCount } }`, `{"s": "` + mb + `"}`},
+		"search: blank":                    {`query($s: String) { users(filter: {search: $s}) { totalCount } }`, `{"s": " \t"}`},
+		"cursor: a megabyte":               {`query($c: String) { users(after: $c) { totalCount } }`, `{"c": "` + mb + `"}`},
+		"move to the same":                 {`mutation { moveMember(input: {user: {email: "ada@example.com"}, from: {code: "acme"}, to: {code: "acme"}}) { membership { id } } }`, `{}`},
+		"update to nothing to know by":     {`mutation { updateUser(input: {user: {email: "ada@example.com"}, email: null}) { user { id } } }`, `{}`},
+		"update a required name to null":   {`mutation { updateOrganization(input: {organization: {code: "acme"}, name: null}) { organization { id } } }`, `{}`},
+		"a flag that is null":              {`mutation { updateRole(input: {role: {key: "clerk"}, isDefault: null}) { role { id } } }`, `{}`},
+		"a key in the past":                {`mutation { createApiKey(input: {name: "x", permissions: [], expiresAt: "2020-01-01T00:00:00Z"}) { secret } }`, `{}`},
+	} {
+		query, err := json.Marshal(test.query)
+		must(t, err)
+		a := b.send(t, http.MethodPost, "/graphql", headers(b.key), []byte(`{"query": `+string(query)+`, "variables": `+test.variables+`}`))
+		badInput(t, name, a)
+	}
+	b.unchanged(t, before)
+}
+
+func TestBadDocuments(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.ask(t, mutationSeed)
+	before := b.state(t)
+	for name, query := range map[string]string{
+		"empty":                 "",
+		"blank":                 " \n# only a comment",
+		"no GraphQL":            "select " + secret,
+		"unclosed":              "{ users { nodes { id }",
+		"unclosed string":       `{ user(by: {email: "` + secret,
+		"unknown field":         "{ users { nodes { passwordHash } } }",
+		"unknown argument":      `{ users(password: "x") { totalCount } }`,
+		"unknown type":          "query($x: Secret) { __typename }",
+		"unknown directive":     "{ __typename @secret }",
+		"unknown operation":     "query A { __typename } query B { __typename }",
+		"subscription":          "subscription { changes { id } }",
+		"two fields as one":     `{ x: user(by: {email: "a"}) { id } x: user(by: {email: "b"}) { id } }`,
+		"String: number":        `{ user(by: {email: 7}) { id } }`,
+		"String: NUL":           `{ user(by: {email: "\u0000"}) { id } }`,
+		"String: surrogate":     `{ user(by: {email: "` + secret + `\ud800"}) { id } }`,
+		"String: low surrogate": `{ user(by: {email: "\udc00"}) { id } }`,
+		"String: disorder":      `{ user(by: {email: "\ude00\ud83d"}) { id } }`,
+		"String: escape":        `{ user(by: {email: "\q"}) { id } }`,
+		"Int: fraction":         "{ users(first: 1.5) { totalCount } }",
+		"Int: 32 bits":          "{ users(first: 2147483648) { totalCount } }",
+		"Int: huge":             "{ users(first: 99999999999999999999999999) { totalCount } }",
+		"Int: negative":         "{ users(last: -2147483649) { totalCount } }",
+		"Int: string":           `{ users(first: "1") { totalCount } }`,
+		"Boolean: string":       `mutation { createRole(input: {key: "x", isDefault: "true"}) { role { id } } }`,
+		"enum: string":          `{ users(filter: {status: "ACTIVE"}) { totalCount } }`,
+		"enum: unknown":         `{ users(filter: {status: DELETED}) { totalCount } }`,
+		"JSON: deep":            `mutation { createUser(input: {username: "x", properties: ` + strings.Repeat("{a:", 100) + "1" + strings.Repeat("}", 100) + `}) { user { id } } }`,
+		"JSON: very deep":       `mutation { createUser(input: {username: "x", properties: ` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}) { user { id } } }`,
+		"JSON: NUL":             `mutation { createUser(input: {username: "x", properties: {a: "\u0000"}}) { user { id } } }`,
+		"JSON: huge number":     `mutation { createUser(input: {username: "x", properties: {a: 1e999}}) { user { id } } }`,
+		"JSON: a variable":      `mutation($x: String) { createUser(input: {username: "x", properties: [$x]}) { user { id } } }`,
+		"@oneOf: two":           `{ user(by: {email: "a", id: "b"}) { id } }`,
+		"@oneOf: none":          `{ user(by: {}) { id } }`,
+		"@oneOf: null":          `{ user(by: {email: null}) { id } }`,
+		"@dryRun on a query":    `query @dryRun { __typename }`,
+		"fragment in a circle":  `{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }`,
+		"deep":                  "{ users { nodes { memberships { nodes " + strings.Repeat("{ user { memberships { nodes ", 300) + "{ id }" + strings.Repeat(" } } }", 300) + " } } } }",
+		"many unknown fields":   "{ " + strings.Join(slices.Repeat([]string{"x" + secret[:3]}, 500), " y") + " }",
+		"a mutation in a query": "query { createUser(input: {}) { user { id } } }",
+	} {
+		badInput(t, name, b.as(t, b.key, query, nil))
+	}
+	b.unchanged(t, before)
+	// What looks odd, and is right.
+	for name, query := range map[string]string{
+		"pair of surrogates": `mutation @dryRun { createUser(input: {username: "x", givenName: "\ud83d\ude00"}) { user { name } } }`,
+		"itself":             `mutation @dryRun { createUser(input: {username: "x", givenName: "😀"}) { user { name } } }`,
+		"block":              `mutation @dryRun { createUser(input: {username: "x", givenName: """😀"""}) { user { name } } }`,
+	} {
+		if a := b.ask(t, query); a.text("createUser.user.name") != "😀" {
+			t.Errorf("%s: %s", name, a.Body)
+		}
+	}
+	if a := b.ask(t, `query($n: String!) { users(filter: {search: $n}) { totalCount } }`, object{"n": `\ud800 \u0000`}); a.at("users.totalCount") != 0.0 {
+		t.Errorf("text that looks like an escape: %s", a.Body)
+	}
+}
+
+// What comes over HTTP and is no operation.
+func TestBadRequests(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	before := b.state(t)
+	authorized := func(more ...string) http.Header {
+		h := headers(b.key)
+		for i := 0; i < len(more); i += 2 {
+			h.Set(more[i], more[i+1])
+		}
+		return h
+	}
+	const mutation = `mutation { createUser(input: {email: "x@example.com"}) { user { id } } }`
+	const body = `{"query": "` + `mutation { createUser(input: {email: \"x@example.com\"}) { user { id } } }` + `"}`
+	get := "/graphql?query=" + url.QueryEscape(mutation)
+	for name, test := range map[string]struct {
+		method, target string
+		header         http.Header
+		body           string
+		status         int
+	}{
+		"no JSON":                  {"POST", "/graphql", authorized(), "query=" + secret, 400},
+		"broken JSON":              {"POST", "/graphql", authorized(), `{"query": "{ __typename }", "variables": {"password": "` + secret, 400},
+		"empty":                    {"POST", "/graphql", authorized(), "", 400},
+		"null":                     {"POST", "/graphql", authorized(), "null", 400},
+		"array":                    {"POST", "/graphql", authorized(), "[" + body + "]", 400},
+		"empty array":              {"POST", "/graphql", authorized(), "[]", 400},
+		"string":                   {"POST", "/graphql", authorized(), `"` + secret + `"`, 400},
+		"two objects":              {"POST", "/graphql", authorized(), body + body, 400},
+		"query of another type":    {"POST", "/graphql", authorized(), `{"query": 7}`, 400},
+		"variables in a list":      {"POST", "/graphql", authorized(), `{"query": "{ __typename }", "variables": ["` + secret + `"]}`, 400},
+		"variables as text":        {"POST", "/graphql", authorized(), `{"query": "{ __typename }", "variables": "{}"}`, 400},
+		"operationName as a list":  {"POST", "/graphql", authorized(), `{"query": "{ __typename }", "operationName": []}`, 400},
+		"an unknown operationName": {"POST", "/graphql", authorized(), `{"query": "query A { __typename }", "operationName": "` + secret + `"}`, 422},
+		"no query":                 {"POST", "/graphql", authorized(), `{"variables": {}}`, 400},
+		"not UTF-8":                {"POST", "/graphql", authorized(), "{\"query\": \"{ __typename }\", \"x\": \"\xff\"}", 400},
+		"UTF-16":                   {"POST", "/graphql", authorized("Content-Type", "application/json; charset=utf-16"), body, 415},
+		"too large":                {"POST", "/graphql", authorized(), `{"query": "` + strings.Repeat(" ", 5<<20) + `"}`, 413},
+		"text/plain":               {"POST", "/graphql", authorized("Content-Type", "text/plain"), body, 415},
+		"a form":                   {"POST", "/graphql", authorized("Content-Type", "application/x-www-form-urlencoded"), "query=" + url.QueryEscape(mutation), 415},
+		"multipart":                {"POST", "/graphql", authorized("Content-Type", "multipart/form-data; boundary=x"), "--x--", 415},
+		"application/graphql":      {"POST", "/graphql", authorized("Content-Type", "application/graphql"), mutation, 415},
+		"no content type":          {"POST", "/graphql", authorized("Content-Type", ""), body, 415},
+		"GET a mutation":           {"GET", get, authorized("X-GraphQL-Preflight", "1"), "", 405},
+		"GET without preflight":    {"GET", "/graphql?query=" + url.QueryEscape("{ __typename }"), authorized(), "", 400},
+		"GET no query":             {"GET", "/graphql", authorized("X-GraphQL-Preflight", "1"), "", 400},
+		"GET with broken variables": {"GET", "/graphql?query=" + url.QueryEscape("{ __typename }") + "&variables=" + secret,
+			authorized("X-GraphQL-Preflight", "1"), "", 400},
+		"HEAD a mutation":     {"HEAD", get, authorized("X-GraphQL-Preflight", "1"), "", 405},
+		"PUT":                 {"PUT", "/graphql", authorized(), body, 405},
+		"DELETE":              {"DELETE", "/graphql", authorized(), "", 405},
+		"another credential":  {"POST", "/graphql", authorized("Authorization", "Basic "+secret), body, 401},
+		"an unknown key":      {"POST", "/graphql", authorized("Authorization", "Bearer rk_"+secret+strings.Repeat("x", 40)), body, 401},
+		"a key that is long":  {"POST", "/graphql", authorized("Authorization", "Bearer rk_"+strings.Repeat(secret, 10_000)), body, 401},
+		"a key with odd text": {"POST", "/graphql", authorized("Authorization", "Bearer rk_\xff"+secret), body, 401},
+	} {
+		a := b.send(t, test.method, test.target, test.header, []byte(test.body))
+		badInput(t, name, a)
+		if a.Status != test.status || strings.Contains(string(a.Body), `"data"`) {
+			t.Errorf("%s: %d %s, want %d", name, a.Status, a.Body, test.status)
+		}
+		if (a.Status == 405) != (a.Header.Get("Allow") != "") {
+			t.Errorf("%s: Allow is %q", name, a.Header.Get("Allow"))
+		}
+		if a.Header.Get("X-Content-Type-Options") != "nosniff" || a.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %v", name, a.Header)
+		}
+	}
+	b.unchanged(t, before)
+	h := authorized("X-GraphQL-Preflight", "1")
+	h.Del("Content-Type")
+	if a := b.send(t, "GET", "/graphql?query="+url.QueryEscape("query($f: Int) { users(first: $f) { totalCount } }")+"&variables="+url.QueryEscape(`{"f": 1}`), h, nil); a.at("users.totalCount") != 0.0 {
+		t.Errorf("a query by GET: %d %s", a.Status, a.Body)
+	}
+	several := `query A { viewer { permissions } } mutation B { createUser(input: {email: "x@example.com"}) { user { id } } }`
+	if a := b.send(t, "GET", "/graphql?operationName=A&query="+url.QueryEscape(several), h, nil); a.Status != 200 || len(a.Errors) > 0 {
+		t.Errorf("the query of two operations by GET: %d %s", a.Status, a.Body)
+	}
+	if a := b.send(t, "GET", "/graphql?operationName=B&query="+url.QueryEscape(several), h, nil); a.Status != 405 {
+		t.Errorf("the mutation of two operations by GET: %d %s", a.Status, a.Body)
+	}
+	b.unchanged(t, before)
+}
+
+// Any value of any type, in the place of any argument, gets an answer, and never
+// a fault of the server.
+func TestAnyValueAnywhere(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	keyID := b.ask(t, deniedSeed).text("k.apiKey.id")
+	schema := loadSchema(t, "../schema.graphqls")
+	values := []string{"null", "7", "-1", "1.5", "true", `""`, `" "`, `"x"`, `"\u0007"`, "ACTIVE", "[]", "{}", "[[]]", `{id: ""}`, `{email: ""}`, `{key: "%"}`, `{code: "\\"}`,
+		`{externalId: "é"}`, `{id: "user_01h455vb4pex5vsknk084sn02q"}`, `"2026-01-01T00:00:00Z"`, `"0001-01-01T00:00:00Z"`, `"9999-12-31T23:59:59.999999Z"`, `[null]`, `[{}]`, `["x"]`}
+	n := 0
+	for _, f := range append(ownFields(schema.Query), ownFields(schema.Mutation)...) {
+		operation, owner := "query", "Query"
+		if schema.Mutation.Fields.ForName(f.Name) != nil {
+			operation, owner = "mutation @dryRun", "Mutation"
+		}
+		for _, a := range f.Arguments {
+			for _, path := range append([]string{a.Name}, inputPaths(schema.Types[a.Type.Name()], a.Name)...) {
+				for _, value := range values {
+					c := &caller{schema: schema, keyID: keyID, place: path, instead: value}
+					answer := b.as(t, b.key, operation+" { "+c.call(owner, f)+" }", nil)
+					n++
+					if strings.Contains(answer.codes(), "INTERNAL") || answer.Status >= 500 {
+						t.Errorf("%s with %s as %s: %.600s", f.Name, value, path, answer.Body)
+					}
+					if len(answer.Errors) > 0 {
+						plain(t, answer)
+					}
+				}
+			}
+		}
+	}
+	if n < 1000 {
+		t.Errorf("only %d documents", n)
+	}
+}
+
+// inputPaths gives the fields of an input, as caller.place tells them.
+func inputPaths(d *ast.Definition, prefix string) []string {
+	if d.Kind != ast.InputObject {
+		return nil
+	}
+	var paths []string
+	for _, f := range d.Fields {
+		paths = append(paths, prefix+"."+f.Name)
+	}
+	return paths
+}

@@ -1,0 +1,186 @@
+package graph_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"roster/graph"
+	"roster/graph/queue"
+)
+
+// withOptions gives the same business under another handler.
+func (b *testBundle) withOptions(t testing.TB, o graph.Options) *testBundle {
+	t.Helper()
+	other := *b
+	o.Directory, o.Log = b.directory, slog.New(slog.NewTextHandler(t.Output(), nil))
+	other.handler = graph.NewHandler(o)
+	return &other
+}
+
+// locked keeps everyone from reading users, until unlock is called.
+func (b *testBundle) locked(t testing.TB) (unlock func()) {
+	t.Helper()
+	conn, err := b.database.Connect(t.Context())
+	must(t, err)
+	tx, err := conn.Begin(t.Context())
+	must(t, err)
+	_, err = tx.Exec(t.Context(), "lock table users in access exclusive mode")
+	must(t, err)
+	ctx := context.WithoutCancel(t.Context())
+	unlock = sync.OnceFunc(func() { _ = tx.Rollback(ctx); _ = conn.Close(ctx) })
+	t.Cleanup(unlock)
+	return unlock
+}
+
+// waiting counts the statements that wait for a lock.
+func (b *testBundle) waiting(t testing.TB) int {
+	t.Helper()
+	return rows[int](t, b, "select count(*)::int from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and pid <> pg_backend_pid()")[0]
+}
+
+// eventually waits until the condition holds, and fails when it does not within
+// the time.
+func eventually(t testing.TB, within time.Duration, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(within); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", within, what)
+		}
+	}
+}
+
+const readsUsers = `{"query":"{users{nodes{name}}}"}`
+
+// The statements of a client that has gone away are cancelled.
+func TestStatementsEndWithTheirClient(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.locked(t)
+	server := httptest.NewServer(b.handler)
+	defer server.Close()
+	ctx, hangUp := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r, _ := http.NewRequestWithContext(ctx, "POST", server.URL, strings.NewReader(readsUsers))
+		r.Header = headers(b.key)
+		if w, err := http.DefaultClient.Do(r); err == nil {
+			_, _ = io.Copy(io.Discard, w.Body)
+			_ = w.Body.Close()
+			t.Errorf("an answer: %d", w.StatusCode)
+		}
+	}()
+	eventually(t, 10*time.Second, "the statement waits", func() bool { return b.waiting(t) == 1 })
+	hangUp()
+	<-done
+	eventually(t, 5*time.Second, "the statement is cancelled", func() bool { return b.waiting(t) == 0 })
+}
+
+// An operation that takes too long is ended, and its statements with it.
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.ask(t, "{__typename}") // the key is known
+	b.locked(t)
+	a := b.withOptions(t, graph.Options{Timeout: 300 * time.Millisecond}).as(t, b.key, "{users{nodes{name}}}", nil)
+	if a.codes() != "LIMITED" || a.Data != nil {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	eventually(t, 5*time.Second, "the statement is cancelled", func() bool { return b.waiting(t) == 0 })
+}
+
+// Beyond what runs and waits, requests are turned away at once, while those of
+// another class are answered; afterwards all is as before.
+func TestOverload(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.ask(t, "{users{nodes{name}}}")
+	b = b.withOptions(t, graph.Options{
+		Queries:   queue.Limits{Running: 2, Waiting: 2, Patience: time.Second},
+		Mutations: queue.Limits{Running: 2, Waiting: 2, Patience: time.Second},
+	})
+	unlock := b.locked(t)
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			if a := b.as(t, b.key, "{users{nodes{name}}}", nil); a.Status != 200 {
+				t.Errorf("one that runs: %d %s", a.Status, a.Body)
+			}
+		})
+	}
+	eventually(t, 10*time.Second, "two statements wait", func() bool { return b.waiting(t) == 2 })
+	for range 20 {
+		wg.Go(func() {
+			began := time.Now()
+			a := b.as(t, b.key, "{users{nodes{name}}}", nil)
+			if took := time.Since(began); a.Status != 503 || a.codes() != "LIMITED" || took > 5*time.Second {
+				t.Errorf("after %v: %d %s", took, a.Status, a.Body)
+			}
+			checkAnswer(t, a)
+		})
+	}
+	if a := b.as(t, b.key, `mutation{createPermission(input:{key:"a:b"}){permission{id}}}`, nil); a.Status != 200 || len(a.Errors) > 0 {
+		t.Errorf("a mutation meanwhile: %d %s", a.Status, a.Body)
+	}
+	time.Sleep(1500 * time.Millisecond)
+	unlock()
+	wg.Wait()
+	eventually(t, 5*time.Second, "queries are answered", func() bool { return b.as(t, b.key, "{users{nodes{name}}}", nil).Status == 200 })
+}
+
+// Who has spent their budget waits; others do not.
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	other := b.holding(t, "", "roster:users:read")
+	b = b.withOptions(t, graph.Options{CostPerSecond: 100})
+	const query = "{users(first:100){nodes{a:id b:id c:id d:id}}}" // 402 of 1,000
+	for range 2 {
+		b.ask(t, query)
+	}
+	a := b.as(t, b.key, query, nil)
+	if a.Status != 429 || a.codes() != "LIMITED" || a.Errors[0].Extensions["requested"] != 402.0 || a.Errors[0].Extensions["retryAfter"] == nil {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	checkAnswer(t, a)
+	if a := b.as(t, other, query, nil); a.Status != 200 {
+		t.Errorf("another key: %d %s", a.Status, a.Body)
+	}
+	b.as(t, b.key, "{"+strings.Repeat("nothing ", 400)+"}", nil)
+	if a := b.as(t, b.key, "{__typename}", nil); a.Status != 429 {
+		t.Errorf("with nothing left: %d %s", a.Status, a.Body)
+	}
+	eventually(t, 5*time.Second, "there is something again", func() bool { return b.as(t, b.key, "{__typename}", nil).Status == 200 })
+}
+
+// BenchmarkRequest is what a request costs beside what it asks for.
+func BenchmarkRequest(b *testing.B) {
+	benchmark(b, setup(b), `{"query":"query($a:Boolean!){__typename@skip(if:$a)}","variables":{"a":false}}`)
+}
+
+// BenchmarkCan asks one question over the handler, as most requests do.
+func BenchmarkCan(b *testing.B) {
+	benchmark(b, setup(b).withDemo(b), `{"query":"query($user:UserRef!){can(user:$user,organization:{code:\"acme\"},permission:\"billing:approve\")}",
+		"variables":{"user":{"email":"ada.lovelace@acme.example"}}}`)
+}
+
+func benchmark(b *testing.B, bundle *testBundle, body string) {
+	header := headers(bundle.key)
+	b.ReportAllocs()
+	for b.Loop() {
+		r := httptest.NewRequestWithContext(b.Context(), "POST", "/graphql", strings.NewReader(body))
+		r.Header = header
+		w := httptest.NewRecorder()
+		bundle.handler.ServeHTTP(w, r)
+		if w.Code != 200 {
+			b.Fatal(w.Body)
+		}
+	}
+}

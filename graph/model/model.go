@@ -1,0 +1,65 @@
+// Package model has the Go types of the schema that are neither rows nor inputs
+// of the directory: payloads, which gqlgen generates, and those below.
+package model
+
+import (
+	"roster/access"
+	"roster/db"
+	"roster/directory"
+)
+
+// Pages of each kind of thing.
+type (
+	UserConnection         = directory.Connection[db.User]
+	OrganizationConnection = directory.Connection[db.Organization]
+	MembershipConnection   = directory.Connection[db.Membership]
+	PermissionConnection   = directory.Connection[db.Permission]
+	RoleConnection         = directory.Connection[db.Role]
+	ApiKeyConnection       = directory.Connection[db.APIKey]
+	ChangeConnection       = directory.Connection[db.Change]
+	ImpactConnection       = directory.Connection[directory.PermissionChange]
+
+	UserEdge         = directory.Edge[db.User]
+	OrganizationEdge = directory.Edge[db.Organization]
+	MembershipEdge   = directory.Edge[db.Membership]
+	PermissionEdge   = directory.Edge[db.Permission]
+	RoleEdge         = directory.Edge[db.Role]
+	ApiKeyEdge       = directory.Edge[db.APIKey]
+	ChangeEdge       = directory.Edge[db.Change]
+	ImpactEdge       = directory.Edge[directory.PermissionChange]
+)
+
+// Node is a row that has an id: a pointer to one of package db.
+type Node any
+
+// Actor is who did something: a *db.User, a *db.APIKey or a *System.
+type Actor any
+
+// System is the server itself as an actor.
+type System struct{ Name string }
+
+// Viewer is the caller of a request.
+type Viewer struct{ Actor *access.Actor }
+
+// User is nil: only API keys act.
+func (v *Viewer) User() *db.User { return nil }
+
+// APIKey is the one that the request carries.
+func (v *Viewer) APIKey() *db.APIKey { return v.Actor.Key }
+
+// Membership is nil: an API key is no member.
+func (v *Viewer) Membership() *db.Membership { return nil }
+
+// Permissions are the keys of all that the caller may do, ordered.
+func (v *Viewer) Permissions() []string {
+	keys := make([]string, len(v.Actor.Permissions))
+	for i, key := range v.Actor.Permissions {
+		keys[i] = string(key)
+	}
+	return keys
+}
+
+// Can tells whether the caller may do what the permission names.
+func (v *Viewer) Can(permission string) bool {
+	return v.Actor.HoldsSomewhere(access.Permission(permission))
+}

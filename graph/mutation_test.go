@@ -1,0 +1,328 @@
+package graph_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"roster/access"
+	"roster/db"
+	"roster/problem"
+)
+
+// mutationSeed is what the mutations below act upon.
+const mutationSeed = `mutation {
+	createPermission(input: {key: "invoices:read"}) { permission { id } }
+	q: createPermission(input: {key: "invoices:write"}) { permission { id } }
+	createRole(input: {key: "clerk", permissions: [{key: "invoices:read"}]}) { role { id } }
+	s: createRole(input: {key: "writer", permissions: [{key: "invoices:write"}]}) { role { id } }
+	a: createOrganization(input: {code: "acme", name: "Acme"}) { organization { id } }
+	g: createOrganization(input: {code: "globex", name: "Globex"}) { organization { id } }
+	ada: createUser(input: {email: "ada@example.com", organizations: [{code: "acme"}], roles: [{key: "clerk"}]}) { user { id } }
+	bob: createUser(input: {email: "bob@example.com", organizations: [{code: "acme"}, {code: "globex"}], roles: []}) { user { id } }
+}`
+
+// mutationCase is a mutation, and what it leaves in the log of changes.
+type mutationCase struct {
+	name, document string
+	// changes are the actions in order, each with the kind of its subject.
+	changes []string
+	// again is what the same document gives when it is run once more: a code, or
+	// empty when it succeeds and, since nothing is left to do, leaves no change.
+	again string
+	// before and after are what the first of the changes tells.
+	before, after object
+}
+
+const inAcme, adaInAcme = `organization: {code: "acme"}`, `organization: {code: "acme"}, users: [{email: "ada@example.com"}]`
+
+// mutationCases build upon one another.
+var mutationCases = []mutationCase{
+	{"create permission", `createPermission(input: {key: "x:y", name: "XY"}) { permission { id key name } }`,
+		[]string{"permission.created perm"}, "CONFLICT", nil, nil},
+	{"update permission", `updatePermission(input: {permission: {key: "x:y"}, name: "New", description: "d"}) { permission { name } }`,
+		[]string{"permission.updated perm"}, "", object{"name": "XY", "description": nil}, object{"name": "New", "description": "d"}},
+	{"create role", `createRole(input: {key: "r", permissions: [{key: "x:y"}, {key: "x:y"}]}) { role { id permissions { key } } }`,
+		[]string{"role.created role"}, "CONFLICT", nil, nil},
+	{"update role", `updateRole(input: {role: {key: "r"}, isDefault: true, name: "R"}) { role { name isDefault version } }`,
+		[]string{"role.updated role"}, "", object{"name": "r", "isDefault": false}, object{"name": "R", "isDefault": true}},
+	{"update role back", `updateRole(input: {role: {key: "r"}, isDefault: false}) { role { isDefault } }`, []string{"role.updated role"}, "", nil, nil},
+	{"add role permissions", `addRolePermissions(input: {role: {key: "r"}, permissions: [{key: "invoices:read"}, {key: "x:y"}]}) { role { version permissions { key } } }`,
+		[]string{"role.permissions.added role"}, "", nil, object{"permissions": []any{"invoices:read"}}},
+	{"remove role permissions", `removeRolePermissions(input: {role: {key: "r"}, permissions: [{key: "invoices:read"}, {key: "invoices:write"}]}) { role { permissions { key } } }`,
+		[]string{"role.permissions.removed role"}, "", object{"permissions": []any{"invoices:read"}}, nil},
+	{"create organization", `createOrganization(input: {code: "new", name: "New", defaultRoles: [{key: "r"}]}) { organization { id defaultRoles { key } } }`,
+		[]string{"organization.created org"}, "CONFLICT", nil, nil},
+	{"update organization", `updateOrganization(input: {organization: {code: "new"}, name: "Newer", autoJoinDomains: ["x.example"], defaultRoles: []}) { organization { name } }`,
+		[]string{"organization.updated org"}, "", object{"name": "New", "autoJoinDomains": []any{}, "defaultRoles": []any{"r"}},
+		object{"name": "Newer", "autoJoinDomains": []any{"x.example"}, "defaultRoles": []any{}}},
+	{"suspend organization", `suspendOrganization(input: {organization: {code: "new"}}) { organization { status } }`,
+		[]string{"organization.suspended org"}, "", object{"status": "ACTIVE"}, object{"status": "SUSPENDED"}},
+	{"restore organization", `restoreOrganization(input: {organization: {code: "new"}}) { organization { status } }`,
+		[]string{"organization.restored org"}, "", object{"status": "SUSPENDED"}, object{"status": "ACTIVE"}},
+	{"create user", `createUser(input: {email: "eve@example.com", organizations: [{code: "acme"}, {code: "new"}, {code: "acme"}], roles: [{key: "clerk"}]})
+		{ user { id memberships { nodes { roles { key } } } } }`,
+		[]string{"user.created user", "membership.created member", "membership.role.granted member", "membership.created member", "membership.role.granted member"},
+		"CONFLICT", nil, nil},
+	{"create user without roles", `createUser(input: {username: "plain"}) { user { id name } }`, []string{"user.created user", "membership.created member"}, "CONFLICT", nil, nil},
+	{"update user", `updateUser(input: {user: {email: "eve@example.com"}, givenName: "Eve", properties: {a: 1}}) { user { name version } }`,
+		[]string{"user.updated user"}, "", object{"givenName": nil, "name": "eve@example.com", "properties": object{}},
+		object{"givenName": "Eve", "name": "Eve", "properties": object{"a": 1.0}}},
+	{"update user: nothing", `updateUser(input: {user: {email: "eve@example.com"}}) { user { version } }`, nil, "", nil, nil},
+	{"suspend user", `suspendUser(input: {user: {email: "eve@example.com"}}) { user { status } }`,
+		[]string{"user.suspended user"}, "", object{"status": "ACTIVE"}, object{"status": "SUSPENDED"}},
+	{"restore user", `restoreUser(input: {user: {email: "eve@example.com"}}) { user { status } }`,
+		[]string{"user.restored user"}, "", object{"status": "SUSPENDED"}, object{"status": "ACTIVE"}},
+	{"add members", `addMembers(input: {` + adaInAcme + `, roles: []}) { memberships { id } } more: addMembers(input: {organization: {code: "globex"},
+		users: [{email: "eve@example.com"}, {email: "bob@example.com"}], roles: [{key: "writer"}]}) { memberships { id roles { key } } }`,
+		[]string{"membership.created member", "membership.role.granted member", "membership.role.granted member"}, "", nil, nil},
+	{"grant roles", `grantRoles(input: {` + adaInAcme + `, roles: [{key: "writer"}, {key: "clerk"}], reason: "why"}) { memberships { roles { key } } }`,
+		[]string{"membership.role.changed member", "membership.role.granted member"}, "", nil, nil},
+	{"grant roles for a time", `grantRoles(input: {` + adaInAcme + `, roles: [{key: "writer"}], endsAt: "2090-01-01T00:00:00Z"}) { memberships { roles { key } } }`,
+		[]string{"membership.role.changed member"}, "", object{"endsAt": nil}, object{"endsAt": "2090-01-01T00:00:00Z"}},
+	{"grant roles in advance", `grantRoles(input: {organization: {code: "globex"}, users: [{email: "bob@example.com"}], roles: [{key: "clerk"}], startsAt: "2080-01-01T00:00:00Z"}) { memberships { roles { key } } }`,
+		[]string{"membership.role.granted member"}, "", nil, nil},
+	{"grant roles at another time", `grantRoles(input: {organization: {code: "globex"}, users: [{email: "bob@example.com"}], roles: [{key: "clerk"}], startsAt: "2081-01-01T00:00:00Z"}) { memberships { roles { key } } }`,
+		[]string{"membership.role.revoked member", "membership.role.granted member"}, "", nil, nil},
+	{"grant roles: what is held stays held", `grantRoles(input: {` + adaInAcme + `, roles: [{key: "clerk"}], startsAt: "2081-01-01T00:00:00Z"}) { memberships { can(permission: "invoices:read") } }`,
+		nil, "", nil, nil},
+	{"grant permissions", `grantPermissions(input: {` + adaInAcme + `, permissions: [{key: "x:y"}], reason: "r"}) { memberships { effectivePermissions { key } } }`,
+		[]string{"membership.permission.granted member"}, "", nil, nil},
+	{"move member", `moveMember(input: {user: {email: "ada@example.com"}, from: {code: "acme"}, to: {code: "new"}}) { membership { id grants { reason endsAt } } }`,
+		[]string{"membership.created member", "membership.role.granted member", "membership.role.granted member", "membership.permission.granted member", "membership.deleted member"},
+		"NOT_FOUND", nil, nil},
+	{"revoke roles", `revokeRoles(input: {organization: {code: "new"}, users: [{email: "ada@example.com"}], roles: [{key: "writer"}, {key: "r"}], reason: "because"}) { memberships { roles { key } } }`,
+		[]string{"membership.role.revoked member"}, "", nil, object{"reason": "because"}},
+	{"revoke permissions", `revokePermissions(input: {organization: {code: "new"}, users: [{email: "ada@example.com"}], permissions: [{key: "x:y"}]}) { memberships { effectivePermissions { key } } }`,
+		[]string{"membership.permission.revoked member"}, "", nil, nil},
+	{"remove members", `removeMembers(input: {organization: {code: "globex"}, users: [{email: "eve@example.com"}]}) { deletedIds }`,
+		[]string{"membership.deleted member"}, "NOT_FOUND", nil, nil},
+	{"update settings", `updateSettings(input: {allowSelfSignUp: false, defaultOrganization: {code: "acme"}, defaultRoles: [{key: "r"}]}) { settings { defaultOrganization { code } } }`,
+		[]string{"settings.updated settings"}, "", nil, nil},
+	{"create API key", `createApiKey(input: {name: "k", permissions: [{key: "roster:users:read"}], organization: {code: "new"}}) { secret apiKey { id } }`,
+		[]string{"apiKey.created key"}, "another", nil, nil},
+	{"revoke API key", `revokeApiKey(input: {apiKey: "KEY"}) { apiKey { revokedAt } }`, []string{"apiKey.revoked key"}, "", nil, nil},
+	{"delete permission", `deletePermission(input: {permission: {key: "x:y"}}) { deletedIds }`,
+		[]string{"role.permissions.removed role", "permission.deleted perm"}, "NOT_FOUND", object{"permissions": []any{"x:y"}}, nil},
+	{"delete role", `deleteRole(input: {role: {key: "clerk"}}) { deletedIds }`, []string{"role.deleted role"}, "NOT_FOUND", nil, nil},
+	{"delete organization", `deleteOrganization(input: {organization: {code: "new"}}) { deletedIds }`,
+		[]string{"membership.deleted member", "membership.deleted member", "membership.created member", "membership.role.granted member", "organization.deleted org"},
+		"NOT_FOUND", nil, nil},
+	{"delete user", `deleteUser(input: {user: {email: "bob@example.com"}}) { deletedIds }`,
+		[]string{"membership.deleted member", "membership.deleted member", "user.deleted user"}, "NOT_FOUND", nil, nil},
+}
+
+// Each mutation, rehearsed, answers as the real one, and leaves no trace; then
+// it leaves exactly its changes in the log, and, done again, none.
+func TestMutationsAndTheirChanges(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.ask(t, mutationSeed)
+	actor := b.ask(t, `{ viewer { apiKey { id } } }`).text("viewer.apiKey.id")
+	var secrets []string
+	keyID, asked := "", ""
+	for _, c := range mutationCases {
+		text := strings.Replace(c.document, "KEY", keyID, 1)
+		asked += " " + text
+		before, seen := b.state(t), b.lastChange(t)
+		rehearsal := b.ask(t, "mutation @dryRun { "+text+" }")
+		if !b.unchanged(t, before) {
+			t.Fatalf("%s, rehearsed, leaves a trace", c.name)
+		}
+		done := b.ask(t, "mutation { "+text+" }")
+		if got, want := normalised(t, rehearsal.Body), normalised(t, done.Body); got != want {
+			t.Errorf("%s, rehearsed, gives\n%s\nwant\n%s", c.name, got, want)
+		}
+		changes := b.changesAfter(t, seen)
+		c.check(t, actor, changes)
+		if c.again == "another" { // makes one more each time
+			secrets = append(secrets, done.text("createApiKey.secret"))
+			keyID = done.text("createApiKey.apiKey.id")
+			continue
+		}
+		seen = b.lastChange(t)
+		if c.again != "" {
+			b.refused(t, c.again, "mutation { "+text+" }")
+		} else {
+			b.ask(t, "mutation { "+text+" }")
+		}
+		if more := b.changesAfter(t, seen); len(more) > 0 {
+			t.Errorf("%s, again, leaves %v", c.name, more)
+		}
+	}
+	for _, f := range ownFields(loadSchema(t, "../schema.graphqls").Mutation) {
+		if !strings.Contains(asked, f.Name+"(") {
+			t.Errorf("%s has no case", f.Name)
+		}
+	}
+	for _, secret := range append(secrets, b.key) {
+		if where := b.search(t, secret[len("rk_")+8:]); len(where) > 0 {
+			t.Errorf("the secret of a key is in %v", where)
+		}
+	}
+	if n := rows[int](t, b, "select count(*) from changes where before::text || after::text ~* '(hash|secret|rk_)'")[0]; n > 0 {
+		t.Errorf("%d changes tell of secrets", n)
+	}
+}
+
+// loggedChange is a change as the test compares it.
+type loggedChange struct {
+	Action, Subject, Actor, RequestID string
+	Before, After                     *string
+}
+
+func (b *testBundle) lastChange(t *testing.T) int {
+	t.Helper()
+	return rows[int](t, b, "select count(*) from changes")[0]
+}
+
+func (b *testBundle) changesAfter(t *testing.T, n int) []loggedChange {
+	t.Helper()
+	return rows[loggedChange](t, b, `select action, subject, actor, coalesce(request_id, '') as request_id, before::text, after::text
+		from changes order by at, id offset $1`, n)
+}
+
+func (c mutationCase) check(t *testing.T, actor string, changes []loggedChange) {
+	t.Helper()
+	var got []string
+	for i, change := range changes {
+		kind, _, _ := strings.Cut(change.Subject, "_")
+		got = append(got, change.Action+" "+kind)
+		if change.Actor != actor || change.RequestID != requestID {
+			t.Errorf("%s: %+v is not by %s in %s", c.name, change, actor, requestID)
+		}
+		created := strings.HasSuffix(change.Action, ".created") || strings.HasSuffix(change.Action, ".granted")
+		if created && (change.Before != nil || change.After == nil) {
+			t.Errorf("%s: %s has something before, or nothing after", c.name, change.Action)
+		}
+		if i == 0 {
+			compareValues(t, c.name+" before", change.Before, c.before)
+			compareValues(t, c.name+" after", change.After, c.after)
+		}
+	}
+	if !slices.Equal(got, c.changes) {
+		t.Errorf("%s leaves %q, want %q", c.name, got, c.changes)
+	}
+}
+
+func compareValues(t *testing.T, what string, got *string, want object) {
+	t.Helper()
+	if want == nil {
+		return
+	}
+	if got == nil {
+		t.Errorf("%s: got nothing, want %v", what, want)
+		return
+	}
+	all, _ := parseJSON(t, *got).(object)
+	for name, value := range want {
+		if has, ok := all[name]; !ok || fmt.Sprint(has) != fmt.Sprint(value) {
+			t.Errorf("%s: got %s, want %v", what, *got, want)
+		}
+	}
+}
+
+// search gives the tables and columns that contain a text, in whatever form.
+func (b *testBundle) search(t *testing.T, text string) []string {
+	t.Helper()
+	var where []string
+	for _, c := range rows[struct{ Name, Expression string }](t, b, `select table_name || '.' || column_name as name,
+		'select count(*) from ' || table_name || ' where position(lower($1) in lower(' || case data_type when 'bytea'
+			then 'encode(' || column_name || ', ''escape'')' else column_name || '::text' end || ')) > 0' as expression
+		from information_schema.columns where table_schema = 'public'`) {
+		if rows[int](t, b, c.Expression, text)[0] > 0 {
+			where = append(where, c.Name)
+		}
+	}
+	return where
+}
+
+// A document whose third field fails leaves nothing, however it fails.
+func TestDocumentsAreAtomic(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.ask(t, mutationSeed)
+	writer := b.holding(t, "", "roster:users:write", "roster:roles:write", "roster:organizations:write", "roster:members:write")
+	before := b.state(t)
+	for name, test := range map[string]struct{ third, code, field, path string }{
+		"taken":             {`createUser(input: {email: "ADA@example.com"}) { user { id } }`, "CONFLICT", "input.email", "third"},
+		"taken just before": {`createPermission(input: {key: "first:one"}) { permission { id } }`, "CONFLICT", "input.key", "third"},
+		"malformed":         {`createUser(input: {email: "x"}) { user { id } }`, "INVALID", "input.email", "third"},
+		"missing":           {`suspendUser(input: {user: {email: "nobody@example.com"}}) { user { id } }`, "NOT_FOUND", "input.user", "third"},
+		"not allowed":       {`updateSettings(input: {allowSelfSignUp: false}) { settings { allowSelfSignUp } }`, "FORBIDDEN", "", "third"},
+		"escalation":        {`createRole(input: {key: "r", permissions: [{key: "invoices:read"}]}) { role { id } }`, "ESCALATION", "", "third"},
+		"last organization": {`removeMembers(input: {` + adaInAcme + `}) { deletedIds }`, "LAST_ORGANIZATION", "input.users.0", "third"},
+		"a field of its answer": {`createUser(input: {email: "new@example.com"}) { user { memberships { nodes { id } } } }`, "FORBIDDEN", "",
+			"third.user.memberships"},
+		"an argument below": {`createUser(input: {email: "new@example.com"}) { user { memberships(first: 0) { nodes { id } } } }`, "", "", "third.user.memberships"},
+	} {
+		a := b.as(t, writer, `mutation {
+			first: createPermission(input: {key: "first:one"}) { permission { id } }
+			second: createUser(input: {email: "second@example.com", organizations: [{code: "acme"}]}) { user { id } }
+			third: `+test.third+`
+			fourth: createOrganization(input: {name: "Fourth"}) { organization { id } }
+			fifth: deleteUser(input: {user: {email: "bob@example.com"}}) { deletedIds }
+		}`, nil)
+		b.unchanged(t, before)
+		paths := map[string]string{}
+		for i, e := range a.Errors {
+			path := strings.Trim(strings.ReplaceAll(fmt.Sprint(e.Path), " ", "."), "[]")
+			paths[path] = a.code(i)
+			if e.Extensions["requestId"] != requestID || e.Message == "" {
+				t.Errorf("%s: %+v", name, e)
+			}
+		}
+		if test.code == "" {
+			test.code = "FORBIDDEN"
+		}
+		want := map[string]string{test.path: test.code, "first": "ROLLED_BACK", "second": "ROLLED_BACK", "fourth": "ROLLED_BACK", "fifth": "ROLLED_BACK"}
+		if a.Data != nil || a.Status != 200 || !maps.Equal(paths, want) || a.field(0) != test.field {
+			t.Errorf("%s: %s\nwant %v, and the field %q", name, a.Body, want, test.field)
+		}
+	}
+}
+
+// code is that of the i-th error.
+func (a *answer) code(i int) string {
+	code, _ := a.Errors[i].Extensions["code"].(string)
+	return code
+}
+
+// A rehearsal fails where the real run would, also by what is checked at commit
+// only.
+func TestRehearsalSeesDeferredConstraints(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.ask(t, mutationSeed)
+	before := b.state(t)
+	ctx := access.WithActor(t.Context(), access.System("test"))
+	for name, run := range map[string]func(context.Context, func(context.Context) error) error{
+		"rehearsed": b.directory.Rehearse, "real": b.directory.Atomically,
+	} {
+		err := run(ctx, func(ctx context.Context) error {
+			_, err := b.database.Of(ctx).NewRaw("delete from memberships").Exec(ctx)
+			return err
+		})
+		if !problem.Is(err, problem.LastOrganization) {
+			t.Errorf("%s: %v, want LAST_ORGANIZATION", name, err)
+		}
+		cause := errors.New("given up")
+		err = run(ctx, func(ctx context.Context) error {
+			if _, err := b.database.Of(ctx).NewRaw("delete from memberships").Exec(ctx); err != nil {
+				return err
+			}
+			return cause
+		})
+		if !errors.Is(err, cause) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	b.unchanged(t, before)
+	if db.HasTx(ctx) {
+		t.Error("the context is in a transaction")
+	}
+}

@@ -1,0 +1,50 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, ctx := New(Limits{Running: 2, Waiting: 1, Patience: time.Second}), t.Context()
+		enter := func(want error, after time.Duration) {
+			t.Helper()
+			began := time.Now()
+			if err := q.Enter(ctx); !errors.Is(err, want) || time.Since(began) != after {
+				t.Errorf("%v after %v, want %v after %v", err, time.Since(began), want, after)
+			}
+		}
+		enter(nil, 0)
+		enter(nil, 0)
+		enter(ErrBusy, time.Second) // nobody leaves
+
+		go func() { time.Sleep(time.Second / 2); q.Leave() }()
+		go func() { time.Sleep(time.Second / 4); enter(ErrBusy, 0) }() // one waits already
+		enter(nil, time.Second/2)
+
+		gone, leave := context.WithTimeout(ctx, time.Second/10)
+		defer leave()
+		if err := q.Enter(gone); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		q.Leave()
+		q.Leave()
+		enter(nil, 0) // as if nothing had been
+	})
+}
+
+func TestRoom(t *testing.T) {
+	t.Parallel()
+	r := NewRoom(10)
+	if !r.Take(6) || r.Take(5) || !r.Take(4) || r.Take(1) {
+		t.Error("room for more than there is")
+	}
+	r.Give(10)
+	if !r.Take(10) {
+		t.Error("what was given back is gone")
+	}
+}

@@ -1,0 +1,228 @@
+package graph_test
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// racers is how many requests run at the same moment.
+const racers = 24
+
+// race runs documents at the same moment, and counts how they ended: by their
+// codes, empty for success.
+func race(t *testing.T, b *testBundle, n int, document func(i int) string) map[string]int {
+	t.Helper()
+	start := make(chan struct{})
+	ended := make([]string, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		text := document(i)
+		wg.Go(func() {
+			<-start
+			a := b.as(t, b.key, text, nil)
+			if ended[i] = a.codes(); strings.Contains(ended[i], "INTERNAL") {
+				t.Errorf("%s: %s", text, a.Body)
+			}
+		})
+	}
+	close(start)
+	wg.Wait()
+	counts := map[string]int{}
+	for _, codes := range ended {
+		counts[codes]++
+	}
+	return counts
+}
+
+// forms are one text in the forms of Unicode that are taken to be the same.
+var forms = map[string][]string{
+	"letter case":           {"grace", "GRACE", "Grace"},
+	"ligature":              {"ofﬁce", "office", "OFFICE"},
+	"full width":            {"ａｄａ", "ada", "ＡＤＡ"},
+	"composed":              {"zoe\u0308", "zoë", "ZOË"},
+	"sharp s":               {"strasse", "straße", "STRASSE", "STRAẞE"},
+	"Turkish dotted i":      {"İpek", "i̇pek"},
+	"Greek final sigma":     {"οδοσ", "οδος", "ΟΔΟΣ"},
+	"long s and kelvin":     {"ſkin", "\u017fkin", "SKIN", "s\u212ain"},
+	"Hangul":                {"\ud55c", "\u1112\u1161\u11ab"},
+	"ohm and angstrom":      {"ω1", "\u21261", "Ω1"},
+	"circled and subscript": {"a①", "a1", "A₁"},
+	"Cherokee":              {"\u13a0x", "\uab70x"},
+}
+
+// One text, in whatever form, is taken once: one wins, all others hear CONFLICT.
+func TestRacesForNames(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for name, test := range map[string]struct{ field, document, count string }{
+		"email":        {"input.email", `createUser(input: {email: "%s@example.com"}) { user { id } }`, "select count(*) from users where email_key like '%@%'"},
+		"username":     {"input.username", `createUser(input: {username: "%s"}) { user { id } }`, "select count(*) from users where username_key is not null"},
+		"external id":  {"input.externalId", `createUser(input: {externalId: "%s"}) { user { id } }`, "select count(*) from users where external_id_key is not null"},
+		"organization": {"input.externalId", `createOrganization(input: {name: "x", externalId: "%s"}) { organization { id } }`, "select count(*) from organizations where external_id_key is not null"},
+	} {
+		won := 0
+		for form, texts := range forms {
+			counts := race(t, b, racers, func(i int) string { return "mutation { " + fmt.Sprintf(test.document, texts[i%len(texts)]) + " }" })
+			if won++; !maps.Equal(counts, map[string]int{"": 1, "CONFLICT": racers - 1}) {
+				t.Errorf("%s, %s: %v", name, form, counts)
+			}
+			a := b.refused(t, "CONFLICT", "mutation { "+fmt.Sprintf(test.document, texts[0])+" }")
+			if a.field(0) != test.field {
+				t.Errorf("%s: the field is %q", name, a.field(0))
+			}
+		}
+		if n := rows[int](t, b, test.count)[0]; n != won {
+			t.Errorf("%s: %d rows, want %d", name, n, won)
+		}
+	}
+	// These are other letters, and other names.
+	for _, other := range []string{"ıpek", "ipek", "iрek"} {
+		b.ask(t, fmt.Sprintf(`mutation { createUser(input: {username: "%s"}) { user { id } } }`, other))
+	}
+}
+
+func TestRacesForKeys(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for name, document := range map[string]string{
+		"code":           `createOrganization(input: {code: "acme", name: "%d"}) { organization { id } }`,
+		"role key":       `createRole(input: {key: "clerk", name: "%d"}) { role { id } }`,
+		"permission key": `createPermission(input: {key: "a:b", name: "%d"}) { permission { id } }`,
+	} {
+		counts := race(t, b, racers, func(i int) string { return fmt.Sprintf("mutation { "+document+" }", i) })
+		if !maps.Equal(counts, map[string]int{"": 1, "CONFLICT": racers - 1}) {
+			t.Errorf("%s: %v", name, counts)
+		}
+	}
+	// A code that is made from the name is always a free one.
+	counts := race(t, b, racers, func(int) string {
+		return `mutation { createOrganization(input: {name: "Café"}) { organization { code } } }`
+	})
+	if codes := b.ask(t, `{ organizations(first: 100, filter: {search: "café"}) { nodes { code } } }`).texts("organizations.nodes", "code"); counts[""] != racers || len(codes) != racers {
+		t.Errorf("%v, %v", counts, codes)
+	}
+	// Of many who saw the same version, one changes it.
+	b.ask(t, `mutation { createUser(input: {email: "v@example.com"}) { user { version } } }`)
+	counts = race(t, b, racers, func(i int) string {
+		return fmt.Sprintf(`mutation { updateUser(input: {user: {email: "v@example.com"}, ifVersion: 1, givenName: "n%d"}) { user { version } } }`, i)
+	})
+	if !maps.Equal(counts, map[string]int{"": 1, "CONFLICT": racers - 1}) {
+		t.Errorf("ifVersion: %v", counts)
+	}
+	// The same grant at the same moment is one grant.
+	b.ask(t, `mutation { addMembers(input: {organization: {code: "acme"}, users: [{email: "v@example.com"}], roles: []}) { memberships { id } } }`)
+	counts = race(t, b, racers, func(int) string {
+		return `mutation { grantRoles(input: {organization: {code: "acme"}, users: [{email: "v@example.com"}], roles: [{key: "clerk"}]}) { memberships { id } } }`
+	})
+	if n := rows[int](t, b, "select count(*) from membership_roles")[0]; counts[""] != racers || n != 1 {
+		t.Errorf("%v, and %d grants", counts, n)
+	}
+	// Who joins at the same moment joins once.
+	b.ask(t, `mutation { createOrganization(input: {code: "join", name: "Join"}) { organization { id } } }`)
+	counts = race(t, b, racers, func(int) string {
+		return `mutation { addMembers(input: {organization: {code: "join"}, users: [{email: "v@example.com"}]}) { memberships { id user { email } } } }`
+	})
+	if counts[""] != racers {
+		t.Errorf("joining: %v", counts)
+	}
+}
+
+// Whatever happens at the same moment, no user is left without an organization,
+// nothing is held by those who have left, and there is one default organization
+// which is active.
+func TestRacesKeepInvariants(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.ask(t, `mutation {
+		createPermission(input: {key: "p"}) { permission { id } }
+		createRole(input: {key: "r", permissions: [{key: "p"}]}) { role { id } }
+		a: createOrganization(input: {code: "a", name: "A"}) { organization { id } }
+		b: createOrganization(input: {code: "b", name: "B"}) { organization { id } }
+	}`)
+	const users = 6
+	user := func(i int) string { return fmt.Sprintf(`{email: "u%d@example.com"}`, i%users) }
+	b.ask(t, document("mutation", 0, users, func(i int) string {
+		return fmt.Sprintf(`createUser(input: {email: "u%d@example.com", organizations: [{code: "a"}, {code: "b"}], roles: [{key: "r"}]}) { user { id } }`, i)
+	}))
+	check := func(name string, counts map[string]int, allowed string) {
+		t.Helper()
+		for codes := range counts {
+			if codes != "" && !strings.Contains(allowed, codes) {
+				t.Errorf("%s: %v", name, counts)
+			}
+		}
+		for what, query := range map[string]string{
+			"users without an organization": `select count(*) from users u where deleted_at is null and not exists (select from memberships m where m.user_id = u.id)`,
+			"grants of those who have left": `select count(*) from (select org_id, user_id from membership_roles where live union all select org_id, user_id from membership_permissions where live) g
+				where not exists (select from memberships m where m.org_id = g.org_id and m.user_id = g.user_id)`,
+			"grants of deleted roles":              `select count(*) from membership_roles g join roles r on r.id = g.role_id where g.live and r.deleted_at is not null`,
+			"default organizations but one active": `select abs(count(*) - 1) from organizations where is_default and status = 'ACTIVE' and deleted_at is null`,
+			"members of deleted organizations":     `select count(*) from memberships m join organizations o on o.id = m.org_id where o.deleted_at is not null`,
+		} {
+			if n := rows[int](t, b, query)[0]; n != 0 {
+				t.Errorf("%s: %d %s", name, n, what)
+			}
+		}
+	}
+	// Out of both organizations at once.
+	counts := race(t, b, racers, func(i int) string {
+		return fmt.Sprintf(`mutation { removeMembers(input: {organization: {code: "%s"}, users: [%s]}) { deletedIds } }`, []string{"a", "b"}[i/users%2], user(i))
+	})
+	check("removing from two", counts, "LAST_ORGANIZATION NOT_FOUND")
+	if counts[""] != users {
+		t.Errorf("%v, want %d who left", counts, users)
+	}
+	b.ask(t, document("mutation", 0, users, func(i int) string {
+		return fmt.Sprintf(`addMembers(input: {organization: {code: "%s"}, users: [%s]}) { memberships { id } }`, []string{"a", "b"}[i%2], user(i))
+	}))
+	b.ask(t, document("mutation", 0, users, func(i int) string {
+		return fmt.Sprintf(`addMembers(input: {organization: {code: "%s"}, users: [%s]}) { memberships { id } }`, []string{"b", "a"}[i%2], user(i))
+	}))
+	check("granting and removing", race(t, b, racers, func(i int) string {
+		if i%2 == 0 {
+			return fmt.Sprintf(`mutation { grantRoles(input: {organization: {code: "a"}, users: [%s], roles: [{key: "r"}]}) { memberships { id } } }`, user(i/2))
+		}
+		return fmt.Sprintf(`mutation { removeMembers(input: {organization: {code: "a"}, users: [%s]}) { deletedIds } }`, user(i/2))
+	}), "NOT_FOUND LAST_ORGANIZATION")
+	check("deleting a role that is granted", race(t, b, racers, func(i int) string {
+		switch {
+		case i == racers/2:
+			return `mutation { deleteRole(input: {role: {key: "r"}}) { deletedIds } }`
+		case i%3 == 0:
+			return fmt.Sprintf(`mutation { createUser(input: {username: "n%d", organizations: [{code: "b"}], roles: [{key: "r"}]}) { user { id } } }`, i)
+		case i%3 == 1:
+			return fmt.Sprintf(`mutation { moveMember(input: {user: %s, from: {code: "b"}, to: {code: "a"}}) { membership { id } } }`, user(i))
+		}
+		return fmt.Sprintf(`mutation { grantRoles(input: {organization: {code: "b"}, users: [%s], roles: [{key: "r"}]}) { memberships { id } } }`, user(i))
+	}), "NOT_FOUND")
+	check("switching the default organization", race(t, b, racers, func(i int) string {
+		code := []string{"a", "b", "default"}[i/4%3]
+		switch i % 4 {
+		case 0:
+			return fmt.Sprintf(`mutation { updateSettings(input: {defaultOrganization: {code: "%s"}}) { settings { allowSelfSignUp } } }`, code)
+		case 1:
+			return fmt.Sprintf(`mutation { suspendOrganization(input: {organization: {code: "%s"}}) { organization { id } } }`, code)
+		case 2:
+			return fmt.Sprintf(`mutation { restoreOrganization(input: {organization: {code: "%s"}}) { organization { id } } }`, code)
+		}
+		return fmt.Sprintf(`mutation { createUser(input: {username: "d%d"}) { user { id } } }`, i)
+	}), "INVALID")
+	check("deleting an organization", race(t, b, racers, func(i int) string {
+		switch {
+		case i == racers/2:
+			return `mutation { updateSettings(input: {defaultOrganization: {code: "default"}}) { settings { allowSelfSignUp } } }`
+		case i%6 == 1:
+			return `mutation { deleteOrganization(input: {organization: {code: "a"}}) { deletedIds } }`
+		case i%6 == 2:
+			return fmt.Sprintf(`mutation { createUser(input: {username: "o%d", organizations: [{code: "a"}]}) { user { id } } }`, i)
+		case i%6 == 3:
+			return fmt.Sprintf(`mutation { moveMember(input: {user: %s, from: {code: "b"}, to: {code: "a"}}) { membership { id } } }`, user(i))
+		case i%6 == 4:
+			return fmt.Sprintf(`mutation { deleteUser(input: {user: %s}) { deletedIds } }`, user(i))
+		}
+		return fmt.Sprintf(`mutation { addMembers(input: {organization: {code: "a"}, users: [%s]}) { memberships { id } } }`, user(i))
+	}), "NOT_FOUND INVALID LAST_ORGANIZATION")
+}

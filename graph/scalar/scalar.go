@@ -1,0 +1,145 @@
+// Package scalar reads and writes the scalars of the schema. It is strict where
+// gqlgen's own functions are not: a String does not take 7, an Int has 32 bits,
+// and text is Unicode without NUL.
+package scalar
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"roster/graph/execute"
+)
+
+// MarshalString writes a string.
+func MarshalString(s string) graphql.Marshaler { return appended(execute.String, s) }
+
+// UnmarshalString takes text without NUL, which the database cannot keep.
+func UnmarshalString(v any) (string, error) {
+	text, ok := v.(string)
+	switch {
+	case !ok:
+		return "", errors.New("must be a string")
+	case strings.IndexByte(text, 0) >= 0:
+		return "", errors.New("must not contain the character NUL")
+	case !utf8.ValidString(text):
+		return "", errors.New("must be valid UTF-8")
+	}
+	return text, nil
+}
+
+// MarshalID writes an id.
+func MarshalID(id string) graphql.Marshaler { return MarshalString(id) }
+
+// UnmarshalID takes a string only: no id here is a number.
+func UnmarshalID(v any) (string, error) { return UnmarshalString(v) }
+
+// MarshalBoolean writes a boolean.
+func MarshalBoolean(b bool) graphql.Marshaler { return appended(execute.Bool, b) }
+
+// UnmarshalBoolean takes true and false only.
+func UnmarshalBoolean(v any) (bool, error) {
+	if b, ok := v.(bool); ok {
+		return b, nil
+	}
+	return false, errors.New("must be true or false")
+}
+
+// MarshalInt writes an integer.
+func MarshalInt(i int) graphql.Marshaler { return appended(execute.Int[int], i) }
+
+// UnmarshalInt takes integers of 32 bits (GraphQL specification, 3.5.1).
+func UnmarshalInt(v any) (int, error) {
+	var text string
+	switch v := v.(type) {
+	case json.Number:
+		text = v.String()
+	case int:
+		text = strconv.Itoa(v)
+	case int64:
+		text = strconv.FormatInt(v, 10)
+	default:
+		return 0, errors.New("must be an integer")
+	}
+	i, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("must be an integer from %d to %d", math.MinInt32, math.MaxInt32)
+	}
+	return int(i), nil
+}
+
+// MarshalDateTime writes an instant as RFC 3339 in UTC with microseconds.
+func MarshalDateTime(t time.Time) graphql.Marshaler { return appended(execute.Time, t) }
+
+// UnmarshalDateTime reads RFC 3339 in any zone, to the microsecond.
+func UnmarshalDateTime(v any) (time.Time, error) {
+	text, _ := v.(string)
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil || t.Year() < 1 || t.Year() > 9999 {
+		return time.Time{}, errors.New("must be an instant such as 2026-11-23T08:00:00Z")
+	}
+	return t.UTC().Truncate(time.Microsecond), nil
+}
+
+// maxDepth is how deep JSON values may nest.
+const maxDepth = 32
+
+// MarshalJSON writes JSON as it is, and none as null.
+func MarshalJSON(v json.RawMessage) graphql.Marshaler {
+	if len(v) == 0 {
+		return graphql.Null
+	}
+	return graphql.WriterFunc(func(w io.Writer) { _, _ = w.Write(v) })
+}
+
+// UnmarshalJSON takes any JSON value whose texts a String could have.
+func UnmarshalJSON(v any) (json.RawMessage, error) {
+	if err := checkJSON(v, 0); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return nil, errors.New("must be a JSON value")
+	}
+	return bytes.TrimSpace(b.Bytes()), nil
+}
+
+func checkJSON(v any, depth int) error {
+	if depth > maxDepth {
+		return fmt.Errorf("must nest at most %d deep", maxDepth)
+	}
+	switch v := v.(type) {
+	case string:
+		_, err := UnmarshalString(v)
+		return err
+	case []any:
+		for _, element := range v {
+			if err := checkJSON(element, depth+1); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		for key, value := range v {
+			if err := errors.Join(checkJSON(key, depth), checkJSON(value, depth+1)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// appended is v, written by the function that package execute uses.
+func appended[T any](write func([]byte, T) []byte, v T) graphql.Marshaler {
+	return graphql.WriterFunc(func(w io.Writer) { _, _ = w.Write(write(nil, v)) })
+}

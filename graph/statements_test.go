@@ -1,0 +1,141 @@
+package graph_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"roster/db/dbtest"
+)
+
+// statements gives the statements that a query needs. What a server remembers
+// for a second (who asks, the roles) is warm: the least of several tries counts.
+func statements(t *testing.T, b *testBundle, traced *dbtest.Statements, query string, variables object) ([]string, *answer) {
+	t.Helper()
+	var least []string
+	var a *answer
+	for try := range 4 {
+		traced.Take()
+		a = b.ask(t, query, variables)
+		if texts := traced.Take(); try > 0 && (least == nil || len(texts) < len(least)) {
+			least = texts
+		}
+	}
+	return least, a
+}
+
+// seedCrowd makes 120 users in three organizations each, with roles and
+// permissions.
+func seedCrowd(t *testing.T, b *testBundle) {
+	t.Helper()
+	b.ask(t, `mutation {
+		p: createPermission(input: {key: "invoices:read"}) { permission { id } }
+		q: createPermission(input: {key: "invoices:write"}) { permission { id } }
+		r: createRole(input: {key: "clerk", permissions: [{key: "invoices:read"}]}) { role { id } }
+		s: createRole(input: {key: "writer", permissions: [{key: "invoices:write"}]}) { role { id } }
+		a: createOrganization(input: {code: "acme", name: "Acme"}) { organization { id } }
+		g: createOrganization(input: {code: "globex", name: "Globex"}) { organization { id } }
+	}`)
+	for from := 0; from < 120; from += 20 {
+		b.ask(t, document("mutation", from, from+20, func(i int) string {
+			return fmt.Sprintf(`createUser(input: {email: "u%d@example.com", organizations: [{code: "acme"}, {code: "globex"}, {code: "default"}],
+				roles: [{key: "clerk"}, {key: "writer"}]}) { user { id } }`, i)
+		}))
+	}
+}
+
+// However many there are, the number of statements is the same.
+func TestStatementsDoNotGrow(t *testing.T) {
+	t.Parallel()
+	traced := &dbtest.Statements{}
+	b := setup(t, traced)
+	seedCrowd(t, b)
+	for name, test := range map[string]struct {
+		query string
+		most  int
+	}{
+		"users with memberships, organizations and roles": {
+			`query($n: Int!) { users(first: $n) { nodes { memberships { nodes { organization { name } roles { key } } } } } }`, 5},
+		"members with effective permissions": {
+			`query($n: Int!) { organization(by: {code: "acme"}) { members(first: $n) { nodes { user { email } effectivePermissions { key } } } } }`, 5},
+		"members with checks and grants": {
+			`query($n: Int!) { organization(by: {code: "acme"}) { members(first: $n) { nodes {
+				can(permission: "invoices:read") explain(permission: "invoices:write") { allowed sources { reason } }
+				grants { membership { user { name } } grantedBy { ... on ApiKey { name } } } } } } }`, 12},
+		"users with members of their organizations": {
+			`query($n: Int!) { users(first: $n) { nodes { memberships(first: 1) { totalCount nodes { organization { members(first: 2) { totalCount nodes { user { name } } } } } } } } }`, 9},
+		"changes with actors and subjects": {
+			`query($n: Int!) { changes(first: $n, filter: {action: "user.created"}) { nodes { actor { ... on ApiKey { name } } subject { id } organization { code } } } }`, 5},
+		"API keys": {
+			`query($n: Int!) { apiKeys(first: $n) { nodes { permissions { key } createdBy { __typename } organization { code } } } }`, 4},
+	} {
+		counts := map[int]int{}
+		var texts []string
+		for _, n := range []int{1, 10, 100} {
+			texts, _ = statements(t, b, traced, test.query, object{"n": n})
+			counts[n] = len(texts)
+		}
+		if counts[1] != counts[100] || counts[10] != counts[100] || counts[100] > test.most {
+			t.Errorf("%s: %v statements, want the same number, at most %d:\n%s", name, counts, test.most, strings.Join(texts, "\n"))
+		}
+	}
+}
+
+// What is not selected is neither counted nor read.
+func TestStatementsReadWhatIsSelected(t *testing.T) {
+	t.Parallel()
+	traced := &dbtest.Statements{}
+	b := setup(t, traced)
+	seedCrowd(t, b)
+	for _, test := range []struct{ query, has, lacks string }{
+		{`{ users { nodes { name } } }`, "u.name", "properties|count(|email,|u.phone|search"},
+		{`{ users { nodes { name properties } } }`, "u.properties", "count(|u.phone"},
+		{`{ users { totalCount } }`, "count(", "u.name,|properties"},
+		{`{ users { edges { node { ...f } } } } fragment f on User { phone }`, "u.phone", "u.name,|properties"},
+		{`query { users { nodes { name @skip(if: true) phone @include(if: true) } } }`, "u.phone", "u.name,|properties"},
+		{`{ user(by: {email: "u1@example.com"}) { name } }`, "u.name", "properties|count("},
+		{`{ organizations { nodes { name } } }`, "o.name", "properties|count(|auto_join"},
+		{`{ organization(by: {code: "acme"}) { name } }`, "o.name", "properties|count(|auto_join"},
+		{`{ organization(by: {code: "acme"}) { members { nodes { user { name } } } } }`, "memberships", "properties|count("},
+		{`{ organization(by: {code: "acme"}) { members { totalCount } } }`, "count(", "properties"},
+		{`{ user(by: {email: "u1@example.com"}) { memberships { nodes { organization { code } } } } }`, "memberships", "properties|count(|membership_roles"},
+		{`{ role(by: {key: "clerk"}) { members { nodes { id } } } }`, "membership_roles", "count("},
+		{`{ roles { totalCount nodes { key permissions { key } } } permissions { nodes { roles { key } } } }`, "", "select"},
+	} {
+		texts, _ := statements(t, b, traced, test.query, nil)
+		all := strings.Join(texts, "\n")
+		if !strings.Contains(all, test.has) || slices.ContainsFunc(strings.Split(test.lacks, "|"), func(part string) bool { return strings.Contains(all, part) }) {
+			t.Errorf("%s runs\n%s\nwant %q in it, and none of %q", test.query, all, test.has, test.lacks)
+		}
+	}
+}
+
+// A hundred nodes of all kinds cost one statement for each kind that is not in
+// memory, and come in the order asked, also twice.
+func TestStatementsOfNodes(t *testing.T) {
+	t.Parallel()
+	traced := &dbtest.Statements{}
+	b := setup(t, traced)
+	seedCrowd(t, b)
+	a := b.ask(t, `{ users(first: 40) { nodes { id memberships(first: 1) { nodes { id } } } } organizations { nodes { id } } roles { nodes { id } }
+		permissions { nodes { id } } apiKeys { nodes { id } } changes(first: 20) { nodes { id } } }`)
+	var ids []string
+	for _, list := range []string{"users", "organizations", "roles", "permissions", "apiKeys", "changes"} {
+		ids = append(ids, a.texts(list+".nodes", "id")...)
+	}
+	ids = append(append(ids, a.texts("users.nodes", "memberships.nodes.0.id")...), "user_01h455vb4pex5vsknk084sn02q", "no id", ids[0])
+	for len(ids) < 100 {
+		ids = append(ids, ids[len(ids)/2])
+	}
+	texts, answered := statements(t, b, traced, `query($ids: [ID!]!) { nodes(ids: $ids) { id } }`, object{"ids": ids})
+	if len(texts) > 5 {
+		t.Errorf("%d statements:\n%s", len(texts), strings.Join(texts, "\n"))
+	}
+	for i, id := range answered.texts("nodes", "id") {
+		known := ids[i] != "no id" && ids[i] != "user_01h455vb4pex5vsknk084sn02q"
+		if known && id != ids[i] || !known && id != "" {
+			t.Errorf("%d is %q, want %q", i, id, ids[i])
+		}
+	}
+}

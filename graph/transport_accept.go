@@ -1,0 +1,87 @@
+package graph
+
+import (
+	"mime"
+	"strconv"
+	"strings"
+)
+
+// mediaType is how an answer is written.
+type mediaType int
+
+// The media types of answers. Clients of the older one, application/json, cannot
+// tell an answer from one of a proxy by anything but the status 200, which every
+// well-formed request gets (GraphQL over HTTP, 6.4.1).
+const (
+	native mediaType = iota
+	legacy
+)
+
+var contentTypes = [...][]string{
+	native: {"application/graphql-response+json; charset=utf-8"},
+	legacy: {"application/json; charset=utf-8"},
+}
+
+// ranges are the media ranges that name each media type, the most specific
+// first, which is the one that counts (RFC 9110, 12.5.1).
+var ranges = [...][]string{
+	native: {"application/graphql-response+json", "application/*", "*/*"},
+	legacy: {"application/json", "application/*", "*/*"},
+}
+
+// negotiated picks the media type that the client likes best: the native one
+// among equals, and where nothing is said. ok is false when none will do.
+func negotiated(accept []string) (media mediaType, ok bool) {
+	if len(accept) == 0 || len(accept) == 1 && (accept[0] == "" || accept[0] == "*/*") {
+		return native, true
+	}
+	offered := acceptRanges(strings.Join(accept, ","))
+	forNative, forLegacy := quality(offered, ranges[native]), quality(offered, ranges[legacy])
+	if forLegacy > forNative {
+		return legacy, true
+	}
+	return native, forNative > 0
+}
+
+// maxRanges is how many media ranges of a header are looked at.
+const maxRanges = 50
+
+// acceptRanges gives the quality of each media range of an Accept header, from 0
+// to 1. What is malformed is passed over.
+func acceptRanges(header string) map[string]float64 {
+	offered := map[string]float64{}
+	for part := range strings.SplitSeq(header, ",") {
+		if len(offered) == maxRanges {
+			break
+		}
+		name, options, err := mime.ParseMediaType(part)
+		if err != nil || options["charset"] != "" && !strings.EqualFold(options["charset"], "utf-8") {
+			continue
+		}
+		offered[name] = max(offered[name], weight(options["q"]))
+	}
+	return offered
+}
+
+// weight reads a q-value (RFC 9110, 12.4.2): 1 where there is none, 0 where it
+// is none.
+func weight(q string) float64 {
+	if q == "" {
+		return 1
+	}
+	w, err := strconv.ParseFloat(q, 64)
+	if err != nil || !(w >= 0 && w <= 1) {
+		return 0
+	}
+	return w
+}
+
+// quality is that of the first of ranges which was offered; 0 if none was.
+func quality(offered map[string]float64, ranges []string) float64 {
+	for _, name := range ranges {
+		if q, ok := offered[name]; ok {
+			return q
+		}
+	}
+	return 0
+}

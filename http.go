@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/rs/cors"
+
+	"roster/graph"
+)
+
+// newAPI makes the handler of GraphQL.
+func (s *server) newAPI() (*graph.Handler, error) {
+	options := graph.Options{
+		Directory: s.directory, Log: s.log, Introspection: s.dev, Metrics: s.metrics,
+		CostPerSecond: s.costPerSecond, Trusted: s.trusted, TrustedOnly: s.trustedOnly,
+	}
+	api := graph.NewHandler(options)
+	if err := api.CheckTrusted(); err != nil {
+		return nil, fmt.Errorf("ROSTER_TRUSTED_DOCUMENTS: %w", err)
+	}
+	return api, nil
+}
+
+// withCORS lets pages of the origins on the list call the API (Fetch, 3.2).
+// Requests carry API keys, no cookies, so that no credentials are allowed.
+func (s *server) withCORS(next http.Handler) http.Handler {
+	if s.corsOrigins == "" {
+		return next
+	}
+	return cors.New(cors.Options{
+		AllowedOrigins: strings.Split(s.corsOrigins, ","),
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost},
+		AllowedHeaders: []string{
+			"Authorization", "Content-Type", "Roster-At-Least", "Idempotency-Key", "X-Request-Id",
+			"X-GraphQL-Preflight", "Apollo-Require-Preflight", "X-Apollo-Operation-Name", "X-Apollo-Operation-Id",
+		},
+		ExposedHeaders: []string{"Retry-After", "X-Request-Id"},
+		MaxAge:         600, // seconds
+	}).Handler(next)
+}
+
+// secured sets the headers by which browsers keep answers from being misused.
+// The playground has a Content-Security-Policy of its own.
+func (s *server) secured(next http.Handler) http.Handler {
+	secure := strings.HasPrefix(s.publicURL, "https:")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h["X-Content-Type-Options"] = []string{"nosniff"}
+		h["Referrer-Policy"] = []string{"no-referrer"}
+		h["X-Frame-Options"] = []string{"DENY"}
+		h["Content-Security-Policy"] = []string{"default-src 'none'; frame-ancestors 'none'"}
+		if secure {
+			h["Strict-Transport-Security"] = []string{"max-age=31536000"}
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,303 @@
+// Command roster serves a GraphQL API for user management: a business's users,
+// the organizations they belong to, and what they may do there.
+//
+// This file is where all parts meet: it reads the configuration, starts the
+// database, and serves until it is told to stop.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"roster/access"
+	"roster/db"
+	"roster/db/embedded"
+	"roster/demo"
+	"roster/directory"
+	"roster/graph"
+	"roster/graph/graphiql"
+	"roster/telemetry"
+)
+
+// gcPercent lets the heap grow to five times what is in use before it is
+// collected. Requests leave little behind and much garbage: collecting it less
+// often gives lists up to 1.3 times the throughput, and an idle server still
+// needs less than 100 MB. GOGC, if set, has the last word.
+const gcPercent = 400
+
+func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "roster:", inOneLine.Replace(err.Error()))
+		os.Exit(1)
+	}
+}
+
+// inOneLine is for errors that are lists, such as all addresses that were tried.
+var inOneLine = strings.NewReplacer("\n\t", " ", "\n", "; ")
+
+// run serves until ctx ends, and then stops what it has started. The program
+// and its end-to-end tests share it.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
+	c, err := readConfig(args, getenv, stdout)
+	if err != nil {
+		return err
+	}
+	s := &server{config: c, log: telemetry.NewLogger(stderr, telemetry.LogAuto, slog.LevelInfo), metrics: telemetry.NewMetrics(), out: stdout}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.start(ctx); err != nil {
+		if ctx.Err() != nil { // told to stop while starting
+			return nil
+		}
+		return err
+	}
+	return s.serve(ctx)
+}
+
+// server is the running program.
+type server struct {
+	*config
+	log       *slog.Logger
+	metrics   *telemetry.Metrics
+	out       io.Writer
+	db        *db.DB
+	directory *directory.Directory
+	http      *http.Server
+	listener  net.Listener
+	// closers undo what start did, the last one first.
+	closers []func() error
+}
+
+func (s *server) start(ctx context.Context) error {
+	// The port first: who cannot have it need not start a database.
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", s.addr, err)
+	}
+	s.listener = listener
+	s.onClose(func() error { return ignore(listener.Close(), net.ErrClosed) })
+	stopTracing, err := s.metrics.StartTracing(ctx, s.log)
+	if err != nil {
+		return err
+	}
+	s.onClose(func() error { return stopTracing(context.WithoutCancel(ctx)) })
+	if err := s.openDatabase(ctx); err != nil {
+		return err
+	}
+	s.directory = directory.New(s.db, access.Options{Log: s.log})
+	s.onClose(func() error { s.directory.Close(); return nil })
+	if err := s.directory.Setup(ctx); err != nil {
+		return err
+	}
+	if err := s.directory.Follow(ctx); err != nil {
+		return err
+	}
+	s.watchEngine()
+	adminKey, err := s.setUpAdministrator(ctx)
+	if err != nil {
+		return err
+	}
+	api, err := s.newAPI()
+	if err != nil {
+		return err
+	}
+	if err := s.fillWithDemo(ctx, api); err != nil {
+		return err
+	}
+	s.http = s.newHTTPServer(api, adminKey)
+	return nil
+}
+
+// openDatabase connects to the database, having started it if it is our own, and
+// brings its schema up to date.
+func (s *server) openDatabase(ctx context.Context) error {
+	dsn := s.databaseURL
+	if s.embedded() {
+		postgres, err := embedded.Start(ctx, embedded.Options{Dir: s.dataDir, Binaries: s.postgres, Log: s.log})
+		if err != nil {
+			return err
+		}
+		s.onClose(postgres.Stop)
+		dsn = postgres.DSN("postgres")
+	}
+	database, err := db.Open(ctx, dsn, s.metrics.Tracer())
+	if err != nil {
+		return err
+	}
+	s.db = database
+	s.onClose(database.Close)
+	s.metrics.WatchPool(database.DB.DB)
+	return s.migrate(ctx)
+}
+
+func (s *server) migrate(ctx context.Context) error {
+	began := time.Now()
+	applied, err := s.db.Migrate(ctx)
+	if applied > 0 {
+		s.log.InfoContext(ctx, "database migrated", "migrations", applied, "took", time.Since(began).Round(time.Millisecond))
+	}
+	return err
+}
+
+// setUpAdministrator sees to it that there is an administrator's API key, and
+// gives it, if it is known here.
+func (s *server) setUpAdministrator(ctx context.Context) (string, error) {
+	secret, source := s.adminKey, "ROSTER_ADMIN_KEY"
+	if secret == "" {
+		source = adminKeyPath(s.dataDir)
+		exists, err := s.directory.HasAdministratorKey(ctx)
+		if err != nil {
+			return "", err
+		}
+		// Other servers on a shared database rely on a key that is not known here;
+		// a database of our own has no others.
+		if secret, err = adminKeyFile(s.dataDir, !exists || s.embedded(), s.out); err != nil || secret == "" {
+			return "", err
+		}
+	}
+	if err := s.directory.EnsureAdministratorKey(ctx, secret); err != nil {
+		return "", fmt.Errorf("the administrator's API key of %s: %w", source, err)
+	}
+	return secret, nil
+}
+
+// watchEngine adds how checks are answered to the metrics.
+func (s *server) watchEngine() {
+	for _, counter := range []struct {
+		name, help string
+		value      func(access.Stats) uint64
+	}{
+		{"roster_access_hits_total", "Places that were found in memory.", func(s access.Stats) uint64 { return s.Hits }},
+		{"roster_access_misses_total", "Places that were read into memory.", func(s access.Stats) uint64 { return s.Misses }},
+		{"roster_access_exact_total", "Places that the database worked out, since memory could not be trusted.", func(s access.Stats) uint64 { return s.Exact }},
+		{"roster_access_epoch_total", "Invalidations.", func(s access.Stats) uint64 { return s.Epoch }},
+	} {
+		s.metrics.WatchCounter(counter.name, counter.help, func() float64 { return float64(counter.value(s.directory.Stats())) })
+	}
+	s.metrics.WatchGauge("roster_access_feed_lag_seconds", "Time since the feed of changes was confirmed.", func() float64 { return s.directory.Stats().Lag.Seconds() })
+	s.metrics.WatchGauge("roster_access_roles", "Roles of the catalogue in memory.", func() float64 { return float64(s.directory.Stats().Roles) })
+	s.metrics.WatchGauge("roster_access_permissions", "Permissions of the catalogue in memory.", func() float64 { return float64(s.directory.Stats().Permissions) })
+}
+
+// fillWithDemo makes the demo business in an empty database.
+func (s *server) fillWithDemo(ctx context.Context, api *graph.Handler) error {
+	if !s.demo {
+		return nil
+	}
+	began := time.Now()
+	ctx = access.WithActor(ctx, access.System("demo"))
+	filled, err := s.directory.FillEmpty(ctx, func(ctx context.Context) error { return demo.Fill(ctx, api.Execute) })
+	if filled {
+		debug.FreeOSMemory() // some 40 MB of garbage, which an idle server would hold for minutes
+		s.log.InfoContext(ctx, "filled the empty database with the demo business", "took", time.Since(began).Round(time.Millisecond))
+	}
+	return err
+}
+
+func (s *server) newHTTPServer(api http.Handler, adminKey string) *http.Server {
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", s.withCORS(api))
+	if s.dev {
+		options := graphiql.Options{Examples: graphiql.Examples()}
+		if s.handsOutKey() {
+			options.AdminKey = adminKey
+		}
+		playground := graphiql.Handler(options)
+		mux.Handle("GET /{$}", playground)
+		mux.Handle("GET /graphiql/", playground)
+	}
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.Handle("GET /metrics", s.metrics.Handler())
+	return &http.Server{
+		Handler:           s.metrics.Middleware(s.log, s.secured(mux)),
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+	}
+}
+
+// ready tells whether requests can be answered: whether the database and the
+// feed of changes are there.
+func (s *server) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	if err := s.directory.Ready(ctx); err != nil {
+		s.log.WarnContext(ctx, "not ready", "cause", err)
+		http.Error(w, "not ready", http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ready")
+}
+
+// drainTime is how long running requests may take to finish when the server
+// stops.
+const drainTime = 10 * time.Second
+
+// serve answers requests until ctx ends, then lets the running ones finish.
+func (s *server) serve(ctx context.Context) error {
+	failed := make(chan error, 1)
+	go func() { failed <- s.http.Serve(s.listener) }()
+	s.log.InfoContext(ctx, "listening", "addr", s.listener.Addr().String(), "url", "http://"+reachable(s.listener.Addr().String(), s.addr))
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	s.log.InfoContext(ctx, "stopping")
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if err := s.http.Shutdown(drain); err != nil {
+		return errors.Join(fmt.Errorf("requests were cut off after %v: %w", drainTime, err), s.http.Close())
+	}
+	return nil
+}
+
+// reachable gives the address as a browser on this machine takes it: the name
+// that was configured, with the port that was picked.
+func reachable(actual, configured string) string {
+	host, _, _ := net.SplitHostPort(configured)
+	_, port, _ := net.SplitHostPort(actual)
+	if host == "" || host == "0.0.0.0" || host == "::" {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+func (s *server) onClose(undo func() error) { s.closers = append(s.closers, undo) }
+
+func (s *server) close() error {
+	var all error
+	for i := range s.closers {
+		all = errors.Join(all, s.closers[len(s.closers)-1-i]())
+	}
+	return all
+}
+
+func ignore(err, expected error) error {
+	if errors.Is(err, expected) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,344 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"roster/db/dbtest"
+)
+
+// fast is how long a server may take to start on data that is there.
+const fast = 2 * time.Second
+
+func TestStart(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	first := p.start()
+	first.wantLines("PostgreSQL started", "database migrated", "filled the empty database with the demo business", "listening")
+	if first.logged("database migrated")["migrations"] == 0.0 {
+		t.Error("no migration is counted")
+	}
+	first.wantKeyPrinted()
+	first.wantPages()
+	demo := len(first.emails())
+	must(t, first.create(t.Context(), "ann@example.com"))
+	first.stop()
+
+	second := p.start()
+	// Other tests share the machine: one fast start of a few will do.
+	for tries := 1; tries < 4 && second.took > fast; tries++ {
+		second.stop()
+		second = p.start()
+	}
+	if second.took > fast {
+		t.Errorf("started after %v, want less than %v", second.took, fast)
+	}
+	second.wantLines("PostgreSQL started", "listening")
+	if second.stdout.String() != "" || second.key != first.key {
+		t.Errorf("the second start says %q, and the key is another: %t", &second.stdout, second.key != first.key)
+	}
+	if emails := second.emails(); !emails["ann@example.com"] || demo < 10 || len(emails) != demo+1 {
+		t.Errorf("there are %d users, want %d of the demo and one more", len(emails), demo)
+	}
+	second.stop()
+
+	closed := p.start("-dev=false")
+	closed.wantPage("/", 404, "not found")
+	if _, err := closed.ask(t.Context(), "{ __schema { description } }", nil); err == nil {
+		t.Error("introspection is open")
+	}
+}
+
+// wantLines wants the log to consist of these messages, with durations as text.
+func (r *process) wantLines(messages ...string) {
+	r.t.Helper()
+	var got []string
+	for text := range strings.Lines(r.stderr.String()) {
+		var line struct {
+			Level, Msg string
+			Took       any
+		}
+		must(r.t, json.Unmarshal([]byte(text), &line))
+		got = append(got, line.Msg)
+		if took, ok := line.Took.(string); line.Took != nil && !ok || line.Level != "INFO" {
+			r.t.Errorf("%s has a duration %q", text, took)
+		}
+	}
+	if strings.Join(got, "\n") != strings.Join(messages, "\n") {
+		r.t.Errorf("the log is\n%s\nwant\n%s", &r.stderr, strings.Join(messages, "\n"))
+	}
+}
+
+func (r *process) wantKeyPrinted() {
+	r.t.Helper()
+	if printed := r.stdout.String(); strings.Count(printed, "\n") != 1 || !strings.HasSuffix(printed, " "+r.key+"\n") {
+		r.t.Errorf("on standard output: %q, want one line that ends with %s", printed, r.key)
+	}
+	if strings.Contains(r.stderr.String(), r.key) {
+		r.t.Error("the key is in the log")
+	}
+	info, err := os.Stat(adminKeyPath(r.data()))
+	must(r.t, err)
+	if info.Mode().Perm() != 0o600 {
+		r.t.Errorf("the key is kept with mode %v", info.Mode())
+	}
+}
+
+func (r *process) wantPages() {
+	r.t.Helper()
+	if ok, _ := regexp.MatchString(`^http://localhost:[1-9][0-9]+$`, r.url); !ok {
+		r.t.Errorf("listening at %q", r.url)
+	}
+	r.wantPage("/", 200, "<html")
+	r.wantPage("/graphiql/config.json", 200, "Bearer "+r.key)
+	r.wantPage("/healthz", 200, "ok")
+	r.wantPage("/readyz", 200, "ready")
+	r.wantPage("/metrics", 200, "roster_http_requests_total")
+	r.wantPage("/nothing", 404, "not found")
+	data, err := r.ask(r.t.Context(), "{ viewer { __typename } organization(by: {code: \"default\"}) { code } }", nil)
+	must(r.t, err)
+	if got, _ := data["organization"].(object); data["viewer"] == nil || got["code"] != "default" {
+		r.t.Errorf("GraphQL answers %v", data)
+	}
+	stranger := &process{program: r.program, url: r.url, key: "rk_" + strings.Repeat("x", 40)}
+	if _, err := stranger.ask(r.t.Context(), "{ viewer { __typename } }", nil); err == nil || !strings.Contains(err.Error(), "401") {
+		r.t.Errorf("with a wrong key: %v", err)
+	}
+}
+
+func TestSecondServerIsRefused(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	first := p.start("-demo=false")
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(first.url, "http://"))
+	must(t, err)
+	p.launch("-addr", "localhost:0").wantRefusal("another Roster is already running on " + p.data())
+	p.launch("-addr", "localhost:"+port).wantRefusal("address already in use")
+	must(t, first.create(t.Context(), "ann@example.com"))
+	first.wantPage("/readyz", 200, "ready")
+	first.stop()
+}
+
+// A database that others run: none is started, the demo is left out, and the key
+// is made by the first server only.
+func TestDatabaseURL(t *testing.T) {
+	t.Parallel()
+	dsn := dbtest.DSN(t)
+	first, second := setup(t), setup(t)
+	first.env, second.env = []string{"DATABASE_URL=" + dsn}, []string{"DATABASE_URL=" + dsn}
+	one := first.start()
+	one.wantLines("listening")
+	one.wantKeyPrinted()
+	if files := names(t, first.data()); strings.Join(files, " ") != "admin-key" {
+		t.Errorf("the data folder holds %v", files)
+	}
+	if emails := one.emails(); len(emails) != 0 {
+		t.Errorf("there are users: %v", emails)
+	}
+	one.wantPage("/graphiql/config.json", 200, `"headers":{}`)
+
+	two := second.start()
+	two.wantLines("listening")
+	if files := names(t, second.dir); len(files) != 0 || two.stdout.String() != "" {
+		t.Errorf("the second server makes %v and says %s", files, &two.stdout)
+	}
+	two.key = one.key
+	must(t, two.create(t.Context(), "ann@example.com"))
+	if !one.emails()["ann@example.com"] {
+		t.Error("the servers do not share their database")
+	}
+	two.stop()
+	one.stop()
+
+	again := first.start()
+	if again.stdout.String() != "" || !again.emails()["ann@example.com"] {
+		t.Errorf("the next start says %s, and the user is there: %v", &again.stdout, again.emails())
+	}
+}
+
+// A key that is set takes the place of the one in the file.
+func TestAdminKeyIsSet(t *testing.T) {
+	t.Parallel()
+	const chosen = "rk_chosen-by-the-operator-0123456789"
+	p := setup(t)
+	p.env = []string{"DATABASE_URL=" + dbtest.DSN(t)}
+	p.start().stop()
+	set := p.start("-admin-key", chosen)
+	if _, err := set.ask(t.Context(), "{ viewer { __typename } }", nil); err == nil {
+		t.Error("the former key still works")
+	}
+	set.key = chosen
+	must(t, set.create(t.Context(), "ann@example.com"))
+	if strings.Contains(set.stdout.String()+set.stderr.String(), chosen) {
+		t.Error("the key is printed")
+	}
+	set.stop()
+
+	p.launch("-addr", "localhost:0").wantRefusal("admin-key")
+	must(t, os.Remove(adminKeyPath(p.data())))
+	keyless := p.start()
+	if keyless.stdout.String() != "" {
+		t.Errorf("another key is made: %s", &keyless.stdout)
+	}
+	keyless.key = chosen
+	must(t, keyless.create(t.Context(), "bob@example.com"))
+}
+
+func TestNotReadyWithoutDatabase(t *testing.T) {
+	t.Parallel()
+	dsn := dbtest.DSN(t)
+	p := setup(t)
+	p.env = []string{"DATABASE_URL=" + dsn}
+	r := p.start()
+	r.wantPage("/readyz", 200, "ready")
+	config, err := pgx.ParseConfig(dsn)
+	must(t, err)
+	name := config.Database
+	config.Database = "postgres"
+	admin, err := pgx.ConnectConfig(t.Context(), config)
+	must(t, err)
+	defer admin.Close(context.WithoutCancel(t.Context()))
+	exec := func(statement string) {
+		_, err := admin.Exec(t.Context(), statement)
+		must(t, err)
+	}
+	exec("alter database " + name + " with allow_connections false")
+	exec("select pg_terminate_backend(pid) from pg_stat_activity where datname = '" + name + "'")
+	r.wantPage("/readyz", 503, "")
+	r.wantPage("/healthz", 200, "ok")
+	exec("alter database " + name + " with allow_connections true")
+	eventually(t, func() error {
+		if status, body := r.get("/readyz"); status != 200 {
+			return errors.New(body)
+		}
+		return nil
+	})
+	r.stop()
+}
+
+// What is being done when the server is told to stop is done to its end.
+func TestStopLetsRequestsFinish(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			p := setup(t)
+			r := p.start("-demo=false")
+			other := p.connect()
+			exec := func(statement string) {
+				_, err := other.Exec(t.Context(), statement)
+				must(t, err)
+			}
+			exec("begin")
+			exec("lock table users in exclusive mode")
+			created := make(chan error, 1)
+			go func() { created <- r.create(context.WithoutCancel(t.Context()), "ann@example.com") }()
+			eventually(t, func() error {
+				var waiting int
+				err := other.QueryRow(t.Context(), "select count(*) from pg_locks where not granted").Scan(&waiting)
+				if err == nil && waiting == 0 {
+					err = errors.New("the request does not wait for the lock yet")
+				}
+				return err
+			})
+			must(t, r.cmd.Process.Signal(signal))
+			eventually(t, func() error {
+				conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+				if err != nil {
+					return nil
+				}
+				return errors.Join(errors.New("new connections are still accepted"), conn.Close())
+			})
+			select {
+			case err := <-created:
+				t.Fatalf("the request ended early: %v", err)
+			case <-time.After(100 * time.Millisecond):
+			}
+			exec("commit")
+			must(t, <-created)
+			r.wantEnd(0)
+			p.wantNobody()
+			if !p.start("-demo=false").emails()["ann@example.com"] {
+				t.Error("what was acknowledged is lost")
+			}
+		})
+	}
+}
+
+// A server that is told to stop before it serves does so, and the next one is
+// none the worse.
+func TestStopWhileStarting(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	for range 3 {
+		r := p.launch("-addr", "localhost:0")
+		time.Sleep(200 * time.Millisecond)
+		r.stop()
+	}
+	p.start().stop()
+}
+
+// Servers are not always run by root, nor always by an ordinary account.
+func TestUnprivileged(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, which can act as another account; the other tests run unprivileged now")
+	}
+	p := setup(t)
+	nobody, err := user.Lookup("nobody")
+	must(t, err)
+	uid, err := strconv.Atoi(nobody.Uid)
+	must(t, err)
+	must(t, os.Chown(p.dir, uid, uid))
+	p.account = &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}
+	content, err := os.ReadFile(p.binary)
+	must(t, err)
+	p.binary = filepath.Join(p.dir, "roster") // the test binary lies where only root can go
+	// A process forked meanwhile, by another test, would keep the file from being run.
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(p.binary, content, 0o755)
+	syscall.ForkLock.RUnlock()
+	must(t, err)
+
+	r := p.start()
+	r.wantKeyPrinted()
+	for _, name := range []string{"admin-key", "postgres"} {
+		info, err := os.Stat(filepath.Join(p.data(), name))
+		must(t, err)
+		if owner := info.Sys().(*syscall.Stat_t).Uid; int(owner) != uid {
+			t.Errorf("%s belongs to %d, want %d", name, owner, uid)
+		}
+	}
+	must(t, r.create(t.Context(), "ann@example.com"))
+	r.stop()
+	if again := p.start(); !again.emails()["ann@example.com"] {
+		t.Error("what was written is lost")
+	}
+}
+
+// names are the files of a folder; none when there is no folder.
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	all := []string{}
+	entries, err := os.ReadDir(dir)
+	if !os.IsNotExist(err) {
+		must(t, err)
+	}
+	for _, entry := range entries {
+		all = append(all, entry.Name())
+	}
+	return all
+}

@@ -1,0 +1,136 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+// flushTime is how long shutdown may take to send what is left: the collector
+// may be gone already.
+const flushTime = 5 * time.Second
+
+// StartTracing exports traces if the standard environment variables of
+// OpenTelemetry name an exporter: OTEL_TRACES_EXPORTER (otlp, console, none), or
+// only an endpoint, OTEL_EXPORTER_OTLP_ENDPOINT or
+// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT. The others (headers, certificates,
+// sampler, limits, OTEL_SERVICE_NAME, OTEL_SDK_DISABLED, …) mean what they
+// usually do; of the protocols there is http/protobuf. What an export fails of
+// goes to log; it never holds up a request.
+//
+// Call it before anything is measured. shutdown sends what is left, within 5 s.
+func (m *Metrics) StartTracing(ctx context.Context, log *slog.Logger) (shutdown func(context.Context) error, err error) {
+	names, err := exporterNames(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	if len(names) == 0 {
+		return func(context.Context) error { return nil }, nil
+	}
+	provider, err := newProvider(ctx, names)
+	if err != nil {
+		return nil, fmt.Errorf("start tracing: %w", err)
+	}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces are not exported", "cause", err) }))
+	m.spans = provider.Tracer("roster")
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, flushTime)
+		defer cancel()
+		return provider.Shutdown(ctx)
+	}, nil
+}
+
+// exporterNames reads which exporters are wanted: none, or some of otlp and
+// console.
+func exporterNames(getenv func(string) string) ([]string, error) {
+	if strings.EqualFold(strings.TrimSpace(getenv("OTEL_SDK_DISABLED")), "true") {
+		return nil, nil
+	}
+	wanted := getenv("OTEL_TRACES_EXPORTER")
+	if wanted == "" && (getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "") {
+		wanted = "otlp"
+	}
+	var names []string
+	for name := range strings.SplitSeq(wanted, ",") {
+		switch name = strings.TrimSpace(name); name {
+		case "", "none":
+		case "console":
+			names = append(names, name)
+		case "otlp":
+			if err := checkOTLP(getenv); err != nil {
+				return nil, err
+			}
+			names = append(names, name)
+		default:
+			return nil, fmt.Errorf("OTEL_TRACES_EXPORTER: %q is none of otlp, console, none", name)
+		}
+	}
+	return names, nil
+}
+
+// checkOTLP finds the mistakes which the exporter itself would pass over,
+// sending to localhost instead.
+func checkOTLP(getenv func(string) string) error {
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
+		if protocol := getenv(name); protocol == "http/protobuf" {
+			break // the one for traces decides
+		} else if protocol != "" {
+			return fmt.Errorf("%s: there is only http/protobuf (usually port 4318), not %q", name, protocol)
+		}
+	}
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"} {
+		text := getenv(name)
+		if text == "" {
+			continue
+		}
+		// Without the value, which may hold a password.
+		if u, err := url.Parse(text); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return errors.New(name + ": not an address such as http://localhost:4318")
+		}
+	}
+	return nil
+}
+
+func newProvider(ctx context.Context, names []string) (*sdktrace.TracerProvider, error) {
+	// Neither the arguments of the process nor its user: they are nobody else's business.
+	about, err := resource.New(ctx,
+		resource.WithTelemetrySDK(),
+		resource.WithAttributes(attribute.String("service.name", "roster"), attribute.String("service.version", readBuild().version)),
+		resource.WithFromEnv(), // the last one wins
+	)
+	if err != nil {
+		return nil, err
+	}
+	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(about)}
+	for _, name := range names {
+		option, err := newExporter(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, option)
+	}
+	return sdktrace.NewTracerProvider(options...), nil
+}
+
+// newExporter makes what sends spans: to a collector in batches, dropping what
+// it cannot take; or to standard output at once.
+func newExporter(ctx context.Context, name string) (sdktrace.TracerProviderOption, error) {
+	if name == "console" {
+		exporter, err := stdouttrace.New()
+		return sdktrace.WithSyncer(exporter), err
+	}
+	exporter, err := otlptracehttp.New(ctx)
+	return sdktrace.WithBatcher(exporter), err
+}
