@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -110,6 +111,7 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.directory.Follow(ctx); err != nil {
 		return err
 	}
+	s.background(ctx, s.directory.Sweep)
 	s.watchEngine()
 	adminKey, err := s.setUpAdministrator(ctx)
 	if err != nil {
@@ -283,6 +285,14 @@ func reachable(actual, configured string) string {
 		host = "localhost"
 	}
 	return net.JoinHostPort(host, port)
+}
+
+// background runs work until the server closes.
+func (s *server) background(ctx context.Context, work func(context.Context)) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() { work(ctx) })
+	s.onClose(func() error { stop(); running.Wait(); return nil })
 }
 
 func (s *server) onClose(undo func() error) { s.closers = append(s.closers, undo) }

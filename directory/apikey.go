@@ -334,8 +334,12 @@ const (
 )
 
 func isSecret(text string) bool {
-	return strings.HasPrefix(text, secretPrefix) && len(text) >= len(secretPrefix)+leastSecret && len(text) <= maxSecret &&
-		!strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
+	return strings.HasPrefix(text, secretPrefix) && len(text) >= len(secretPrefix)+leastSecret && len(text) <= maxSecret && isVisible(text)
+}
+
+// isVisible tells whether text consists of ASCII that one sees.
+func isVisible(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // completeKey gives the key those of the permissions that it lacks.

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 	"roster/directory"
 	"roster/graph/admission"
 	"roster/graph/budget"
+	"roster/graph/execute"
 	"roster/graph/generated"
 	"roster/graph/queue"
 	"roster/loaders"
@@ -86,6 +88,9 @@ type Handler struct {
 	costs                         budget.Rate
 	documents, queries, mutations *queue.Queue
 	bodies                        *queue.Room
+	// retries keeps requests that may be retries of each other from waiting for
+	// one another with a connection each.
+	retries queue.Turns[[sha256.Size]byte]
 }
 
 // NewHandler makes the handler.
@@ -120,11 +125,19 @@ func orDefault[T comparable](given, otherwise T) T {
 
 // mutation makes one transaction of a mutation document; with @dryRun, one that
 // is undone.
-func (h *Handler) mutation(ctx context.Context, run func(context.Context) error) error {
-	if graphql.GetOperationContext(ctx).Operation.Directives.ForName("dryRun") != nil {
-		return h.directory.Rehearse(ctx, run)
+func (h *Handler) mutation(ctx context.Context, run execute.Run) error {
+	if retry := retryOf(ctx); retry != nil {
+		return retry.run(ctx, h.directory, run)
 	}
-	return h.directory.Atomically(ctx, run)
+	plainly := func(ctx context.Context) error { _, err := run(ctx); return err }
+	if isDryRun(graphql.GetOperationContext(ctx).Operation) {
+		return h.directory.Rehearse(ctx, plainly)
+	}
+	return h.directory.Atomically(ctx, plainly)
+}
+
+func isDryRun(operation *ast.OperationDefinition) bool {
+	return operation.Directives.ForName("dryRun") != nil
 }
 
 // ServeHTTP answers one request.
@@ -132,11 +145,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := exchange{handler: h, ctx: graphql.StartOperationTrace(r.Context()), request: r, writer: w}
 	defer func() { h.bodies.Give(x.room) }()
 	response, err := x.serve()
-	if err != nil {
+	switch {
+	case err != nil:
 		x.refuse(err)
-		return
+	case x.retry != nil && x.retry.answer != nil:
+		x.repeat(x.retry.answer)
+	default:
+		x.answer(response)
 	}
-	x.answer(response)
 }
 
 // exchange is one request on its way to its answer.
@@ -148,6 +164,10 @@ type exchange struct {
 	media   mediaType
 	meter   meter
 	room    int64 // in bodies
+	// credential is the secret by which the client has authenticated.
+	credential string
+	// retry is nil unless the request may be one.
+	retry *retry
 }
 
 // serve does what a request asks for. What is cheap to find out comes first.
@@ -178,6 +198,17 @@ func (x *exchange) serve() (*graphql.Response, error) {
 	}
 	ctx, cancel := context.WithTimeout(x.ctx, h.options.Timeout)
 	defer cancel()
+	if x.retry, err = x.readRetry(operation); err != nil {
+		return nil, err
+	}
+	if x.retry == nil {
+		return h.queued(ctx, queue, operation)
+	}
+	return x.retry.serve(ctx, h, func(ctx context.Context) (*graphql.Response, error) { return h.queued(ctx, queue, operation) })
+}
+
+// queued carries an operation out when it is its turn.
+func (h *Handler) queued(ctx context.Context, queue *queue.Queue, operation *graphql.OperationContext) (*graphql.Response, error) {
 	if err := queue.Enter(ctx); err != nil {
 		return nil, busy(err)
 	}
@@ -288,11 +319,12 @@ func (x *exchange) authenticate() error {
 	if !strings.EqualFold(scheme, "Bearer") {
 		return problem.New(problem.Unauthenticated, "Send an API key as \"Authorization: Bearer rk_…\".")
 	}
-	actor, err := h.directory.Authenticate(x.ctx, strings.TrimSpace(secret))
+	secret = strings.TrimSpace(secret)
+	actor, err := h.directory.Authenticate(x.ctx, secret)
 	if err != nil {
 		return err
 	}
-	x.ctx, x.meter = access.WithActor(x.ctx, actor), h.meterOfKey(actor)
+	x.ctx, x.credential, x.meter = access.WithActor(x.ctx, actor), secret, h.meterOfKey(actor)
 	return nil
 }
 

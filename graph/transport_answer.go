@@ -63,22 +63,27 @@ func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 // as it is.
 func (x *exchange) answer(response *graphql.Response) {
 	pooled := bodies.Get().(*[]byte)
-	body := (*pooled)[:0]
-	body = append(body, '{')
-	if len(response.Errors) > 0 {
-		body = append(appendErrors(body, response.Errors), ',')
-	}
-	body = append(append(body, `"data":`...), response.Data...)
-	body = append(body, `,"extensions":{`...)
-	if revision, ok := response.Extensions["revision"].(string); ok && revision != "" {
-		body = append(append(append(body, `"revision":"`...), revision...), `",`...)
-	}
-	body = append(x.meter.append(body), "}}"...)
+	revision, _ := response.Extensions["revision"].(string)
+	body := x.appendAnswer((*pooled)[:0], response.Errors, response.Data, revision)
 	x.write(http.StatusOK, body)
 	if cap(body) <= maxPooled {
 		*pooled = body
 		bodies.Put(pooled)
 	}
+}
+
+// appendAnswer writes the answer of an operation.
+func (x *exchange) appendAnswer(body []byte, errs gqlerror.List, data []byte, revision string) []byte {
+	body = append(body, '{')
+	if len(errs) > 0 {
+		body = append(appendErrors(body, errs), ',')
+	}
+	body = append(append(body, `"data":`...), data...)
+	body = append(body, `,"extensions":{`...)
+	if revision != "" {
+		body = append(append(append(body, `"revision":"`...), revision...), `",`...)
+	}
+	return append(x.meter.append(body), "}}"...)
 }
 
 // bodies are buffers for answers, since large ones would be most of the garbage.

@@ -230,6 +230,17 @@ create index changes_actor on changes (actor, at, id);
 create index changes_action on changes (action, at, id);
 create index changes_organization on changes (org_id, at, id);
 
+-- Answers to mutation documents that came with an Idempotency-Key, for retries: written in the transaction of the document, and
+-- forgotten after 24 hours. name and sealed are made with the client's credential and that key, neither of which is stored: to
+-- who has only this table, a row says nothing (docs/decisions/0002-retries.md).
+create table kept_answers (
+    name    bytea primary key,
+    at      timestamptz not null default statement_timestamp(),
+    xid     xid8 not null default pg_current_xact_id(),
+    sealed  bytea -- null only while the document is carried out
+);
+create index kept_answers_at on kept_answers (at);
+
 -- Every user who is not a tombstone belongs to an organization. Checked at commit, for the rows that lost a membership and for
 -- new users. The user's row is locked first: two transactions that each take away one of two memberships wait for one another,
 -- and the second one sees what the first did.

@@ -49,13 +49,13 @@ func (s *Schema) mutate(ctx context.Context, op *graphql.OperationContext) *grap
 	var x *execution
 	var data []byte
 	var faults []fault
-	err := s.Mutation(ctx, func(ctx context.Context) error {
+	err := s.Mutation(ctx, func(ctx context.Context) ([]byte, error) {
 		x = s.begin(op, s.definition.Mutation)
 		data, faults = x.mutate(ctx)
 		if len(faults) > 0 {
-			return faults[0].err
+			return nil, faults[0].err
 		}
-		return nil
+		return data, nil
 	})
 	switch {
 	case len(faults) > 0:

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"strings"
 	"testing"
+
+	"roster/graph/execute"
 )
 
 const renames = `mutation { a: rename(input: {id: "1", name: "x"}) { user { name team { name } } } ` +
@@ -71,12 +73,14 @@ func TestMutationHook(t *testing.T) {
 			t.Error("resolvers do not get the context of the hook")
 		}
 	}
-	b.schema.Mutation = func(ctx context.Context, run func(context.Context) error) error {
+	b.schema.Mutation = func(ctx context.Context, run execute.Run) error {
 		ctx = context.WithValue(ctx, key{}, "transaction")
-		if err := run(ctx); err == nil || err.Error() != "no" {
-			t.Errorf("run gave %v", err)
+		for range 2 {
+			if data, err := run(ctx); data != nil || err == nil || err.Error() != "no" {
+				t.Errorf("run gave %s, %v", data, err)
+			}
 		}
-		return run(ctx)
+		return nil
 	}
 	got := text(t, answer(t, b.executor, document, ""))
 	if want := `{'errors':[{'message':'no','path':['fail']}],'data':null}`; got != want {
@@ -90,8 +94,12 @@ func TestMutationHook(t *testing.T) {
 func TestMutationCannotBeCommitted(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.schema.Mutation = func(ctx context.Context, run func(context.Context) error) error {
-		return errors.Join(run(ctx), errors.New("no commit"))
+	b.schema.Mutation = func(ctx context.Context, run execute.Run) error {
+		data, err := run(ctx)
+		if err != nil || string(data) != `{"rename":{"note":null}}` {
+			t.Errorf("run gave %s, %v", data, err)
+		}
+		return errors.New("no commit")
 	}
 	got := text(t, answer(t, b.executor, `mutation { rename(input: {id: "1"}) { note } }`, ""))
 	if want := `{'errors':[{'message':'no commit'}],'data':null}`; got != want {

@@ -21,10 +21,11 @@ type Schema struct {
 
 	// Mutation runs a mutation document, in a transaction if there is to be
 	// one. It calls run, with a context which resolvers will get, and keeps
-	// the effects if run and itself return nil. run gives the first error of
-	// any field, as the resolver returned it, and may be called again after
-	// what it did has been undone: the answer is that of the last call.
-	Mutation func(ctx context.Context, run func(context.Context) error) error
+	// the effects if run and itself return nil. run gives the data of the
+	// answer, or the first error of any field, as the resolver returned it, and
+	// may be called again after what it did has been undone: the answer is that
+	// of the last call.
+	Mutation func(ctx context.Context, run Run) error
 
 	// RolledBack is reported for each root field of a failed mutation
 	// document that has no error of its own.
@@ -33,6 +34,9 @@ type Schema struct {
 	definition *ast.Schema
 	objects    map[string]*Object
 }
+
+// Run carries a mutation document out, and gives its data in JSON.
+type Run func(ctx context.Context) (data []byte, err error)
 
 // Object is a GraphQL object type.
 type Object struct {
@@ -68,7 +72,7 @@ type Field struct {
 func New(definition *ast.Schema, objects ...*Object) *Schema {
 	s := &Schema{
 		Present:    presentPlainly,
-		Mutation:   func(ctx context.Context, run func(context.Context) error) error { return run(ctx) },
+		Mutation:   func(ctx context.Context, run Run) error { _, err := run(ctx); return err },
 		definition: definition,
 		objects:    make(map[string]*Object, len(objects)),
 	}

@@ -50,7 +50,8 @@ type MembershipsPayload struct {
 }
 
 // What can be changed. A mutation document is one transaction: either every field in it is carried out, or none is, and then
-// `data` is null and `errors` says why. A header `Idempotency-Key` makes a retry return the first answer.
+// `data` is null and `errors` says why. A header `Idempotency-Key` makes a retry
+// within 24 hours return the first answer; what has failed was not done, and is tried anew.
 //
 // Lists in inputs have at most 1000 elements. What is named but does not exist is NOT_FOUND; all that is wrong with an input
 // is reported at once. What changes nothing leaves no trace in the log of changes.
@@ -113,7 +114,7 @@ const (
 	ErrorCodeForbidden ErrorCode = "FORBIDDEN"
 	// There is no such thing, or the caller may not know of it.
 	ErrorCodeNotFound ErrorCode = "NOT_FOUND"
-	// A unique value (email, key, code, external id) is already taken, or `ifVersion` is not the present version.
+	// A unique value (email, key, code, external id) is already taken, `ifVersion` is not the present version, or an `Idempotency-Key` came with another request.
 	ErrorCodeConflict ErrorCode = "CONFLICT"
 	// The change would leave a user without any organization.
 	ErrorCodeLastOrganization ErrorCode = "LAST_ORGANIZATION"

@@ -48,3 +48,44 @@ func TestRoom(t *testing.T) {
 		t.Error("what was given back is gone")
 	}
 }
+
+func TestTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var turns Turns[string]
+		ctx := t.Context()
+		inside, most, done := 0, 0, 0
+		visit := func(thing string) {
+			if err := turns.Enter(ctx, thing); err != nil {
+				t.Error(err)
+			}
+			inside++
+			most = max(most, inside)
+			time.Sleep(time.Second)
+			inside--
+			done++
+			turns.Leave(thing)
+		}
+		began := time.Now()
+		for range maxLine {
+			go visit("a")
+		}
+		synctest.Wait()
+		if err := turns.Enter(ctx, "a"); !errors.Is(err, ErrBusy) {
+			t.Error("too many wait")
+		}
+		if err := turns.Enter(ctx, "b"); err != nil {
+			t.Error("what is another thing waits")
+		}
+		gone, leave := context.WithTimeout(ctx, time.Second/10)
+		defer leave()
+		if err := turns.Enter(gone, "b"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		turns.Leave("b")
+		time.Sleep(maxLine * time.Second)
+		synctest.Wait()
+		if most != 1 || done != maxLine || time.Since(began) < maxLine*time.Second || len(turns.lines) != 0 {
+			t.Errorf("%d at a time, %d in all, %d lines are left", most, done, len(turns.lines))
+		}
+	})
+}
