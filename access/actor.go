@@ -13,6 +13,8 @@ import (
 type Actor struct {
 	// Key is the API key that the request carries; nil for the server itself.
 	Key *db.APIKey
+	// User is whom the key stands for; nil when it stands for itself.
+	User *db.UserID
 	// System names the part of the server that acts; empty for an API key.
 	System string
 	// Permissions are those that the actor holds, ordered by key: in Organization
@@ -36,7 +38,7 @@ func sorted(keys []Permission) []Permission {
 const systemPrefix = "system:"
 
 // String is the text form by which rows refer to the actor: the id of the API
-// key, or "system:" and a name.
+// key, also of one that stands for a user, or "system:" and a name.
 func (a *Actor) String() string {
 	if a.Key != nil {
 		return a.Key.ID.String()
@@ -72,6 +74,12 @@ func (a *Actor) HoldsEverywhere(permission Permission) bool {
 func (a *Actor) HoldsSomewhere(permission Permission) bool {
 	_, found := slices.BinarySearch(a.Permissions, permission)
 	return found
+}
+
+// Is tells whether the actor acts for the user, and for all of them if there are
+// several. Users may always read what is their own.
+func (a *Actor) Is(users ...db.UserID) bool {
+	return a != nil && a.User != nil && !slices.ContainsFunc(users, func(id db.UserID) bool { return id != *a.User })
 }
 
 type actorKey struct{}

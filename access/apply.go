@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -38,7 +39,9 @@ func (e *Engine) Apply(ctx context.Context, rows []db.Change) (again bool) {
 	defer cancel()
 	catalogue, err := e.readCatalogue(ctx)
 	if err != nil {
-		e.log.WarnContext(ctx, "the catalogue could not be read; the database answers until it can", "cause", err)
+		if !errors.Is(err, context.Canceled) { // else the server stops
+			e.log.WarnContext(ctx, "the catalogue could not be read; the database answers until it can", "cause", err)
+		}
 		return false
 	}
 	e.staged = newSnapshot(catalogue, generation)
@@ -88,6 +91,7 @@ func (e *Engine) invalidate(rows []db.Change) (rolesChanged bool) {
 		case db.MembershipKind{}.Prefix():
 			e.invalidatePlace(row, epoch)
 		case db.UserKind{}.Prefix():
+			keysChanged = keysChanged || endsKeys[row.Action]
 			e.invalidateUser(row, epoch)
 		case db.OrganizationKind{}.Prefix():
 			keysChanged = true
@@ -105,6 +109,10 @@ func (e *Engine) invalidate(rows []db.Change) (rolesChanged bool) {
 	}
 	return rolesChanged
 }
+
+// endsKeys are the actions after which the keys that stand for a user no longer
+// work.
+var endsKeys = map[string]bool{"user.suspended": true, "user.deleted": true}
 
 // invalidatePlace finds the user of a changed membership among the values.
 func (e *Engine) invalidatePlace(row *db.Change, epoch uint64) {

@@ -16,6 +16,7 @@ type APIKey struct {
 	Prefix     string          `json:"prefix"`
 	Hash       []byte          `json:"-"`
 	OrgID      *OrganizationID `json:"organizationId"`
+	UserID     *UserID         `json:"userId"`
 	CreatedAt  time.Time       `json:"createdAt"`
 	CreatedBy  string          `json:"-"`
 	ExpiresAt  *time.Time      `json:"expiresAt"`

@@ -28,6 +28,11 @@ type Organization struct {
 	DeletedAt       *time.Time      `json:"-"`
 }
 
+// Root is the organization that stands for the business as a whole: what is held
+// there is held in all others. It is hidden: it is nobody's customer, and in no
+// list.
+var Root = OrganizationID{6: 0x70, 8: 0x80}
+
 // Derive sets the columns that follow from others: keys and search.
 func (o *Organization) Derive() {
 	o.NameKey, o.ExternalIDKey = Fold(o.Name), foldNull(o.ExternalID)

@@ -28,6 +28,7 @@ type name struct{ kind, field, folded string }
 func newNames(schema *ast.Schema) *names {
 	n := &names{schema: schema, owner: map[name]int{}, made: map[string]int{}}
 	n.owner[name{"OrganizationRef", "code", "default"}] = 0
+	n.owner[name{"OrganizationRef", "code", "roster"}] = 0
 	for _, role := range access.SystemRoles {
 		n.owner[name{"RoleRef", "key", role.Key}] = 0
 	}

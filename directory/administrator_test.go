@@ -1,8 +1,10 @@
 package directory_test
 
 import (
-	"sync"
+	"context"
+	"fmt"
 	"testing"
+	"time"
 
 	"roster/access"
 	"roster/db"
@@ -10,50 +12,115 @@ import (
 	"roster/problem"
 )
 
-// TestLastAdministrator would find a business that nobody can administer: each
-// of two administrators revoked the other's key, at the same moment.
+// root names the organization that stands for the business.
+var root = directory.OrganizationRef{Code: new("roster")}
+
+// administrator is somebody who can administer the business, and the ways to
+// end that.
+type administrator struct {
+	user, role string
+	key        *db.APIKey
+}
+
+func systemPermissions() []*directory.PermissionRef {
+	var all []*directory.PermissionRef
+	for _, p := range access.SystemPermissions {
+		all = append(all, &directory.PermissionRef{Key: new(string(p.Key))})
+	}
+	return all
+}
+
+// administrator makes one: a user with a role in the root, for whom a key
+// stands.
+func (b *business) administrator(name string) administrator {
+	b.t.Helper()
+	a := administrator{user: name, role: name}
+	must(b.CreateRole(b.ctx, directory.CreateRoleInput{Key: name, Permissions: systemPermissions()}))(b.t)
+	b.user(name)
+	users := []*directory.UserRef{{Username: &name}}
+	must(b.AddMembers(b.ctx, directory.AddMembersInput{Organization: root, Users: users, Roles: []*directory.RoleRef{{Key: &name}}}))(b.t)
+	key, _, err := b.CreateAPIKey(b.ctx, directory.CreateAPIKeyInput{Name: name, Permissions: systemPermissions(), User: users[0]})
+	a.key = must(key, err)(b.t)
+	return a
+}
+
+// ends are all the ways in which an administrator can end.
+var ends = map[string]func(ctx context.Context, b *business, a administrator) error{
+	"the key is revoked": func(ctx context.Context, b *business, a administrator) error {
+		_, err := b.RevokeAPIKey(ctx, directory.APIKeyActionInput{APIKey: a.key.ID.String()})
+		return err
+	},
+	"the user is suspended": func(ctx context.Context, b *business, a administrator) error {
+		_, err := b.SuspendUser(ctx, directory.UserActionInput{User: directory.UserRef{Username: &a.user}})
+		return err
+	},
+	"the user is deleted": func(ctx context.Context, b *business, a administrator) error {
+		_, err := b.DeleteUser(ctx, directory.UserActionInput{User: directory.UserRef{Username: &a.user}})
+		return err
+	},
+	"the user leaves the root": func(ctx context.Context, b *business, a administrator) error {
+		_, err := b.RemoveMembers(ctx, directory.RemoveMembersInput{Organization: root, Users: []*directory.UserRef{{Username: &a.user}}})
+		return err
+	},
+	"the role is revoked": func(ctx context.Context, b *business, a administrator) error {
+		_, err := b.RevokeRoles(ctx, directory.RevokeRolesInput{
+			Organization: root, Users: []*directory.UserRef{{Username: &a.user}}, Roles: []*directory.RoleRef{{Key: &a.role}},
+		})
+		return err
+	},
+	"the grant gets an end": func(ctx context.Context, b *business, a administrator) error {
+		_, err := b.GrantRoles(ctx, directory.GrantRolesInput{
+			Organization: root, Users: []*directory.UserRef{{Username: &a.user}}, Roles: []*directory.RoleRef{{Key: &a.role}}, EndsAt: new(time.Now().Add(time.Hour)),
+		})
+		return err
+	},
+	"the role loses a permission": func(ctx context.Context, b *business, a administrator) error {
+		_, err := b.RemoveRolePermissions(ctx, contents(a.role, string(access.KeysWrite)))
+		return err
+	},
+	"the role is deleted": func(ctx context.Context, b *business, a administrator) error {
+		_, err := b.DeleteRole(ctx, directory.RoleActionInput{Role: roleRef(a.role)})
+		return err
+	},
+}
+
+// However the last administrator would end, it does not; and of the last two who
+// end at the same moment, in whatever ways, one stays.
 func TestLastAdministrator(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
-	for range 20 {
-		b.raceOfAdministrators()
+	actor := *access.System("")
+	actor.Key = &db.APIKey{ID: db.NewID[db.APIKeyKind]()}
+	ctx := access.WithActor(t.Context(), &actor)
+	var ways []string
+	for way := range ends {
+		ways = append(ways, way)
 	}
-}
-
-func (b *business) raceOfAdministrators() {
-	b.t.Helper()
-	var all []*directory.PermissionRef
-	for _, p := range access.SystemPermissions {
-		key := string(p.Key)
-		all = append(all, &directory.PermissionRef{Key: &key})
-	}
-	ids := make([]string, 2)
-	for i := range ids {
-		key, _, err := b.CreateAPIKey(b.ctx, directory.CreateAPIKeyInput{Name: "Administrator", Permissions: all})
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		ids[i] = key.ID.String()
-	}
-	var work sync.WaitGroup
-	errs := make([]error, len(ids))
-	for i, id := range ids {
-		work.Go(func() { _, errs[i] = b.RevokeAPIKey(b.ctx, directory.APIKeyActionInput{APIKey: id}) })
-	}
-	work.Wait()
-	refused := 0
-	for i, err := range errs {
-		if problem.Is(err, problem.LastAdministrator) {
-			refused++
-			// It is one key too many for the next round.
-			if _, err := b.db.NewRaw("update api_keys set revoked_at = now() where id = ?", must(db.ParseID[db.APIKeyKind](ids[i]))(b.t)).Exec(b.ctx); err != nil {
-				b.t.Fatal(err)
+	for i := range 2 * len(ways) {
+		pair := []administrator{b.administrator(fmt.Sprintf("a%d", i)), b.administrator(fmt.Sprintf("b%d", i))}
+		ended := []string{ways[i%len(ways)], ways[(i*3+i/len(ways))%len(ways)]}
+		refused := -1
+		for j, err := range race(2, func(j int) error { return ends[ended[j]](ctx, b, pair[j]) }) {
+			switch {
+			case problem.Is(err, problem.LastAdministrator) && refused < 0:
+				refused = j
+			case err != nil:
+				t.Errorf("%v: %v", ended, err)
+			case j == 1 && refused < 0:
+				t.Fatalf("%v: nobody is left", ended)
 			}
-		} else if err != nil {
-			b.t.Fatal(err)
 		}
-	}
-	if refused != 1 {
-		b.t.Errorf("%d of two revocations were refused, want 1", refused)
+		if refused < 0 {
+			continue
+		}
+		for way, end := range ends {
+			if err := end(ctx, b, pair[refused]); !problem.Is(err, problem.LastAdministrator) {
+				t.Errorf("%s: %v, want LAST_ADMINISTRATOR", way, err)
+			}
+		}
+		// It is one too many for the next round.
+		if _, err := b.db.NewRaw("update api_keys set revoked_at = now() where id = ?", pair[refused].key.ID).Exec(b.ctx); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -127,7 +127,9 @@ type CreateAPIKeyInput struct {
 	Permissions []*PermissionRef
 	// Organization is the only one in which the key works; all when nil.
 	Organization *OrganizationRef
-	ExpiresAt    *time.Time
+	// User is whom the key stands for; nil when it stands for itself.
+	User      *UserRef
+	ExpiresAt *time.Time
 }
 
 // CreateAPIKey makes an API key with permissions that the actor may hand out,
@@ -142,7 +144,18 @@ func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key
 		if err != nil {
 			return err
 		}
-		if err := f.include(d.mayHandOut(ctx, org, permissions)); err != nil {
+		handedOut := permissions
+		if in.User != nil {
+			if key.UserID, err = d.userOfKey(ctx, &f, org, in.User); err != nil {
+				return err
+			}
+			read, err := d.readByUsers(ctx)
+			if err != nil {
+				return err
+			}
+			handedOut = slices.Concat(permissions, read)
+		}
+		if err := f.include(d.mayHandOut(ctx, org, handedOut)); err != nil {
 			return err
 		}
 		if err := f.Err(); err != nil {
@@ -161,6 +174,33 @@ func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key
 		return nil, "", err
 	}
 	return key, secret, nil
+}
+
+// userOfKey finds the user for whom a key is to stand: a member of the
+// organization, if it is one's key.
+func (d *Directory) userOfKey(ctx context.Context, f *faults, org *db.OrganizationID, ref *UserRef) (*db.UserID, error) {
+	users, err := d.findUsers(ctx, []*UserRef{ref}, org, "for no key update")
+	if err != nil {
+		return nil, err
+	}
+	if users[0] == nil {
+		f.Add(problem.NotFound, "input.user", "There is no such user.")
+		return nil, nil
+	}
+	return &users[0].ID, nil
+}
+
+// readByUsers are the permissions to read what users may read of themselves.
+func (d *Directory) readByUsers(ctx context.Context) ([]*db.Permission, error) {
+	catalogue, err := d.engine.Catalogue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var permissions []*db.Permission
+	for _, key := range []access.Permission{access.UsersRead, access.MembersRead, access.OrganizationsRead} {
+		permissions = append(permissions, catalogue.PermissionByKey(string(key)))
+	}
+	return permissions, nil
 }
 
 // expiry checks the end of something that begins now. The database keeps
@@ -223,15 +263,8 @@ func (d *Directory) RevokeAPIKey(ctx context.Context, in APIKeyActionInput) (*db
 	}
 	var key *db.APIKey
 	revoke := func(ctx context.Context, w *write) error {
-		administrators, err := d.lockAdministrators(ctx)
-		if err != nil {
-			return err
-		}
 		if key, err = d.lockKey(ctx, w, in.APIKey, reach); err != nil || key.RevokedAt != nil {
 			return err
-		}
-		if slices.Equal(administrators, []db.APIKeyID{key.ID}) {
-			return problem.At(problem.LastAdministrator, "input.apiKey", "Nobody could administer the business any more.")
 		}
 		return w.revokeKey(ctx, key)
 	}
@@ -261,69 +294,25 @@ func (d *Directory) lockKey(ctx context.Context, _ *write, text string, org *db.
 	return key, err
 }
 
-// lockAdministrators finds the API keys that can administer the business: they
-// work everywhere, for as long as nobody revokes them, and hold all of Roster's
-// permissions. It keeps others from revoking them meanwhile, so that no two
-// transactions each leave it to the key which the other revokes.
-func (d *Directory) lockAdministrators(ctx context.Context) ([]db.APIKeyID, error) {
-	return db.Select[db.APIKeyID](ctx, d.db, `select k.id from api_keys k where k.org_id is null and k.revoked_at is null and k.expires_at is null
-	and not exists (select from permissions p where p.is_system and p.deleted_at is null
-		and not exists (select from api_key_permissions kp where kp.api_key_id = k.id and kp.permission_id = p.id))
-	order by k.id for no key update`)
+// revokeKeys revokes those of the keys k that the condition selects.
+func (w *write) revokeKeys(ctx context.Context, condition string, args ...any) error {
+	var keys []*db.APIKey
+	err := w.NewSelect().Model(&keys).Where("k.revoked_at is null").Where(condition, args...).Order("k.id").For("no key update of k").Scan(ctx)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if err := w.revokeKey(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *write) revokeKey(ctx context.Context, key *db.APIKey) error {
 	before, by := *key, w.actor.String()
 	key.RevokedAt, key.RevokedBy = &w.at, &by
 	return w.update(ctx, key, "apiKey.revoked", key.ID.String(), key.OrgID, &before, func() {})
-}
-
-// The names by which the administrator's key is known again.
-const (
-	administratorKeyName = "Administrator"
-	setupActor           = "setup"
-)
-
-// EnsureAdministratorKey makes secret that of the business's administrator: of
-// an API key with all system permissions, to which it adds those that a new
-// version has brought. The key that was the administrator's before, with another
-// secret, is revoked. It runs at each start, after Setup; where nothing is to be
-// done, it writes nothing.
-//
-// It fails with INVALID for what cannot be a secret, and with CONFLICT when the
-// secret is that of another API key, or of one that was revoked: a revoked key
-// never works again.
-func (d *Directory) EnsureAdministratorKey(ctx context.Context, secret string) error {
-	if !isSecret(secret) {
-		return problem.New(problem.Invalid, "An API key is %s and at least %d more letters, digits and signs, without spaces.", secretPrefix, leastSecret)
-	}
-	ctx = access.WithActor(ctx, access.System(setupActor))
-	return d.change(ctx, access.KeysWrite, func(ctx context.Context, w *write) error {
-		// Locked, also so that servers which start at the same moment take turns.
-		permissions, err := pointers(db.Select[db.Permission](ctx, d.db,
-			"select * from permissions where is_system and deleted_at is null order by key for no key update"))
-		if err != nil {
-			return err
-		}
-		key, err := db.SelectOne[db.APIKey](ctx, d.db, "select * from api_keys where hash = $1 for no key update", hash(secret))
-		switch {
-		case err != nil:
-			return err
-		case key == nil:
-			key = w.newKey(administratorKeyName, secret, nil)
-			err = w.insertKey(ctx, key, permissions)
-		case key.RevokedAt != nil:
-			return problem.New(problem.Conflict, "The key %s… was revoked, and a revoked key never works again: choose another one.", key.Prefix)
-		case key.Name != administratorKeyName || key.CreatedBy != w.actor.String():
-			return problem.New(problem.Conflict, "The key %s… is another one than the administrator's: choose another one.", key.Prefix)
-		default:
-			err = d.completeKey(ctx, w, key, permissions)
-		}
-		if err != nil {
-			return err
-		}
-		return d.revokeFormerAdministrators(ctx, w, key)
-	})
 }
 
 // leastSecret is the least number of characters behind the prefix of a secret
@@ -340,44 +329,4 @@ func isSecret(text string) bool {
 // isVisible tells whether text consists of ASCII that one sees.
 func isVisible(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
-}
-
-// completeKey gives the key those of the permissions that it lacks.
-func (d *Directory) completeKey(ctx context.Context, w *write, key *db.APIKey, permissions []*db.Permission) error {
-	has, err := db.Select[db.PermissionID](ctx, d.db, "select permission_id from api_key_permissions where api_key_id = $1", key.ID)
-	if err != nil {
-		return err
-	}
-	lacking := slices.DeleteFunc(permissions, func(p *db.Permission) bool { return slices.Contains(has, p.ID) })
-	if len(lacking) == 0 {
-		return nil
-	}
-	if err := w.insertKeyPermissions(ctx, key, lacking); err != nil {
-		return err
-	}
-	return w.record.Add("apiKey.permissions.added", key.ID.String(), nil, nil, contentValues(lacking))
-}
-
-func (d *Directory) revokeFormerAdministrators(ctx context.Context, w *write, present *db.APIKey) error {
-	former, err := pointers(db.Select[db.APIKey](ctx, d.db, `select * from api_keys
-		where name = $1 and created_by = $2 and org_id is null and revoked_at is null and id <> $3 order by id for no key update`,
-		administratorKeyName, w.actor.String(), present.ID))
-	if err != nil {
-		return err
-	}
-	for _, key := range former {
-		if err := w.revokeKey(ctx, key); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// HasAdministratorKey tells whether EnsureAdministratorKey has made a key that
-// still works.
-func (d *Directory) HasAdministratorKey(ctx context.Context) (bool, error) {
-	keys, err := db.Select[int](ctx, d.db,
-		"select 1 from api_keys where name = $1 and created_by = $2 and revoked_at is null limit 1",
-		administratorKeyName, access.System(setupActor).String())
-	return len(keys) > 0, err
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,8 +20,8 @@ import (
 
 // Authenticate gives the actor whose API key has the secret. It fails with
 // UNAUTHENTICATED, in the same words, for whatever is no key that works now: it
-// is unknown, malformed, revoked, expired, or its organization is suspended or
-// deleted.
+// is unknown, malformed, revoked, expired, or its organization or user is
+// suspended or deleted.
 //
 // A key that was used just before costs no statement. What this server changes
 // counts at once, what other servers change within a second. The context must
@@ -33,7 +34,7 @@ func (d *Directory) Authenticate(ctx context.Context, secret string) (*access.Ac
 	// Both are read before the database is: what is read then is no older.
 	epoch, now := d.engine.KeyEpoch(), time.Now()
 	if known := d.keys.get(sum, epoch, now); known != nil {
-		return known, nil
+		return d.forUser(ctx, known)
 	}
 	row, err := db.SelectOne[workingKey](ctx, d.db, workingKeyText, sum[:])
 	if err != nil {
@@ -46,9 +47,31 @@ func (d *Directory) Authenticate(ctx context.Context, secret string) (*access.Ac
 	if row.UseIsNews {
 		d.noteUse(ctx, key)
 	}
-	actor := &access.Actor{Key: key, Permissions: row.Permissions, Organization: key.OrgID}
+	actor := &access.Actor{Key: key, User: key.UserID, Permissions: row.Permissions, Organization: key.OrgID}
 	d.keys.put(knownKey{sum, actor, epoch, now.Add(row.goodFor())})
-	return actor, nil
+	return d.forUser(ctx, actor)
+}
+
+// forUser leaves the actor those of the key's permissions that its user holds
+// now: in the key's organization or, for a key that works everywhere, for the
+// business as a whole. A key that stands for itself keeps all.
+func (d *Directory) forUser(ctx context.Context, key *access.Actor) (*access.Actor, error) {
+	if key.User == nil {
+		return key, nil
+	}
+	places := []access.Place{{User: *key.User, Organization: db.Root}}
+	if key.Organization != nil {
+		places = append(places, access.Place{User: *key.User, Organization: *key.Organization})
+	}
+	catalogue, held, err := d.engine.View(ctx, places)
+	if err != nil {
+		return nil, err
+	}
+	actor := *key
+	actor.Permissions = slices.DeleteFunc(slices.Clone(key.Permissions), func(p access.Permission) bool {
+		return !slices.ContainsFunc(held, func(h *access.Held) bool { return catalogue.Allows(h, string(p)) })
+	})
+	return &actor, nil
 }
 
 func unauthenticated() error {
@@ -72,9 +95,10 @@ select k.*,
 		where kp.api_key_id = k.id and p.deleted_at is null order by p.key) as permissions,
 	extract(epoch from k.expires_at - statement_timestamp())::float8 as expires_in,
 	coalesce(k.last_used_at < statement_timestamp() - interval '1 minute', true) as use_is_news
-from api_keys k left join organizations o on o.id = k.org_id
+from api_keys k left join organizations o on o.id = k.org_id left join users u on u.id = k.user_id
 where k.hash = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > statement_timestamp())
-	and (k.org_id is null or o.status = 'ACTIVE' and o.deleted_at is null)`
+	and (k.org_id is null or o.status = 'ACTIVE' and o.deleted_at is null)
+	and (k.user_id is null or u.status = 'ACTIVE' and u.deleted_at is null)`
 
 // keyStaleness is how long a server may go on with what it knows of a key while
 // another server changes it.

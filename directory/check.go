@@ -147,7 +147,7 @@ func (d *Directory) userIDs(ctx context.Context, refs []*UserRef) ([]db.UserID, 
 	if len(unknown) == 0 {
 		return ids, nil
 	}
-	users, err := d.findUsers(ctx, unknown, "")
+	users, err := d.findUsers(ctx, unknown, nil, "")
 	if err != nil {
 		return nil, err
 	}
@@ -170,6 +170,10 @@ func (d *Directory) organizationIDs(ctx context.Context, refs []*OrganizationRef
 	if err != nil {
 		return nil, err
 	}
+	return d.organizationIDsWithin(ctx, refs, within)
+}
+
+func (d *Directory) organizationIDsWithin(ctx context.Context, refs []*OrganizationRef, within *db.OrganizationID) ([]db.OrganizationID, error) {
 	known := map[lookUp]db.OrganizationID{}
 	ids := make([]db.OrganizationID, len(refs))
 	for i, ref := range refs {
@@ -199,7 +203,14 @@ func (d *Directory) organizationIDs(ctx context.Context, refs []*OrganizationRef
 // PlacesOfUsers gives where each user would be in the organization; its id is
 // zero when it is unknown to the actor.
 func (d *Directory) PlacesOfUsers(ctx context.Context, users []db.UserID, org OrganizationRef) ([]access.Place, error) {
-	ids, err := d.organizationIDs(ctx, []*OrganizationRef{&org})
+	within, err := access.Reach(ctx, access.MembersRead)
+	if actor := access.ActorOf(ctx); problem.Is(err, problem.Forbidden) && actor.Is(users...) {
+		within, err = actor.Organization, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	ids, err := d.organizationIDsWithin(ctx, []*OrganizationRef{&org}, within)
 	if err != nil {
 		return nil, err
 	}

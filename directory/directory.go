@@ -201,6 +201,9 @@ func (d *Directory) write(ctx context.Context, fn func(ctx context.Context, w *w
 			if err := fn(ctx, w); err != nil {
 				return db.Problem(err)
 			}
+			if err := w.keepAdministrator(ctx); err != nil {
+				return err
+			}
 			if err := w.record.Append(ctx, tx); err != nil {
 				return err
 			}

@@ -16,12 +16,16 @@ import (
 // out what they do not hold there, except that who holds roster:grants:any may
 // hand out every permission that is not a system one. Every way to hand
 // something out comes through here. It fails with ESCALATION, which names what
-// is missing.
+// is missing, and with INVALID where others than system permissions are handed
+// out in the root: what people do in a product, they do in an organization.
 func (d *Directory) mayHandOut(ctx context.Context, org *db.OrganizationID, permissions []*db.Permission) error {
 	actor := access.ActorOf(ctx)
 	holds := actor.HoldsEverywhere
 	if org != nil {
 		holds = func(p access.Permission) bool { return actor.Holds(p, *org) }
+	}
+	if org != nil && *org == db.Root && slices.ContainsFunc(permissions, func(p *db.Permission) bool { return !p.IsSystem }) {
+		return problem.At(problem.Invalid, "input.organization", "Only permissions of Roster itself can be held for the business as a whole.")
 	}
 	anything := holds(access.GrantsAny)
 	var missing []string

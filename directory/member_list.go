@@ -33,16 +33,31 @@ func visibleMembers(ctx context.Context) ([]condition, error) {
 	return []condition{where("m.org_id = ?", *org)}, nil
 }
 
+// visibleMembersOf is visibleMembers for what is read of certain users:
+// everybody may see themselves, as far as their key works.
+func visibleMembersOf(ctx context.Context, users []db.UserID) ([]condition, error) {
+	conditions, err := visibleMembers(ctx)
+	actor := access.ActorOf(ctx)
+	if !problem.Is(err, problem.Forbidden) || !actor.Is(users...) {
+		return conditions, err
+	}
+	conditions = []condition{where("m.user_id = ?", *actor.User)}
+	if actor.Organization != nil {
+		conditions = append(conditions, where("m.org_id = ?", *actor.Organization))
+	}
+	return conditions, nil
+}
+
 // UserMemberships gives a page of each user's memberships, in the order of
 // joining; can keeps those in which the user effectively holds that permission.
 func (d *Directory) UserMemberships(ctx context.Context, users []db.UserID, page Page, can *string) ([]*Connection[db.Membership], error) {
-	conditions, err := visibleMembers(ctx)
+	conditions, err := visibleMembersOf(ctx, users)
 	if err != nil {
 		return nil, err
 	}
 	l := memberList{
 		name: "memberships", parents: parentIDs(users), number: len(users), order: byJoining,
-		from: from("memberships m"), conditions: append(conditions, where("m.user_id = p.id")),
+		from: from("memberships m"), conditions: append(conditions, where("m.user_id = p.id"), where("m.org_id <> ?", db.Root)),
 	}
 	if can != nil {
 		if err := d.keepWhoCan(ctx, &l, *can); err != nil {
@@ -139,11 +154,11 @@ func (d *Directory) keepWhoCan(ctx context.Context, l *memberList, key string) e
 // MembersAt reads the memberships at those places which the actor may see, in
 // no order.
 func (d *Directory) MembersAt(ctx context.Context, places []access.Place) ([]db.Membership, error) {
-	conditions, err := visibleMembers(ctx)
+	users, orgs := split(places)
+	conditions, err := visibleMembersOf(ctx, users)
 	if err != nil {
 		return nil, err
 	}
-	users, orgs := split(places)
 	var q statement
 	q.add(`select m.* from unnest(?::uuid[], ?::uuid[]) p (user_id, org_id)
 		join memberships m on m.org_id = p.org_id and m.user_id = p.user_id`, users, orgs).where(conditions)
@@ -152,7 +167,7 @@ func (d *Directory) MembersAt(ctx context.Context, places []access.Place) ([]db.
 
 // MembershipsByID reads the memberships which the actor may see, in no order.
 func (d *Directory) MembershipsByID(ctx context.Context, ids []db.MembershipID) ([]db.Membership, error) {
-	conditions, err := visibleMembers(ctx)
+	conditions, err := visibleMembersOf(ctx, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -141,6 +141,7 @@ func (l memberList) read(ctx context.Context, d *Directory, s span, with *Relate
 			with.Users = append(with.Users, row.User)
 		}
 		if with.OrganizationFields != nil {
+			asSeen(ctx, row.Organization)
 			with.Organizations = append(with.Organizations, row.Organization)
 		}
 	}

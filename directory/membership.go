@@ -20,9 +20,9 @@ type AddMembersInput struct {
 	Roles []*RoleRef
 }
 
-// AddMembers adds the users to the organization, and gives their memberships in
-// the order asked. Who is a member already stays one, and gets the roles that
-// are named.
+// AddMembers adds the users, whom the actor must be able to see, to the
+// organization, and gives their memberships in the order asked. Who is a member
+// already stays one, and gets the roles that are named.
 func (d *Directory) AddMembers(ctx context.Context, in AddMembersInput) ([]*db.Membership, error) {
 	var members []*db.Membership
 	err := d.changeIn(ctx, access.MembersWrite, in.Organization, func(ctx context.Context, w *write, org *db.Organization) error {
@@ -38,22 +38,40 @@ func (d *Directory) AddMembers(ctx context.Context, in AddMembersInput) ([]*db.M
 		if err := d.mayGrantRoles(ctx, org, roles); err != nil {
 			return err
 		}
-		users, err := d.lockUsers(ctx, in.Users, "input.users")
+		users, err := d.lockUsersToAdd(ctx, org, in.Users)
 		if err != nil {
 			return err
 		}
-		members, err = d.join(ctx, w, org, userIDs(users), roles)
+		members, err = d.join(ctx, w, org, users, roles)
 		return err
 	})
 	return members, err
 }
 
-func userIDs(users []*db.User) []db.UserID {
-	ids := make([]db.UserID, len(users))
-	for i, u := range users {
-		ids[i] = u.ID
+// lockUsersToAdd finds the users who are to be members, each once. Others than
+// members do not exist for whoever manages, or sees, one organization only.
+func (d *Directory) lockUsersToAdd(ctx context.Context, org *db.Organization, refs []*UserRef) ([]db.UserID, error) {
+	const field = "input.users"
+	var ids []db.UserID
+	actor := access.ActorOf(ctx)
+	if actor.HoldsEverywhere(access.MembersWrite) || actor.HoldsEverywhere(access.UsersRead) {
+		users, err := d.lockUsers(ctx, refs, field)
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range users {
+			ids = append(ids, u.ID)
+		}
+		return distinct(ids), nil
 	}
-	return distinct(ids)
+	members, err := d.lockMembers(ctx, org, refs, field)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range members {
+		ids = append(ids, m.UserID)
+	}
+	return ids, nil
 }
 
 // join makes the users members of the organization, and gives their memberships
@@ -80,7 +98,7 @@ func (d *Directory) join(ctx context.Context, w *write, org *db.Organization, us
 		return nil, err
 	}
 	receivers := members
-	if roles == nil {
+	if roles == nil && org.ID != db.Root {
 		if roles, err = d.defaultRoleIDs(ctx, w, org.ID); err != nil {
 			return nil, err
 		}
@@ -117,7 +135,7 @@ func (d *Directory) membersOf(ctx context.Context, org db.OrganizationID, users 
 // in that order and each once. It fails with NOT_FOUND for each who is none:
 // to whoever may only see the organization, other users do not exist.
 func (d *Directory) lockMembers(ctx context.Context, org *db.Organization, refs []*UserRef, field string) ([]*db.Membership, error) {
-	users, err := d.findUsers(ctx, refs, "for no key update")
+	users, err := d.findUsers(ctx, refs, &org.ID, "for no key update")
 	if err != nil {
 		return nil, err
 	}
@@ -177,14 +195,17 @@ func (d *Directory) RemoveMembers(ctx context.Context, in RemoveMembersInput) ([
 }
 
 // haveOther checks that each member, who is locked, belongs to another
-// organization too.
+// organization too. Nobody belongs to the root only.
 func (d *Directory) haveOther(ctx context.Context, members []*db.Membership, field string) error {
 	ids := make([]db.UserID, len(members))
 	for i, m := range members {
 		ids[i] = m.UserID
 	}
+	if members[0].OrgID == db.Root {
+		return nil
+	}
 	only, err := db.Select[db.UserID](ctx, d.db,
-		"select user_id from memberships where user_id = any($1) group by user_id having count(*) = 1", ids)
+		"select user_id from memberships where user_id = any($1) and org_id <> $2 group by user_id having count(*) = 1", ids, db.Root)
 	if err != nil {
 		return err
 	}
@@ -201,7 +222,8 @@ func (d *Directory) haveOther(ctx context.Context, members []*db.Membership, fie
 	return f.Err()
 }
 
-// leave ends the memberships and the grants that they came with.
+// leave ends the memberships, the grants that they came with, and the keys that
+// stand for the members there.
 func (w *write) leave(ctx context.Context, members []*db.Membership) error {
 	ids := make([]db.MembershipID, len(members))
 	for i, m := range members {
@@ -217,7 +239,11 @@ func (w *write) leave(ctx context.Context, members []*db.Membership) error {
 			return err
 		}
 	}
-	_, err := w.ExecContext(ctx, "delete from memberships where id = any(?)", idArray(ids))
+	err := w.revokeKeys(ctx, "k.user_id is not null and (k.org_id, k.user_id) in (select m.org_id, m.user_id from memberships m where m.id = any(?))", idArray(ids))
+	if err != nil {
+		return err
+	}
+	_, err = w.ExecContext(ctx, "delete from memberships where id = any(?)", idArray(ids))
 	return err
 }
 
@@ -290,6 +316,12 @@ func (d *Directory) lockBoth(ctx context.Context, w *write, in MoveMemberInput) 
 	}
 	if to, err = d.lockOrganization(ctx, w, access.MembersWrite, in.To, "input.to"); err != nil {
 		return nil, nil, err
+	}
+	switch db.Root {
+	case from.ID:
+		return nil, nil, noOrganization("input.from")
+	case to.ID:
+		return nil, nil, noOrganization("input.to")
 	}
 	if from.ID == to.ID {
 		return nil, nil, problem.At(problem.Invalid, "input.to", "The user is to be moved to another organization.")

@@ -47,7 +47,7 @@ func (d *Directory) findNodes(ctx context.Context, prefix string, ids []string, 
 		conditions, err := visibleOrganizations(ctx)
 		return rowsByID[db.OrganizationKind, db.Organization](ctx, d, "organizations o", "o", conditions, err, ids, found)
 	case db.MembershipKind{}.Prefix():
-		conditions, err := visibleMembers(ctx)
+		conditions, err := visibleMembersOf(ctx, nil)
 		return rowsByID[db.MembershipKind, db.Membership](ctx, d, "memberships m", "m", conditions, err, ids, found)
 	case db.APIKeyKind{}.Prefix():
 		conditions, err := visibleKeys(ctx)

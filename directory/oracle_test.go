@@ -141,7 +141,7 @@ func (h *history) adopt() {
 	for _, c := range must(db.Select[db.RolePermission](h.ctx, h.db, "select * from role_permissions"))(h.t) {
 		h.roles[c.RoleID.String()].add(c.PermissionID.String(), c.GrantedAt)
 	}
-	for _, o := range must(db.Select[db.Organization](h.ctx, h.db, "select * from organizations"))(h.t) {
+	for _, o := range must(db.Select[db.Organization](h.ctx, h.db, "select * from organizations where not code = 'roster'"))(h.t) {
 		h.orgs[o.ID.String()] = &party{name: o.Code}
 		h.defaultOrg = o.ID.String()
 	}

@@ -54,6 +54,7 @@ func (d *Directory) Organizations(ctx context.Context, page Page, filter *Organi
 	if err != nil {
 		return nil, err
 	}
+	conditions = append(conditions, where("o.id <> ?", db.Root))
 	if filter != nil && filter.Search != nil {
 		search, err := searchCondition("o.search", "filter.search", *filter.Search)
 		if err != nil {
@@ -95,8 +96,27 @@ func (d *Directory) Organization(ctx context.Context, by OrganizationRef, fields
 // the actor may see, in no order. Tombstones are among them: history refers to
 // them.
 func (d *Directory) OrganizationsByID(ctx context.Context, ids []db.OrganizationID, fields Fields) ([]db.Organization, error) {
-	return db.Select[db.Organization](ctx, d.db,
+	rows, err := db.Select[db.Organization](ctx, d.db,
 		"select "+selected[db.Organization](d, "o", fields)+" from organizations o where o.id = any($1)", ids)
+	for i := range rows {
+		asSeen(ctx, &rows[i])
+	}
+	return rows, err
+}
+
+// asSeen empties what the actor may not see of an organization that was reached
+// through something else.
+func asSeen(ctx context.Context, org *db.Organization) {
+	if onlyMember(ctx, org.ID) {
+		org.ExternalID, org.Properties, org.AutoJoinDomains = nil, json.RawMessage("{}"), []string{}
+	}
+}
+
+// onlyMember tells whether the actor is a user who sees no more of the
+// organization than that they belong to it.
+func onlyMember(ctx context.Context, org db.OrganizationID) bool {
+	actor := access.ActorOf(ctx)
+	return actor.User != nil && !actor.Holds(access.OrganizationsRead, org) && !actor.Holds(access.MembersRead, org)
 }
 
 // CreateOrganizationInput describes a new organization.
@@ -254,7 +274,7 @@ func (d *Directory) changeOrganization(ctx context.Context, by OrganizationRef, 
 		if err := w.readClock(ctx); err != nil {
 			return err
 		}
-		roles, err := d.DefaultRoles(ctx, []db.OrganizationID{org.ID})
+		roles, err := d.defaultRoles(ctx, []db.OrganizationID{org.ID})
 		if err != nil {
 			return err
 		}

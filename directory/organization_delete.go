@@ -59,7 +59,7 @@ func (d *Directory) dissolve(ctx context.Context, w *write, org *db.Organization
 		return err
 	}
 	homeless, err := db.Select[db.UserID](ctx, d.db, `select m.user_id from memberships m where m.org_id = $1
-		and not exists (select from memberships other where other.user_id = m.user_id and other.org_id <> $1) order by m.user_id`, org.ID)
+		and not exists (select from memberships other where other.user_id = m.user_id and other.org_id <> all(array[$1, $2::uuid])) order by m.user_id`, org.ID, db.Root)
 	if err != nil {
 		return err
 	}
@@ -73,15 +73,5 @@ func (d *Directory) dissolve(ctx context.Context, w *write, org *db.Organization
 			return err
 		}
 	}
-	keys, err := pointers(db.Select[db.APIKey](ctx, d.db,
-		"select * from api_keys where org_id = $1 and revoked_at is null order by id for no key update", org.ID))
-	if err != nil {
-		return err
-	}
-	for _, key := range keys {
-		if err := w.revokeKey(ctx, key); err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.revokeKeys(ctx, "k.org_id = ?", org.ID)
 }

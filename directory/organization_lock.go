@@ -9,8 +9,9 @@ import (
 )
 
 // findOrganizations reads the organizations that the references name, in their
-// order; nil where there is none, or none within reach (nil: all). lock, such as
-// "for share", keeps others from writing to them.
+// order; nil where there is none, or none within reach (nil: all). The root is
+// among them, for withoutRoot to drop. lock, such as "for share", keeps others from writing
+// to them.
 func (d *Directory) findOrganizations(ctx context.Context, refs []*OrganizationRef, reach *db.OrganizationID, lock string) ([]*db.Organization, error) {
 	values := map[string][]any{}
 	for _, ref := range refs {
@@ -41,6 +42,17 @@ func (d *Directory) findOrganizations(ctx context.Context, refs []*OrganizationR
 	return organizations, nil
 }
 
+// withoutRoot has nil in place of the root, where only an ordinary organization
+// will do.
+func withoutRoot(found []*db.Organization) []*db.Organization {
+	for i, org := range found {
+		if org != nil && org.ID == db.Root {
+			found[i] = nil
+		}
+	}
+	return found
+}
+
 // The locks on an organization. Whoever changes what is in one (members, grants)
 // keeps it from being changed itself, which above all means suspended or
 // deleted, but lets others do the like.
@@ -52,27 +64,27 @@ const (
 // lockOrganization finds the organization in which the actor holds the
 // permission, and keeps it from being suspended or deleted until the end of the
 // transaction. It fails with NOT_FOUND at field, also for one where the actor
-// does not hold it.
+// does not hold it. The root has members like any other, and nothing else.
 func (d *Directory) lockOrganization(ctx context.Context, _ *write, need access.Permission, by OrganizationRef, field string) (*db.Organization, error) {
 	reach, err := access.Reach(ctx, need)
 	if err != nil {
 		return nil, err
 	}
-	return d.lockOneOrganization(ctx, by, reach, field, forMembers)
+	return d.lockOneOrganization(ctx, by, reach, field, forMembers, need == access.MembersWrite)
 }
 
-// lockOrganizationToChange finds any organization, and keeps others from it and
+// lockOrganizationToChange finds any organization but the root, and keeps others from it and
 // from what is in it until the end of the transaction.
 func (d *Directory) lockOrganizationToChange(ctx context.Context, by OrganizationRef, field string) (*db.Organization, error) {
-	return d.lockOneOrganization(ctx, by, nil, field, forChange)
+	return d.lockOneOrganization(ctx, by, nil, field, forChange, false)
 }
 
-func (d *Directory) lockOneOrganization(ctx context.Context, by OrganizationRef, reach *db.OrganizationID, field, lock string) (*db.Organization, error) {
+func (d *Directory) lockOneOrganization(ctx context.Context, by OrganizationRef, reach *db.OrganizationID, field, lock string, root bool) (*db.Organization, error) {
 	found, err := d.findOrganizations(ctx, []*OrganizationRef{&by}, reach, lock)
 	if err != nil {
 		return nil, err
 	}
-	if found[0] == nil {
+	if found[0] == nil || found[0].ID == db.Root && !root {
 		return nil, noOrganization(field)
 	}
 	return found[0], nil
@@ -119,7 +131,7 @@ func (d *Directory) organizationsForNewUser(ctx context.Context, _ *write, f *fa
 	if err != nil {
 		return nil, err
 	}
-	for i, org := range found {
+	for i, org := range withoutRoot(found) {
 		if org == nil {
 			f.List = append(f.List, noOrganization(element(field, i, len(refs))))
 		}

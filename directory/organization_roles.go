@@ -13,6 +13,16 @@ import (
 // may see, names for those who join it: ordered by key, in the order asked. None
 // means that the business's default roles are given there.
 func (d *Directory) DefaultRoles(ctx context.Context, orgs []db.OrganizationID) ([][]*db.Role, error) {
+	all, err := d.defaultRoles(ctx, orgs)
+	for i := range all {
+		if onlyMember(ctx, orgs[i]) {
+			all[i] = []*db.Role{}
+		}
+	}
+	return all, err
+}
+
+func (d *Directory) defaultRoles(ctx context.Context, orgs []db.OrganizationID) ([][]*db.Role, error) {
 	rows, err := db.Select[db.OrganizationDefaultRole](ctx, d.db,
 		"select org_id, role_id from organization_default_roles where org_id = any($1)", orgs)
 	if err != nil {

@@ -83,9 +83,10 @@ func (r OrganizationRef) lookUp() lookUp {
 	return lookUp{}
 }
 
-// find reads the users whom the references name, in their order; nil where
-// there is no such user. With lock it also keeps others from writing to them.
-func (d *Directory) findUsers(ctx context.Context, refs []*UserRef, lock string) ([]*db.User, error) {
+// findUsers reads the users whom the references name, in their order; nil where
+// there is no such user, or no such member of the organization unless that is
+// nil. With lock it also keeps others from writing to them.
+func (d *Directory) findUsers(ctx context.Context, refs []*UserRef, within *db.OrganizationID, lock string) ([]*db.User, error) {
 	values := map[string][]any{}
 	for _, ref := range refs {
 		if look := ref.lookUp(); look.ok {
@@ -95,8 +96,9 @@ func (d *Directory) findUsers(ctx context.Context, refs []*UserRef, lock string)
 	// In order of id, so that two transactions never wait for one another.
 	rows, err := db.Select[db.User](ctx, d.db, `select * from users where deleted_at is null and
 		(id = any($1::uuid[]) or email_key = any($2::text[]) or username_key = any($3::text[]) or external_id_key = any($4::text[]))
+		and ($5::uuid is null or exists (select from memberships m where m.org_id = $5 and m.user_id = users.id))
 		order by id `+lock, typed[db.UserID](values["id"]), typed[string](values["email_key"]),
-		typed[string](values["username_key"]), typed[string](values["external_id_key"]))
+		typed[string](values["username_key"]), typed[string](values["external_id_key"]), within)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +130,7 @@ func typed[T any](values []any) []T {
 // NOT_FOUND for each that does not exist; field names the list, or the single
 // reference.
 func (d *Directory) lockUsers(ctx context.Context, refs []*UserRef, field string) ([]*db.User, error) {
-	users, err := d.findUsers(ctx, refs, "for no key update")
+	users, err := d.findUsers(ctx, refs, nil, "for no key update")
 	if err != nil {
 		return nil, err
 	}

@@ -136,7 +136,7 @@ func (d *Directory) newDefaultOrganization(ctx context.Context, f *faults, value
 		return err
 	}
 	switch {
-	case found[0] == nil:
+	case withoutRoot(found)[0] == nil:
 		f.List = append(f.List, noOrganization(field))
 	case found[0].Status != db.Active:
 		f.Add(problem.Invalid, field, "The organization is suspended, so it cannot be the default one.")

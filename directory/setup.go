@@ -32,7 +32,7 @@ func (d *Directory) Setup(ctx context.Context) error {
 			return err
 		}
 		for _, step := range []func(context.Context, *write) error{
-			d.setUpPermissions, d.setUpRoles, d.setUpSettings, d.setUpOrganization,
+			d.setUpPermissions, d.setUpRoles, d.setUpSettings, d.setUpRoot, d.setUpOrganization,
 		} {
 			if err := step(ctx, w); err != nil {
 				return err
@@ -188,8 +188,31 @@ func (d *Directory) setUpOrganization(ctx context.Context, w *write) error {
 	if present != nil || err != nil {
 		return err
 	}
-	return w.insertOrganization(ctx, &db.Organization{
-		ID: db.NewID[db.OrganizationKind](), Code: defaultCode, Name: defaultName, IsDefault: true, Status: db.Active,
-		Properties: json.RawMessage("{}"), AutoJoinDomains: []string{}, Version: 1, CreatedAt: w.at, UpdatedAt: w.at,
-	}, nil)
+	return w.insertPlainOrganization(ctx, db.Organization{ID: db.NewID[db.OrganizationKind](), Code: defaultCode, Name: defaultName, IsDefault: true})
+}
+
+// What the organization that stands for the business is called.
+const (
+	rootCode = "roster"
+	rootName = "The business"
+)
+
+func (d *Directory) setUpRoot(ctx context.Context, w *write) error {
+	taken, err := db.SelectOne[db.OrganizationID](ctx, d.db,
+		"select id from organizations where id = $1 or code = $2 and deleted_at is null order by id <> $1", db.Root, rootCode)
+	switch {
+	case err != nil:
+		return err
+	case taken == nil:
+		return w.insertPlainOrganization(ctx, db.Organization{ID: db.Root, Code: rootCode, Name: rootName})
+	case *taken != db.Root:
+		return errKeyIsTaken("organization", rootCode)
+	}
+	return nil
+}
+
+func (w *write) insertPlainOrganization(ctx context.Context, org db.Organization) error {
+	org.Status, org.Properties, org.AutoJoinDomains = db.Active, json.RawMessage("{}"), []string{}
+	org.Version, org.CreatedAt, org.UpdatedAt = 1, w.at, w.at
+	return w.insertOrganization(ctx, &org, nil)
 }

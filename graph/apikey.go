@@ -16,6 +16,10 @@ func (r apiKeyResolver) Organization(ctx context.Context, keys []*db.APIKey) ([]
 	return r.loaders.Organizations(ctx, each(keys, func(k *db.APIKey) db.OrganizationID { return orZero(k.OrgID) }), selected(ctx))
 }
 
+func (r apiKeyResolver) User(ctx context.Context, keys []*db.APIKey) ([]*db.User, error) {
+	return r.loaders.Users(ctx, each(keys, func(k *db.APIKey) db.UserID { return orZero(k.UserID) }), selected(ctx))
+}
+
 func (r apiKeyResolver) Permissions(ctx context.Context, keys []*db.APIKey) ([][]*db.Permission, error) {
 	return r.APIKeyPermissions(ctx, each(keys, func(k *db.APIKey) db.APIKeyID { return k.ID }))
 }

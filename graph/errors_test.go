@@ -35,7 +35,7 @@ func TestErrorCodes(t *testing.T) {
 		{"LAST_ORGANIZATION", b.key, `mutation{
 			a:removeMembers(input:{organization:{code:"acme"},users:[{email:"ada@example.com"}]}){deletedIds}
 			b:removeMembers(input:{organization:{code:"default"},users:[{email:"ada@example.com"}]}){deletedIds}}`, "", "The user belongs to no other organization.", "input.users.0"},
-		{"LAST_ADMINISTRATOR", b.key, `mutation{revokeApiKey(input:{apiKey:"` + own + `"}){apiKey{id}}}`, "", "Nobody could administer the business any more.", "input.apiKey"},
+		{"LAST_ADMINISTRATOR", b.key, `mutation{revokeApiKey(input:{apiKey:"` + own + `"}){apiKey{id}}}`, "", "Nobody could administer the business any more.", "input"},
 		{"ROLLED_BACK", b.key, `mutation{
 			a:createPermission(input:{key:"x:y"}){permission{id}}
 			b:createPermission(input:{key:"invoices:read"}){permission{id}}}`, "", "Nothing of this was done, since another field of the document failed.", ""},

@@ -69,6 +69,8 @@ func askers(t *testing.T, b *testBundle) map[string]string {
 		"viewer":        b.holding(t, "", viewer...),
 		"acme": b.holding(t, "acme", "roster:members:read", "roster:members:write", "roster:organizations:read", "roster:roles:read",
 			"roster:users:read", "roster:changes:read", "billing:read"),
+		"owner":  b.standingFor(t, "katherine.whitfield@acme.example", "acme", viewer...),
+		"member": b.standingFor(t, "ada.lovelace@acme.example", "acme", viewer...),
 		"nobody": "",
 	}
 }

@@ -71,6 +71,17 @@ func (b *testBundle) holding(t testing.TB, org string, permissions ...string) st
 	return b.ask(t, `mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret } }`, object{"input": input}).text("createApiKey.secret")
 }
 
+// standingFor makes an API key with those permissions that stands for a user, in
+// an organization unless its code is empty, and gives its secret.
+func (b *testBundle) standingFor(t testing.TB, email, org string, permissions ...string) string {
+	t.Helper()
+	input := object{"name": "test", "permissions": refs("key", permissions...), "user": object{"email": email}}
+	if org != "" {
+		input["organization"] = object{"code": org}
+	}
+	return b.ask(t, `mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret } }`, object{"input": input}).text("createApiKey.secret")
+}
+
 // object is a JSON object.
 type object = map[string]any
 

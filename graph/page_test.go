@@ -46,7 +46,7 @@ var placeKey, placeID = text("organization.id"), text("user.id")
 func pagedLists() []pagedList {
 	const (
 		users       = "select count(*) from users where deleted_at is null"
-		orgs        = "select count(*) from organizations where deleted_at is null"
+		orgs        = "select count(*) from organizations where deleted_at is null and code <> 'roster'"
 		ofAcme      = "select count(*) from memberships m join organizations o on o.id = m.org_id and o.code = 'acme'"
 		ofAda       = "select count(*) from memberships m join users u on u.id = m.user_id and u.email = 'ada@example.com'"
 		holdRole    = "select count(*) from membership_roles g join roles r on r.id = g.role_id and r.key = 'role-0' where g.live"

@@ -15,6 +15,21 @@ func (r queryResolver) Viewer(ctx context.Context) (*model.Viewer, error) {
 	return nil, nil
 }
 
+func (r viewerResolver) User(ctx context.Context, viewers []*model.Viewer) ([]*db.User, error) {
+	return r.loaders.Users(ctx, each(viewers, func(v *model.Viewer) db.UserID { return orZero(v.Actor.User) }), selected(ctx))
+}
+
+func (r viewerResolver) Membership(ctx context.Context, viewers []*model.Viewer) ([]*db.Membership, error) {
+	members := make([]*db.Membership, len(viewers))
+	actor := access.ActorOf(ctx)
+	if actor.User == nil || actor.Organization == nil {
+		return members, nil
+	}
+	return r.loaders.MembersAt(ctx, each(viewers, func(*model.Viewer) access.Place {
+		return access.Place{User: *actor.User, Organization: *actor.Organization}
+	}))
+}
+
 func (r viewerResolver) Organization(ctx context.Context, viewers []*model.Viewer) ([]*db.Organization, error) {
 	ids := each(viewers, func(v *model.Viewer) db.OrganizationID { return orZero(v.Actor.Organization) })
 	return r.loaders.Organizations(ctx, ids, selected(ctx))

@@ -188,6 +188,7 @@ create table api_keys (
     prefix        text not null,
     hash          bytea not null unique,
     org_id        uuid references organizations,
+    user_id       uuid references users,
     created_at    timestamptz not null default now(),
     created_by    text not null,
     expires_at    timestamptz,
@@ -196,6 +197,7 @@ create table api_keys (
     revoked_by    text
 );
 create index api_keys_created_at on api_keys (created_at, id);
+create index api_keys_user on api_keys (user_id) where user_id is not null;
 
 create table api_key_permissions (
     api_key_id     uuid not null references api_keys,
@@ -241,9 +243,9 @@ create table kept_answers (
 );
 create index kept_answers_at on kept_answers (at);
 
--- Every user who is not a tombstone belongs to an organization. Checked at commit, for the rows that lost a membership and for
--- new users. The user's row is locked first: two transactions that each take away one of two memberships wait for one another,
--- and the second one sees what the first did.
+-- Every user who is not a tombstone belongs to an organization other than the one that stands for the business (db.Root). Checked at
+-- commit, for the rows that lost a membership and for new users. The user's row is locked first: two transactions that each take
+-- away one of two memberships wait for one another, and the second one sees what the first did.
 -- +goose StatementBegin
 create function check_user_has_organization() returns trigger language plpgsql as $$
 declare
@@ -255,7 +257,7 @@ begin
         who := old.user_id;
     end if;
     perform 1 from users where id = who and deleted_at is null for no key update;
-    if found and not exists (select from memberships where user_id = who) then
+    if found and not exists (select from memberships where user_id = who and org_id <> '00000000-0000-7000-8000-000000000000') then
         raise exception 'user without organization' using errcode = 'check_violation', constraint = 'users_have_organization';
     end if;
     return null;

@@ -61,6 +61,7 @@ type ComplexityRoot struct {
 
 type ApiKeyResolver interface {
 	Organization(ctx context.Context, objs []*db.APIKey) ([]*db.Organization, error)
+	User(ctx context.Context, objs []*db.APIKey) ([]*db.User, error)
 	Permissions(ctx context.Context, objs []*db.APIKey) ([][]*db.Permission, error)
 
 	CreatedBy(ctx context.Context, objs []*db.APIKey) ([]model.Actor, error)
@@ -178,7 +179,10 @@ type UserResolver interface {
 	Can(ctx context.Context, objs []*db.User, organization directory.OrganizationRef, permission string) ([]bool, error)
 }
 type ViewerResolver interface {
+	User(ctx context.Context, objs []*model.Viewer) ([]*db.User, error)
+
 	Organization(ctx context.Context, objs []*model.Viewer) ([]*db.Organization, error)
+	Membership(ctx context.Context, objs []*model.Viewer) ([]*db.Membership, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -431,7 +435,7 @@ input UserRef @oneOf {
 input OrganizationRef @oneOf {
   "The id, ` + "`" + `org_…` + "`" + `."
   id: ID
-  "The code, such as ` + "`" + `acme` + "`" + `."
+  "The code, such as ` + "`" + `acme` + "`" + `. ` + "`" + `roster` + "`" + ` is the business as a whole: what its members hold there they hold in all organizations."
   code: String
   "The id in the system that the organization came from."
   externalId: String
@@ -609,7 +613,10 @@ enum OrganizationStatus {
   SUSPENDED
 }
 
-"A customer, team or tenant. Roles and permissions are defined once for the business and applied per user in each organization."
+"""
+A customer, team or tenant. Roles and permissions are defined once for the business and applied per user in each organization.
+Who may read neither it nor its members sees of the organizations that they belong to what they are called, and the rest empty.
+"""
 type Organization implements Node {
   "` + "`" + `org_…` + "`" + `"
   id: ID!
@@ -1033,13 +1040,13 @@ type System {
 
 "The caller of this request."
 type Viewer {
-  "Null when an API key asks."
+  "Whom the API key stands for; null when it stands for itself."
   user: User
-  "Null when a user asks."
+  "The API key that the request carries."
   apiKey: ApiKey
   "The organization that was chosen at sign-in, and the caller's membership there. The only one that an API key works in; null when it works in all."
   organization: Organization
-  "The caller's membership in that organization; null when an API key asks."
+  "The caller's membership in that organization; null for who is no user, or no member."
   membership: Membership
   "Keys of everything that the caller may do in that organization, ordered: what an SPA needs to draw its menus."
   permissions: [String!]!
@@ -1060,6 +1067,8 @@ type ApiKey implements Node {
   prefix: String!
   "Null when the key works in all organizations."
   organization: Organization
+  "Whom the key stands for: it may do what it names as long as the user may, and does not work while they are suspended. Null when it stands for itself."
+  user: User
   "What it may do, ordered by key; empty for a key of an organization whose keys the caller does not manage."
   permissions: [Permission!]! @requires(permission: "roster:keys:write")
   "When it was created."
@@ -1758,6 +1767,12 @@ input CreateApiKeyInput {
   permissions: [PermissionRef!]!
   "The only organization in which it is to work; all when left out."
   organization: OrganizationRef
+  """
+  Whom it stands for: it then may do what it names as long as the user may, in that organization, or by what the user holds
+  for the business as a whole. It reads what the user may read of themselves, so that ESCALATION meets who may not read
+  users, members and organizations there. NOT_FOUND for who is no member of the organization.
+  """
+  user: UserRef
   "From when on it no longer works, in the future; never when left out."
   expiresAt: DateTime
 }
@@ -1913,6 +1928,8 @@ func (ec *executionContext) childFields_ApiKey(ctx context.Context, field graphq
 		return ec.fieldContext_ApiKey_prefix(ctx, field)
 	case "organization":
 		return ec.fieldContext_ApiKey_organization(ctx, field)
+	case "user":
+		return ec.fieldContext_ApiKey_user(ctx, field)
 	case "permissions":
 		return ec.fieldContext_ApiKey_permissions(ctx, field)
 	case "createdAt":
@@ -4054,6 +4071,61 @@ func (ec *executionContext) resolveBatch_ApiKey_organization(ctx context.Context
 		results,
 		err,
 		"ApiKey.organization",
+	)
+}
+
+func (ec *executionContext) _ApiKey_user(ctx context.Context, field graphql.CollectedField, obj *db.APIKey) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ApiKey_user(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.resolveBatch_ApiKey_user(ctx, field, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.User) graphql.Marshaler {
+			return ec.marshalOUser2ᚖrosterᚋdbᚐUser(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ApiKey_user(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ApiKey",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_User(ctx, field)
+		},
+	}
+	return fc, nil
+}
+func (ec *executionContext) resolveBatch_ApiKey_user(ctx context.Context, field graphql.CollectedField, obj *db.APIKey) (any, error) {
+	resolver := ec.Resolvers.ApiKey()
+	if batch, ok := graphql.BatchParentsFor[*db.APIKey](ctx, "ApiKey"); ok {
+		result := batch.FieldResult(field, func() (any, error) {
+			return resolver.User(ctx, batch.Parents)
+		})
+		return graphql.ResolveBatchGroupResult[*db.User](
+			ctx,
+			batch.Index,
+			len(batch.Parents),
+			result,
+			"ApiKey.user",
+			batch.IndexMap,
+		)
+	}
+	results, err := resolver.User(ctx, []*db.APIKey{obj})
+	return graphql.ResolveBatchSingleResult[*db.User](
+		ctx,
+		results,
+		err,
+		"ApiKey.user",
 	)
 }
 
@@ -12206,7 +12278,7 @@ func (ec *executionContext) _Viewer_user(ctx context.Context, field graphql.Coll
 			return ec.fieldContext_Viewer_user(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.User(), nil
+			return ec.resolveBatch_Viewer_user(ctx, field, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *db.User) graphql.Marshaler {
@@ -12221,12 +12293,35 @@ func (ec *executionContext) fieldContext_Viewer_user(_ context.Context, field gr
 		Object:     "Viewer",
 		Field:      field,
 		IsMethod:   true,
-		IsResolver: false,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_User(ctx, field)
 		},
 	}
 	return fc, nil
+}
+func (ec *executionContext) resolveBatch_Viewer_user(ctx context.Context, field graphql.CollectedField, obj *model.Viewer) (any, error) {
+	resolver := ec.Resolvers.Viewer()
+	if batch, ok := graphql.BatchParentsFor[*model.Viewer](ctx, "Viewer"); ok {
+		result := batch.FieldResult(field, func() (any, error) {
+			return resolver.User(ctx, batch.Parents)
+		})
+		return graphql.ResolveBatchGroupResult[*db.User](
+			ctx,
+			batch.Index,
+			len(batch.Parents),
+			result,
+			"Viewer.user",
+			batch.IndexMap,
+		)
+	}
+	results, err := resolver.User(ctx, []*model.Viewer{obj})
+	return graphql.ResolveBatchSingleResult[*db.User](
+		ctx,
+		results,
+		err,
+		"Viewer.user",
+	)
 }
 
 func (ec *executionContext) _Viewer_apiKey(ctx context.Context, field graphql.CollectedField, obj *model.Viewer) (ret graphql.Marshaler) {
@@ -12325,7 +12420,7 @@ func (ec *executionContext) _Viewer_membership(ctx context.Context, field graphq
 			return ec.fieldContext_Viewer_membership(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Membership(), nil
+			return ec.resolveBatch_Viewer_membership(ctx, field, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *db.Membership) graphql.Marshaler {
@@ -12340,12 +12435,35 @@ func (ec *executionContext) fieldContext_Viewer_membership(_ context.Context, fi
 		Object:     "Viewer",
 		Field:      field,
 		IsMethod:   true,
-		IsResolver: false,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Membership(ctx, field)
 		},
 	}
 	return fc, nil
+}
+func (ec *executionContext) resolveBatch_Viewer_membership(ctx context.Context, field graphql.CollectedField, obj *model.Viewer) (any, error) {
+	resolver := ec.Resolvers.Viewer()
+	if batch, ok := graphql.BatchParentsFor[*model.Viewer](ctx, "Viewer"); ok {
+		result := batch.FieldResult(field, func() (any, error) {
+			return resolver.Membership(ctx, batch.Parents)
+		})
+		return graphql.ResolveBatchGroupResult[*db.Membership](
+			ctx,
+			batch.Index,
+			len(batch.Parents),
+			result,
+			"Viewer.membership",
+			batch.IndexMap,
+		)
+	}
+	results, err := resolver.Membership(ctx, []*model.Viewer{obj})
+	return graphql.ResolveBatchSingleResult[*db.Membership](
+		ctx,
+		results,
+		err,
+		"Viewer.membership",
+	)
 }
 
 func (ec *executionContext) _Viewer_permissions(ctx context.Context, field graphql.CollectedField, obj *model.Viewer) (ret graphql.Marshaler) {
@@ -13730,7 +13848,7 @@ func (ec *executionContext) unmarshalInputCreateApiKeyInput(ctx context.Context,
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "permissions", "organization", "expiresAt"}
+	fieldsInOrder := [...]string{"name", "permissions", "organization", "user", "expiresAt"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -13758,6 +13876,13 @@ func (ec *executionContext) unmarshalInputCreateApiKeyInput(ctx context.Context,
 				return it, err
 			}
 			it.Organization = data
+		case "user":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("user"))
+			data, err := ec.unmarshalOUserRef2ᚖrosterᚋdirectoryᚐUserRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.User = data
 		case "expiresAt":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expiresAt"))
 			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
@@ -15815,6 +15940,12 @@ func (ec *executionContext) _ApiKey(ctx context.Context, sel ast.SelectionSet, o
 				true, false,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._ApiKey_organization(ctx, field, obj)
+				})
+		case "user":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ApiKey_user(ctx, field, obj)
 				})
 		case "permissions":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
@@ -18399,10 +18530,11 @@ func (ec *executionContext) _Viewer(ctx context.Context, sel ast.SelectionSet, o
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Viewer")
 		case "user":
-			out.Values[i] = ec._Viewer_user(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Viewer_user(ctx, field, obj)
+				})
 		case "apiKey":
 			out.Values[i] = ec._Viewer_apiKey(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -18415,10 +18547,11 @@ func (ec *executionContext) _Viewer(ctx context.Context, sel ast.SelectionSet, o
 					return ec._Viewer_organization(ctx, field, obj)
 				})
 		case "membership":
-			out.Values[i] = ec._Viewer_membership(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Viewer_membership(ctx, field, obj)
+				})
 		case "permissions":
 			out.Values[i] = ec._Viewer_permissions(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -20631,6 +20764,14 @@ func (ec *executionContext) unmarshalOUserOrder2ᚖrosterᚋdirectoryᚐUserOrde
 		return nil, nil
 	}
 	res, err := ec.unmarshalInputUserOrder(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOUserRef2ᚖrosterᚋdirectoryᚐUserRef(ctx context.Context, v any) (*directory.UserRef, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputUserRef(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 

@@ -91,6 +91,11 @@ func (ec *executionContext) objectApiKey(schema *executableSchema) *execute.Obje
 				return ec.Resolvers.ApiKey().Organization(ctx, objs)
 			})
 		}},
+		"user": {GoName: "User", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.Batch(fc, execute.Composite(execute.Pointer[db.User]), func(objs []*db.APIKey) ([]*db.User, error) {
+				return ec.Resolvers.ApiKey().User(ctx, objs)
+			})
+		}},
 		"permissions": {GoName: "Permissions", Load: func(ctx context.Context, fc *execute.Call) {
 			execute.Batch(fc, execute.Composite(execute.Elements(execute.Pointer[db.Permission])), func(objs []*db.APIKey) ([][]*db.Permission, error) {
 				return ec.Resolvers.ApiKey().Permissions(ctx, objs)
@@ -1322,8 +1327,8 @@ func (ec *executionContext) objectUserPayload(schema *executableSchema) *execute
 func (ec *executionContext) objectViewer(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Viewer", Fields: map[string]*execute.Field{
 		"user": {GoName: "User", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[db.User]), func(obj *model.Viewer) (*db.User, error) {
-				return obj.User(), nil
+			execute.Batch(fc, execute.Composite(execute.Pointer[db.User]), func(objs []*model.Viewer) ([]*db.User, error) {
+				return ec.Resolvers.Viewer().User(ctx, objs)
 			})
 		}},
 		"apiKey": {GoName: "APIKey", Load: func(ctx context.Context, fc *execute.Call) {
@@ -1337,8 +1342,8 @@ func (ec *executionContext) objectViewer(schema *executableSchema) *execute.Obje
 			})
 		}},
 		"membership": {GoName: "Membership", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[db.Membership]), func(obj *model.Viewer) (*db.Membership, error) {
-				return obj.Membership(), nil
+			execute.Batch(fc, execute.Composite(execute.Pointer[db.Membership]), func(objs []*model.Viewer) ([]*db.Membership, error) {
+				return ec.Resolvers.Viewer().Membership(ctx, objs)
 			})
 		}},
 		"permissions": {GoName: "Permissions", Value: func(b []byte, parent any) []byte {

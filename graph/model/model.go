@@ -41,14 +41,8 @@ type System struct{ Name string }
 // Viewer is the caller of a request.
 type Viewer struct{ Actor *access.Actor }
 
-// User is nil: only API keys act.
-func (v *Viewer) User() *db.User { return nil }
-
 // APIKey is the one that the request carries.
 func (v *Viewer) APIKey() *db.APIKey { return v.Actor.Key }
-
-// Membership is nil: an API key is no member.
-func (v *Viewer) Membership() *db.Membership { return nil }
 
 // Permissions are the keys of all that the caller may do, ordered.
 func (v *Viewer) Permissions() []string {
