@@ -58,6 +58,8 @@ type caller struct {
 	keyID  string
 	// missing are the inputs that have no sample.
 	missing []string
+	// others are samples which count before those of all callers.
+	others map[string]string
 	// place is the argument, or "argument.field", which gets instead rather than
 	// a sample.
 	place, instead string
@@ -66,6 +68,9 @@ type caller struct {
 // value gives a value for an argument or input field: of owner, called name.
 func (c *caller) value(owner, name string, of *ast.Type) string {
 	for _, known := range []string{owner + "." + name, of.Name()} {
+		if sample, ok := c.others[known]; ok {
+			return c.wrap(of, sample)
+		}
 		if sample, ok := samples[known]; ok {
 			return c.wrap(of, sample)
 		}

@@ -1,0 +1,287 @@
+package graph_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"roster/access"
+	"roster/db"
+)
+
+// swapSeed makes acme, which the actors of the matrix know, and what is foreign
+// to them.
+const swapSeed = `mutation {
+	globex: createOrganization(input: {code: "globex", name: "Globex Secret", externalId: "G-1"}) { organization { id } }
+	hooli: createOrganization(input: {code: "hooli", name: "Hooli Secret", externalId: "H-1"}) { organization { id } }
+	acme: createOrganization(input: {code: "acme", name: "Acme", externalId: "A-1"}) { organization { id } }
+	initech: createOrganization(input: {code: "initech", name: "Initech"}) { organization { id } }
+	p: createPermission(input: {key: "invoices:read"}) { permission { id } }
+	r: createRole(input: {key: "clerk", permissions: [{key: "invoices:read"}]}) { role { id } }
+	gus: createUser(input: {email: "gus@secret.example", username: "gus", externalId: "GU-1", givenName: "Gus Secret", organizations: [{code: "globex"}], roles: [{key: "clerk"}]}) { user { id } }
+	greta: createUser(input: {email: "greta@secret.example", username: "greta", externalId: "GR-1", givenName: "Greta Secret", organizations: [{code: "globex"}], roles: [{key: "clerk"}]}) { user { id } }
+	hal: createUser(input: {email: "hal@secret.example", username: "hal", externalId: "HA-1", givenName: "Hal Secret", organizations: [{code: "hooli"}], roles: [{key: "clerk"}]}) { user { id } }
+	ada: createUser(input: {email: "ada@example.com", username: "ada", organizations: [{code: "acme"}], roles: [{key: "clerk"}]}) { user { id } }
+	olivia: createUser(input: {email: "olivia@example.com", username: "olivia", organizations: [{code: "acme"}, {code: "default"}], roles: [{key: "roster-organization-administrator"}]}) { user { id } }
+	sam: createUser(input: {email: "sam@example.com", username: "sam", organizations: [{code: "acme"}], roles: [{key: "roster-administrator"}]}) { user { id } }
+	s: suspendUser(input: {user: {username: "greta"}}) { user { id } }
+	h: suspendOrganization(input: {organization: {code: "hooli"}}) { organization { id } }
+	k1: createApiKey(input: {name: "Globex Secret", permissions: [], organization: {code: "globex"}}) { apiKey { id } }
+	k2: createApiKey(input: {name: "Business Secret", permissions: []}) { apiKey { id } }
+	k3: createApiKey(input: {name: "own", permissions: [], organization: {code: "acme"}}) { apiKey { id } }
+}`
+
+// pair is a reference to something foreign, and one of the same form to what
+// does not exist.
+type pair struct{ foreign, unknown string }
+
+// swap is the matrix: every operation, every reference in its arguments,
+// everybody who asks.
+type swap struct {
+	*testBundle
+	*caller
+	// pairs are the references by type.
+	pairs map[string][]pair
+	// needles occur in what is foreign, and nowhere else.
+	needles *regexp.Regexp
+	cells   int
+}
+
+func newSwap(t *testing.T, b *testBundle) *swap {
+	made := b.ask(t, swapSeed)
+	s := &swap{testBundle: b, caller: &caller{schema: loadSchema(t, "../schema.graphqls"), keyID: made.text("k3.apiKey.id")}, pairs: map[string][]pair{}}
+	ref := func(kind, field, foreign, unknown string) {
+		s.pairs[kind] = append(s.pairs[kind], pair{fmt.Sprintf("{%s: %q}", field, foreign), fmt.Sprintf("{%s: %q}", field, unknown)})
+	}
+	id := func(foreign, unknown string) {
+		s.pairs["ID"] = append(s.pairs["ID"], pair{quoted(foreign), quoted(unknown)})
+	}
+	for _, user := range []struct{ name, externalID string }{{"gus", "GU-1"}, {"greta", "GR-1"}, {"hal", "HA-1"}} {
+		ref("UserRef", "id", made.text(user.name+".user.id"), db.NewID[db.UserKind]().String())
+		ref("UserRef", "email", user.name+"@secret.example", "unknown@example.com")
+		ref("UserRef", "username", user.name, "unknown")
+		ref("UserRef", "externalId", user.externalID, "U-1")
+		id(made.text(user.name+".user.id"), db.NewID[db.UserKind]().String())
+	}
+	for _, org := range []struct{ code, externalID string }{{"globex", "G-1"}, {"hooli", "H-1"}} {
+		ref("OrganizationRef", "id", made.text(org.code+".organization.id"), db.NewID[db.OrganizationKind]().String())
+		ref("OrganizationRef", "code", org.code, "unknown")
+		ref("OrganizationRef", "externalId", org.externalID, "U-1")
+		id(made.text(org.code+".organization.id"), db.NewID[db.OrganizationKind]().String())
+	}
+	ref("OrganizationRef", "id", db.Root.String(), db.NewID[db.OrganizationKind]().String())
+	ref("OrganizationRef", "code", "roster", "unknown")
+	id(db.Root.String(), db.NewID[db.OrganizationKind]().String())
+	id(made.text("k1.apiKey.id"), db.NewID[db.APIKeyKind]().String())
+	id(made.text("k2.apiKey.id"), db.NewID[db.APIKeyKind]().String())
+	member := b.ask(t, `{ user(by: {username: "gus"}) { membership(organization: {code: "globex"}) { id } } }`).text("user.membership.id")
+	id(member, db.NewID[db.MembershipKind]().String())
+	change := b.ask(t, `{ changes(filter: {organization: {code: "globex"}}, last: 1) { nodes { id } } }`).text("changes.nodes.0.id")
+	id(change, db.NewID[db.ChangeKind]().String())
+	needles := []string{"(?i)secret", made.text("gus.user.id"), made.text("globex.organization.id"), made.text("k1.apiKey.id"), member, change}
+	s.needles = regexp.MustCompile(strings.Join(needles, "|"))
+	return s
+}
+
+// global is what roles and permissions are referred to by: they are nobody's.
+var global = []string{"RoleRef", "PermissionRef"}
+
+// identifiers are arguments that name something although they are plain text.
+var identifiers = []string{"ChangeFilter.subject", "ChangeFilter.actor"}
+
+// places gives the references in the arguments of a field, as caller.place tells
+// them, with the types of what is referred to.
+func (s *swap) places(t *testing.T, f *ast.FieldDefinition) map[string]*ast.Type {
+	found := map[string]*ast.Type{}
+	note := func(owner, name, place string, of *ast.Type) bool {
+		if _, known := s.pairs[of.Name()]; known || slices.Contains(identifiers, owner+"."+name) {
+			found[place] = of
+			return true
+		}
+		return false
+	}
+	for _, a := range f.Arguments {
+		if note("", a.Name, a.Name, a.Type) {
+			continue
+		}
+		for _, field := range s.schema.Types[a.Type.Name()].Fields {
+			if note(a.Type.Name(), field.Name, a.Name+"."+field.Name, field.Type) {
+				continue
+			}
+			if slices.Contains(global, field.Type.Name()) {
+				continue
+			}
+			for _, inner := range s.schema.Types[field.Type.Name()].Fields {
+				if _, known := s.pairs[inner.Type.Name()]; known {
+					t.Errorf("%s has a reference at %s.%s.%s, deeper than the matrix looks", f.Name, a.Name, field.Name, inner.Name)
+				}
+			}
+		}
+	}
+	return found
+}
+
+// selection asks for all that needs no argument and no permission, to that depth.
+func (s *swap) selection(of *ast.Type, depth int) string {
+	d := s.schema.Types[of.Name()]
+	if !d.IsCompositeType() {
+		return ""
+	}
+	text := " { __typename"
+	for _, f := range d.Fields {
+		composite := s.schema.Types[f.Type.Name()].IsCompositeType()
+		needs := slices.ContainsFunc(f.Arguments, func(a *ast.ArgumentDefinition) bool { return a.Type.NonNull && a.DefaultValue == nil })
+		if strings.HasPrefix(f.Name, "__") || needs || requirement(f) != "" || composite && depth == 0 {
+			continue
+		}
+		text += " " + f.Name + s.selection(f.Type, depth-1)
+	}
+	if of.Name() == "Node" || of.Name() == "Actor" {
+		text += " ... on User { email name }"
+	}
+	return text + " }"
+}
+
+// ways reach the fields of a type that take references, from the root.
+var ways = map[string]string{
+	"Query": "query { %s }", "Mutation": "mutation { %s }",
+	"User":         `query { viewer { user { %[1]s } } user(by: {username: "ada"}) { %[1]s } }`,
+	"Organization": `query { viewer { organization { %[1]s } } organization(by: {code: "acme"}) { %[1]s } }`,
+	"Role":         `query { role(by: {key: "clerk"}) { %s } }`,
+	"Permission":   `query { permission(by: {key: "invoices:read"}) { %s } }`,
+}
+
+// comparable is what an answer says, without what differs between any two.
+func comparable(a *answer) string {
+	if a.Status == 401 || a.Status == 429 || a.codes() == "UNAUTHENTICATED" { // many such requests use up a budget
+		return "no credential"
+	}
+	for _, e := range a.Errors {
+		delete(e.Extensions, "requestId")
+	}
+	text, _ := json.Marshal([]any{a.Status, a.Data, a.Errors})
+	return string(text)
+}
+
+// ask sends the field with the reference in its place.
+func (s *swap) put(t *testing.T, key, owner string, f *ast.FieldDefinition, place, reference string) *answer {
+	c := *s.caller
+	c.place, c.instead = place, reference
+	call := strings.TrimSuffix(c.call(owner, f), " { __typename }") + s.selection(f.Type, 3)
+	return s.as(t, key, fmt.Sprintf(ways[owner], call), nil)
+}
+
+// company is what the other references of a call are to: the caller's own
+// organization and its member, or foreign ones, which belong together.
+var company = []map[string]string{
+	nil, {"UserRef": `{username: "gus"}`, "OrganizationRef": `{code: "globex"}`, "MoveMemberInput.to": `{code: "acme"}`},
+}
+
+// compare puts every pair into one place, on behalf of one actor.
+func (s *swap) compare(t *testing.T, who, key, owner string, f *ast.FieldDefinition, place string, of *ast.Type) {
+	kind := of.Name()
+	if kind == "String" {
+		kind = "ID"
+	}
+	unknown := map[string]string{}
+	try := func(p pair, wrap string) {
+		s.cells++
+		p.foreign, p.unknown = fmt.Sprintf(wrap, p.foreign), fmt.Sprintf(wrap, p.unknown)
+		if _, known := unknown[p.unknown]; !known {
+			unknown[p.unknown] = comparable(s.put(t, key, owner, f, place, p.unknown))
+		}
+		a := s.put(t, key, owner, f, place, p.foreign)
+		if got := comparable(a); got != unknown[p.unknown] {
+			t.Errorf("%s %s(%s: %s):\n%s\nwhereas %s:\n%s", who, f.Name, place, p.foreign, got, p.unknown, unknown[p.unknown])
+		}
+		if found := s.needles.Find(a.Body); found != nil {
+			t.Errorf("%s %s(%s: %s) tells %s: %s", who, f.Name, place, p.foreign, found, a.Body)
+		}
+	}
+	for _, p := range s.pairs[kind] {
+		if of.Elem == nil {
+			try(p, "%s")
+			continue
+		}
+		try(p, "[%s]")
+		if own := samples[kind]; own != "" {
+			try(p, "["+own+", %s]")
+		}
+	}
+}
+
+// foreignRows are all rows which belong to the other organizations and their
+// members.
+const foreignRows = `
+with o as (select id from organizations where code in ('globex', 'hooli', 'roster')),
+	u as (select id from users where username in ('gus', 'greta', 'hal'))
+select coalesce(md5(string_agg(x, e'\n' order by x)), '') from (
+	select t::text as x from organizations t where id in (select id from o)
+	union all select t::text from users t where id in (select id from u)
+	union all select t::text from memberships t where org_id in (select id from o) or user_id in (select id from u)
+	union all select t::text from membership_roles t where org_id in (select id from o) or user_id in (select id from u)
+	union all select t::text from membership_permissions t where org_id in (select id from o) or user_id in (select id from u)
+	union all select t::text from organization_default_roles t where org_id in (select id from o)
+	union all select t::text from api_keys t where org_id in (select id from o)
+	union all select t::text from changes t where org_id in (select id from o)) rows`
+
+// To whoever works in one organization, what is in another one is as if it were
+// not: every operation answers the same to a foreign reference as to one to
+// nothing, tells nothing of what is foreign, and leaves it as it is. A new
+// operation or argument takes part by itself.
+func TestSwap(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	s := newSwap(t, b)
+	var all []string
+	for _, p := range access.SystemPermissions {
+		all = append(all, string(p.Key))
+	}
+	viewer := b.ask(t, `{ role(by: {key: "roster-viewer"}) { permissions { key } } }`).texts("role.permissions", "key")
+	actors := map[string]string{
+		"who holds all in acme":       b.holding(t, "acme", append(all, "invoices:read")...),
+		"acme's administrator":        b.standingFor(t, "olivia@example.com", "acme", all...),
+		"acme's viewer":               b.holding(t, "acme", viewer...),
+		"a plain member":              b.standingFor(t, "ada@example.com", "acme", all...),
+		"a plain member, everywhere":  b.standingFor(t, "ada@example.com", "", all...),
+		"who holds all in initech":    b.holding(t, "initech", all...),
+		"who holds nothing":           b.holding(t, ""),
+		"the key of a suspended user": b.standingFor(t, "sam@example.com", "acme", all...),
+		"nobody":                      "",
+	}
+	b.ask(t, `mutation { suspendUser(input: {user: {username: "sam"}}) { user { id } } }`)
+	before := rows[string](t, b, foreignRows)[0]
+	for _, d := range ownTypes(s.schema) {
+		for _, f := range ownFields(d) {
+			if d.Kind != ast.Object {
+				continue
+			}
+			places := s.places(t, f)
+			if _, known := ways[d.Name]; len(places) > 0 && !known {
+				t.Errorf("%s.%s takes a reference: add %s to ways", d.Name, f.Name, d.Name)
+				continue
+			}
+			for _, place := range slices.Sorted(maps.Keys(places)) {
+				for _, s.others = range company {
+					for who, key := range actors {
+						s.compare(t, who, key, d.Name, f, place, places[place])
+					}
+				}
+			}
+		}
+	}
+	if after := rows[string](t, b, foreignRows)[0]; after != before {
+		t.Error("what is foreign has changed")
+	}
+	const least = 10_000
+	if s.cells < least {
+		t.Errorf("%d cells, want %d at least", s.cells, least)
+	}
+	t.Logf("%d cells", s.cells)
+}
