@@ -33,6 +33,117 @@ func keyAction(key *db.APIKey) directory.APIKeyActionInput {
 
 func permissionsOf(actor *access.Actor) string { return fmt.Sprint(actor.Permissions) }
 
+var ada = directory.UserRef{Username: new("ada")}
+
+// keyOf is key for one that stands for a user.
+func (b *business) keyOf(user directory.UserRef, organization string, permissions ...string) (*db.APIKey, string) {
+	b.t.Helper()
+	in := directory.CreateAPIKeyInput{Name: "a key", Permissions: permissionRefs(permissions...), User: &user}
+	if organization != "" {
+		in.Organization = &directory.OrganizationRef{Code: &organization}
+	}
+	key, secret, err := b.CreateAPIKey(b.ctx, in)
+	return must(key, err)(b.t), secret
+}
+
+// A key that stands for a user may do what both may do, at every moment: in its
+// organization or, without one, by what the user holds in the root.
+func TestKeysOfUsers(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	must(0, b.Follow(t.Context()))(t)
+	org := b.organization("acme")
+	b.user("ada", org)
+	must(b.CreateRole(b.ctx, directory.CreateRoleInput{Key: "reader", Permissions: permissionRefs("roster:users:read", "roster:roles:read")}))(t)
+	_, inAcme := b.keyOf(ada, "acme", "roster:users:read", "roster:settings:read", "roster:keys:write")
+	_, everywhere := b.keyOf(ada, "", "roster:users:read", "roster:settings:read", "roster:keys:write")
+	want := func(when, acme, business string) {
+		t.Helper()
+		for secret, want := range map[string]string{inAcme: acme, everywhere: business} {
+			actor := must(b.Authenticate(t.Context(), secret))(t)
+			if got := permissionsOf(actor); got != want || actor.String() != actor.Key.ID.String() || !actor.Is(*actor.Key.UserID) {
+				t.Errorf("%s: %s holds %s, want %s", when, actor, got, want)
+			}
+		}
+	}
+	grant := func(org directory.OrganizationRef, endsAt *time.Time, keys ...string) {
+		t.Helper()
+		must(b.GrantPermissions(b.ctx, directory.GrantPermissionsInput{
+			Organization: org, Users: []*directory.UserRef{&ada}, Permissions: permissionRefs(keys...), EndsAt: endsAt,
+		}))(t)
+	}
+	want("at first", "[]", "[]")
+	must(0, b.grantRole("ada", "acme", "reader"))(t)
+	want("with a role", "[roster:users:read]", "[]")
+	must(b.AddRolePermissions(b.ctx, contents("reader", "roster:settings:read")))(t)
+	want("when it has more", "[roster:settings:read roster:users:read]", "[]")
+	must(b.RemoveRolePermissions(b.ctx, contents("reader", "roster:settings:read")))(t)
+	want("when it has less", "[roster:users:read]", "[]")
+	must(b.AddMembers(b.ctx, directory.AddMembersInput{Organization: root, Users: []*directory.UserRef{&ada}}))(t)
+	grant(root, nil, "roster:settings:read", "roster:settings:write")
+	want("with more in the root", "[roster:settings:read roster:users:read]", "[roster:settings:read]")
+	end := time.Now().Add(400 * time.Millisecond)
+	grant(orgID(org), &end, "roster:keys:write")
+	want("for a while", "[roster:keys:write roster:settings:read roster:users:read]", "[roster:settings:read]")
+	time.Sleep(time.Until(end) + 20*time.Millisecond)
+	want("afterwards", "[roster:settings:read roster:users:read]", "[roster:settings:read]")
+	must(b.RevokeRoles(b.ctx, directory.RevokeRolesInput{Organization: orgID(org), Users: []*directory.UserRef{&ada}, Roles: roleRefs("reader")}))(t)
+	want("without the role", "[roster:settings:read]", "[roster:settings:read]")
+	must(b.RemoveMembers(b.ctx, directory.RemoveMembersInput{Organization: root, Users: []*directory.UserRef{&ada}}))(t)
+	want("out of the root", "[]", "[]")
+	must(b.SuspendUser(b.ctx, directory.UserActionInput{User: ada}))(t)
+	_, err := b.Authenticate(t.Context(), everywhere)
+	wantFaults(t, err, "UNAUTHENTICATED ")
+	must(b.RestoreUser(b.ctx, directory.UserActionInput{User: ada}))(t)
+	want("restored", "[]", "[]")
+}
+
+// To make a key that stands for somebody else is to read what they may read of
+// themselves. In the root, nobody has anything but permissions of Roster.
+func TestWhatKeysOfUsersNeed(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	b.user("ada", b.organization("acme"))
+	b.user("eve", b.organization("other"))
+	b.definePermissions("invoices:read")
+	acme := &directory.OrganizationRef{Code: new("acme")}
+	for _, c := range []struct {
+		held []string
+		in   directory.CreateAPIKeyInput
+		want string
+	}{
+		{[]string{"roster:keys:write", "roster:members:read", "roster:organizations:read"}, directory.CreateAPIKeyInput{User: &ada, Organization: acme}, "ESCALATION "},
+		{[]string{"roster:keys:write", "roster:members:read", "roster:organizations:read", "roster:users:read"}, directory.CreateAPIKeyInput{User: &ada, Organization: acme}, ""},
+		{[]string{"roster:keys:write", "roster:members:read", "roster:organizations:read", "roster:users:read"}, directory.CreateAPIKeyInput{User: &ada}, "FORBIDDEN "},
+		{[]string{"roster:keys:write", "roster:members:read", "roster:organizations:read", "roster:users:read"},
+			directory.CreateAPIKeyInput{User: &directory.UserRef{Username: new("eve")}, Organization: acme}, "NOT_FOUND input.user"},
+	} {
+		c.in.Name = "key"
+		_, _, err := b.CreateAPIKey(b.holding("acme", c.held...), c.in)
+		wantFaults(t, err, c.want)
+	}
+	must(b.AddMembers(b.ctx, directory.AddMembersInput{Organization: root, Users: []*directory.UserRef{&ada}}))(t)
+	for name, err := range map[string]error{
+		"a permission of the product": second(b.GrantPermissions(b.ctx, directory.GrantPermissionsInput{
+			Organization: root, Users: []*directory.UserRef{&ada}, Permissions: permissionRefs("invoices:read"),
+		})),
+		"a key for the root": third(b.CreateAPIKey(b.ctx, directory.CreateAPIKeyInput{Name: "key", Organization: &root})),
+		"a user of the root": second(b.CreateUser(b.ctx, directory.CreateUserInput{Username: new("bob"), Organizations: []*directory.OrganizationRef{&root}})),
+		"moved to the root":  second(b.MoveMember(b.ctx, directory.MoveMemberInput{User: ada, From: *acme, To: root})),
+		"left with the root": second(b.RemoveMembers(b.ctx, directory.RemoveMembersInput{Organization: *acme, Users: []*directory.UserRef{&ada}})),
+		"deleted":            second(b.DeleteOrganization(b.ctx, directory.OrganizationActionInput{Organization: root})),
+		"suspended":          second(b.SuspendOrganization(b.ctx, directory.OrganizationActionInput{Organization: root})),
+		"the default one":    second(b.UpdateSettings(b.ctx, directory.UpdateSettingsInput{DefaultOrganization: graphql.OmittableOf(&root)})),
+	} {
+		if !problem.Is(err, problem.NotFound) && !problem.Is(err, problem.Invalid) && !problem.Is(err, problem.LastOrganization) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error        { return err }
+func third[T, U any](_ T, _ U, err error) error { return err }
+
 // Whatever ends a key, it ends on every path: on the server that did it at once,
 // however hot the key; on others within a second; on one that sees it for the
 // first time; and in the same words as for a key that never was.
@@ -55,15 +166,33 @@ func TestKeysEnd(t *testing.T) {
 			_, err := b.DeleteOrganization(b.ctx, directory.OrganizationActionInput{Organization: orgID(org)})
 			return err
 		},
+		"user suspended": func(b *business, _ *db.APIKey, _ *db.Organization) error {
+			_, err := b.SuspendUser(b.ctx, directory.UserActionInput{User: ada})
+			return err
+		},
+		"user deleted": func(b *business, _ *db.APIKey, _ *db.Organization) error {
+			_, err := b.DeleteUser(b.ctx, directory.UserActionInput{User: ada})
+			return err
+		},
+		"user removed": func(b *business, _ *db.APIKey, org *db.Organization) error {
+			_, err := b.RemoveMembers(b.ctx, directory.RemoveMembersInput{Organization: orgID(org), Users: []*directory.UserRef{&ada}})
+			return err
+		},
+		"user moved": func(b *business, _ *db.APIKey, org *db.Organization) error {
+			_, err := b.MoveMember(b.ctx, directory.MoveMemberInput{User: ada, From: orgID(org), To: orgCode("elsewhere")})
+			return err
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBusiness(t)
 			org := b.organization("acme")
-			key, secret := b.key("acme", string(access.UsersRead))
+			b.user("ada", org, b.organization("elsewhere"))
+			must(0, b.grantRole("ada", "acme", "roster-viewer"))(t)
+			key, secret := b.keyOf(ada, "acme", string(access.UsersRead), string(access.UsersWrite))
 			other := b.server()
 			for range 2 {
-				if actor := must(b.Authenticate(t.Context(), secret))(t); actor.Key.ID != key.ID || *actor.Organization != org.ID || permissionsOf(actor) != "[roster:users:read]" {
+				if actor := must(b.Authenticate(t.Context(), secret))(t); actor.Key.ID != key.ID || *actor.Organization != org.ID || permissionsOf(actor) != "[roster:users:read]" || !actor.Is(*key.UserID) {
 					t.Errorf("authenticated %+v", actor)
 				}
 				must(other.Authenticate(t.Context(), secret))(t)
