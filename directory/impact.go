@@ -38,8 +38,9 @@ const (
 
 var impactLists = sides[string]{"impact.gained", "impact.lost"}
 
-// Impact gives that of the last write in the transaction of ctx. Who was allowed
-// to write may see what it did.
+// Impact gives that of the last write in the transaction of ctx, to who may see
+// members: a rehearsal would otherwise tell who holds what to whoever may define
+// roles.
 func (d *Directory) Impact(ctx context.Context) *Impact {
 	done, ok := ctx.Value(writtenKey{}).(*written)
 	if !ok {
@@ -61,6 +62,9 @@ func (i *Impact) Lost(ctx context.Context, page Page) (*Connection[PermissionCha
 }
 
 func (i *Impact) page(ctx context.Context, page Page, side int) (*Connection[PermissionChange], error) {
+	if _, err := access.Reach(ctx, access.MembersRead); err != nil {
+		return nil, err
+	}
 	name := impactLists[side]
 	s, err := page.check(name, "uuid text")
 	if err != nil {

@@ -233,12 +233,16 @@ var nested = map[string]struct{ document, way string }{
 	"Grant.membership":           {grantAda + `{ grants { membership { id } } } } }`, "roster:members:write"},
 	"RoleGrant.membership":       {grantAda + `{ grants { ... on RoleGrant { membership { id } } } } } }`, "roster:members:write"},
 	"PermissionGrant.membership": {grantAda + `{ grants { ... on PermissionGrant { membership { id } } } } } }`, "roster:members:write roster:grants:any"},
+	"Impact.gained": {grantAdaImpact + `{ gained { totalCount } } } }`, "roster:members:write"},
+	"Impact.lost":   {grantAdaImpact + `{ lost { totalCount } } } }`, "roster:members:write"},
 	"ApiKey.permissions": {`query { changes(filter: {action: "user.created"}) { nodes { actor { ... on ApiKey { permissions { key } } } } } }`,
 		"roster:changes:read"},
 }
 
 const grantAda = `mutation @dryRun { grantPermissions(input: {organization: {code: "acme"}, users: [{email: "ada@example.com"}], ` +
 	`permissions: [{key: "invoices:read"}]}) { memberships `
+
+var grantAdaImpact = strings.TrimSuffix(grantAda, "memberships ") + "impact "
 
 // The permissions that fields below the root require are required too.
 func TestDeniedBelowTheRoot(t *testing.T) {

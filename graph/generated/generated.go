@@ -1795,14 +1795,14 @@ type Impact {
     first: Int
     "Begin behind this cursor of an earlier answer, such as that of a rehearsal; another list's cursor is INVALID."
     after: String
-  ): ImpactConnection!
+  ): ImpactConnection! @requires(permission: "roster:members:read")
   "What users could do before and may not do now, in the same order."
   lost(
     "How many, from the front of the list or behind the cursor: 1 to 100, 20 when left out."
     first: Int
     "Begin behind this cursor of an earlier answer, such as that of a rehearsal; another list's cursor is INVALID."
     after: String
-  ): ImpactConnection!
+  ): ImpactConnection! @requires(permission: "roster:members:read")
 }
 
 "One page of an impact."
