@@ -233,8 +233,8 @@ var nested = map[string]struct{ document, way string }{
 	"Grant.membership":           {grantAda + `{ grants { membership { id } } } } }`, "roster:members:write"},
 	"RoleGrant.membership":       {grantAda + `{ grants { ... on RoleGrant { membership { id } } } } } }`, "roster:members:write"},
 	"PermissionGrant.membership": {grantAda + `{ grants { ... on PermissionGrant { membership { id } } } } } }`, "roster:members:write roster:grants:any"},
-	"Impact.gained": {grantAdaImpact + `{ gained { totalCount } } } }`, "roster:members:write"},
-	"Impact.lost":   {grantAdaImpact + `{ lost { totalCount } } } }`, "roster:members:write"},
+	"Impact.gained":              {grantAdaImpact + `{ gained { totalCount } } } }`, "roster:members:write"},
+	"Impact.lost":                {grantAdaImpact + `{ lost { totalCount } } } }`, "roster:members:write"},
 	"ApiKey.permissions": {`query { changes(filter: {action: "user.created"}) { nodes { actor { ... on ApiKey { permissions { key } } } } } }`,
 		"roster:changes:read"},
 }
