@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"roster/directory"
+	"roster/secret"
 )
 
 // adminKeyPath is the file that keeps the administrator's API key.
@@ -18,31 +19,31 @@ func adminKeyPath(dataDir string) string { return filepath.Join(dataDir, "admin-
 // adminKeyFile gives the administrator's API key that is kept in the data
 // folder. If there is none and make is true, it makes one, prints it this once,
 // and keeps it for the next start.
-func adminKeyFile(dataDir string, make bool, out io.Writer) (string, error) {
+func adminKeyFile(dataDir string, make bool, out io.Writer) (secret.Text, error) {
 	path := adminKeyPath(dataDir)
 	text, err := os.ReadFile(path)
 	switch {
 	case err == nil:
-		secret := strings.TrimSpace(string(text))
-		if !adminKeyPattern.MatchString(secret) {
-			return "", fmt.Errorf("%s holds no API key; remove it to get a new one", path)
+		kept := strings.TrimSpace(string(text))
+		if !adminKeyPattern.MatchString(kept) {
+			return secret.Text{}, fmt.Errorf("%s holds no API key; remove it to get a new one", path)
 		}
-		return secret, nil
+		return secret.New(kept), nil
 	case !errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("administrator's API key: %w", err)
+		return secret.Text{}, fmt.Errorf("administrator's API key: %w", err)
 	case !make:
-		return "", nil
+		return secret.Text{}, nil
 	}
-	secret := directory.NewSecret()
-	if err := writeSecret(dataDir, path, secret); err != nil {
-		return "", fmt.Errorf("administrator's API key: %w", err)
+	made := directory.NewSecret()
+	if err := writeSecret(dataDir, path, made); err != nil {
+		return secret.Text{}, fmt.Errorf("administrator's API key: %w", err)
 	}
-	fmt.Fprintf(out, "The administrator's API key, printed this once and kept in %s: %s\n", path, secret)
-	return secret, nil
+	fmt.Fprintf(out, "The administrator's API key, printed this once and kept in %s: %s\n", path, made.Reveal())
+	return made, nil
 }
 
 // writeSecret writes the file whole or not at all, readable to nobody else.
-func writeSecret(dir, path, secret string) error {
+func writeSecret(dir, path string, made secret.Text) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -51,7 +52,7 @@ func writeSecret(dir, path, secret string) error {
 		return err
 	}
 	defer os.Remove(temporary.Name())
-	_, err = temporary.WriteString(secret + "\n")
+	_, err = temporary.WriteString(made.Reveal() + "\n")
 	if err := errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"roster/graph"
+	"roster/secret"
 )
 
 // config is what an operator chooses: by environment variables, or by flags,
@@ -24,9 +25,9 @@ import (
 type config struct {
 	addr        string
 	dataDir     string
-	databaseURL string
+	databaseURL secret.Text // with its password
 	postgres    string
-	adminKey    string
+	adminKey    secret.Text
 	demo        bool
 	publicURL   string
 	dev         bool
@@ -40,7 +41,7 @@ type config struct {
 }
 
 // embedded tells whether the server runs its own PostgreSQL.
-func (c *config) embedded() bool { return c.databaseURL == "" }
+func (c *config) embedded() bool { return c.databaseURL.Empty() }
 
 // setting is one choice of the operator.
 type setting struct {
@@ -87,7 +88,8 @@ func readConfig(args []string, getenv func(string) string, output io.Writer) (*c
 		return nil, err
 	}
 	if flags.NArg() > 0 {
-		return nil, fmt.Errorf("unknown argument %q; -help lists what there is", flags.Arg(0))
+		// Not which one: it may be the value of another, behind a space too many.
+		return nil, errors.New("there is an argument which belongs to no flag; -help lists what there is")
 	}
 	c := &config{}
 	// The two that depend on others get their defaults from them.
@@ -144,7 +146,7 @@ func (c *config) setDatabaseURL(value string) error {
 		// Without the cause, which quotes the value and with it the password.
 		return errors.New("not a PostgreSQL connection string such as postgres://user:password@host:5432/database")
 	}
-	c.databaseURL = value
+	c.databaseURL = secret.New(value)
 	return nil
 }
 
@@ -167,7 +169,7 @@ func (c *config) setAdminKey(value string) error {
 	if value != "" && !adminKeyPattern.MatchString(value) {
 		return errors.New("must be rk_ and 32 to 200 letters, digits, _ or -")
 	}
-	c.adminKey = value
+	c.adminKey = secret.New(value)
 	return nil
 }
 

@@ -29,6 +29,7 @@ import (
 	"roster/directory"
 	"roster/graph"
 	"roster/graph/graphiql"
+	"roster/secret"
 	"roster/telemetry"
 )
 
@@ -138,7 +139,7 @@ func (s *server) openDatabase(ctx context.Context) error {
 			return err
 		}
 		s.onClose(postgres.Stop)
-		dsn = postgres.DSN("postgres")
+		dsn = secret.New(postgres.DSN("postgres"))
 	}
 	database, err := db.Open(ctx, dsn, s.metrics.Tracer())
 	if err != nil {
@@ -161,24 +162,24 @@ func (s *server) migrate(ctx context.Context) error {
 
 // setUpAdministrator sees to it that there is an administrator's API key, and
 // gives it, if it is known here.
-func (s *server) setUpAdministrator(ctx context.Context) (string, error) {
-	secret, source := s.adminKey, "ROSTER_ADMIN_KEY"
-	if secret == "" {
+func (s *server) setUpAdministrator(ctx context.Context) (secret.Text, error) {
+	key, source := s.adminKey, "ROSTER_ADMIN_KEY"
+	if key.Empty() {
 		source = adminKeyPath(s.dataDir)
 		exists, err := s.directory.HasAdministratorKey(ctx)
 		if err != nil {
-			return "", err
+			return secret.Text{}, err
 		}
 		// Other servers on a shared database rely on a key that is not known here;
 		// a database of our own has no others.
-		if secret, err = adminKeyFile(s.dataDir, !exists || s.embedded(), s.out); err != nil || secret == "" {
-			return "", err
+		if key, err = adminKeyFile(s.dataDir, !exists || s.embedded(), s.out); err != nil || key.Empty() {
+			return secret.Text{}, err
 		}
 	}
-	if err := s.directory.EnsureAdministratorKey(ctx, secret); err != nil {
-		return "", fmt.Errorf("the administrator's API key of %s: %w", source, err)
+	if err := s.directory.EnsureAdministratorKey(ctx, key); err != nil {
+		return secret.Text{}, fmt.Errorf("the administrator's API key of %s: %w", source, err)
 	}
-	return secret, nil
+	return key, nil
 }
 
 // watchEngine adds how checks are answered to the metrics.
@@ -214,7 +215,7 @@ func (s *server) fillWithDemo(ctx context.Context, api *graph.Handler) error {
 	return err
 }
 
-func (s *server) newHTTPServer(api http.Handler, adminKey string) *http.Server {
+func (s *server) newHTTPServer(api http.Handler, adminKey secret.Text) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", s.withCORS(api))
 	if s.dev {

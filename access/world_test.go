@@ -19,6 +19,7 @@ import (
 	"roster/db/embedded"
 	"roster/directory"
 	"roster/problem"
+	"roster/secret"
 )
 
 // The world is small, so that operations get in one another's way.
@@ -83,7 +84,7 @@ func newWorld(t *testing.T, o worldOptions) *world {
 
 func (w *world) open(dsn string) *db.DB {
 	w.t.Helper()
-	d, err := db.Open(w.ctx, dsn)
+	d, err := db.Open(w.ctx, secret.New(dsn))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -295,7 +296,7 @@ func ownServer(t *testing.T) *embedded.Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Stop() })
-	d, err := db.Open(t.Context(), server.DSN("postgres"))
+	d, err := db.Open(t.Context(), secret.New(server.DSN("postgres")))
 	if err != nil {
 		t.Fatal(err)
 	}

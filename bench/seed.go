@@ -14,6 +14,7 @@ import (
 	"roster/access"
 	"roster/db"
 	"roster/directory"
+	"roster/secret"
 )
 
 // seedVersion changes with what seed makes, so that older databases are not
@@ -65,7 +66,7 @@ func seed(ctx context.Context, dsn string, s size) error {
 
 // setUp makes what every business has.
 func setUp(ctx context.Context, dsn string) error {
-	database, err := db.Open(ctx, dsn)
+	database, err := db.Open(ctx, secret.New(dsn))
 	if err != nil {
 		return err
 	}
@@ -78,7 +79,7 @@ func setUp(ctx context.Context, dsn string) error {
 	if err := d.Setup(ctx); err != nil {
 		return err
 	}
-	return d.EnsureAdministratorKey(ctx, apiKey)
+	return d.EnsureAdministratorKey(ctx, secret.New(apiKey))
 }
 
 // table is rows to be copied.

@@ -15,6 +15,7 @@ import (
 	"roster/changes"
 	"roster/db"
 	"roster/db/dbtest"
+	"roster/secret"
 )
 
 // Whatever the writers and the connections do, every follower is told each
@@ -85,7 +86,7 @@ type writers struct {
 
 func open(t testing.TB, dsn string, tracers ...pgx.QueryTracer) *db.DB {
 	t.Helper()
-	d, err := db.Open(t.Context(), dsn, tracers...)
+	d, err := db.Open(t.Context(), secret.New(dsn), tracers...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/uptrace/bun/dialect/pgdialect"
 
 	"roster/db/migrations"
+	"roster/secret"
 )
 
 // DB is the database, or the transaction that a context carries.
@@ -39,8 +40,8 @@ func maxConnections() int { return max(8, 4*runtime.NumCPU()) }
 
 // Open connects to the PostgreSQL that dsn names (a URL or key=value pairs) and
 // checks that it answers.
-func Open(ctx context.Context, dsn string, tracers ...pgx.QueryTracer) (*DB, error) {
-	pooled, err := pgxpool.ParseConfig(dsn)
+func Open(ctx context.Context, dsn secret.Text, tracers ...pgx.QueryTracer) (*DB, error) {
+	pooled, err := pgxpool.ParseConfig(dsn.Reveal())
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"roster/access"
 	"roster/db"
 	"roster/problem"
+	"roster/secret"
 )
 
 // The names by which the administrator's key is known again.
@@ -16,7 +17,7 @@ const (
 	setupActor           = "setup"
 )
 
-// EnsureAdministratorKey makes secret that of the business's administrator: of
+// EnsureAdministratorKey makes chosen that of the business's administrator: of
 // an API key with all system permissions, to which it adds those that a new
 // version has brought. The key that was the administrator's before, with another
 // secret, is revoked. It runs at each start, after Setup; where nothing is to be
@@ -25,8 +26,8 @@ const (
 // It fails with INVALID for what cannot be a secret, and with CONFLICT when the
 // secret is that of another API key, or of one that was revoked: a revoked key
 // never works again.
-func (d *Directory) EnsureAdministratorKey(ctx context.Context, secret string) error {
-	if !isSecret(secret) {
+func (d *Directory) EnsureAdministratorKey(ctx context.Context, chosen secret.Text) error {
+	if !isSecret(chosen.Reveal()) {
 		return problem.New(problem.Invalid, "An API key is %s and at least %d more letters, digits and signs, without spaces.", secretPrefix, leastSecret)
 	}
 	ctx = access.WithActor(ctx, access.System(setupActor))
@@ -37,12 +38,12 @@ func (d *Directory) EnsureAdministratorKey(ctx context.Context, secret string) e
 		if err != nil {
 			return err
 		}
-		key, err := db.SelectOne[db.APIKey](ctx, d.db, "select * from api_keys where hash = $1 for no key update", hash(secret))
+		key, err := db.SelectOne[db.APIKey](ctx, d.db, "select * from api_keys where hash = $1 for no key update", hash(chosen))
 		switch {
 		case err != nil:
 			return err
 		case key == nil:
-			key = w.newKey(administratorKeyName, secret, nil)
+			key = w.newKey(administratorKeyName, chosen, nil)
 			err = w.insertKey(ctx, key, permissions)
 		case key.RevokedAt != nil:
 			return problem.New(problem.Conflict, "The key %s… was revoked, and a revoked key never works again: choose another one.", key.Prefix)

@@ -14,6 +14,7 @@ import (
 	"roster/access"
 	"roster/db"
 	"roster/problem"
+	"roster/secret"
 )
 
 // secretPrefix begins the secret of every API key, so that one which leaked is
@@ -26,10 +27,10 @@ const shownLength = 10
 
 // NewSecret makes the secret of an API key: "rk_" and 43 characters of base64url
 // that hold 256 random bits.
-func NewSecret() string {
+func NewSecret() secret.Text {
 	bits := make([]byte, 32)
 	rand.Read(bits) // never fails
-	return secretPrefix + base64.RawURLEncoding.EncodeToString(bits)
+	return secret.New(secretPrefix + base64.RawURLEncoding.EncodeToString(bits))
 }
 
 // visibleKeys limits what is read to the API keys that the actor manages: all,
@@ -134,11 +135,11 @@ type CreateAPIKeyInput struct {
 
 // CreateAPIKey makes an API key with permissions that the actor may hand out,
 // and gives its secret, which is stored nowhere.
-func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key *db.APIKey, secret string, err error) {
-	secret = NewSecret()
+func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key *db.APIKey, shown secret.Text, err error) {
+	shown = NewSecret()
 	create := func(ctx context.Context, w *write, org *db.OrganizationID) error {
 		var f faults
-		key = w.newKey(f.name("input.name", in.Name), secret, org)
+		key = w.newKey(f.name("input.name", in.Name), shown, org)
 		key.ExpiresAt = f.expiry("input.expiresAt", in.ExpiresAt, w.at)
 		permissions, err := d.permissionsNamed(ctx, w, &f, "input.permissions", in.Permissions)
 		if err != nil {
@@ -171,9 +172,9 @@ func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key
 		})
 	}
 	if err != nil {
-		return nil, "", err
+		return nil, secret.Text{}, err
 	}
-	return key, secret, nil
+	return key, shown, nil
 }
 
 // userOfKey finds the user for whom a key is to stand: a member of the
@@ -216,9 +217,9 @@ func (f *faults) expiry(field string, at *time.Time, now time.Time) *time.Time {
 	return &end
 }
 
-func (w *write) newKey(name, secret string, org *db.OrganizationID) *db.APIKey {
+func (w *write) newKey(name string, shown secret.Text, org *db.OrganizationID) *db.APIKey {
 	return &db.APIKey{
-		ID: db.NewID[db.APIKeyKind](), Name: name, Prefix: secret[:shownLength], Hash: hash(secret), OrgID: org,
+		ID: db.NewID[db.APIKeyKind](), Name: name, Prefix: shown.Reveal()[:shownLength], Hash: hash(shown), OrgID: org,
 		CreatedAt: w.at, CreatedBy: w.actor.String(),
 	}
 }

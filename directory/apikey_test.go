@@ -18,6 +18,7 @@ import (
 	"roster/db/dbtest"
 	"roster/directory"
 	"roster/problem"
+	"roster/secret"
 )
 
 // server gives another server over the same database.
@@ -36,14 +37,14 @@ func permissionsOf(actor *access.Actor) string { return fmt.Sprint(actor.Permiss
 var ada = directory.UserRef{Username: new("ada")}
 
 // keyOf is key for one that stands for a user.
-func (b *business) keyOf(user directory.UserRef, organization string, permissions ...string) (*db.APIKey, string) {
+func (b *business) keyOf(user directory.UserRef, organization string, permissions ...string) (*db.APIKey, secret.Text) {
 	b.t.Helper()
 	in := directory.CreateAPIKeyInput{Name: "a key", Permissions: permissionRefs(permissions...), User: &user}
 	if organization != "" {
 		in.Organization = &directory.OrganizationRef{Code: &organization}
 	}
-	key, secret, err := b.CreateAPIKey(b.ctx, in)
-	return must(key, err)(b.t), secret
+	key, shown, err := b.CreateAPIKey(b.ctx, in)
+	return must(key, err)(b.t), shown
 }
 
 // A key that stands for a user may do what both may do, at every moment: in its
@@ -59,8 +60,8 @@ func TestKeysOfUsers(t *testing.T) {
 	_, everywhere := b.keyOf(ada, "", "roster:users:read", "roster:settings:read", "roster:keys:write")
 	want := func(when, acme, business string) {
 		t.Helper()
-		for secret, want := range map[string]string{inAcme: acme, everywhere: business} {
-			actor := must(b.Authenticate(t.Context(), secret))(t)
+		for shown, want := range map[secret.Text]string{inAcme: acme, everywhere: business} {
+			actor := must(b.Authenticate(t.Context(), shown))(t)
 			if got := permissionsOf(actor); got != want || actor.String() != actor.Key.ID.String() || !actor.Is(*actor.Key.UserID) {
 				t.Errorf("%s: %s holds %s, want %s", when, actor, got, want)
 			}
@@ -189,22 +190,22 @@ func TestKeysEnd(t *testing.T) {
 			org := b.organization("acme")
 			b.user("ada", org, b.organization("elsewhere"))
 			must(0, b.grantRole("ada", "acme", "roster-viewer"))(t)
-			key, secret := b.keyOf(ada, "acme", string(access.UsersRead), string(access.UsersWrite))
+			key, shown := b.keyOf(ada, "acme", string(access.UsersRead), string(access.UsersWrite))
 			other := b.server()
 			for range 2 {
-				if actor := must(b.Authenticate(t.Context(), secret))(t); actor.Key.ID != key.ID || *actor.Organization != org.ID || permissionsOf(actor) != "[roster:users:read]" || !actor.Is(*key.UserID) {
+				if actor := must(b.Authenticate(t.Context(), shown))(t); actor.Key.ID != key.ID || *actor.Organization != org.ID || permissionsOf(actor) != "[roster:users:read]" || !actor.Is(*key.UserID) {
 					t.Errorf("authenticated %+v", actor)
 				}
-				must(other.Authenticate(t.Context(), secret))(t)
+				must(other.Authenticate(t.Context(), shown))(t)
 				time.Sleep(5 * time.Millisecond) // the caches take their time
 			}
 			if err := end(b, key, org); err != nil {
 				t.Fatal(err)
 			}
-			_, here := b.Authenticate(t.Context(), secret)
-			_, cold := b.server().Authenticate(t.Context(), secret)
+			_, here := b.Authenticate(t.Context(), shown)
+			_, cold := b.server().Authenticate(t.Context(), shown)
 			time.Sleep(1100 * time.Millisecond)
-			_, there := other.Authenticate(t.Context(), secret)
+			_, there := other.Authenticate(t.Context(), shown)
 			_, unknown := b.Authenticate(t.Context(), directory.NewSecret())
 			for _, err := range []error{here, cold, there, unknown} {
 				wantFaults(t, err, "UNAUTHENTICATED ")
@@ -221,14 +222,14 @@ func TestMalformedSecretsCostNothing(t *testing.T) {
 	var statements dbtest.Statements
 	d := directory.New(dbtest.New(t, &statements), access.Options{Log: slog.New(slog.DiscardHandler)})
 	t.Cleanup(d.Close)
-	for _, secret := range []string{"", "rk", "RK_" + strings.Repeat("x", 43), "Bearer rk_x", "rk_" + strings.Repeat("x", 100_000)} {
-		_, err := d.Authenticate(t.Context(), secret)
+	for _, text := range []string{"", "rk", "RK_" + strings.Repeat("x", 43), "Bearer rk_x", "rk_" + strings.Repeat("x", 100_000)} {
+		_, err := d.Authenticate(t.Context(), secret.New(text))
 		wantFaults(t, err, "UNAUTHENTICATED ")
 	}
 	if done := statements.Take(); len(done) > 0 {
 		t.Errorf("asked the database: %q", done)
 	}
-	_, err := d.Authenticate(t.Context(), "rk_\x00\xff")
+	_, err := d.Authenticate(t.Context(), secret.New("rk_\x00\xff"))
 	wantFaults(t, err, "UNAUTHENTICATED ")
 }
 
@@ -237,12 +238,12 @@ func TestMalformedSecretsCostNothing(t *testing.T) {
 func TestKeysExpire(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
-	key, secret := b.key("", string(access.UsersRead))
+	key, shown := b.key("", string(access.UsersRead))
 	must(b.db.NewRaw("update api_keys set expires_at = clock_timestamp() + interval '1300 milliseconds' where id = ?", key.ID).Exec(t.Context()))(t)
 	worked := 0
 	for {
 		late := one[bool](b, "select clock_timestamp() >= expires_at from api_keys where id = $1", key.ID)
-		_, err := b.Authenticate(t.Context(), secret)
+		_, err := b.Authenticate(t.Context(), shown)
 		switch {
 		case err == nil && late:
 			t.Fatal("a key works though it has expired")
@@ -269,11 +270,11 @@ func TestAuthenticationCosts(t *testing.T) {
 	if err := b.Setup(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	key, secret := b.key("", string(access.UsersRead))
+	key, shown := b.key("", string(access.UsersRead))
 	statements.Take()
 	costs := func(d *directory.Directory, want int) *access.Actor {
 		t.Helper()
-		actor := must(d.Authenticate(t.Context(), secret))(t)
+		actor := must(d.Authenticate(t.Context(), shown))(t)
 		if done := statements.Take(); len(done) != want {
 			t.Errorf("%d statements, want %d: %q", len(done), want, done)
 		}
@@ -319,7 +320,7 @@ func TestRevokedKeyNeverWorks(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
 	for round := range 25 {
-		key, secret := b.key("", string(access.UsersRead))
+		key, shown := b.key("", string(access.UsersRead))
 		var answered atomic.Bool
 		var worked atomic.Int64
 		for _, err := range race(9, func(i int) error {
@@ -333,7 +334,7 @@ func TestRevokedKeyNeverWorks(t *testing.T) {
 			}
 			for after := 0; after < 50; {
 				late := answered.Load()
-				_, err := b.Authenticate(t.Context(), secret)
+				_, err := b.Authenticate(t.Context(), shown)
 				switch {
 				case err == nil && late:
 					return fmt.Errorf("round %d: a revoked key works", round)
@@ -360,10 +361,10 @@ func TestPermissionsOfKeys(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
 	b.definePermissions("a", "b", "c")
-	key, secret := b.key("", "c", "a", "b", "a")
+	key, shown := b.key("", "c", "a", "b", "a")
 	holds := func(want string) {
 		t.Helper()
-		actor := must(b.Authenticate(t.Context(), secret))(t)
+		actor := must(b.Authenticate(t.Context(), shown))(t)
 		listed := must(b.APIKeyPermissions(b.ctx, []db.APIKeyID{db.NewID[db.APIKeyKind](), key.ID}))(t)
 		if got := permissionsOf(actor); got != "["+want+"]" || keysOf(listed[1]) != want || len(listed[0]) != 0 {
 			t.Errorf("it holds %s, and %q is listed; want %q", got, keysOf(listed[1]), want)
@@ -419,20 +420,20 @@ func TestKeysOfOneOrganization(t *testing.T) {
 	wantFaults(t, err, "INVALID input.expiresAt, INVALID input.name, NOT_FOUND input.permissions.0")
 
 	in := time.Date(2126, 1, 2, 3, 4, 5, 123456789, time.FixedZone("", 3600))
-	made, secret, err := b.CreateAPIKey(ctx, directory.CreateAPIKeyInput{Name: "Clerk", Organization: new(orgID(acme)), ExpiresAt: &in})
+	made, shown, err := b.CreateAPIKey(ctx, directory.CreateAPIKeyInput{Name: "Clerk", Organization: new(orgID(acme)), ExpiresAt: &in})
 	if err != nil {
 		t.Fatal(err)
 	}
 	stored := must(b.APIKey(ctx, made.ID))(t)
-	if !regexp.MustCompile(`^rk_[A-Za-z0-9_-]{43}$`).MatchString(secret) || stored.Prefix != secret[:10] || !stored.ExpiresAt.Equal(*made.ExpiresAt) || stored.Name != "Clerk" {
-		t.Errorf("stored %+v for %q", stored, secret)
+	if !regexp.MustCompile(`^rk_[A-Za-z0-9_-]{43}$`).MatchString(shown.Reveal()) || stored.Prefix != shown.Reveal()[:10] || !stored.ExpiresAt.Equal(*made.ExpiresAt) || stored.Name != "Clerk" {
+		t.Errorf("stored %+v for %q", stored, shown.Reveal())
 	}
 	revoked := must(b.RevokeAPIKey(ctx, keyAction(made)))(t)
 	again := must(b.RevokeAPIKey(b.ctx, keyAction(made)))(t)
 	if revoked.RevokedAt == nil || !again.RevokedAt.Equal(*revoked.RevokedAt) || again.RevokedBy == nil || !strings.HasPrefix(*again.RevokedBy, "key_") {
 		t.Errorf("revoked %+v, then %+v", revoked, again)
 	}
-	if log := b.changesOf(made.ID.String()); len(log) != 2 || strings.Contains(fmt.Sprint(log), secret[11:]) {
+	if log := b.changesOf(made.ID.String()); len(log) != 2 || strings.Contains(fmt.Sprint(log), shown.Reveal()[11:]) {
 		t.Errorf("the log says %q", log)
 	}
 }
@@ -442,18 +443,18 @@ func TestKeysOfOneOrganization(t *testing.T) {
 func TestAdministratorKey(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
-	first, second := directory.NewSecret(), "rk_"+strings.Repeat("0123456789abcdef", 2)
+	first, second := directory.NewSecret(), secret.New("rk_"+strings.Repeat("0123456789abcdef", 2))
 	for _, err := range race(8, func(int) error { return b.EnsureAdministratorKey(t.Context(), first) }) {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	is := func(secret, what string) {
+	is := func(shown secret.Text, what string) {
 		t.Helper()
 		if n := b.count("api_keys where name = 'Administrator' and created_by = 'system:setup' and org_id is null and revoked_at is null"); n != 1 {
 			t.Errorf("%s: there are %d", what, n)
 		}
-		actor := must(b.Authenticate(t.Context(), secret))(t)
+		actor := must(b.Authenticate(t.Context(), shown))(t)
 		if permissionsOf(actor) != permissionsOf(access.System("x")) || actor.Organization != nil {
 			t.Errorf("%s: holds %v", what, actor.Permissions)
 		}
@@ -480,9 +481,9 @@ func TestAdministratorKey(t *testing.T) {
 	if actor := must(b.Authenticate(t.Context(), ownSecret))(t); actor.Key.ID != own.ID {
 		t.Errorf("someone else's key became %+v", actor)
 	}
-	for secret, want := range map[string]string{
-		first:                                  "CONFLICT ",
-		ownSecret:                              "CONFLICT ",
+	for text, want := range map[string]string{
+		first.Reveal():                         "CONFLICT ",
+		ownSecret.Reveal():                     "CONFLICT ",
 		"":                                     "INVALID ",
 		"rk_" + strings.Repeat("x", 31):        "INVALID ",
 		"rk_" + strings.Repeat("x", 510):       "INVALID ",
@@ -491,7 +492,7 @@ func TestAdministratorKey(t *testing.T) {
 		"rk_" + strings.Repeat("é", 40):        "INVALID ",
 		"rk_" + strings.Repeat("x", 32) + "\n": "INVALID ",
 	} {
-		wantFaults(t, b.EnsureAdministratorKey(t.Context(), secret), want)
+		wantFaults(t, b.EnsureAdministratorKey(t.Context(), secret.New(text)), want)
 	}
 	_, err = b.Authenticate(t.Context(), first)
 	wantFaults(t, err, "UNAUTHENTICATED ")

@@ -16,9 +16,10 @@ import (
 	"roster/access"
 	"roster/db"
 	"roster/problem"
+	"roster/secret"
 )
 
-// Authenticate gives the actor whose API key has the secret. It fails with
+// Authenticate gives the actor whose API key the credential is. It fails with
 // UNAUTHENTICATED, in the same words, for whatever is no key that works now: it
 // is unknown, malformed, revoked, expired, or its organization or user is
 // suspended or deleted.
@@ -26,11 +27,12 @@ import (
 // A key that was used just before costs no statement. What this server changes
 // counts at once, what other servers change within a second. The context must
 // not carry a transaction.
-func (d *Directory) Authenticate(ctx context.Context, secret string) (*access.Actor, error) {
-	if !strings.HasPrefix(secret, secretPrefix) || len(secret) > maxSecret {
+func (d *Directory) Authenticate(ctx context.Context, credential secret.Text) (*access.Actor, error) {
+	text := credential.Reveal()
+	if !strings.HasPrefix(text, secretPrefix) || len(text) > maxSecret {
 		return nil, unauthenticated()
 	}
-	sum := sha256.Sum256([]byte(secret))
+	sum := sha256.Sum256([]byte(text))
 	// Both are read before the database is: what is read then is no older.
 	epoch, now := d.engine.KeyEpoch(), time.Now()
 	if known := d.keys.get(sum, epoch, now); known != nil {

@@ -19,6 +19,7 @@ import (
 	"roster/changes"
 	"roster/db"
 	"roster/problem"
+	"roster/secret"
 )
 
 // Directory is the business's users, organizations, roles and permissions.
@@ -230,8 +231,8 @@ func (w *write) readClock(ctx context.Context) error {
 
 // hash is what is stored of a secret: enough to recognise it, since secrets are
 // random and long.
-func hash(secret string) []byte {
-	sum := sha256.Sum256([]byte(secret))
+func hash(key secret.Text) []byte {
+	sum := sha256.Sum256([]byte(key.Reveal()))
 	return sum[:]
 }
 

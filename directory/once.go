@@ -14,6 +14,7 @@ import (
 	"roster/changes"
 	"roster/db"
 	"roster/problem"
+	"roster/secret"
 )
 
 // MaxKeptAnswer is the size of the largest answer that is kept for a retry, in
@@ -27,13 +28,18 @@ var ErrOtherRequest = problem.New(problem.Conflict, "This Idempotency-Key came w
 // Repeatable is a request that its client may send again, which will not make it
 // happen again.
 type Repeatable struct {
-	name    [sha256.Size]byte // by which its answer is found
-	key     [sha256.Size]byte // by which its answer is read
+	name [sha256.Size]byte // by which its answer is found
+	// cipher encrypts the answer: AES-256-GCM with a random nonce, since a name can
+	// be used again after its answer was forgotten.
+	cipher  cipher.AEAD
 	request [sha256.Size]byte
 }
 
 // maxIdempotencyKey is how many characters a key has at most.
 const maxIdempotencyKey = 255
+
+// aes256 is the size of a key of AES-256, in bytes.
+const aes256 = 32
 
 // NewRepeatable describes a request: by the secret that its client has
 // authenticated with, the key under which the client will know it again, and the
@@ -41,18 +47,21 @@ const maxIdempotencyKey = 255
 // visible characters of ASCII.
 //
 // What is stored of it takes both credential and key to find and to read.
-func NewRepeatable(credential, key string, request [sha256.Size]byte) (Repeatable, error) {
-	if len(key) < 1 || len(key) > maxIdempotencyKey || !isVisible(key) {
+func NewRepeatable(credential, key secret.Text, request [sha256.Size]byte) (Repeatable, error) {
+	name := key.Reveal()
+	if len(name) < 1 || len(name) > maxIdempotencyKey || !isVisible(name) {
 		return Repeatable{}, problem.New(problem.Invalid, "An Idempotency-Key is 1 to %d visible characters of ASCII.", maxIdempotencyKey)
 	}
-	r := Repeatable{request: request}
-	derived, err := hkdf.Key(sha256.New, []byte(credential), nil, "roster idempotency "+key, len(r.name)+len(r.key))
+	derived, err := hkdf.Key(sha256.New, []byte(credential.Reveal()), nil, "roster idempotency "+name, sha256.Size+aes256)
 	if err != nil {
 		return Repeatable{}, err
 	}
-	copy(r.name[:], derived)
-	copy(r.key[:], derived[len(r.name):])
-	return r, nil
+	block, err := aes.NewCipher(derived[sha256.Size:])
+	if err != nil {
+		return Repeatable{}, err
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	return Repeatable{name: [sha256.Size]byte(derived), cipher: aead, request: request}, err
 }
 
 // Name is the same for all requests of one client under one key.
@@ -145,12 +154,12 @@ func (d *Directory) keep(ctx context.Context, r *Repeatable, answer []byte) erro
 // seal encrypts an answer, and with it what was asked for, which may be guessed
 // from a mere hash.
 func (r *Repeatable) seal(answer []byte) []byte {
-	return r.aead().Seal(nil, nil, append(r.request[:], answer...), nil)
+	return r.cipher.Seal(nil, nil, append(r.request[:], answer...), nil)
 }
 
 // open is the reverse of seal.
 func (r *Repeatable) open(sealed []byte) ([]byte, error) {
-	text, err := r.aead().Open(nil, nil, sealed, nil)
+	text, err := r.cipher.Open(nil, nil, sealed, nil)
 	if err != nil {
 		return nil, fmt.Errorf("an answer on record: %w", err)
 	}
@@ -159,20 +168,6 @@ func (r *Repeatable) open(sealed []byte) ([]byte, error) {
 		return nil, ErrOtherRequest
 	}
 	return answer, nil
-}
-
-// aead is AES-256-GCM with a random nonce, since a name can be used again after
-// its answer was forgotten.
-func (r *Repeatable) aead() cipher.AEAD {
-	block, err := aes.NewCipher(r.key[:])
-	if err != nil {
-		panic(err) // the key has another size than AES-256 wants
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		panic(err) // AES has the size of blocks that GCM wants
-	}
-	return aead
 }
 
 // sweepEvery is how often old answers are thrown away. They count as forgotten

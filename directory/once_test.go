@@ -8,6 +8,7 @@ import (
 
 	"roster/db"
 	"roster/directory"
+	"roster/secret"
 )
 
 // Answers are thrown away when they are too old, and no others are.
@@ -16,7 +17,7 @@ func TestSweep(t *testing.T) {
 	b := newBusiness(t)
 	once := func(key, answer string) {
 		t.Helper()
-		r := must(directory.NewRepeatable("rk_secret", key, sha256.Sum256(nil)))(t)
+		r := must(directory.NewRepeatable(secret.New("rk_secret"), secret.New(key), sha256.Sum256(nil)))(t)
 		got, err := b.Once(b.ctx, &r, func(context.Context) error { return nil }, func(db.Revision) []byte { return []byte(answer) })
 		if err != nil || string(got) != "first" {
 			t.Errorf("%s: %s, %v", key, got, err)
@@ -41,7 +42,7 @@ func TestSweep(t *testing.T) {
 func TestOnceRunsAgain(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
-	r := must(directory.NewRepeatable("rk_secret", "key", sha256.Sum256(nil)))(t)
+	r := must(directory.NewRepeatable(secret.New("rk_secret"), secret.New("key"), sha256.Sum256(nil)))(t)
 	runs := 0
 	answer := func(db.Revision) []byte { return []byte{byte(runs)} }
 	got, err := b.Once(b.ctx, &r, func(ctx context.Context) error {
@@ -59,7 +60,7 @@ func TestOnceRunsAgain(t *testing.T) {
 	if got, err := b.Once(b.ctx, &r, fail, answer); err != nil || len(got) != 1 || got[0] != 3 {
 		t.Errorf("%v, %v", got, err)
 	}
-	other := must(directory.NewRepeatable("rk_secret", "key", sha256.Sum256([]byte("other"))))(t)
+	other := must(directory.NewRepeatable(secret.New("rk_secret"), secret.New("key"), sha256.Sum256([]byte("other"))))(t)
 	if got, err := b.Once(b.ctx, &other, fail, answer); !errors.Is(err, directory.ErrOtherRequest) || got != nil {
 		t.Errorf("%v, %v", got, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"roster/db"
 	"roster/directory"
 	"roster/problem"
+	"roster/secret"
 )
 
 func permissionRefs(keys ...string) []*directory.PermissionRef {
@@ -67,21 +68,21 @@ func (b *business) grantRole(username, organization, role string) error {
 // permissions; in one organization only, unless its code is empty.
 func (b *business) holding(organization string, permissions ...string) context.Context {
 	b.t.Helper()
-	_, secret := b.key(organization, permissions...)
-	return access.WithActor(b.t.Context(), must(b.Authenticate(b.t.Context(), secret))(b.t))
+	_, shown := b.key(organization, permissions...)
+	return access.WithActor(b.t.Context(), must(b.Authenticate(b.t.Context(), shown))(b.t))
 }
 
-func (b *business) key(organization string, permissions ...string) (*db.APIKey, string) {
+func (b *business) key(organization string, permissions ...string) (*db.APIKey, secret.Text) {
 	b.t.Helper()
 	in := directory.CreateAPIKeyInput{Name: "a key", Permissions: permissionRefs(permissions...)}
 	if organization != "" {
 		in.Organization = &directory.OrganizationRef{Code: &organization}
 	}
-	key, secret, err := b.CreateAPIKey(b.ctx, in)
+	key, shown, err := b.CreateAPIKey(b.ctx, in)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return key, secret
+	return key, shown
 }
 
 // one reads one value from the database itself.

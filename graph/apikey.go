@@ -29,8 +29,8 @@ func (r apiKeyResolver) CreatedBy(ctx context.Context, keys []*db.APIKey) ([]mod
 }
 
 func (r mutationResolver) CreateAPIKey(ctx context.Context, input directory.CreateAPIKeyInput) (*model.CreateAPIKeyPayload, error) {
-	key, secret, err := r.Directory.CreateAPIKey(ctx, input)
-	return &model.CreateAPIKeyPayload{APIKey: key, Secret: secret}, err
+	key, shown, err := r.Directory.CreateAPIKey(ctx, input)
+	return &model.CreateAPIKeyPayload{APIKey: key, Secret: shown.Reveal()}, err
 }
 
 func (r mutationResolver) RevokeAPIKey(ctx context.Context, input directory.APIKeyActionInput) (*model.APIKeyPayload, error) {

@@ -27,6 +27,7 @@ import (
 	"roster/graph/queue"
 	"roster/loaders"
 	"roster/problem"
+	"roster/secret"
 	"roster/telemetry"
 )
 
@@ -165,7 +166,7 @@ type exchange struct {
 	meter   meter
 	room    int64 // in bodies
 	// credential is the secret by which the client has authenticated.
-	credential string
+	credential secret.Text
 	// retry is nil unless the request may be one.
 	retry *retry
 }
@@ -315,16 +316,16 @@ func (x *exchange) authenticate() error {
 		x.meter = h.meterOfAddress(x.request.RemoteAddr)
 		return nil
 	}
-	scheme, secret, _ := strings.Cut(authorization, " ")
+	scheme, key, _ := strings.Cut(authorization, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return problem.New(problem.Unauthenticated, "Send an API key as \"Authorization: Bearer rk_…\".")
 	}
-	secret = strings.TrimSpace(secret)
-	actor, err := h.directory.Authenticate(x.ctx, secret)
+	credential := secret.New(strings.TrimSpace(key))
+	actor, err := h.directory.Authenticate(x.ctx, credential)
 	if err != nil {
 		return err
 	}
-	x.ctx, x.credential, x.meter = access.WithActor(x.ctx, actor), secret, h.meterOfKey(actor)
+	x.ctx, x.credential, x.meter = access.WithActor(x.ctx, actor), credential, h.meterOfKey(actor)
 	return nil
 }
 

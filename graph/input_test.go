@@ -14,8 +14,8 @@ import (
 	"roster/problem"
 )
 
-// secret stands in inputs that are refused: no message may repeat it.
-const secret = "canary-7f3a"
+// canary stands in inputs that are refused: no message may repeat it.
+const canary = "canary-7f3a"
 
 // badInput wants an answer that is an error which the client understands.
 func badInput(t *testing.T, name string, a *answer) {
@@ -29,7 +29,7 @@ func badInput(t *testing.T, name string, a *answer) {
 			t.Errorf("%s: %d %.500s", name, a.Status, a.Body)
 		}
 	}
-	if strings.Contains(string(a.Body), secret) {
+	if strings.Contains(string(a.Body), canary) {
 		t.Errorf("%s: the answer repeats a secret: %.500s", name, a.Body)
 	}
 	if len(a.Errors) > 20 || len(a.Body) > 64<<10 {
@@ -62,7 +62,7 @@ func TestBadVariables(t *testing.T) {
 	b := setup(t)
 	b.ask(t, mutationSeed)
 	before := b.state(t)
-	mb := strings.Repeat(secret, 100_000)
+	mb := strings.Repeat(canary, 100_000)
 	deep := strings.Repeat(`{"a":`, 500) + "1" + strings.Repeat("}", 500)
 	many := func(n int, element string) string {
 		return "[" + strings.TrimSuffix(strings.Repeat(element+",", n), ",") + "]"
@@ -75,19 +75,19 @@ func TestBadVariables(t *testing.T) {
 	for name, test := range map[string]struct{ query, variables string }{
 		"a required variable is missing":   {createUser, `{}`},
 		"a required variable is null":      {createUser, `{"input": null}`},
-		"a scalar for an object":           {createUser, `{"input": "` + secret + `"}`},
-		"an unknown field":                 {createUser, `{"input": {"email": "a@example.com", "password_hash": "` + secret + `"}}`},
+		"a scalar for an object":           {createUser, `{"input": "` + canary + `"}`},
+		"an unknown field":                 {createUser, `{"input": {"email": "a@example.com", "password_hash": "` + canary + `"}}`},
 		"String: number":                   {createUser, `{"input": {"email": 7}}`},
 		"String: boolean":                  {createUser, `{"input": {"email": true}}`},
-		"String: object":                   {createUser, `{"input": {"email": {"x": "` + secret + `"}}}`},
-		"String: list":                     {createUser, `{"input": {"email": ["` + secret + `"]}}`},
-		"String: NUL":                      {createUser, `{"input": {"givenName": "` + secret + `\u0000"}}`},
+		"String: object":                   {createUser, `{"input": {"email": {"x": "` + canary + `"}}}`},
+		"String: list":                     {createUser, `{"input": {"email": ["` + canary + `"]}}`},
+		"String: NUL":                      {createUser, `{"input": {"givenName": "` + canary + `\u0000"}}`},
 		"String: NUL in a name":            {createUser, `{"input": {"email": "a\u0000@example.com"}}`},
-		"String: lone high surrogate":      {createUser, `{"input": {"givenName": "` + secret + `\ud800"}}`},
-		"String: lone low surrogate":       {createUser, `{"input": {"givenName": "` + secret + `\udc00x"}}`},
+		"String: lone high surrogate":      {createUser, `{"input": {"givenName": "` + canary + `\ud800"}}`},
+		"String: lone low surrogate":       {createUser, `{"input": {"givenName": "` + canary + `\udc00x"}}`},
 		"String: surrogates in disorder":   {createUser, `{"input": {"givenName": "\udc00\ud800"}}`},
 		"String: two high surrogates":      {createUser, `{"input": {"givenName": "\ud83d\ud83d\ude00"}}`},
-		"String: not UTF-8":                {createUser, "{\"input\": {\"givenName\": \"" + secret + "\xff\"}}"},
+		"String: not UTF-8":                {createUser, "{\"input\": {\"givenName\": \"" + canary + "\xff\"}}"},
 		"String: control characters":       {createUser, `{"input": {"username": "x", "givenName": "a\u0007b"}}`},
 		"String: a megabyte":               {createUser, `{"input": {"email": "` + mb + `@example.com"}}`},
 		"String: a megabyte of name":       {createUser, `{"input": {"username": "x", "givenName": "` + mb + `"}}`},
@@ -101,25 +101,25 @@ func TestBadVariables(t *testing.T) {
 		"Int: version of 33 bits":          {`mutation($v: Int) { updateUser(input: {user: {email: "ada@example.com"}, ifVersion: $v}) { user { id } } }`, `{"v": 4294967297}`},
 		"Boolean: string":                  {`mutation($x: Boolean!) { createRole(input: {key: "x", isDefault: $x}) { role { id } } }`, `{"x": "true"}`},
 		"Boolean: number":                  {`mutation($x: Boolean!) { createRole(input: {key: "x", isDefault: $x}) { role { id } } }`, `{"x": 1}`},
-		"enum: unknown":                    {`query($s: UserStatus) { users(filter: {status: $s}) { totalCount } }`, `{"s": "` + secret + `"}`},
+		"enum: unknown":                    {`query($s: UserStatus) { users(filter: {status: $s}) { totalCount } }`, `{"s": "` + canary + `"}`},
 		"enum: number":                     {`query($s: UserStatus) { users(filter: {status: $s}) { totalCount } }`, `{"s": 1}`},
-		"DateTime: no instant":             {`query($s: DateTime) { users(filter: {createdAfter: $s}) { totalCount } }`, `{"s": "` + secret + `"}`},
+		"DateTime: no instant":             {`query($s: DateTime) { users(filter: {createdAfter: $s}) { totalCount } }`, `{"s": "` + canary + `"}`},
 		"DateTime: number":                 {`query($s: DateTime) { users(filter: {createdAfter: $s}) { totalCount } }`, `{"s": 1700000000}`},
 		"DateTime: year 10000":             {`query($s: DateTime) { users(filter: {createdAfter: $s}) { totalCount } }`, `{"s": "10000-01-01T00:00:00Z"}`},
 		"ID: number":                       {`query($id: ID!) { node(id: $id) { id } }`, `{"id": 7}`},
 		"ID: NUL":                          {`query($id: ID!) { node(id: $id) { id } }`, `{"id": "user_\u0000"}`},
-		"properties: no object":            {createUser, `{"input": {"username": "x", "properties": ["` + secret + `"]}}`},
+		"properties: no object":            {createUser, `{"input": {"username": "x", "properties": ["` + canary + `"]}}`},
 		"properties: deep":                 {createUser, `{"input": {"username": "x", "properties": ` + deep + `}}`},
 		"properties: very deep":            {createUser, `{"input": {"username": "x", "properties": ` + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000) + `}}`},
 		"properties: large":                {createUser, `{"input": {"username": "x", "properties": {"a": "` + strings.Repeat("x", 17<<10) + `"}}}`},
 		"properties: huge number":          {createUser, `{"input": {"username": "x", "properties": {"a": 1e999}}}`},
 		"properties: NUL in a key":         {createUser, `{"input": {"username": "x", "properties": {"\u0000": 1}}}`},
 		"properties: lone surrogate":       {createUser, `{"input": {"username": "x", "properties": {"a": "\ud800"}}}`},
-		"@oneOf: two":                      {findUser, `{"by": {"email": "ada@example.com", "username": "` + secret + `"}}`},
+		"@oneOf: two":                      {findUser, `{"by": {"email": "ada@example.com", "username": "` + canary + `"}}`},
 		"@oneOf: none":                     {findUser, `{"by": {}}`},
 		"@oneOf: null":                     {findUser, `{"by": {"email": null}}`},
 		"@oneOf: one and null":             {findUser, `{"by": {"email": "ada@example.com", "id": null}}`},
-		"@oneOf: unknown":                  {findUser, `{"by": {"name": "` + secret + `"}}`},
+		"@oneOf: unknown":                  {findUser, `{"by": {"name": "` + canary + `"}}`},
 		"@oneOf: in a list":                {grantRoles, grant(`[`+user+`,{}]`, `[`+role+`]`, ``)},
 		"@oneOf: null by a variable":       {`query($e: String) { user(by: {email: $e}) { id } }`, `{"e": null}`},
 		"@oneOf: left out by a variable":   {`query($e: String) { user(by: {email: $e}) { id } }`, `{}`},
@@ -129,7 +129,7 @@ func TestBadVariables(t *testing.T) {
 		"list: 100,000 elements":           {grantRoles, grant(many(100_000, user), `[`+role+`]`, ``)},
 		"list: 100,000 roles":              {grantRoles, grant(`[`+user+`]`, many(100_000, role), ``)},
 		"list: 100,000 faults":             {grantRoles, grant(many(100_000, `{}`), `[`+role+`]`, ``)},
-		"list: 1,000 missing":              {grantRoles, grant(many(1000, `{"email":"`+secret+`"}`), `[`+role+`]`, ``)},
+		"list: 1,000 missing":              {grantRoles, grant(many(1000, `{"email":"`+canary+`"}`), `[`+role+`]`, ``)},
 		"list: 100,000 checks":             {`query($c: [CheckInput!]!) { checks(input: $c) }`, `{"c": ` + many(20_000, `{"user":`+user+`,"organization":`+org+`,"permission":"x"}`) + `}`},
 		"list: 100,000 ids":                {`query($ids: [ID!]!) { nodes(ids: $ids) { id } }`, `{"ids": ` + many(100_000, `"user_x"`) + `}`},
 		"list: a large matrix":             {`query($u: [UserRef!]!, $p: [String!]!) { checkMatrix(organization: {code: "acme"}, users: $u, permissions: $p) }`, `{"u": ` + many(1001, user) + `, "p": ` + many(1000, `"x"`) + `}`},
@@ -138,10 +138,10 @@ func TestBadVariables(t *testing.T) {
 		"list: organizations":              {createUser, `{"input": {"username": "x", "organizations": ` + many(100_000, org) + `}}`},
 		"id of another type":               {`mutation($id: ID!) { suspendUser(input: {user: {id: $id}}) { user { id } } }`, `{"id": "` + id("org") + `"}`},
 		"id that never was":                {`mutation($id: ID!) { suspendUser(input: {user: {id: $id}}) { user { id } } }`, `{"id": "` + id("user") + `"}`},
-		"id that is none":                  {`mutation($id: ID!) { revokeApiKey(input: {apiKey: $id}) { apiKey { id } } }`, `{"id": "` + secret + `"}`},
+		"id that is none":                  {`mutation($id: ID!) { revokeApiKey(input: {apiKey: $id}) { apiKey { id } } }`, `{"id": "` + canary + `"}`},
 		"id in capitals":                   {`mutation($id: ID!) { suspendUser(input: {user: {id: $id}}) { user { id } } }`, `{"id": "` + strings.ToUpper(id("user")) + `"}`},
 		"key: a megabyte":                  {`mutation($k: String!) { createPermission(input: {key: $k}) { permission { id } } }`, `{"k": "` + mb + `"}`},
-		"key: percent":                     {`mutation($k: String!) { createPermission(input: {key: $k}) { permission { id } } }`, `{"k": "` + secret + `%"}`},
+		"key: percent":                     {`mutation($k: String!) { createPermission(input: {key: $k}) { permission { id } } }`, `{"k": "` + canary + `%"}`},
 		"reference: a megabyte":            {`mutation($k: String!) { suspendUser(input: {user: {email: $k}}) { user { id } } }`, `{"k": "` + mb + `"}`},
 		"reference: empty":                 {`mutation { suspendUser(input: {user: {email: ""}}) { user { id } } }`, `{}`},
 		"reason: a megabyte":               {grantRoles, grant(`[`+user+`]`, `[`+role+`]`, `,"reason":"`+mb+`"`)},
@@ -174,9 +174,9 @@ func TestBadDocuments(t *testing.T) {
 	for name, query := range map[string]string{
 		"empty":                 "",
 		"blank":                 " \n# only a comment",
-		"no GraphQL":            "select " + secret,
+		"no GraphQL":            "select " + canary,
 		"unclosed":              "{ users { nodes { id }",
-		"unclosed string":       `{ user(by: {email: "` + secret,
+		"unclosed string":       `{ user(by: {email: "` + canary,
 		"unknown field":         "{ users { nodes { passwordHash } } }",
 		"unknown argument":      `{ users(password: "x") { totalCount } }`,
 		"unknown type":          "query($x: Secret) { __typename }",
@@ -186,7 +186,7 @@ func TestBadDocuments(t *testing.T) {
 		"two fields as one":     `{ x: user(by: {email: "a"}) { id } x: user(by: {email: "b"}) { id } }`,
 		"String: number":        `{ user(by: {email: 7}) { id } }`,
 		"String: NUL":           `{ user(by: {email: "\u0000"}) { id } }`,
-		"String: surrogate":     `{ user(by: {email: "` + secret + `\ud800"}) { id } }`,
+		"String: surrogate":     `{ user(by: {email: "` + canary + `\ud800"}) { id } }`,
 		"String: low surrogate": `{ user(by: {email: "\udc00"}) { id } }`,
 		"String: disorder":      `{ user(by: {email: "\ude00\ud83d"}) { id } }`,
 		"String: escape":        `{ user(by: {email: "\q"}) { id } }`,
@@ -209,7 +209,7 @@ func TestBadDocuments(t *testing.T) {
 		"@dryRun on a query":    `query @dryRun { __typename }`,
 		"fragment in a circle":  `{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }`,
 		"deep":                  "{ users { nodes { memberships { nodes " + strings.Repeat("{ user { memberships { nodes ", 300) + "{ id }" + strings.Repeat(" } } }", 300) + " } } } }",
-		"many unknown fields":   "{ " + strings.Join(slices.Repeat([]string{"x" + secret[:3]}, 500), " y") + " }",
+		"many unknown fields":   "{ " + strings.Join(slices.Repeat([]string{"x" + canary[:3]}, 500), " y") + " }",
 		"a mutation in a query": "query { createUser(input: {}) { user { id } } }",
 	} {
 		badInput(t, name, b.as(t, b.key, query, nil))
@@ -251,19 +251,19 @@ func TestBadRequests(t *testing.T) {
 		body           string
 		status         int
 	}{
-		"no JSON":                  {"POST", "/graphql", authorized(), "query=" + secret, 400},
-		"broken JSON":              {"POST", "/graphql", authorized(), `{"query": "{ __typename }", "variables": {"password": "` + secret, 400},
+		"no JSON":                  {"POST", "/graphql", authorized(), "query=" + canary, 400},
+		"broken JSON":              {"POST", "/graphql", authorized(), `{"query": "{ __typename }", "variables": {"password": "` + canary, 400},
 		"empty":                    {"POST", "/graphql", authorized(), "", 400},
 		"null":                     {"POST", "/graphql", authorized(), "null", 400},
 		"array":                    {"POST", "/graphql", authorized(), "[" + body + "]", 400},
 		"empty array":              {"POST", "/graphql", authorized(), "[]", 400},
-		"string":                   {"POST", "/graphql", authorized(), `"` + secret + `"`, 400},
+		"string":                   {"POST", "/graphql", authorized(), `"` + canary + `"`, 400},
 		"two objects":              {"POST", "/graphql", authorized(), body + body, 400},
 		"query of another type":    {"POST", "/graphql", authorized(), `{"query": 7}`, 400},
-		"variables in a list":      {"POST", "/graphql", authorized(), `{"query": "{ __typename }", "variables": ["` + secret + `"]}`, 400},
+		"variables in a list":      {"POST", "/graphql", authorized(), `{"query": "{ __typename }", "variables": ["` + canary + `"]}`, 400},
 		"variables as text":        {"POST", "/graphql", authorized(), `{"query": "{ __typename }", "variables": "{}"}`, 400},
 		"operationName as a list":  {"POST", "/graphql", authorized(), `{"query": "{ __typename }", "operationName": []}`, 400},
-		"an unknown operationName": {"POST", "/graphql", authorized(), `{"query": "query A { __typename }", "operationName": "` + secret + `"}`, 422},
+		"an unknown operationName": {"POST", "/graphql", authorized(), `{"query": "query A { __typename }", "operationName": "` + canary + `"}`, 422},
 		"no query":                 {"POST", "/graphql", authorized(), `{"variables": {}}`, 400},
 		"not UTF-8":                {"POST", "/graphql", authorized(), "{\"query\": \"{ __typename }\", \"x\": \"\xff\"}", 400},
 		"UTF-16":                   {"POST", "/graphql", authorized("Content-Type", "application/json; charset=utf-16"), body, 415},
@@ -276,15 +276,15 @@ func TestBadRequests(t *testing.T) {
 		"GET a mutation":           {"GET", get, authorized("X-GraphQL-Preflight", "1"), "", 405},
 		"GET without preflight":    {"GET", "/graphql?query=" + url.QueryEscape("{ __typename }"), authorized(), "", 400},
 		"GET no query":             {"GET", "/graphql", authorized("X-GraphQL-Preflight", "1"), "", 400},
-		"GET with broken variables": {"GET", "/graphql?query=" + url.QueryEscape("{ __typename }") + "&variables=" + secret,
+		"GET with broken variables": {"GET", "/graphql?query=" + url.QueryEscape("{ __typename }") + "&variables=" + canary,
 			authorized("X-GraphQL-Preflight", "1"), "", 400},
 		"HEAD a mutation":     {"HEAD", get, authorized("X-GraphQL-Preflight", "1"), "", 405},
 		"PUT":                 {"PUT", "/graphql", authorized(), body, 405},
 		"DELETE":              {"DELETE", "/graphql", authorized(), "", 405},
-		"another credential":  {"POST", "/graphql", authorized("Authorization", "Basic "+secret), body, 401},
-		"an unknown key":      {"POST", "/graphql", authorized("Authorization", "Bearer rk_"+secret+strings.Repeat("x", 40)), body, 401},
-		"a key that is long":  {"POST", "/graphql", authorized("Authorization", "Bearer rk_"+strings.Repeat(secret, 10_000)), body, 401},
-		"a key with odd text": {"POST", "/graphql", authorized("Authorization", "Bearer rk_\xff"+secret), body, 401},
+		"another credential":  {"POST", "/graphql", authorized("Authorization", "Basic "+canary), body, 401},
+		"an unknown key":      {"POST", "/graphql", authorized("Authorization", "Bearer rk_"+canary+strings.Repeat("x", 40)), body, 401},
+		"a key that is long":  {"POST", "/graphql", authorized("Authorization", "Bearer rk_"+strings.Repeat(canary, 10_000)), body, 401},
+		"a key with odd text": {"POST", "/graphql", authorized("Authorization", "Bearer rk_\xff"+canary), body, 401},
 	} {
 		a := b.send(t, test.method, test.target, test.header, []byte(test.body))
 		badInput(t, name, a)

@@ -23,6 +23,7 @@ import (
 	"roster/demo"
 	"roster/directory"
 	"roster/graph"
+	"roster/secret"
 )
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
@@ -41,10 +42,10 @@ func setup(t testing.TB, tracers ...pgx.QueryTracer) *testBundle {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	database := dbtest.New(t, tracers...)
-	b := &testBundle{database: database, directory: directory.New(database, access.Options{Log: log}), key: directory.NewSecret()}
+	b := &testBundle{database: database, directory: directory.New(database, access.Options{Log: log}), key: directory.NewSecret().Reveal()}
 	t.Cleanup(b.directory.Close)
 	must(t, b.directory.Setup(t.Context()))
-	must(t, b.directory.EnsureAdministratorKey(t.Context(), b.key))
+	must(t, b.directory.EnsureAdministratorKey(t.Context(), secret.New(b.key)))
 	must(t, b.directory.Follow(t.Context()))
 	b.handler = graph.NewHandler(graph.Options{Directory: b.directory, Log: log, Introspection: true})
 	return b

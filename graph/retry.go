@@ -14,6 +14,7 @@ import (
 	"roster/directory"
 	"roster/graph/execute"
 	"roster/problem"
+	"roster/secret"
 )
 
 // retry is a mutation that its client may send again under the same
@@ -48,8 +49,8 @@ func (x *exchange) readRetry(operation *graphql.OperationContext) (*retry, error
 	if err != nil {
 		return nil, err
 	}
-	request, err := directory.NewRepeatable(x.credential, keys[0], sha256.Sum256(asked))
-	if err != nil || x.credential == "" || isDryRun(operation.Operation) {
+	request, err := directory.NewRepeatable(x.credential, secret.New(keys[0]), sha256.Sum256(asked))
+	if err != nil || x.credential.Empty() || isDryRun(operation.Operation) {
 		return nil, err
 	}
 	return &retry{request: request, write: func(data []byte, revision string) []byte {

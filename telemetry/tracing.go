@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -81,7 +82,8 @@ func exporterNames(getenv func(string) string) ([]string, error) {
 }
 
 // checkOTLP finds the mistakes which the exporter itself would pass over,
-// sending to localhost instead.
+// sending to localhost instead, or would tell of together with the secret that is
+// in them.
 func checkOTLP(getenv func(string) string) error {
 	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
 		if protocol := getenv(name); protocol == "http/protobuf" {
@@ -100,7 +102,25 @@ func checkOTLP(getenv func(string) string) error {
 			return errors.New(name + ": not an address such as http://localhost:4318")
 		}
 	}
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"} {
+		if text := getenv(name); text != "" && !areHeaders(text) {
+			return errors.New(name + ": not a list such as name=value,other=value")
+		}
+	}
 	return nil
+}
+
+var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+
+// areHeaders tells whether the exporter takes every header of a list.
+func areHeaders(text string) bool {
+	for header := range strings.SplitSeq(text, ",") {
+		name, value, found := strings.Cut(header, "=")
+		if _, err := url.PathUnescape(value); err != nil || !found || !headerName.MatchString(strings.TrimSpace(name)) {
+			return false
+		}
+	}
+	return true
 }
 
 func newProvider(ctx context.Context, names []string) (*sdktrace.TracerProvider, error) {

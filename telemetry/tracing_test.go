@@ -15,6 +15,7 @@ func TestExporterNames(t *testing.T) {
 	t.Parallel()
 	const traces, endpoint, protocol = "OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"
 	const own, ownProtocol = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
+	const headers, ownHeaders = "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"
 	tests := map[string]struct {
 		env   map[string]string
 		want  []string
@@ -30,6 +31,10 @@ func TestExporterNames(t *testing.T) {
 		"disabled, and wrong":       {map[string]string{"OTEL_SDK_DISABLED": "true", traces: "zipkin"}, nil, ""},
 		"unknown":                   {map[string]string{traces: "zipkin"}, nil, `"zipkin"`},
 		"no address":                {map[string]string{endpoint: "user:hunter2@c:4318"}, nil, endpoint},
+		"headers":                   {map[string]string{endpoint: "http://c:4318", headers: "a=b, c=hunter2%20"}, []string{"otlp"}, ""},
+		"a header without a name":   {map[string]string{endpoint: "http://c:4318", headers: "a=b,hunter2"}, nil, headers},
+		"a header that is none":     {map[string]string{traces: "otlp", headers: "a b=hunter2"}, nil, headers},
+		"a header that is cut off":  {map[string]string{traces: "otlp", ownHeaders: "a=hunter2%2"}, nil, ownHeaders},
 		"grpc":                      {map[string]string{endpoint: "http://c:4317", protocol: "grpc"}, nil, `"grpc"`},
 		"grpc, but not for traces":  {map[string]string{endpoint: "http://c:4318", protocol: "grpc", ownProtocol: "http/protobuf"}, []string{"otlp"}, ""},
 		"grpc for who has no otlp":  {map[string]string{traces: "console", protocol: "grpc"}, []string{"console"}, ""},

@@ -16,6 +16,7 @@ import (
 
 	"roster/db"
 	"roster/db/embedded"
+	"roster/secret"
 )
 
 // template is the name of the database that others are cloned from.
@@ -40,7 +41,7 @@ func Main(m *testing.M) {
 // Tracers see each statement.
 func New(t testing.TB, tracers ...pgx.QueryTracer) *db.DB {
 	t.Helper()
-	d, err := db.Open(t.Context(), DSN(t), tracers...)
+	d, err := db.Open(t.Context(), secret.New(DSN(t)), tracers...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func prepareTemplate(ctx context.Context, server *embedded.Server) error {
 			return err
 		}
 	}
-	d, err := db.Open(ctx, server.DSN(template))
+	d, err := db.Open(ctx, secret.New(server.DSN(template)))
 	if err != nil {
 		return err
 	}

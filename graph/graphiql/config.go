@@ -30,8 +30,8 @@ func (o Options) serveConfig(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := config{Endpoint: o.Endpoint, Headers: map[string]string{}, Examples: o.Examples}
-	if o.AdminKey != "" && fromThisMachine(r) {
-		c.Headers["Authorization"] = "Bearer " + o.AdminKey
+	if !o.AdminKey.Empty() && fromThisMachine(r) {
+		c.Headers["Authorization"] = "Bearer " + o.AdminKey.Reveal()
 	}
 	h.Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(c) // What fails here is the connection: nobody is left to tell.

@@ -6,13 +6,15 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"roster/secret"
 )
 
 const testKey = "rk_0123456789abcdef0123456789abcdef"
 
 func TestConfigForTheDeveloper(t *testing.T) {
 	t.Parallel()
-	o := Options{Endpoint: "/api", AdminKey: testKey, Examples: Examples()}
+	o := Options{Endpoint: "/api", AdminKey: secret.New(testKey), Examples: Examples()}
 	answer := get(t, o, "/graphiql/config.json", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-origin") })
 	wantHeader(t, answer, "Cache-Control", "no-store")
 	wantHeader(t, answer, "Content-Type", "application/json")
@@ -43,7 +45,7 @@ func TestConfigIsNotForOtherSites(t *testing.T) {
 		"sandboxed":           {"Origin", "null"},
 		"another port's page": {"Origin", "http://localhost:3000"},
 	} {
-		answer := get(t, Options{AdminKey: testKey}, "/graphiql/config.json",
+		answer := get(t, Options{AdminKey: secret.New(testKey)}, "/graphiql/config.json",
 			func(r *http.Request) { r.Header.Set(header[0], header[1]) })
 		body, _ := io.ReadAll(answer.Body)
 		if answer.StatusCode != http.StatusForbidden || strings.Contains(string(body), testKey) {
@@ -75,7 +77,7 @@ func TestKeyStaysOnThisMachine(t *testing.T) {
 		"unreadable address": {host: "localhost:8080", peer: "@"},
 	}
 	for name, c := range cases {
-		answer := get(t, Options{AdminKey: testKey}, "/graphiql/config.json", func(r *http.Request) {
+		answer := get(t, Options{AdminKey: secret.New(testKey)}, "/graphiql/config.json", func(r *http.Request) {
 			r.Host = c.host
 			if c.peer != "" {
 				r.RemoteAddr = c.peer
@@ -98,7 +100,7 @@ func TestNothingElseHoldsTheKey(t *testing.T) {
 		if name == "index.html" {
 			path = "/"
 		}
-		body, _ := io.ReadAll(get(t, Options{AdminKey: testKey}, path, nil).Body)
+		body, _ := io.ReadAll(get(t, Options{AdminKey: secret.New(testKey)}, path, nil).Body)
 		if strings.Contains(string(body), testKey) {
 			t.Errorf("%s contains the key", path)
 		}

@@ -9,7 +9,11 @@
 // handed one.
 package graphiql
 
-import "net/http"
+import (
+	"net/http"
+
+	"roster/secret"
+)
 
 //go:generate ./update.sh
 
@@ -20,7 +24,7 @@ type Options struct {
 	// AdminKey is filled into the page as the credential of every request. It is
 	// for development only and must be empty elsewhere: a proxy on the same machine
 	// which hides that it is one makes the whole world look like this machine.
-	AdminKey string
+	AdminKey secret.Text
 	// Examples are opened as tabs, in this order.
 	Examples []Example
 }
