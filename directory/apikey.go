@@ -80,9 +80,18 @@ func (d *Directory) APIKey(ctx context.Context, id db.APIKeyID) (*db.APIKey, err
 }
 
 // APIKeysByID reads API keys that were reached through something that the actor
-// may see, such as a change that one of them made; in no order.
+// may see, such as a change that one of them made; in no order. Whom one stands
+// for is told to who manages it: it may be somebody whom the actor cannot see.
 func (d *Directory) APIKeysByID(ctx context.Context, ids []db.APIKeyID) ([]db.APIKey, error) {
-	return db.Select[db.APIKey](ctx, d.db, "select * from api_keys where id = any($1)", ids)
+	keys, err := db.Select[db.APIKey](ctx, d.db, "select * from api_keys where id = any($1)", ids)
+	actor := access.ActorOf(ctx)
+	for i := range keys {
+		key := &keys[i]
+		if !actor.HoldsEverywhere(access.KeysWrite) && (key.OrgID == nil || !actor.Holds(access.KeysWrite, *key.OrgID)) {
+			key.UserID = nil
+		}
+	}
+	return keys, err
 }
 
 // APIKeyPermissions gives what each of the keys may do, ordered by key, in the

@@ -32,6 +32,7 @@ const swapSeed = `mutation {
 	sam: createUser(input: {email: "sam@example.com", username: "sam", organizations: [{code: "acme"}], roles: [{key: "roster-administrator"}]}) { user { id } }
 	s: suspendUser(input: {user: {username: "greta"}}) { user { id } }
 	h: suspendOrganization(input: {organization: {code: "hooli"}}) { organization { id } }
+	boss: addMembers(input: {organization: {code: "roster"}, users: [{username: "gus"}], roles: [{key: "roster-administrator"}]}) { memberships { id } }
 	k1: createApiKey(input: {name: "Globex Secret", permissions: [], organization: {code: "globex"}}) { apiKey { id } }
 	k2: createApiKey(input: {name: "Business Secret", permissions: []}) { apiKey { id } }
 	k3: createApiKey(input: {name: "own", permissions: [], organization: {code: "acme"}}) { apiKey { id } }
@@ -143,7 +144,7 @@ func (s *swap) selection(of *ast.Type, depth int) string {
 		text += " " + f.Name + s.selection(f.Type, depth-1)
 	}
 	if of.Name() == "Node" || of.Name() == "Actor" {
-		text += " ... on User { email name }"
+		text += " ... on User { email name } ... on ApiKey { user { email } }"
 	}
 	return text + " }"
 }
@@ -216,6 +217,17 @@ func (s *swap) compare(t *testing.T, who, key, owner string, f *ast.FieldDefinit
 	}
 }
 
+// look reads a field of Query with what it needs, and finds nothing foreign.
+func (s *swap) look(t *testing.T, actors map[string]string, f *ast.FieldDefinition) {
+	s.others = nil
+	for who, key := range actors {
+		a := s.put(t, key, "Query", f, "", "")
+		if found := s.needles.Find(a.Body); found != nil {
+			t.Errorf("%s is told %s by %s: %s", who, found, f.Name, a.Body)
+		}
+	}
+}
+
 // foreignRows are all rows which belong to the other organizations and their
 // members.
 const foreignRows = `
@@ -256,11 +268,20 @@ func TestSwap(t *testing.T) {
 		"nobody":                      "",
 	}
 	b.ask(t, `mutation { suspendUser(input: {user: {username: "sam"}}) { user { id } } }`)
+	// Somebody whom acme does not know has changed something there.
+	boss := b.standingFor(t, "gus@secret.example", "", all...)
+	if a := b.as(t, boss, `mutation { updateOrganization(input: {organization: {code: "acme"}, name: "Acme"}) { organization { id } }
+		grantRoles(input: {organization: {code: "acme"}, users: [{username: "olivia"}], roles: [{key: "clerk"}]}) { memberships { id } } }`, nil); a.codes() != "" {
+		t.Fatalf("%s", a.Body)
+	}
 	before := rows[string](t, b, foreignRows)[0]
 	for _, d := range ownTypes(s.schema) {
 		for _, f := range ownFields(d) {
 			if d.Kind != ast.Object {
 				continue
+			}
+			if d == s.schema.Query {
+				s.look(t, actors, f)
 			}
 			places := s.places(t, f)
 			if _, known := ways[d.Name]; len(places) > 0 && !known {
