@@ -35,7 +35,7 @@ type config struct {
 	corsOrigins string
 	// trusted is nil without a manifest.
 	trusted     graph.TrustedDocuments
-	trustedOnly bool
+	trustedOnly graph.Clients
 	// costPerSecond is 0 for the default.
 	costPerSecond int
 }
@@ -63,7 +63,7 @@ func settings() []setting {
 		{"ROSTER_DEV", "dev", "", "open introspection, playground and suggestions; default true on a loopback address", boolean(func(c *config) *bool { return &c.dev })},
 		{"ROSTER_CORS_ORIGINS", "cors-origins", "", "origins whose pages may call the API, separated by commas, such as https://app.example.com", (*config).setCORSOrigins},
 		{"ROSTER_TRUSTED_DOCUMENTS", "trusted-documents", "", "a manifest of documents that clients may name by id: graphql-codegen's or Apollo's", (*config).setTrustedDocuments},
-		{"ROSTER_TRUSTED_MODE", "trusted-mode", "", "optional answers other documents too, enforced none but the trusted ones; optional when not set", (*config).setTrustedMode},
+		{"ROSTER_TRUSTED_ONLY", "trusted-only", "", "whose other documents are refused: browsers, anonymous and keys, separated by commas, or all; nobody's when not set", (*config).setTrustedOnly},
 		{"ROSTER_COST_PER_SECOND", "cost-per-second", "", "what one API key may spend in the long run; 50,000,000 when not set", (*config).setCostPerSecond},
 	}
 }
@@ -210,18 +210,15 @@ func (c *config) setTrustedDocuments(value string) error {
 	return nil
 }
 
-func (c *config) setTrustedMode(value string) error {
-	switch value {
-	case "", "optional":
-	case "enforced":
-		if c.trusted == nil {
-			return errors.New("enforced needs ROSTER_TRUSTED_DOCUMENTS")
-		}
-	default:
-		return fmt.Errorf("%q is neither optional nor enforced", value)
+func (c *config) setTrustedOnly(value string) (err error) {
+	if value == "" {
+		return nil
 	}
-	c.trustedOnly = value == "enforced"
-	return nil
+	if c.trusted == nil {
+		return errors.New("needs ROSTER_TRUSTED_DOCUMENTS")
+	}
+	c.trustedOnly, err = graph.ParseClients(value)
+	return err
 }
 
 func (c *config) setCostPerSecond(value string) error {

@@ -20,6 +20,8 @@ func TestWrongConfiguration(t *testing.T) {
 	taken, err := net.Listen("tcp", "localhost:0")
 	must(t, err)
 	defer taken.Close()
+	manifest := filepath.Join(t.TempDir(), "trusted.json")
+	must(t, os.WriteFile(manifest, []byte("{}"), 0o600))
 	for name, test := range map[string]struct {
 		env  string // name=value
 		args []string
@@ -44,8 +46,8 @@ func TestWrongConfiguration(t *testing.T) {
 		"origin with a path":         {"", []string{"-cors-origins", "https://app.example.com/"}, "ROSTER_CORS_ORIGINS (-cors-origins): "},
 		"no manifest":                {"ROSTER_TRUSTED_DOCUMENTS=/nowhere", nil, "ROSTER_TRUSTED_DOCUMENTS (-trusted-documents): open /nowhere"},
 		"manifest of nothing":        {"ROSTER_TRUSTED_DOCUMENTS=/dev/null", nil, "ROSTER_TRUSTED_DOCUMENTS (-trusted-documents): /dev/null: neither"},
-		"trusted mode":               {"ROSTER_TRUSTED_MODE=perhaps", nil, `ROSTER_TRUSTED_MODE (-trusted-mode): "perhaps" is neither`},
-		"mode without a manifest":    {"", []string{"-trusted-mode=enforced"}, "ROSTER_TRUSTED_MODE (-trusted-mode): enforced needs ROSTER_TRUSTED_DOCUMENTS"},
+		"trusted only":               {"ROSTER_TRUSTED_ONLY=perhaps", []string{"-trusted-documents", manifest}, `ROSTER_TRUSTED_ONLY (-trusted-only): "perhaps" is none of`},
+		"trusted without a manifest": {"", []string{"-trusted-only=all"}, "ROSTER_TRUSTED_ONLY (-trusted-only): needs ROSTER_TRUSTED_DOCUMENTS"},
 		"cost":                       {"ROSTER_COST_PER_SECOND=0", nil, `ROSTER_COST_PER_SECOND (-cost-per-second): "0" is no number`},
 		"exporter of traces":         {"OTEL_TRACES_EXPORTER=perhaps", nil, "OTEL_TRACES_EXPORTER"},
 		"unknown flag":               {"", []string{"-perhaps"}, "flag provided but not defined: -perhaps"},

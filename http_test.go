@@ -72,9 +72,8 @@ func TestSettingsOfRequests(t *testing.T) {
 		{(*config).setTrustedDocuments, "no/such/file", false},
 		{(*config).setTrustedDocuments, "go.mod", false},
 		{(*config).setTrustedDocuments, manifest, true},
-		{(*config).setTrustedMode, "optional", true},
-		{(*config).setTrustedMode, "enforced", false}, // without documents
-		{(*config).setTrustedMode, "other", false},
+		{(*config).setTrustedOnly, "", true},
+		{(*config).setTrustedOnly, "all", false}, // without documents
 		{(*config).setCostPerSecond, "1000", true},
 		{(*config).setCostPerSecond, "0", false},
 		{(*config).setCostPerSecond, "many", false},

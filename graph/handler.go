@@ -45,10 +45,10 @@ type Options struct {
 	// CostPerSecond is what an API key may spend in the long run, in the unit of
 	// admission.Document.Cost; DefaultCostPerSecond if 0.
 	CostPerSecond int
-	// Trusted are documents that clients may name by an id; TrustedOnly refuses all
-	// others.
+	// Trusted are documents that clients may name by an id; TrustedOnly are those
+	// whose other documents are refused.
 	Trusted     TrustedDocuments
-	TrustedOnly bool
+	TrustedOnly Clients
 	// Timeout is how long an operation may take; DefaultTimeout if 0.
 	Timeout time.Duration
 	// Queries and Mutations bound how much runs at a time; the defaults if zero.

@@ -76,7 +76,7 @@ func TestRetries(t *testing.T) {
 	repeats(t, "a retry that would rather have another type", b.send(t, http.MethodPost, "/graphql", accepts, text), first)
 	repeats(t, "another server", b.restarted(t).keyed(t, b.key, idempotency, asked), first)
 	repeats(t, "the name of the only operation", b.keyed(t, b.key, idempotency, object{"query": makesKey, "variables": object{"name": "one"}, "operationName": "Make"}), first)
-	trusted := b.withOptions(t, graph.Options{Trusted: graph.TrustedDocuments{"abc": makesKey}, TrustedOnly: true})
+	trusted := b.withOptions(t, graph.Options{Trusted: graph.TrustedDocuments{"abc": makesKey}, TrustedOnly: graph.AllClients})
 	repeats(t, "the document by its id", trusted.keyed(t, b.key, idempotency, object{"documentId": "abc", "variables": object{"name": "one"}}), first)
 	if n := b.keysMade(t, "one"); n != 1 {
 		t.Errorf("%d keys were made", n)

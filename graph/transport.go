@@ -82,7 +82,7 @@ func (x *exchange) readParams() (*graphql.RawParams, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := x.handler.known.find(params); err != nil {
+	if err := x.handler.known.find(params, x.clients()); err != nil {
 		return nil, err
 	}
 	return &params.RawParams, checkParams(&params.RawParams)

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,7 +22,7 @@ func TestPersistedAndTrustedDocuments(t *testing.T) {
 	} {
 		documents, err := graph.ReadTrustedDocuments([]byte(manifest))
 		must(t, err)
-		open, closed := b.withOptions(t, graph.Options{Trusted: documents}), b.withOptions(t, graph.Options{Trusted: documents, TrustedOnly: true})
+		open, closed := b.withOptions(t, graph.Options{Trusted: documents}), b.withOptions(t, graph.Options{Trusted: documents, TrustedOnly: graph.AllClients})
 		must(t, open.handler.CheckTrusted())
 		send := func(b *testBundle, body object) *answer {
 			t.Helper()
@@ -72,5 +73,51 @@ func TestPersistedAndTrustedDocuments(t *testing.T) {
 	}
 	if b.withOptions(t, graph.Options{Trusted: graph.TrustedDocuments{"a": "{nothing}"}}).handler.CheckTrusted() == nil {
 		t.Error("a trusted document that is not valid")
+	}
+}
+
+// Whoever is held to the trusted documents gets no others, and everybody else
+// does.
+func TestTrustedOnly(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const trusted, other = "query Trusted { __typename }", "query Other { __typename }"
+	clients := map[string]http.Header{
+		"a script": headers(b.key), "a page": headers(b.key), "a page without a key": headers(""), "a page that reads": headers(b.key), "nobody": headers(""),
+	}
+	clients["a page"].Set("Origin", "https://app.example.com")
+	clients["a page without a key"].Set("Origin", "null")
+	clients["a page that reads"].Set("Sec-Fetch-Site", "same-origin")
+	const pages = "a page, a page without a key, a page that reads"
+	for only, held := range map[string]string{
+		"browsers": pages, "anonymous": "nobody, a page without a key", "keys": "a script, a page, a page that reads",
+		"browsers, anonymous": pages + ", nobody", "all": pages + ", nobody, a script", "": "",
+	} {
+		options := graph.Options{Trusted: graph.TrustedDocuments{"abc": trusted}}
+		if only != "" {
+			var err error
+			options.TrustedOnly, err = graph.ParseClients(only)
+			must(t, err)
+		}
+		server := b.withOptions(t, options)
+		for name, header := range clients {
+			for body, wanted := range map[string]bool{
+				`{"documentId":"abc"}`: true, `{"query":` + quoted(trusted) + `}`: true,
+				`{"query":` + quoted(other) + `}`: !slices.Contains(strings.Split(held, ", "), name),
+			} {
+				a := server.send(t, http.MethodPost, "/graphql", header, []byte(body))
+				if ok := a.Status == http.StatusOK && len(a.Errors) == 0; ok != wanted || !ok && (a.Status != http.StatusForbidden || a.codes() != "FORBIDDEN") {
+					t.Errorf("only %s: %s with %s gets %d %s", only, name, body, a.Status, a.Body)
+				}
+				if strings.Contains(string(a.Body), "Other") {
+					t.Errorf("what was sent is repeated: %s", a.Body)
+				}
+			}
+		}
+	}
+	for _, text := range []string{"", "browser", "browsers,", "ALL"} {
+		if clients, err := graph.ParseClients(text); err == nil {
+			t.Errorf("%q is %b", text, clients)
+		}
 	}
 }
