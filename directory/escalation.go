@@ -16,16 +16,12 @@ import (
 // out what they do not hold there, except that who holds roster:grants:any may
 // hand out every permission that is not a system one. Every way to hand
 // something out comes through here. It fails with ESCALATION, which names what
-// is missing, and with INVALID where others than system permissions are handed
-// out in the root: what people do in a product, they do in an organization.
+// is missing.
 func (d *Directory) mayHandOut(ctx context.Context, org *db.OrganizationID, permissions []*db.Permission) error {
 	actor := access.ActorOf(ctx)
 	holds := actor.HoldsEverywhere
 	if org != nil {
 		holds = func(p access.Permission) bool { return actor.Holds(p, *org) }
-	}
-	if org != nil && *org == db.Root && slices.ContainsFunc(permissions, func(p *db.Permission) bool { return !p.IsSystem }) {
-		return problem.At(problem.Invalid, "input.organization", "Only permissions of Roster itself can be held for the business as a whole.")
 	}
 	anything := holds(access.GrantsAny)
 	var missing []string
@@ -40,6 +36,64 @@ func (d *Directory) mayHandOut(ctx context.Context, org *db.OrganizationID, perm
 	}
 	slices.Sort(missing)
 	return problem.New(problem.Escalation, "You cannot hand out what you do not hold: %s.", enumerate(slices.Compact(missing)))
+}
+
+// mayGrant checks that the actor may hand out, in the organization, the
+// permissions and all that the roles contain. In the root it must be system
+// permissions: what people do in a product, they do in an organization.
+func (d *Directory) mayGrant(ctx context.Context, org db.OrganizationID, roles []db.RoleID, direct []db.PermissionID) error {
+	permissions, err := d.given(ctx, roles, direct)
+	if err != nil {
+		return err
+	}
+	if org == db.Root && slices.ContainsFunc(permissions, func(p *db.Permission) bool { return !p.IsSystem }) {
+		return problem.At(problem.Invalid, "input.organization", "Only permissions of Roster itself can be held for the business as a whole.")
+	}
+	return d.mayHandOut(ctx, &org, permissions)
+}
+
+// given gives the permissions, and those which the roles contain.
+func (d *Directory) given(ctx context.Context, roles []db.RoleID, direct []db.PermissionID) ([]*db.Permission, error) {
+	catalogue, err := d.engine.Catalogue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var permissions []*db.Permission
+	for _, role := range roles {
+		permissions = append(permissions, catalogue.RolePermissions(role)...)
+	}
+	for _, id := range direct {
+		permissions = append(permissions, catalogue.Permission(id))
+	}
+	return permissions, nil
+}
+
+// mayRestore checks that the actor may hand out all that grants g, selected by
+// the condition on $1, give now or will: to end a suspension is to give it again.
+func (d *Directory) mayRestore(ctx context.Context, w *write, condition string, arg any) error {
+	type given struct {
+		OrgID  db.OrganizationID
+		Roles  []db.RoleID       `bun:",array"`
+		Direct []db.PermissionID `bun:",array"`
+	}
+	const live = " and g.live and (g.ends_at is null or g.ends_at > $2)"
+	rows, err := db.Select[given](ctx, d.db, `select org_id, array_remove(array_agg(role_id), null) as roles, array_remove(array_agg(permission_id), null) as direct from (
+		select distinct g.org_id, g.role_id, null::uuid as permission_id from membership_roles g where `+condition+live+`
+		union all select distinct g.org_id, null::uuid, g.permission_id from membership_permissions g where `+condition+live+`) x group by org_id`, arg, w.at)
+	if err != nil {
+		return err
+	}
+	var f faults
+	for _, row := range rows {
+		permissions, err := d.given(ctx, row.Roles, row.Direct)
+		if err != nil {
+			return err
+		}
+		if err := f.include(d.mayHandOut(ctx, &row.OrgID, permissions)); err != nil {
+			return err
+		}
+	}
+	return f.Err()
 }
 
 // enumerate joins keys for a message, which stays short however many they are.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -28,6 +29,21 @@ func TestEscalation(t *testing.T) {
 		must(b.CreateRole(b.ctx, directory.CreateRoleInput{Key: "with-" + key, Permissions: permissionRefs(key)}))(t)
 	}
 	must(b.CreateRole(b.ctx, directory.CreateRoleInput{Key: "empty"}))(t)
+	// Of what is given with each of the permissions, some is suspended: a member,
+	// directly and to come, and an organization, with whoever has a role there.
+	for _, key := range []string{"p", "q", settings} {
+		name := strings.ReplaceAll(key, ":", "-")
+		user := b.user("suspended-"+name, b.organization("kept "+name))
+		must(b.GrantPermissions(b.ctx, directory.GrantPermissionsInput{
+			Organization: orgCode("kept-" + name), Users: []*directory.UserRef{userID(user)}, Permissions: permissionRefs(key), StartsAt: new(time.Now().Add(time.Hour)),
+		}))(t)
+		must(b.SuspendUser(b.ctx, directory.UserActionInput{User: *userID(user)}))(t)
+		must(b.CreateRole(b.ctx, directory.CreateRoleInput{Key: "of-" + name, Permissions: permissionRefs(key)}))(t)
+		org := b.organization("suspended " + name)
+		b.user("in-"+name, org)
+		must(0, b.grantRole("in-"+name, org.Code, "of-"+name))(t)
+		must(b.SuspendOrganization(b.ctx, directory.OrganizationActionInput{Organization: orgID(org)}))(t)
+	}
 
 	paths := map[string]func(ctx context.Context, key string) error{
 		"create role": func(ctx context.Context, key string) error {
@@ -46,6 +62,14 @@ func TestEscalation(t *testing.T) {
 			_, _, err := b.CreateAPIKey(ctx, directory.CreateAPIKeyInput{
 				Name: "x", Permissions: permissionRefs(key), Organization: &directory.OrganizationRef{Code: &acme},
 			})
+			return err
+		},
+		"restore user": func(ctx context.Context, key string) error {
+			_, err := b.RestoreUser(ctx, directory.UserActionInput{User: directory.UserRef{Username: new("suspended-" + strings.ReplaceAll(key, ":", "-"))}})
+			return err
+		},
+		"restore organization": func(ctx context.Context, key string) error {
+			_, err := b.RestoreOrganization(ctx, directory.OrganizationActionInput{Organization: orgCode("suspended-" + strings.ReplaceAll(key, ":", "-"))})
 			return err
 		},
 		"make role default": func(ctx context.Context, key string) error {
@@ -72,7 +96,7 @@ func TestEscalation(t *testing.T) {
 		if bound {
 			in = acme
 		}
-		ctx := b.holding(in, append(strings.Fields(holds), string(access.RolesWrite), string(access.KeysWrite))...)
+		ctx := b.holding(in, append(strings.Fields(holds), string(access.RolesWrite), string(access.KeysWrite), string(access.UsersWrite), string(access.OrganizationsWrite))...)
 		for path, do := range paths {
 			for short, key := range map[string]string{"p": "p", "q": "q", "s": settings} {
 				if short == "s" && path == "make role default" {

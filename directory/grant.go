@@ -63,7 +63,7 @@ func (d *Directory) GrantRoles(ctx context.Context, in GrantRolesInput) ([]*db.M
 				return err
 			}
 			ids := distinct(roleIDs(roles))
-			if err := d.mayGrantRoles(ctx, org, ids); err != nil {
+			if err := d.mayGrant(ctx, org.ID, ids, nil); err != nil {
 				return err
 			}
 			return w.grant(ctx, roleGrants, members, raw(ids), t)
@@ -82,10 +82,11 @@ func (d *Directory) GrantPermissions(ctx context.Context, in GrantPermissionsInp
 			if err != nil {
 				return err
 			}
-			if err := d.mayHandOut(ctx, &org.ID, permissions); err != nil {
+			ids := distinct(permissionIDs(permissions))
+			if err := d.mayGrant(ctx, org.ID, nil, ids); err != nil {
 				return err
 			}
-			return w.grant(ctx, permissionGrants, members, raw(distinct(permissionIDs(permissions))), t)
+			return w.grant(ctx, permissionGrants, members, raw(ids), t)
 		})
 }
 
@@ -137,32 +138,6 @@ func (d *Directory) changeGrants(ctx context.Context, in OrganizationRef, users 
 		return fn(ctx, w, org, members)
 	})
 	return members, err
-}
-
-// mayGrantRoles checks that the actor may hand out, in the organization, all
-// that the roles contain.
-func (d *Directory) mayGrantRoles(ctx context.Context, org *db.Organization, roles []db.RoleID) error {
-	catalogue, err := d.engine.Catalogue(ctx)
-	if err != nil {
-		return err
-	}
-	var permissions []*db.Permission
-	for _, role := range roles {
-		permissions = append(permissions, catalogue.RolePermissions(role)...)
-	}
-	return d.mayHandOut(ctx, &org.ID, permissions)
-}
-
-func (d *Directory) mayGrantPermissions(ctx context.Context, org *db.Organization, ids []db.PermissionID) error {
-	catalogue, err := d.engine.Catalogue(ctx)
-	if err != nil {
-		return err
-	}
-	permissions := make([]*db.Permission, len(ids))
-	for i, id := range ids {
-		permissions[i] = catalogue.Permission(id)
-	}
-	return d.mayHandOut(ctx, &org.ID, permissions)
 }
 
 func roleIDs(roles []*db.Role) []db.RoleID {

@@ -35,7 +35,7 @@ func (d *Directory) AddMembers(ctx context.Context, in AddMembersInput) ([]*db.M
 		if err := f.Err(); err != nil {
 			return err
 		}
-		if err := d.mayGrantRoles(ctx, org, roles); err != nil {
+		if err := d.mayGrant(ctx, org.ID, roles, nil); err != nil {
 			return err
 		}
 		users, err := d.lockUsersToAdd(ctx, org, in.Users)
@@ -342,10 +342,7 @@ func (d *Directory) carry(ctx context.Context, w *write, to *db.Organization, me
 	if err != nil {
 		return err
 	}
-	if err := d.mayGrantRoles(ctx, to, roleIDs); err != nil {
-		return err
-	}
-	if err := d.mayGrantPermissions(ctx, to, permissionIDs); err != nil {
+	if err := d.mayGrant(ctx, to.ID, roleIDs, permissionIDs); err != nil {
 		return err
 	}
 	if err := w.carryGrants(ctx, roleGrants, member, raw(roleIDs), func(i int) db.Grant { return roles[i].Grant }); err != nil {

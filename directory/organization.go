@@ -241,11 +241,15 @@ func (d *Directory) SuspendOrganization(ctx context.Context, in OrganizationActi
 	})
 }
 
-// RestoreOrganization ends a suspension: what was granted counts again.
+// RestoreOrganization ends a suspension: what was granted counts again, so that
+// the actor must be allowed to hand it out.
 func (d *Directory) RestoreOrganization(ctx context.Context, in OrganizationActionInput) (*db.Organization, error) {
-	return d.changeOrganization(ctx, in.Organization, "organization.restored", func(_ context.Context, _ *write, org *organizationValues) error {
+	return d.changeOrganization(ctx, in.Organization, "organization.restored", func(ctx context.Context, w *write, org *organizationValues) error {
+		if org.Status == db.Active {
+			return nil
+		}
 		org.Status = db.Active
-		return nil
+		return d.mayRestore(ctx, w, "g.org_id = $1", org.ID)
 	})
 }
 

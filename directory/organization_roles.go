@@ -105,7 +105,7 @@ func (d *Directory) rolesForNewcomers(ctx context.Context, w *write, f *faults, 
 		return nil, err
 	}
 	added := newRoles(roles, org.DefaultRoles)
-	return roles, f.include(d.mayGrantRoles(ctx, org.Organization, roleIDs(added)))
+	return roles, f.include(d.mayGrant(ctx, org.ID, roleIDs(added), nil))
 }
 
 // defaultRolesNamed locks the roles of the input defaultRoles, and gives them

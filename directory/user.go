@@ -209,7 +209,7 @@ func (d *Directory) CreateUser(ctx context.Context, in CreateUserInput) (*db.Use
 			return err
 		}
 		for _, org := range organizations {
-			if err := d.mayGrantRoles(ctx, org, roles); err != nil {
+			if err := d.mayGrant(ctx, org.ID, roles, nil); err != nil {
 				return err
 			}
 		}
@@ -267,7 +267,7 @@ type UpdateUserInput struct {
 // UpdateUser changes a user's profile. An email address that changes is no
 // longer a verified one.
 func (d *Directory) UpdateUser(ctx context.Context, in UpdateUserInput) (*db.User, error) {
-	return d.changeUser(ctx, in.User, "user.updated", func(w *write, user *db.User) error {
+	return d.changeUser(ctx, in.User, "user.updated", func(_ context.Context, _ *write, user *db.User) error {
 		var f faults
 		f.version(in.IfVersion, user.Version)
 		before := user.Email
@@ -307,24 +307,27 @@ type UserActionInput struct{ User UserRef }
 // SuspendUser takes from the user everything that they may do, until they are
 // restored.
 func (d *Directory) SuspendUser(ctx context.Context, in UserActionInput) (*db.User, error) {
-	return d.setUserStatus(ctx, in, "user.suspended", db.Suspended)
-}
-
-// RestoreUser ends a suspension: what was granted counts again.
-func (d *Directory) RestoreUser(ctx context.Context, in UserActionInput) (*db.User, error) {
-	return d.setUserStatus(ctx, in, "user.restored", db.Active)
-}
-
-func (d *Directory) setUserStatus(ctx context.Context, in UserActionInput, action string, status db.Status) (*db.User, error) {
-	return d.changeUser(ctx, in.User, action, func(_ *write, user *db.User) error {
-		user.Status = status
+	return d.changeUser(ctx, in.User, "user.suspended", func(_ context.Context, _ *write, user *db.User) error {
+		user.Status = db.Suspended
 		return nil
+	})
+}
+
+// RestoreUser ends a suspension: what was granted counts again, so that the actor
+// must be allowed to hand it out.
+func (d *Directory) RestoreUser(ctx context.Context, in UserActionInput) (*db.User, error) {
+	return d.changeUser(ctx, in.User, "user.restored", func(ctx context.Context, w *write, user *db.User) error {
+		if user.Status == db.Active {
+			return nil
+		}
+		user.Status = db.Active
+		return d.mayRestore(ctx, w, "g.user_id = $1", user.ID)
 	})
 }
 
 // changeUser lets edit change the user's row, and records the action if that
 // made a difference.
-func (d *Directory) changeUser(ctx context.Context, by UserRef, action string, edit func(w *write, user *db.User) error) (*db.User, error) {
+func (d *Directory) changeUser(ctx context.Context, by UserRef, action string, edit func(ctx context.Context, w *write, user *db.User) error) (*db.User, error) {
 	var user *db.User
 	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
 		var err error
@@ -335,7 +338,7 @@ func (d *Directory) changeUser(ctx context.Context, by UserRef, action string, e
 			return err
 		}
 		before := *user
-		if err := edit(w, user); err != nil {
+		if err := edit(ctx, w, user); err != nil {
 			return err
 		}
 		user.Derive()

@@ -1363,7 +1363,7 @@ type Mutation {
     "Which one."
     input: UserActionInput!
   ): UserPayload! @requires(permission: "roster:users:write")
-  "Ends a suspension: what was granted counts again."
+  "Ends a suspension: what was granted counts again. ESCALATION for who may not hand it out."
   restoreUser(
     "Which one."
     input: UserActionInput!
@@ -1389,7 +1389,7 @@ type Mutation {
     "Which one."
     input: OrganizationActionInput!
   ): OrganizationPayload! @requires(permission: "roster:organizations:write")
-  "Ends a suspension: what was granted counts again."
+  "Ends a suspension: what was granted counts again. ESCALATION for who may not hand it out."
   restoreOrganization(
     "Which one."
     input: OrganizationActionInput!
