@@ -158,8 +158,8 @@ var ways = map[string]string{
 	"Permission":   `query { permission(by: {key: "invoices:read"}) { %s } }`,
 }
 
-// comparable is what an answer says, without what differs between any two.
-func comparable(a *answer) string {
+// saidBy is what an answer says, without what differs between any two.
+func saidBy(a *answer) string {
 	if a.Status == 401 || a.Status == 429 || a.codes() == "UNAUTHENTICATED" { // many such requests use up a budget
 		return "no credential"
 	}
@@ -195,10 +195,10 @@ func (s *swap) compare(t *testing.T, who, key, owner string, f *ast.FieldDefinit
 		s.cells++
 		p.foreign, p.unknown = fmt.Sprintf(wrap, p.foreign), fmt.Sprintf(wrap, p.unknown)
 		if _, known := unknown[p.unknown]; !known {
-			unknown[p.unknown] = comparable(s.put(t, key, owner, f, place, p.unknown))
+			unknown[p.unknown] = saidBy(s.put(t, key, owner, f, place, p.unknown))
 		}
 		a := s.put(t, key, owner, f, place, p.foreign)
-		if got := comparable(a); got != unknown[p.unknown] {
+		if got := saidBy(a); got != unknown[p.unknown] {
 			t.Errorf("%s %s(%s: %s):\n%s\nwhereas %s:\n%s", who, f.Name, place, p.foreign, got, p.unknown, unknown[p.unknown])
 		}
 		if found := s.needles.Find(a.Body); found != nil {
