@@ -207,6 +207,17 @@ func (p *program) workers() (all []string) {
 	return all
 }
 
+// holdsFolder tells whether the process has opened the lock of its data folder.
+func (r *process) holdsFolder() bool {
+	r.t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", r.cmd.Process.Pid))
+	must(r.t, err)
+	return slices.ContainsFunc(files, func(file string) bool {
+		path, err := os.Readlink(file)
+		return err == nil && path == filepath.Join(r.data(), "lock")
+	})
+}
+
 // logged gives the first log line with that message; nil when there is none.
 func (r *process) logged(message string) object {
 	for text := range strings.Lines(r.stderr.String()) {
