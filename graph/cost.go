@@ -11,7 +11,7 @@ import (
 )
 
 // DefaultCostPerSecond is what an API key may spend in the long run. A page of 50
-// users with organizations and roles costs some 6,000, and a check 1: it is more
+// users with organizations and roles costs some 6,000, and a check 5: it is more
 // than a server of 16 processors answers, so that whoever has a key may use the
 // whole server unless the operator says less (ROSTER_COST_PER_SECOND).
 const DefaultCostPerSecond = 50_000_000
@@ -20,8 +20,8 @@ const DefaultCostPerSecond = 50_000_000
 const burst = 10
 
 // Without a credential there is nothing to read but whether there is a viewer.
-// What counts here is that refused documents cost as much as they have bytes:
-// that is the largest one every two seconds, or thousands of small ones.
+// What counts here is that refused requests cost as much as they have bytes:
+// that is the largest document every two seconds, or thousands of small ones.
 var addressRate = budget.Rate{PerSecond: 100_000, Burst: 2_000_000}
 
 func keyRate(perSecond int) budget.Rate {
@@ -93,9 +93,10 @@ func (m *meter) charge(cost, limit int) error {
 	return nil
 }
 
-// take charges for what was refused.
+// take charges for what was refused. What an operation would have cost is told
+// all the same, where that is known.
 func (m *meter) take(cost int) {
-	m.requested = cost
+	m.requested = orDefault(m.requested, cost)
 	m.account = m.budgets.Take(m.principal, m.rate, cost)
 }
 

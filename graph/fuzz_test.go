@@ -9,7 +9,8 @@ import (
 
 // An id that is read writes itself as it was.
 func FuzzID(f *testing.F) {
-	for _, text := range []string{"user_01h455vb4pex5vsknk084sn02q", "user_", "org_01h455vb4pex5vsknk084sn02q", "user_81h455vb4pex5vsknk084sn02q", "user_01H455VB4PEX5VSKNK084SN02Q", ""} {
+	for _, text := range []string{"user_01h455vb4pex5vsknk084sn02q", "user_", "org_01h455vb4pex5vsknk084sn02q", "user_81h455vb4pex5vsknk084sn02q", "user_01H455VB4PEX5VSKNK084SN02Q", "",
+		"user_01h455vb4pex5vsknk084sn02", "user_01h455vb4pex5vsknk084sn02qq", "user_01h455vb4pex5vsknk084sn0iq", "user__01h455vb4pex5vsknk084sn02q", "\xff", "user_７1h455vb4pex5vsknk084sn02q"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -24,7 +25,8 @@ func FuzzID(f *testing.F) {
 func FuzzCursor(f *testing.F) {
 	b := setup(f)
 	a := b.ask(f, `{ users { pageInfo { endCursor } } organizations { pageInfo { endCursor } nodes { id } } }`)
-	for _, text := range []string{"", "x", a.text("organizations.pageInfo.endCursor"), a.text("organizations.nodes.0.id"), "AAAA", "eyJ2IjoxfQ", strings.Repeat("A", 1000)} {
+	for _, text := range []string{"", "x", a.text("organizations.pageInfo.endCursor"), a.text("organizations.nodes.0.id"), "AAAA", "eyJ2IjoxfQ", strings.Repeat("A", 1000),
+		tampered(a.text("organizations.pageInfo.endCursor"), 0), tampered(a.text("organizations.pageInfo.endCursor"), 5), "\x00", "+/==", "é"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -33,4 +35,11 @@ func FuzzCursor(f *testing.F) {
 			t.Errorf("%q: %d %s", text, a.Status, a.Body)
 		}
 	})
+}
+
+// tampered is a cursor with another letter at i.
+func tampered(cursor string, i int) string {
+	letters := []byte(cursor)
+	letters[i] ^= 1
+	return string(letters)
 }

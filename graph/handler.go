@@ -165,6 +165,7 @@ type exchange struct {
 	media   mediaType
 	meter   meter
 	room    int64 // in bodies
+	size    int   // of what was read: a body or an address
 	// credential is the secret by which the client has authenticated.
 	credential secret.Text
 	// retry is nil unless the request may be one.
@@ -183,18 +184,9 @@ func (x *exchange) serve() (*graphql.Response, error) {
 	if err := x.meter.check(); err != nil {
 		return nil, err
 	}
-	params, err := x.readParams()
+	operation, queue, err := x.readOperation()
 	if err != nil {
-		return nil, err
-	}
-	// The revision that the client has seen last, on whichever server.
-	if atLeast := x.request.Header.Get("Roster-At-Least"); atLeast != "" {
-		if err := h.directory.Await(x.ctx, atLeast); err != nil {
-			return nil, notReached(err)
-		}
-	}
-	operation, queue, err := x.prepare(params)
-	if err != nil {
+		x.chargeRefused(err)
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(x.ctx, h.options.Timeout)
@@ -215,6 +207,30 @@ func (h *Handler) queued(ctx context.Context, queue *queue.Queue, operation *gra
 	}
 	defer queue.Leave()
 	return h.run(ctx, operation)
+}
+
+// readOperation reads what a request asks for, and judges it.
+func (x *exchange) readOperation() (*graphql.OperationContext, *queue.Queue, error) {
+	params, err := x.readParams()
+	if err != nil {
+		return nil, nil, err
+	}
+	// The revision that the client has seen last, on whichever server.
+	if atLeast := x.request.Header.Get("Roster-At-Least"); atLeast != "" {
+		if err := x.handler.directory.Await(x.ctx, atLeast); err != nil {
+			return nil, nil, notReached(err)
+		}
+	}
+	return x.prepare(params)
+}
+
+// chargeRefused charges for a request that is not carried out by its size, since
+// reading it took time; not for one that may be tried again.
+func (x *exchange) chargeRefused(err error) {
+	r, ok := errors.AsType[*refusal](err)
+	if !ok || r.status != statusTooMany && r.status != http.StatusServiceUnavailable {
+		x.meter.take(x.size)
+	}
 }
 
 // notReached refuses a request that wants to see more than there is to see.
@@ -247,8 +263,7 @@ func (x *exchange) prepare(params *graphql.RawParams) (*graphql.OperationContext
 	return operation, queue, x.meter.charge(document.Cost(operation.Operation, operation.Variables), h.gate.MaxCost())
 }
 
-// admit judges a document, unless it is known. One that is refused is charged
-// for by its size, since reading it took time.
+// admit judges a document, unless it is known.
 func (x *exchange) admit(text string) (*admission.Document, error) {
 	h := x.handler
 	if known, ok := h.gate.Known(text); ok {
@@ -258,11 +273,7 @@ func (x *exchange) admit(text string) (*admission.Document, error) {
 		return nil, busy(err)
 	}
 	defer h.documents.Leave()
-	document, err := h.gate.Admit(text)
-	if err != nil {
-		x.meter.take(len(text))
-	}
-	return document, err
+	return h.gate.Admit(text)
 }
 
 // operation picks the operation of a document and reads its variables.

@@ -90,6 +90,7 @@ func (x *exchange) readParams() (*graphql.RawParams, error) {
 
 func (x *exchange) readAsked() (*asked, error) {
 	if x.request.Method != http.MethodPost {
+		x.size = len(x.request.URL.RawQuery)
 		return readAddress(x.request.URL.RawQuery)
 	}
 	body, err := x.readBody()
@@ -114,8 +115,10 @@ func (x *exchange) readBody() ([]byte, error) {
 		if !x.takeRoom() {
 			return nil, busy(nil)
 		}
+		body.Grow(int(max(0, x.request.ContentLength-smallBody)) + bytes.MinRead)
 		_, err = body.ReadFrom(limited)
 	}
+	x.size = body.Len()
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return nil, errTooLarge
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"roster/changes"
+	"roster/graph/hostile"
 )
 
 const (
@@ -227,11 +228,11 @@ func TestCostIsReported(t *testing.T) {
 		return body.Extensions.Cost
 	}
 	first := cost(b.ask(t, `{ users(first: 100) { nodes { id memberships { nodes { id } } } } }`))
-	if first.Requested != 2+100*(1+2+20) || first.Remaining <= 0 || first.Remaining >= first.Limit || len(first.ResetAt) < 20 {
+	if first.Requested != 21+100*(1+21+20) || first.Remaining <= 0 || first.Remaining >= first.Limit || len(first.ResetAt) < 20 {
 		t.Errorf("%+v", first)
 	}
 	refused := cost(b.as(t, b.key, "{nothing}", nil))
-	if refused.Requested != len("{nothing}") || refused.Limit != first.Limit {
+	if refused.Requested != len(`{"query":"{nothing}","variables":null}`) || refused.Limit != first.Limit {
 		t.Errorf("a refused document: %+v", refused)
 	}
 	if a := cost(b.as(t, "", "{__typename}", nil)); a.Limit == 0 || a.Limit >= first.Limit {
@@ -261,6 +262,11 @@ func FuzzBody(f *testing.F) {
 	} {
 		f.Add([]byte(body))
 	}
+	for _, request := range hostile.Requests() {
+		if len(request.Body) < 2000 {
+			f.Add(request.Body)
+		}
+	}
 	b := setup(f)
 	f.Fuzz(func(t *testing.T, body []byte) { b.fuzzed(t, "POST", "/graphql", headers(b.key), body) })
 }
@@ -268,6 +274,7 @@ func FuzzBody(f *testing.F) {
 func FuzzAccept(f *testing.F) {
 	for _, accept := range []string{
 		"", "*/*", "application/json", "application/graphql-response+json;q=0.5, application/json;q=1.0", "text/html", "a/b;q=x", "*/*;q=0", ",,,", "application/json; charset=\"utf-8\"",
+		"application/json;q=0.0001", "application/graphql-response+json;q=1.0;ext=\"a,b\", */*;q=0.1", strings.Repeat("a/b;q=0.1,", 500), "application/json; charset=utf-16", "\xff/\x00",
 	} {
 		f.Add(accept)
 	}
@@ -283,6 +290,9 @@ func FuzzAddress(f *testing.F) {
 	f.Add("query={__typename}")
 	f.Add("query=%7B__typename%7D&variables=%7B%7D&operationName=a&extensions=null")
 	f.Add("query=%zz&variables=[")
+	f.Add("query=query($a:[ID!]!){nodes(ids:$a){id}}&variables={\"a\":[\"user_01h455vb4pex5vsknk084sn02q\"]}&query=")
+	f.Add("documentId=sha256:" + strings.Repeat("0", 64) + "&extensions={\"persistedQuery\":{\"version\":1,\"sha256Hash\":7}}")
+	f.Add("query=mutation{__typename};variables=&operationName=%00%ff")
 	b := setup(f)
 	f.Fuzz(func(t *testing.T, query string) {
 		r := httptest.NewRequestWithContext(t.Context(), "GET", "/graphql", nil)

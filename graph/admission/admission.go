@@ -70,7 +70,7 @@ func (d *Document) Operation(name string) *ast.OperationDefinition {
 // Cost is what an operation of the document costs with coerced variables: at
 // most how many values the answer holds. See formula.
 func (d *Document) Cost(operation *ast.OperationDefinition, variables map[string]any) int {
-	return d.costs[operation].value(variables)
+	return d.costs[operation].value(&sent{variables: variables})
 }
 
 // MaxCost is the most that an operation may cost.

@@ -27,24 +27,39 @@ var listSizes = map[string]int{
 	"Organization.autoJoinDomains":    3,
 }
 
-// weights are the costs of fields which take more than the reading of a value.
+// weights are the costs of fields which take more than the reading of a value, by
+// name, or by type and name where that matters. One unit is some 0.2 µs of a
+// processor and 64 bytes at most, so that an operation of the highest cost takes
+// no more than 50 ms and 16 MiB (BenchmarkHostile).
 var weights = map[string]int{
-	"totalCount": 20,     // counts all that the list has
-	"properties": 20,     // up to 16 KiB
-	"before":     20,     // a row as it was
-	"after":      20,     // a row as it became
-	"__schema":   50_000, // some 8,000 values with all that is selected below
-	"__type":     1000,
+	"totalCount":         20,     // counts all that the list has
+	"properties":         20,     // up to 16 KiB
+	"before":             20,     // a row as it was
+	"after":              20,     // a row as it became
+	"can":                5,      // finds the user and the organization
+	"membership":         20,     // a row for each object
+	"member":             20,     // likewise
+	"Query.explain":      5000,   // some statements
+	"Membership.explain": 20,     // shares them with others of the list
+	"__schema":           50_000, // some 8,000 values with all that is selected below
+	"__type":             1000,
 }
 
-// mutationWeight is the cost of a change, which is written and recorded, by
-// itself.
-const mutationWeight = 10
+// connectionWeight is that of a list in pages: it has a statement, and rows for
+// each object.
+const connectionWeight = 20
+
+// elementWeight is what an element of a list costs that the client sends: it is
+// read, held to its type, and looked up.
+const elementWeight = 20
+
+// mutationWeight is the cost of a change by itself: it is written and recorded,
+// and takes some milliseconds of this server and the database.
+const mutationWeight = 400
 
 // formula is what an operation costs: a bound of how many values the answer has.
 // A field costs 1, or its weight, for every object that it is asked of; what is
-// selected below a list, as often as the list is long. Lists that the client
-// sends cost 1 for each element.
+// selected below a list, as often as the list is long.
 //
 //	cost(field) = weight + size × Σ cost(fields below)
 //
@@ -123,8 +138,13 @@ func fieldFormula(field *ast.Field, page *size) formula {
 }
 
 func weightOf(field *ast.Field) int {
-	if weight, ok := weights[field.Name]; ok {
-		return weight
+	for _, name := range []string{field.Name, field.ObjectDefinition.Name + "." + field.Name} {
+		if weight, ok := weights[name]; ok {
+			return weight
+		}
+	}
+	if isConnection(field) {
+		return connectionWeight
 	}
 	return 1
 }
@@ -185,19 +205,19 @@ func argumentSize(field *ast.Field) size {
 
 func (n size) isList() bool { return n.fixed != 1 || len(n.factors) > 0 || n.page != "" }
 
-func (n size) value(variables map[string]any) int {
+func (n size) value(s *sent) int {
 	product := n.fixed
 	for _, variable := range n.factors {
-		list, _ := variables[variable].([]any)
+		list, _ := s.variables[variable].([]any)
 		product = times(product, max(1, len(list)))
 	}
 	if n.page == "" {
 		return product
 	}
-	if variables[n.page] == nil {
+	if s.variables[n.page] == nil {
 		return times(product, n.pageless)
 	}
-	return times(product, integer(variables[n.page]))
+	return times(product, integer(s.variables[n.page]))
 }
 
 func (f *formula) add(other formula) {
@@ -222,7 +242,7 @@ func (f *formula) countElements(v *ast.Value) {
 	case ast.Variable:
 		f.counted = append(f.counted, v.Raw)
 	case ast.ListValue:
-		f.fixed = plus(f.fixed, len(v.Children))
+		f.fixed = plus(f.fixed, elementWeight*len(v.Children))
 	}
 	for _, child := range v.Children {
 		f.countElements(child.Value)
@@ -230,15 +250,37 @@ func (f *formula) countElements(v *ast.Value) {
 }
 
 // value works a formula out.
-func (f formula) value(variables map[string]any) int {
+func (f formula) value(s *sent) int {
 	cost := f.fixed
 	for _, t := range f.terms {
-		cost = plus(cost, times(t.size.value(variables), t.below.value(variables)))
+		cost = plus(cost, times(t.size.value(s), t.below.value(s)))
 	}
 	for _, variable := range f.counted {
-		cost = plus(cost, elements(variables[variable]))
+		cost = plus(cost, elementWeight*s.elements(variable))
 	}
 	return cost
+}
+
+// sent are the variables of a request.
+type sent struct {
+	variables map[string]any
+	counted   map[string]int
+}
+
+// elements counts those of all lists in a variable; where there are many, once for
+// all fields that have it.
+func (s *sent) elements(variable string) int {
+	if n, known := s.counted[variable]; known {
+		return n
+	}
+	n := elements(s.variables[variable])
+	if n > 20 {
+		if s.counted == nil {
+			s.counted = map[string]int{}
+		}
+		s.counted[variable] = n
+	}
+	return n
 }
 
 // elements counts those of all lists in a value.

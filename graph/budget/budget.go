@@ -54,7 +54,7 @@ type shard struct {
 }
 
 type bucket struct {
-	level float64
+	level float64   // below zero: a debt
 	at    time.Time // of level
 	rate  Rate
 }
@@ -85,10 +85,13 @@ func (b *Budgets) Charge(who Principal, rate Rate, cost int) (Account, bool) {
 	})
 }
 
-// Take takes cost out of a principal's bucket, or what is in it if that is less.
+// Take takes cost out of a principal's bucket, for work that is done already. When
+// there is less in it, the principal is in debt, by no more than the bucket holds,
+// and gets nothing until it is paid: else what was left, however little, would buy
+// the next large thing.
 func (b *Budgets) Take(who Principal, rate Rate, cost int) Account {
 	account, _ := b.with(who, rate, func(k *bucket) (time.Duration, bool) {
-		k.level = max(0, k.level-float64(cost))
+		k.level = max(-float64(rate.Burst), k.level-float64(cost))
 		return 0, true
 	})
 	return account
@@ -102,7 +105,7 @@ func (b *Budgets) with(who Principal, rate Rate, use func(*bucket) (time.Duratio
 	wait, ok := use(k)
 	missing := float64(rate.Burst) - k.level
 	return Account{
-		Limit: rate.Burst, Remaining: int(k.level), Wait: wait,
+		Limit: rate.Burst, Remaining: max(0, int(k.level)), Wait: wait,
 		ResetAt: now.Add(time.Duration(missing / float64(rate.PerSecond) * float64(time.Second))),
 	}, ok
 }

@@ -35,8 +35,14 @@ func TestChargeAndRefill(t *testing.T) {
 		if account := b.Take(principal(2), rate, 30); account.Remaining != 70 || account.ResetAt != time.Now().Add(3*time.Second) {
 			t.Errorf("%+v", account)
 		}
-		if account := b.Take(principal(2), rate, 1000); account.Remaining != 0 {
+		if account := b.Take(principal(2), rate, 90); account.Remaining != 0 || account.ResetAt != time.Now().Add(12*time.Second) {
 			t.Errorf("%+v", account)
+		}
+		if account, ok := b.Charge(principal(2), rate, 0); ok || account.Wait != 2100*time.Millisecond {
+			t.Errorf("in debt: %+v, %t", account, ok)
+		}
+		if account := b.Take(principal(2), rate, 1000); account.ResetAt != time.Now().Add(20*time.Second) {
+			t.Errorf("the deepest debt: %+v", account)
 		}
 	})
 }

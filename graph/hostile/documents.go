@@ -1,14 +1,15 @@
-package admission
+// Package hostile has requests that were made to harm a GraphQL server. Tests and
+// measurements send them.
+package hostile
 
 import (
 	"fmt"
 	"strings"
 )
 
-// hostile are documents that were made to harm a server: those that took
-// gqlgen's limits, gqlparser's rules or other servers down, and the worst that
-// the limits of this package still let pass.
-var hostile = map[string]func() string{
+// documents are those that took gqlgen's limits, gqlparser's rules or other
+// servers down, and the worst that the limits of admission still let pass.
+var documents = map[string]func() string{
 	// The square of one response name (OverlappingFieldsCanBeMerged).
 	"typename x1000":         func() string { return "{" + strings.Repeat("__typename ", 1000) + "}" },
 	"typename x10000":        func() string { return "{" + strings.Repeat("__typename ", 10_000) + "}" },
@@ -16,7 +17,7 @@ var hostile = map[string]func() string{
 	"repeated object x200":   func() string { return "{" + strings.Repeat("viewer{__typename}", 200) + "}" },
 	"repeated object x100":   func() string { return "{" + strings.Repeat("viewer{__typename}", 100) + "}" },
 	"repeats x100 below ten fields": func() string {
-		return "{" + each(10, func(i int) string { return fmt.Sprintf("a%d:users{%s}", i, strings.Repeat("totalCount ", 100)) }) + "}"
+		return "{" + Each(10, func(i int) string { return fmt.Sprintf("a%d:users{%s}", i, strings.Repeat("totalCount ", 100)) }) + "}"
 	},
 	"repeats with long arguments": func() string {
 		return "{" + strings.Repeat(`nodes(ids:[`+strings.Repeat(`"a",`, 90)+`]){id}`, 100) + "}"
@@ -35,24 +36,24 @@ var hostile = map[string]func() string{
 	},
 	"fragments compared in pairs": func() string { return "{...a0 ...b0}" + chain("a", 90, "__typename") + chain("b", 90, "__typename") },
 	"conflicts x200": func() string {
-		return "{" + each(200, func(i int) string { return fmt.Sprintf("a:node(id:%d){id}", i) }) + "}"
+		return "{" + Each(200, func(i int) string { return fmt.Sprintf("a:node(id:%d){id}", i) }) + "}"
 	},
 	"conflicts x100": func() string {
-		return "{" + each(100, func(i int) string { return fmt.Sprintf("a:node(id:%d){id}", i) }) + "}"
+		return "{" + Each(100, func(i int) string { return fmt.Sprintf("a:node(id:%d){id}", i) }) + "}"
 	},
 	"shapes that conflict, ten deep": func() string {
 		return "{" + strings.Repeat(nested(1, "a:users{a:nodes{", "", "a:id", "}}"), 50) + strings.Repeat("a:roles{a:nodes{a:key}}", 50) + "}"
 	},
 
 	"repeats x100, in two places": func() string {
-		return "{" + each(2, func(i int) string { return fmt.Sprintf("a%d:users{%s}", i, strings.Repeat("totalCount ", 99)) }) + "}"
+		return "{" + Each(2, func(i int) string { return fmt.Sprintf("a%d:users{%s}", i, strings.Repeat("totalCount ", 99)) }) + "}"
 	},
 	"conflicts x60": func() string {
-		return "{" + each(60, func(i int) string { return fmt.Sprintf("a:node(id:%d){id}", i) }) + "}"
+		return "{" + Each(60, func(i int) string { return fmt.Sprintf("a:node(id:%d){id}", i) }) + "}"
 	},
 	"shapes that conflict, 30 x 8": func() string {
-		return "{" + each(30, func(i int) string {
-			return "users{" + each(8, func(j int) string { return fmt.Sprintf("a%d:%s ", j, []string{"totalCount", "__typename"}[i%2]) }) + "}"
+		return "{" + Each(30, func(i int) string {
+			return "users{" + Each(8, func(j int) string { return fmt.Sprintf("a%d:%s ", j, []string{"totalCount", "__typename"}[i%2]) }) + "}"
 		}) + "}"
 	},
 
@@ -78,12 +79,12 @@ var hostile = map[string]func() string{
 	"chain of 200 fragments":        func() string { return "{...f0}" + chain("f", 199, "__typename") },
 	"chain of 2000 fragments":       func() string { return "{...f0}" + chain("f", 2000, "__typename") },
 	"chain of long fragments": func() string {
-		return "{...f0}" + chain("f", 45, each(90, func(i int) string { return fmt.Sprintf("v%d:__typename ", i) }))
+		return "{...f0}" + chain("f", 45, Each(90, func(i int) string { return fmt.Sprintf("v%d:__typename ", i) }))
 	},
 	"2000 fragments that nobody uses": func() string { return "{__typename}" + fragments(2000, func(int) string { return "__typename" }) },
 	"200 fragments that nobody uses":  func() string { return "{__typename}" + fragments(199, func(int) string { return "__typename" }) },
 	"fragments of one name":           func() string { return "{...f}" + strings.Repeat("fragment f on Query{__typename}", 199) },
-	"unknown fragments":               func() string { return "{" + each(2000, func(i int) string { return fmt.Sprintf("...x%d ", i) }) + "}" },
+	"unknown fragments":               func() string { return "{" + Each(2000, func(i int) string { return fmt.Sprintf("...x%d ", i) }) + "}" },
 
 	// Depth.
 	"depth 24": func() string {
@@ -104,60 +105,60 @@ var hostile = map[string]func() string{
 
 	// Width.
 	"aliases x1000": func() string {
-		return "{" + each(1000, func(i int) string { return fmt.Sprintf("a%d:__typename ", i) }) + "}"
+		return "{" + Each(1000, func(i int) string { return fmt.Sprintf("a%d:__typename ", i) }) + "}"
 	},
 	"aliases x100": func() string {
-		return "{" + each(100, func(i int) string { return fmt.Sprintf("a%d:viewer{__typename}", i) }) + "}"
+		return "{" + Each(100, func(i int) string { return fmt.Sprintf("a%d:viewer{__typename}", i) }) + "}"
 	},
 	"aliases of checks x100": func() string {
-		return "{" + each(100, func(i int) string {
+		return "{" + Each(100, func(i int) string {
 			return fmt.Sprintf(`a%d:can(user:{email:"a"},organization:{code:"b"},permission:"c")`, i)
 		}) + "}"
 	},
 	"aliases x500 below ten fields": func() string {
-		return "{" + each(10, func(i int) string {
-			return fmt.Sprintf("b%d:users{nodes{%s}}", i, each(490, func(i int) string { return fmt.Sprintf("a%d:id ", i) }))
+		return "{" + Each(10, func(i int) string {
+			return fmt.Sprintf("b%d:users{nodes{%s}}", i, Each(490, func(i int) string { return fmt.Sprintf("a%d:id ", i) }))
 		}) + "}"
 	},
 	"aliases x490 on a page of 100": func() string {
-		return "{users(first:100){nodes{" + each(490, func(i int) string { return fmt.Sprintf("a%d:name ", i) }) + "}}}"
+		return "{users(first:100){nodes{" + Each(490, func(i int) string { return fmt.Sprintf("a%d:name ", i) }) + "}}}"
 	},
 	"one alias of 200 kB":   func() string { return "{" + strings.Repeat("a", 200_000) + ":__typename}" },
-	"unknown fields x20000": func() string { return "{" + each(20_000, func(i int) string { return fmt.Sprintf("x%d ", i) }) + "}" },
+	"unknown fields x20000": func() string { return "{" + Each(20_000, func(i int) string { return fmt.Sprintf("x%d ", i) }) + "}" },
 	"unknown fields x100, long": func() string {
-		return "{" + each(100, func(i int) string { return strings.Repeat("x", 120) + fmt.Sprint(i, " ") }) + "}"
+		return "{" + Each(100, func(i int) string { return strings.Repeat("x", 120) + fmt.Sprint(i, " ") }) + "}"
 	},
 	"unknown arguments x5000": func() string {
-		return "{users(" + each(5000, func(i int) string { return fmt.Sprintf("x%d:1 ", i) }) + "){totalCount}}"
+		return "{users(" + Each(5000, func(i int) string { return fmt.Sprintf("x%d:1 ", i) }) + "){totalCount}}"
 	},
 	"unknown directives x5000": func() string {
-		return "{__typename " + each(5000, func(i int) string { return fmt.Sprintf("@x%d ", i) }) + "}"
+		return "{__typename " + Each(5000, func(i int) string { return fmt.Sprintf("@x%d ", i) }) + "}"
 	},
 	"one directive x400": func() string { return "{__typename " + strings.Repeat("@skip(if:false)", 400) + "}" },
 	"directives on everything": func() string {
 		return "{" + strings.Repeat("viewer@skip(if:true)@include(if:false){__typename@skip(if:true)}", 90) + "}"
 	},
 	"variables x5000": func() string {
-		return "query(" + each(5000, func(i int) string { return fmt.Sprintf("$v%d:Int ", i) }) + "){__typename}"
+		return "query(" + Each(5000, func(i int) string { return fmt.Sprintf("$v%d:Int ", i) }) + "){__typename}"
 	},
 	"variables x450, all used": func() string {
-		return "query(" + each(450, func(i int) string { return fmt.Sprintf("$v%d:ID! ", i) }) + "){nodes(ids:[" + strings.Repeat(each(450, func(i int) string { return fmt.Sprintf("$v%d ", i) }), 10) + "]){id}}"
+		return "query(" + Each(450, func(i int) string { return fmt.Sprintf("$v%d:ID! ", i) }) + "){nodes(ids:[" + strings.Repeat(Each(450, func(i int) string { return fmt.Sprintf("$v%d ", i) }), 10) + "]){id}}"
 	},
 	"one variable x400": func() string { return "query(" + strings.Repeat("$v:Int ", 400) + "){users(first:$v){totalCount}}" },
 	"operations x5000": func() string {
-		return each(5000, func(i int) string { return fmt.Sprintf("query q%d{__typename}", i) })
+		return Each(5000, func(i int) string { return fmt.Sprintf("query q%d{__typename}", i) })
 	},
 	"operations with one fragment": func() string {
-		return each(49, func(i int) string { return fmt.Sprintf("query q%d{...f}", i) }) + "fragment f on Query{" + each(99, func(i int) string { return fmt.Sprintf("a%d:__typename ", i) }) + "}"
+		return Each(49, func(i int) string { return fmt.Sprintf("query q%d{...f}", i) }) + "fragment f on Query{" + Each(99, func(i int) string { return fmt.Sprintf("a%d:__typename ", i) }) + "}"
 	},
 	"anonymous operations x50": func() string { return strings.Repeat("{__typename}", 50) },
 	"mutations x1000": func() string {
-		return "mutation{" + each(1000, func(i int) string { return fmt.Sprintf(`a%d:deleteUser(input:{user:{email:"a"}}){deletedIds}`, i) }) + "}"
+		return "mutation{" + Each(1000, func(i int) string { return fmt.Sprintf(`a%d:deleteUser(input:{user:{email:"a"}}){deletedIds}`, i) }) + "}"
 	},
 	"a list of 19000 numbers": func() string { return "{nodes(ids:[" + strings.Repeat("1,", 19_000) + "]){id}}" },
 	"a list of 19000 texts":   func() string { return "{nodes(ids:[" + strings.Repeat(`"a",`, 19_000) + "]){id}}" },
 	"an object of 4000 fields": func() string {
-		return "{user(by:{" + each(4000, func(i int) string { return fmt.Sprintf("a%d:1 ", i) }) + "}){id}}"
+		return "{user(by:{" + Each(4000, func(i int) string { return fmt.Sprintf("a%d:1 ", i) }) + "}){id}}"
 	},
 	"one field of an object x4000": func() string { return "{user(by:{" + strings.Repeat("id:1 ", 4000) + "}){id}}" },
 	"one argument x4000":           func() string { return "{user(" + strings.Repeat("by:{id:1} ", 4000) + "){id}}" },
@@ -170,7 +171,7 @@ var hostile = map[string]func() string{
 		return `{checkMatrix(organization:{code:"a"},users:[` + strings.Repeat(`{email:"a"}`, 1000) + "],permissions:[" + strings.Repeat(`"a"`, 1000) + "])}"
 	},
 	"introspection x100": func() string {
-		return "{" + each(100, func(i int) string { return fmt.Sprintf("a%d:__schema{types{fields{args{type{name}}}}}", i) }) + "}"
+		return "{" + Each(100, func(i int) string { return fmt.Sprintf("a%d:__schema{types{fields{args{type{name}}}}}", i) }) + "}"
 	},
 	"introspection in a circle": func() string { return "{__schema{types{" + nested(6, "fields{type{", "", "name", "}}") + "}}}" },
 	"introspection through fragments": func() string {
@@ -196,56 +197,4 @@ var hostile = map[string]func() string{
 	"nothing but a fragment":      func() string { return "fragment f on Query{__typename}" },
 	"a subscription of fragments": func() string { return "subscription" + bomb(27, 2) },
 	"a schema":                    func() string { return strings.Repeat("type A{a:Int}", 2000) },
-}
-
-// each joins what is written of 0 to n-1.
-func each(n int, write func(i int) string) string {
-	var text strings.Builder
-	for i := range n {
-		text.WriteString(write(i))
-	}
-	return text.String()
-}
-
-// nested puts n of before and after around the innermost; beside goes before
-// each of them.
-func nested(n int, before, beside, innermost, after string) string {
-	if beside != "" {
-		beside += "id" + after
-	}
-	return strings.Repeat(beside+before, n) + innermost + strings.Repeat(after, n)
-}
-
-// doubled asks for one name twice, n levels deep.
-func doubled(n int) string {
-	text := "__typename"
-	for range n {
-		text = "...{" + text + "}...{" + text + "}"
-	}
-	return "{" + text + "}"
-}
-
-func spreads(from, to int) string {
-	return each(to-from, func(i int) string { return fmt.Sprintf("...f%d ", from+i) })
-}
-
-func fragments(n int, body func(i int) string) string {
-	return each(n, func(i int) string { return fmt.Sprintf("fragment f%d on Query{%s}", i, body(i)) })
-}
-
-// chain makes fragments each of which spreads the next.
-func chain(name string, n int, body string) string {
-	return chainOn("Query", name, n, body, "...%s")
-}
-
-func chainOn(on, name string, n int, body, spread string) string {
-	return each(n, func(i int) string {
-		return fmt.Sprintf("fragment %s%d on %s{%s "+spread+"}", name, i, on, body, fmt.Sprint(name, i+1))
-	}) + fmt.Sprintf("fragment %s%d on %s{%s}", name, n, on, body)
-}
-
-// bomb makes n fragments each of which spreads the next so many times.
-func bomb(n, times int) string {
-	return "{...f0}" + fragments(n, func(i int) string { return strings.Repeat(fmt.Sprintf("...f%d ", i+1), times) }) +
-		fmt.Sprintf("fragment f%d on Query{__typename}", n)
 }
