@@ -119,7 +119,7 @@ func (w *writers) count() int {
 }
 
 // wantMore wants writes to be acknowledged from now on.
-func (w *writers) wantMore(t *testing.T) {
+func (w *writers) wantMore(t testing.TB) {
 	t.Helper()
 	before := w.count()
 	eventually(t, func() error {

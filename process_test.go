@@ -28,8 +28,12 @@ import (
 const asServer = "ROSTER_TEST_SERVER"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asServer) != "" {
+	switch {
+	case os.Getenv(asServer) != "":
 		main()
+		return
+	case os.Getenv(asAttackers) != "":
+		attack(os.Getenv(asAttackers))
 		return
 	}
 	dbtest.Main(m)
@@ -38,7 +42,7 @@ func TestMain(m *testing.M) {
 // program is how the server is run: in a folder of its own, with no setting but
 // those of the test.
 type program struct {
-	t *testing.T
+	t testing.TB
 	// dir is the working folder; the data folder is the default one in it.
 	dir    string
 	binary string
@@ -48,7 +52,7 @@ type program struct {
 }
 
 // setup gives a program in an empty folder, which every account can enter.
-func setup(t *testing.T) *program {
+func setup(t testing.TB) *program {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "roster-test-")
 	must(t, err)
@@ -348,7 +352,7 @@ func (r *process) emails() map[string]bool {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -360,7 +364,7 @@ func must(t *testing.T, err error) {
 const patience = 30 * time.Second
 
 // eventually tries until it succeeds.
-func eventually(t *testing.T, try func() error) {
+func eventually(t testing.TB, try func() error) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		err := try()

@@ -147,7 +147,9 @@ func (s *server) openDatabase(ctx context.Context) error {
 	}
 	s.db = database
 	s.onClose(database.Close)
-	s.metrics.WatchPool(database.DB.DB)
+	for name, stat := range database.Pools() {
+		s.metrics.WatchPool(name, stat)
+	}
 	return s.migrate(ctx)
 }
 

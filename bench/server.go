@@ -101,7 +101,9 @@ func (c *child) roster(ctx context.Context) (http.Handler, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	metrics.WatchPool(database.DB.DB)
+	for name, stat := range database.Pools() {
+		metrics.WatchPool(name, stat)
+	}
 	d := directory.New(database, access.Options{Log: log, Entries: c.entries})
 	if err := d.Follow(ctx); err != nil {
 		return nil, nil, err

@@ -90,6 +90,12 @@ func open(ctx context.Context, config *pgxpool.Config) (*DB, error) {
 	return &DB{bun.NewDB(stdlib.OpenDBFromPool(pool), pgdialect.New()), config, pool, pool}, nil
 }
 
+// Pools gives the figures of each pool of connections, by the pool's name:
+// "statements" runs most, "planning" what is planned for each run.
+func (d *DB) Pools() map[string]func() *pgxpool.Stat {
+	return map[string]func() *pgxpool.Stat{"statements": d.pool.Stat, "planning": d.planning.Stat}
+}
+
 // Apart gives the same database over connections of its own, at most so many,
 // which carry a name that PostgreSQL shows: for what has to go on while all
 // others are in use. The caller closes it.

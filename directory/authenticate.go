@@ -25,8 +25,9 @@ import (
 // suspended or deleted.
 //
 // A key that was used just before costs no statement. What this server changes
-// counts at once, what other servers change within a second. The context must
-// not carry a transaction.
+// counts at once, what other servers change within a second. It fails with
+// context.DeadlineExceeded when the database, if it has to be asked, does not
+// answer in time. The context must not carry a transaction.
 func (d *Directory) Authenticate(ctx context.Context, credential secret.Text) (*access.Actor, error) {
 	text := credential.Reveal()
 	if !strings.HasPrefix(text, secretPrefix) || len(text) > maxSecret {
@@ -38,6 +39,8 @@ func (d *Directory) Authenticate(ctx context.Context, credential secret.Text) (*
 	if known := d.keys.get(sum, epoch, now); known != nil {
 		return d.forUser(ctx, known)
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	row, err := db.SelectOne[workingKey](ctx, d.db, workingKeyText, sum[:])
 	if err != nil {
 		return nil, err
@@ -65,6 +68,8 @@ func (d *Directory) forUser(ctx context.Context, key *access.Actor) (*access.Act
 	if key.Organization != nil {
 		places = append(places, access.Place{User: *key.User, Organization: *key.Organization})
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	catalogue, held, err := d.engine.View(ctx, places)
 	if err != nil {
 		return nil, err
@@ -101,6 +106,9 @@ from api_keys k left join organizations o on o.id = k.org_id left join users u o
 where k.hash = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > statement_timestamp())
 	and (k.org_id is null or o.status = 'ACTIVE' and o.deleted_at is null)
 	and (k.user_id is null or u.status = 'ACTIVE' and u.deleted_at is null)`
+
+// patience is how long a request waits for the database to say whose its key is.
+const patience = 2 * time.Second
 
 // keyStaleness is how long a server may go on with what it knows of a key while
 // another server changes it.

@@ -19,6 +19,7 @@ func TestSetupByManyServersAtOnce(t *testing.T) {
 	servers := make([]*directory.Directory, 8)
 	for _, err := range race(len(servers), func(i int) error {
 		servers[i] = directory.New(database, access.Options{Log: slog.New(slog.DiscardHandler)})
+		t.Cleanup(servers[i].Close)
 		return servers[i].Setup(t.Context())
 	}) {
 		must(0, err)(t)

@@ -11,7 +11,7 @@ import (
 )
 
 // DefaultCostPerSecond is what an API key may spend in the long run. A page of 50
-// users with organizations and roles costs some 6,000, and a check 5: it is more
+// users with organizations and roles costs some 6,000, and a check 255: it is more
 // than a server of 16 processors answers, so that whoever has a key may use the
 // whole server unless the operator says less (ROSTER_COST_PER_SECOND).
 const DefaultCostPerSecond = 50_000_000

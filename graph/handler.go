@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -16,7 +15,6 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
-	"roster/access"
 	"roster/changes"
 	"roster/db"
 	"roster/directory"
@@ -51,8 +49,9 @@ type Options struct {
 	TrustedOnly Clients
 	// Timeout is how long an operation may take; DefaultTimeout if 0.
 	Timeout time.Duration
-	// Queries and Mutations bound how much runs at a time; the defaults if zero.
-	Queries, Mutations queue.Limits
+	// Queries, Mutations and Large, which are requests with much text and queries
+	// of a high cost, bound how much runs at a time; the defaults if zero.
+	Queries, Mutations, Large queue.Limits
 }
 
 // DefaultTimeout is how long an operation may take. It is that of statements
@@ -66,8 +65,19 @@ const DefaultTimeout = 30 * time.Second
 var (
 	defaultQueries   = queue.Limits{Running: 256, Waiting: 4096, Patience: 2 * time.Second}
 	defaultMutations = queue.Limits{Running: 64, Waiting: 1024, Patience: 2 * time.Second}
+	// Credentials are known for the most part, and else share those connections.
+	defaultKeys = queue.Limits{Running: 256, Waiting: 4096, Patience: 2 * time.Second}
 	// New documents take processors only.
-	defaultDocuments = queue.Limits{Running: 2 * runtime.GOMAXPROCS(0), Waiting: 1024, Patience: 2 * time.Second}
+	defaultDocuments = queue.Limits{Running: runtime.GOMAXPROCS(0), Waiting: 1024, Patience: 2 * time.Second}
+	// What is large takes processors for long: it leaves most of them to the rest.
+	defaultLarge = queue.Limits{Running: max(1, runtime.GOMAXPROCS(0)/4), Waiting: 1024, Patience: 2 * time.Second}
+)
+
+// What is large: the text of a request, in bytes, and the cost of a query. Both
+// are some milliseconds of a processor.
+const (
+	largeText = 8 << 10
+	largeCost = 25_000
 )
 
 // maxBodies is how much memory the bodies of all requests take at most, in
@@ -85,10 +95,10 @@ type Handler struct {
 	known     documents
 	errors    errorPresenter
 
-	budgets                       *budget.Budgets
-	costs                         budget.Rate
-	documents, queries, mutations *queue.Queue
-	bodies                        *queue.Room
+	budgets                                    *budget.Budgets
+	costs                                      budget.Rate
+	keys, documents, large, queries, mutations *queue.Queue
+	bodies                                     *queue.Room
 	// retries keeps requests that may be retries of each other from waiting for
 	// one another with a connection each.
 	retries queue.Turns[[sha256.Size]byte]
@@ -99,8 +109,8 @@ func NewHandler(o Options) *Handler {
 	h := &Handler{
 		options: o, directory: o.Directory, errors: errorPresenter{o.Log}, known: newDocuments(o),
 		budgets: budget.New(nil), costs: keyRate(o.CostPerSecond), bodies: queue.NewRoom(maxBodies),
-		documents: queue.New(defaultDocuments),
-		queries:   queue.New(orDefault(o.Queries, defaultQueries)), mutations: queue.New(orDefault(o.Mutations, defaultMutations)),
+		keys: queue.New(defaultKeys), documents: queue.New(defaultDocuments), large: queue.New(orDefault(o.Large, defaultLarge)),
+		queries: queue.New(orDefault(o.Queries, defaultQueries)), mutations: queue.New(orDefault(o.Mutations, defaultMutations)),
 	}
 	h.options.Timeout = orDefault(o.Timeout, DefaultTimeout)
 	schema := generated.NewSchema(generated.Config{
@@ -211,15 +221,26 @@ func (h *Handler) queued(ctx context.Context, queue *queue.Queue, operation *gra
 
 // readOperation reads what a request asks for, and judges it.
 func (x *exchange) readOperation() (*graphql.OperationContext, *queue.Queue, error) {
-	params, err := x.readParams()
+	h := x.handler
+	// The revision that the client has seen last, on whichever server.
+	if atLeast := x.request.Header.Get("Roster-At-Least"); atLeast != "" {
+		if err := h.directory.Await(x.ctx, atLeast); err != nil {
+			return nil, nil, notReached(err)
+		}
+	}
+	text, err := x.readText()
 	if err != nil {
 		return nil, nil, err
 	}
-	// The revision that the client has seen last, on whichever server.
-	if atLeast := x.request.Header.Get("Roster-At-Least"); atLeast != "" {
-		if err := x.handler.directory.Await(x.ctx, atLeast); err != nil {
-			return nil, nil, notReached(err)
+	if len(text) > largeText {
+		if err := h.large.Enter(x.ctx); err != nil {
+			return nil, nil, busy(err)
 		}
+		defer h.large.Leave()
+	}
+	params, err := x.readParams(text)
+	if err != nil {
+		return nil, nil, err
 	}
 	return x.prepare(params)
 }
@@ -253,14 +274,18 @@ func (x *exchange) prepare(params *graphql.RawParams) (*graphql.OperationContext
 	if err != nil {
 		return nil, nil, err
 	}
-	queue := h.queries
-	if operation.Operation.Operation != ast.Query {
-		queue = h.mutations
-		if x.request.Method != http.MethodPost {
-			return nil, nil, notAllowed("POST", "Only queries are answered to GET. Send mutations by POST.")
+	cost, queue := document.Cost(operation.Operation, operation.Variables), h.queries
+	switch {
+	case operation.Operation.Operation == ast.Query:
+		if cost > largeCost {
+			queue = h.large
 		}
+	case x.request.Method != http.MethodPost:
+		return nil, nil, notAllowed("POST", "Only queries are answered to GET. Send mutations by POST.")
+	default:
+		queue = h.mutations
 	}
-	return operation, queue, x.meter.charge(document.Cost(operation.Operation, operation.Variables), h.gate.MaxCost())
+	return operation, queue, x.meter.charge(cost, h.gate.MaxCost())
 }
 
 // admit judges a document, unless it is known.
@@ -316,27 +341,6 @@ func (h *Handler) Execute(ctx context.Context, text string) error {
 	if len(response.Errors) > 0 {
 		return response.Errors
 	}
-	return nil
-}
-
-// authenticate gives the exchange a context on which everything runs on behalf
-// of whom the credential belongs to, nobody when there is none, and a meter.
-func (x *exchange) authenticate() error {
-	h, authorization := x.handler, x.request.Header.Get("Authorization")
-	if authorization == "" {
-		x.meter = h.meterOfAddress(x.request.RemoteAddr)
-		return nil
-	}
-	scheme, key, _ := strings.Cut(authorization, " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return problem.New(problem.Unauthenticated, "Send an API key as \"Authorization: Bearer rk_…\".")
-	}
-	credential := secret.New(strings.TrimSpace(key))
-	actor, err := h.directory.Authenticate(x.ctx, credential)
-	if err != nil {
-		return err
-	}
-	x.ctx, x.credential, x.meter = access.WithActor(x.ctx, actor), credential, h.meterOfKey(actor)
 	return nil
 }
 

@@ -76,9 +76,13 @@ func preflighted(h http.Header) bool {
 	return h.Get("X-GraphQL-Preflight") != "" || h.Get("Apollo-Require-Preflight") != "" || h.Get("X-Apollo-Operation-Name") != ""
 }
 
-// readParams reads the operation that a request asks for.
-func (x *exchange) readParams() (*graphql.RawParams, error) {
-	params, err := x.readAsked()
+// readParams reads the operation that a request asks for out of its text.
+func (x *exchange) readParams(text []byte) (*graphql.RawParams, error) {
+	read := readJSON
+	if x.request.Method != http.MethodPost {
+		read = readAddress
+	}
+	params, err := read(text)
 	if err != nil {
 		return nil, err
 	}
@@ -88,16 +92,15 @@ func (x *exchange) readParams() (*graphql.RawParams, error) {
 	return &params.RawParams, checkParams(&params.RawParams)
 }
 
-func (x *exchange) readAsked() (*asked, error) {
-	if x.request.Method != http.MethodPost {
-		x.size = len(x.request.URL.RawQuery)
-		return readAddress(x.request.URL.RawQuery)
+// readText reads the body; of a GET, the query of its address.
+func (x *exchange) readText() (text []byte, err error) {
+	if x.request.Method == http.MethodPost {
+		text, err = x.readBody()
+	} else {
+		text = []byte(x.request.URL.RawQuery)
 	}
-	body, err := x.readBody()
-	if err != nil {
-		return nil, err
-	}
-	return readJSON(body)
+	x.size = len(text)
+	return text, err
 }
 
 // smallBody is how much of a body is read without asking whether there is room:
@@ -105,7 +108,7 @@ func (x *exchange) readAsked() (*asked, error) {
 const smallBody = 64 << 10
 
 // readBody reads no more than a body may have; the connection is closed when
-// there is more.
+// there is more. It gives what it has read also when it fails.
 func (x *exchange) readBody() ([]byte, error) {
 	limited := http.MaxBytesReader(x.writer, x.request.Body, maxBody)
 	var body bytes.Buffer
@@ -118,12 +121,11 @@ func (x *exchange) readBody() ([]byte, error) {
 		body.Grow(int(max(0, x.request.ContentLength-smallBody)) + bytes.MinRead)
 		_, err = body.ReadFrom(limited)
 	}
-	x.size = body.Len()
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return nil, errTooLarge
+		return body.Bytes(), errTooLarge
 	}
 	if err != nil {
-		return nil, problem.New(problem.Invalid, "The body could not be read.")
+		return body.Bytes(), problem.New(problem.Invalid, "The body could not be read.")
 	}
 	return body.Bytes(), nil
 }
@@ -187,8 +189,8 @@ func checkParams(params *graphql.RawParams) error {
 }
 
 // readAddress reads a query from the address of a GET.
-func readAddress(query string) (*asked, error) {
-	values, err := url.ParseQuery(query)
+func readAddress(query []byte) (*asked, error) {
+	values, err := url.ParseQuery(string(query))
 	if err != nil {
 		return nil, problem.New(problem.Invalid, "The address could not be read.")
 	}

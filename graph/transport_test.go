@@ -228,7 +228,7 @@ func TestCostIsReported(t *testing.T) {
 		return body.Extensions.Cost
 	}
 	first := cost(b.ask(t, `{ users(first: 100) { nodes { id memberships { nodes { id } } } } }`))
-	if first.Requested != 21+100*(1+21+20) || first.Remaining <= 0 || first.Remaining >= first.Limit || len(first.ResetAt) < 20 {
+	if first.Requested != 271+100*(1+21+20) || first.Remaining <= 0 || first.Remaining >= first.Limit || len(first.ResetAt) < 20 {
 		t.Errorf("%+v", first)
 	}
 	refused := cost(b.as(t, b.key, "{nothing}", nil))

@@ -8,7 +8,6 @@
 package telemetry
 
 import (
-	"database/sql"
 	"net/http"
 	"runtime"
 	"runtime/debug"
@@ -57,13 +56,6 @@ func NewMetrics() *Metrics {
 // should not pass them on.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
-}
-
-// WatchPool adds the statistics of the connection pool, under the collector's
-// own names: go_sql_open_connections, go_sql_wait_duration_seconds_total, …
-// Call it once.
-func (m *Metrics) WatchPool(pool *sql.DB) {
-	m.registry.MustRegister(collectors.NewDBStatsCollector(pool, "roster"))
 }
 
 // WatchCounter adds a counter whose value is asked for at each scrape; it must

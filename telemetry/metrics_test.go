@@ -10,6 +10,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"roster/db"
 	"roster/db/dbtest"
 )
 
@@ -35,6 +36,13 @@ func scrape(t testing.TB, m *Metrics) string {
 		t.Fatalf("status %d: %s", w.Code, w.Body)
 	}
 	return w.Body.String()
+}
+
+// watchPools watches the pools of a database, as the server does.
+func watchPools(m *Metrics, d *db.DB) {
+	for name, stat := range d.Pools() {
+		m.WatchPool(name, stat)
+	}
 }
 
 // expect fails unless each line is among the metrics.
@@ -63,10 +71,19 @@ func TestHandlerShowsAllKinds(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics()
 	database := dbtest.New(t, m.Tracer())
-	m.WatchPool(database.DB.DB)
+	watchPools(m, database)
+	taken, err := database.DB.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
 	text := scrape(t, m)
 	for _, name := range []string{
-		"go_goroutines ", "go_sql_open_connections{db_name=\"roster\"} ", "roster_build_info{",
+		"go_goroutines ", `roster_db_pool_acquired_connections{pool="statements"} 1`, `roster_db_pool_acquired_connections{pool="planning"} 0`,
+		`roster_db_pool_idle_connections{pool="statements"} `, `roster_db_pool_max_connections{pool="planning"} `,
+		`roster_db_pool_acquires_total{pool="statements"} `, `roster_db_pool_waits_total{pool="statements"} `, `roster_db_pool_wait_seconds_total{pool="statements"} `,
+		`roster_db_pool_canceled_waits_total{pool="statements"} 0`,
+		"roster_build_info{",
 		"roster_http_requests_in_flight 0", "roster_graphql_operations_total{outcome=\"ok\",type=\"query\"} 0",
 		"roster_db_statement_errors_total{statement=\"select\"} 0", "roster_db_statement_duration_seconds_count{statement=\"select\"} 0",
 	} {

@@ -58,7 +58,7 @@ func TestStatements(t *testing.T) {
 	t.Parallel()
 	m, spans := traced(t)
 	d := dbtest.New(t, m.Tracer())
-	m.WatchPool(d.DB.DB)
+	watchPools(m, d)
 	if _, err := d.ExecContext(t.Context(), "create table people (email text unique)"); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
 
 	"roster/db"
 	"roster/db/embedded"
@@ -30,11 +31,17 @@ var (
 )
 
 // Main runs the tests of a package and stops its server, if a test has started
-// one. Call it from TestMain.
+// one. It fails when goroutines are left then. Call it from TestMain.
 func Main(m *testing.M) {
-	code := m.Run()
-	stop()
-	os.Exit(code)
+	goleak.VerifyTestMain(stopping{m})
+}
+
+// stopping runs tests, and then stops the server.
+type stopping struct{ *testing.M }
+
+func (s stopping) Run() int {
+	defer func() { stop() }()
+	return s.M.Run()
 }
 
 // New gives an empty, migrated database, which is dropped after the test.

@@ -39,11 +39,14 @@ var weights = map[string]int{
 	"can":                5,      // finds the user and the organization
 	"membership":         20,     // a row for each object
 	"member":             20,     // likewise
-	"Query.explain":      5000,   // some statements
+	"Query.explain":      5000,   // many statements
 	"Membership.explain": 20,     // shares them with others of the list
 	"__schema":           50_000, // some 8,000 values with all that is selected below
 	"__type":             1000,
 }
+
+// rootWeight is what every field of a query costs besides: a statement of its own.
+const rootWeight = 250
 
 // connectionWeight is that of a list in pages: it has a statement, and rows for
 // each object.
@@ -138,6 +141,13 @@ func fieldFormula(field *ast.Field, page *size) formula {
 }
 
 func weightOf(field *ast.Field) int {
+	if field.ObjectDefinition.Name == "Query" && !strings.HasPrefix(field.Name, "__") {
+		return rootWeight + ownWeight(field)
+	}
+	return ownWeight(field)
+}
+
+func ownWeight(field *ast.Field) int {
 	for _, name := range []string{field.Name, field.ObjectDefinition.Name + "." + field.Name} {
 		if weight, ok := weights[name]; ok {
 			return weight
