@@ -1,11 +1,20 @@
 package main
 
 import (
+	"errors"
+	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
+
+	"roster/secret"
+	"roster/telemetry"
 )
 
 func TestCORS(t *testing.T) {
@@ -82,4 +91,99 @@ func TestSettingsOfRequests(t *testing.T) {
 			t.Errorf("%q: %v", c.value, err)
 		}
 	}
+}
+
+// Every address answers by its own methods, tells others which, and lets no
+// browser misuse what it says.
+func TestMethods(t *testing.T) {
+	t.Parallel()
+	web := serving(t, func(*http.Server) {})
+	for path, allowed := range map[string]string{
+		"/": "GET, HEAD", "/graphiql/config.json": "GET, HEAD", "/healthz": "GET, HEAD", "/metrics": "GET, HEAD", "/readyz": "GET, HEAD", "/nothing": "",
+	} {
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "ODD"} {
+			if path == "/readyz" && strings.Contains(allowed, method) {
+				continue // needs a database
+			}
+			r, err := http.NewRequestWithContext(t.Context(), method, web.URL+path, nil)
+			must(t, err)
+			w, err := client.Do(r)
+			must(t, err)
+			_ = w.Body.Close()
+			want, allow := 405, allowed
+			switch {
+			case allowed == "":
+				want = 404
+			case strings.Contains(allowed, method):
+				want, allow = 200, ""
+			}
+			if w.StatusCode != want || w.Header.Get("Allow") != allow {
+				t.Errorf("%s %s answers %d, Allow %q; want %d, %q", method, path, w.StatusCode, w.Header.Get("Allow"), want, allow)
+			}
+			for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"} {
+				if w.Header.Get(name) != want {
+					t.Errorf("%s %s: %s is %q", method, path, name, w.Header.Get(name))
+				}
+			}
+			if policy := w.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") {
+				t.Errorf("%s %s: the policy is %q", method, path, policy)
+			}
+		}
+	}
+}
+
+// Who is slow with a header or a body, or says nothing more, is let go. Headers
+// are bounded.
+func TestConnectionsAreLetGo(t *testing.T) {
+	t.Parallel()
+	web := serving(t, func(s *http.Server) {
+		if s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= s.ReadHeaderTimeout || s.WriteTimeout <= s.ReadTimeout || s.IdleTimeout <= 0 {
+			t.Errorf("timeouts: %v %v %v %v", s.ReadHeaderTimeout, s.ReadTimeout, s.WriteTimeout, s.IdleTimeout)
+		}
+		// The test has less time than clients have.
+		s.ReadHeaderTimeout, s.ReadTimeout, s.IdleTimeout = s.ReadHeaderTimeout/50, s.ReadTimeout/100, s.IdleTimeout/400
+	})
+	const header = "POST /graphql HTTP/1.1\r\nHost: roster\r\nContent-Type: application/json\r\n"
+	for name, c := range map[string]struct{ sent, answer string }{
+		"no header":       {"", ""},
+		"half a header":   {header, ""},
+		"half a body":     {header + "Content-Length: 100\r\n\r\n{", "HTTP/1.1 400 "},
+		"half a chunk":    {header + "Transfer-Encoding: chunked\r\n\r\n64\r\n{", "HTTP/1.1 400 "},
+		"nothing more":    {"GET /healthz HTTP/1.1\r\nHost: roster\r\n\r\n", "HTTP/1.1 200 "},
+		"a huge header":   {header + "A: " + strings.Repeat("a", 100_000) + "\r\n\r\n", "HTTP/1.1 431 "},
+		"1000000 headers": {header + strings.Repeat("a:b\r\n", 100_000), "HTTP/1.1 431 "},
+		"two lengths":     {header + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", "HTTP/1.1 400 "},
+		"no HTTP":         {"\x16\x03\x01", "HTTP/1.1 400 "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(web.URL, "http://"))
+			must(t, err)
+			defer conn.Close()
+			must(t, conn.SetDeadline(time.Now().Add(patience)))
+			_, _ = io.WriteString(conn, c.sent) // may be cut off
+			got, err := io.ReadAll(conn)        // until the server hangs up
+			if errors.Is(err, os.ErrDeadlineExceeded) || !strings.HasPrefix(string(got), c.answer) || c.answer == "" && len(got) > 0 && !strings.HasPrefix(string(got), "HTTP/1.1 4") {
+				t.Errorf("answered %.200q, %v; want %q", got, err, c.answer)
+			}
+		})
+	}
+}
+
+// serving serves what the program serves, without a database: its API reads
+// bodies only. change may change the server first.
+func serving(t *testing.T, change func(*http.Server)) *httptest.Server {
+	t.Helper()
+	s := &server{config: &config{dev: true, addr: "localhost:0"}, log: slog.New(slog.DiscardHandler), metrics: telemetry.NewMetrics()}
+	own := s.newHTTPServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.ReadAll(r.Body); err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+		}
+	}), secret.Text{})
+	change(own)
+	web := httptest.NewUnstartedServer(nil)
+	web.Config = own
+	web.Start()
+	t.Cleanup(web.Close)
+	return web
 }

@@ -255,6 +255,47 @@ func TestErrorsAreBounded(t *testing.T) {
 	checkAnswer(t, b.as(t, b.key, document("mutation", 0, 100, func(int) string { return `createUser(input:{email:"` + long + `"}){user{id}}` }), nil))
 }
 
+// A body that is too large is refused before it is read where its length is told,
+// and no further than to the limit where it is not; without a key, nothing is read
+// once the budget is spent.
+func TestTooLargeBodiesAreNotReadOn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const limit = 4 << 20
+	send := func(body *endless, length int64) (status int) {
+		r := httptest.NewRequestWithContext(changes.WithRequestID(t.Context(), requestID), "POST", "/graphql", body)
+		r.ContentLength, r.Header = length, headers("")
+		r.RemoteAddr = "192.0.2.7:1"
+		w := httptest.NewRecorder()
+		b.handler.ServeHTTP(w, r)
+		a := &answer{Status: w.Code, Header: w.Header(), Body: w.Body.Bytes()}
+		must(t, json.Unmarshal(a.Body, a))
+		checkAnswer(t, a)
+		return w.Code
+	}
+	for _, c := range []struct {
+		length int64
+		status int
+		most   int
+	}{{limit + 1, 413, 0}, {1 << 40, 413, 0}, {-1, 413, limit + 1}, {-1, 429, 0}, {100, 429, 0}} {
+		body := &endless{}
+		if status := send(body, c.length); status != c.status || body.read > c.most {
+			t.Errorf("%d bytes: %d after reading %d, want %d after %d at most", c.length, status, body.read, c.status, c.most)
+		}
+	}
+}
+
+// endless is a body of spaces, which counts what is read of it.
+type endless struct{ read int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	e.read += len(p)
+	return len(p), nil
+}
+
 func FuzzBody(f *testing.F) {
 	for _, body := range []string{
 		`{"query":"{__typename}"}`, `{"query":"query($a:UserRef!){user(by:$a){id}}","variables":{"a":{"id":"x"}}}`, `[]`, `{`, `{"query":"\ud800"}`,
