@@ -14,6 +14,8 @@ import (
 // cases are the variables to ask with: every user, every page.
 type cases struct {
 	users, userPages, memberPages []variables
+	// checks ask about one place, batches and matrices about many.
+	checks, batches, matrices []variables
 }
 
 // gather reads the ids, and walks all pages of Roster for the cursors behind
@@ -31,7 +33,7 @@ func gather(ctx context.Context, dsn string, roster *process) (*cases, error) {
 		return nil, err
 	}
 	for _, id := range users {
-		c.users = append(c.users, variables{map[string]string{"id": db.UserID(id).String()}, []string{id.String()}})
+		c.users = append(c.users, variables{map[string]any{"id": db.UserID(id).String()}, []string{id.String()}})
 	}
 	organizations, err := ids(ctx, conn, "select id from organizations")
 	if err != nil {
@@ -53,7 +55,10 @@ func gather(ctx context.Context, dsn string, roster *process) (*cases, error) {
 	for _, of := range pages {
 		c.memberPages = append(c.memberPages, of...)
 	}
-	return c, err
+	if err != nil {
+		return nil, err
+	}
+	return c, c.gatherChecks(ctx, conn)
 }
 
 func ids(ctx context.Context, conn *pgx.Conn, text string) ([]uuid.UUID, error) {
@@ -94,7 +99,7 @@ func userPages(ctx context.Context, roster *process) (pages []variables, err err
 			return nil, err
 		}
 		pages = append(pages, variables{
-			map[string]string{"after": *after}, []string{last.CreatedAt.Format(time.RFC3339Nano), uuid.UUID(id).String()},
+			map[string]any{"after": *after}, []string{last.CreatedAt.Format(time.RFC3339Nano), uuid.UUID(id).String()},
 		})
 	}
 }
@@ -120,7 +125,7 @@ func memberPages(ctx context.Context, roster *process, org uuid.UUID) (pages []v
 			return nil, err
 		}
 		pages = append(pages, variables{
-			map[string]string{"id": name, "after": *after},
+			map[string]any{"id": name, "after": *after},
 			[]string{org.String(), last.JoinedAt.Format(time.RFC3339Nano), uuid.UUID(id).String()},
 		})
 	}

@@ -1,8 +1,9 @@
 // Command bench measures the whole server over HTTP: how many requests per
 // second it answers, as a ratio to a plain handler that runs one hand-written
-// SQL statement and gives the same answer.
+// SQL statement and gives the same answer; for checks, to one that
+// does nothing but send the same bytes.
 //
-//	go run ./bench [-queries user,page,members] [-rounds 5] [-duration 2s] [-cpuprofile roster.pprof]
+//	go run ./bench [-queries user,page,members,can,checks,matrix] [-rounds 5] [-duration 2s] [-cpuprofile roster.pprof]
 //
 // PostgreSQL, Roster, the plain handler and the load generator are four
 // processes on the same machine, and share its cores. Roster and the plain
@@ -45,7 +46,7 @@ func main() {
 	flag.DurationVar(&o.duration, "duration", 2*time.Second, "how long one turn of one server takes")
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each server has its turn")
 	flag.IntVar(&o.connections, "connections", 32, "how many connections ask at the same time")
-	flag.StringVar(&o.queries, "queries", "user,page,members", "which queries to measure")
+	flag.StringVar(&o.queries, "queries", "user,page,members,can,checks,matrix", "which queries to measure")
 	flag.StringVar(&o.cache, "cache", cacheFolder(), "folder where the database is kept for the next run")
 	flag.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of Roster's process to this file")
 	flag.IntVar(&o.entries, "entries", 0, "how many memberships Roster remembers; 0 is its own default, -1 none")

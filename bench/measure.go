@@ -121,12 +121,17 @@ func (r *result) print(out io.Writer) {
 	ratios := r.ratios()
 	fmt.Fprintf(out, "%-8s roster   %5.2f   %5.2f – %-5.2f", r.name, median(ratios), ratios[0], ratios[len(ratios)-1])
 	r.roster.print(out)
+	if r.answers > 0 {
+		fmt.Fprintf(out, "   %.0f checks/s", r.roster.rate()*float64(r.answers))
+	}
+	fmt.Fprintln(out)
 	fmt.Fprintf(out, "%-8s plain    %5.2f   %13s", "", 1.0, "")
 	r.plain.print(out)
+	fmt.Fprintln(out)
 }
 
 func (s *side) print(out io.Writer) {
 	micro := func(d time.Duration) float64 { return s.each(d.Nanoseconds()) / 1000 }
-	fmt.Fprintf(out, " %26.0f %14.0f %12.0f %12.2f %13.0f %14.1f %15.0f\n", s.rate(), micro(s.used.CPU), micro(s.postgres),
+	fmt.Fprintf(out, " %26.0f %14.0f %12.0f %12.2f %13.0f %14.1f %15.0f", s.rate(), micro(s.used.CPU), micro(s.postgres),
 		s.each(s.used.Statements), s.each(s.used.Allocations), s.each(s.used.Bytes)/1024, s.size())
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"runtime"
 
@@ -27,6 +28,10 @@ func (c *child) plain(ctx context.Context) (http.Handler, func(), error) {
 	}
 	mux := http.NewServeMux()
 	for _, q := range queries {
+		if q.statement == "" {
+			repeatAnswer(mux, q.name)
+			continue
+		}
 		mux.HandleFunc("GET /"+q.name, func(w http.ResponseWriter, r *http.Request) {
 			var args []any
 			for _, value := range r.URL.Query()["v"] {
@@ -42,4 +47,21 @@ func (c *child) plain(ctx context.Context) (http.Handler, func(), error) {
 		})
 	}
 	return mux, pool.Close, nil
+}
+
+// repeatAnswer answers requests, of which it reads the body, by what was PUT
+// there.
+func repeatAnswer(mux *http.ServeMux, name string) {
+	var answer []byte
+	mux.HandleFunc("PUT /"+name, func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		if answer, err = io.ReadAll(r.Body); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
+	mux.HandleFunc("POST /"+name, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(answer)
+	})
 }

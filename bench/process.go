@@ -123,11 +123,15 @@ func (q query) path(v variables) string {
 
 // request is the bytes of an HTTP request for a case, to this server.
 func (p *process) request(q query, v variables) []byte {
-	if p.name == "plain" {
+	path := "/graphql"
+	switch {
+	case p.name == "plain" && q.statement == "":
+		path = "/" + q.name
+	case p.name == "plain":
 		return []byte("GET " + q.path(v) + " HTTP/1.1\r\nHost: bench\r\nAccept: application/json\r\n\r\n")
 	}
 	body := operation(q.document, v.document)
-	return append([]byte("POST /graphql HTTP/1.1\r\nHost: bench\r\nAccept: application/json\r\nAuthorization: Bearer "+apiKey+
+	return append([]byte("POST "+path+" HTTP/1.1\r\nHost: bench\r\nAccept: application/json\r\nAuthorization: Bearer "+apiKey+
 		"\r\nContent-Type: application/json\r\nContent-Length: "+strconv.Itoa(len(body))+"\r\n\r\n"), body...)
 }
 

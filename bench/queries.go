@@ -6,8 +6,12 @@ import "roster/access"
 // PostgreSQL. The answers are the same JSON.
 type query struct {
 	name, about, document string
-	// statement takes the values of a case as $1, $2, ….
+	// statement takes the values of a case as $1, $2, …. Without one, the plain
+	// handler gets what Roster gets, and answers the bytes of one of its answers
+	// without looking: nothing over HTTP can do less.
 	statement string
+	// answers is how many questions one request asks; 0 where that says nothing.
+	answers int
 	// cases picks those of the query.
 	cases func(*cases) []variables
 }
@@ -15,7 +19,7 @@ type query struct {
 // variables are one case of a query.
 type variables struct {
 	// document are those of the document.
-	document map[string]string
+	document map[string]any
 	// statement are those of the statement, as text.
 	statement []string
 }
@@ -41,7 +45,29 @@ var queries = []query{
 			nodes { user { email } effectivePermissions { key } } } } }`,
 		statement: membersStatement,
 	},
+	{
+		name: "can", about: "one check by ids", answers: 1,
+		cases:    func(c *cases) []variables { return c.checks },
+		document: `query ($user: ID!, $organization: ID!, $permission: String!) { can(user: {id: $user}, organization: {id: $organization}, permission: $permission) }`,
+	},
+	{
+		name: "checks", about: "1,000 checks by ids, of mixed users and organizations", answers: batch,
+		cases:    func(c *cases) []variables { return c.batches },
+		document: `query ($input: [CheckInput!]!) { checks(input: $input) }`,
+	},
+	{
+		name: "matrix", about: "100 users by 100 permissions", answers: matrixSide * matrixSide,
+		cases: func(c *cases) []variables { return c.matrices },
+		document: `query ($organization: ID!, $users: [UserRef!]!, $permissions: [String!]!) {
+			checkMatrix(organization: {id: $organization}, users: $users, permissions: $permissions) }`,
+	},
 }
+
+// How much is asked at once.
+const (
+	batch      = 1000
+	matrixSide = 100
+)
 
 // The statements are the fastest of several forms that were tried. For one user
 // correlated queries are, which walk through indexes; for a page sets are, which

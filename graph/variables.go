@@ -1,56 +1,175 @@
 package graph
 
 import (
-	"errors"
+	"encoding/json"
+	"maps"
 	"regexp"
-	"strings"
+	"slices"
+	"strconv"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
-	"github.com/vektah/gqlparser/v2/validator"
 )
 
-// coerced reads the variables of an operation (GraphQL specification, 6.1.2),
-// and holds them to @oneOf.
+// coerced reads the variables of an operation (GraphQL specification, 6.1.2), and
+// tells all that is wrong with them, but never a value. What is read is given's
+// own, which may be changed.
+//
+// gqlparser has this too. It looks at values by reflection, which was a third of
+// the time of 1,000 checks; it stops at the first fault, and quotes values; it
+// takes enum values in any letter case, and does not know @oneOf.
 func coerced(schema *ast.Schema, operation *ast.OperationDefinition, given map[string]any) (map[string]any, gqlerror.List) {
-	variables, err := validator.VariableValues(schema, operation, given)
-	if err != nil {
-		return nil, gqlerror.List{variableError(err)}
-	}
-	return variables, checkOneOf(schema, operation, variables)
-}
-
-var (
-	ofType     = regexp.MustCompile(`^(?:cannot use .* as|.* is not a valid|must be a) ([_A-Za-z][_0-9A-Za-z]*)(?:, not a [a-z0-9 {}*]+)?$`)
-	plainWords = regexp.MustCompile(`^(must be defined|cannot be null|unknown field|must an input type)$`)
-	plainName  = regexp.MustCompile(`^[_A-Za-z][_0-9A-Za-z]{0,127}$`)
-)
-
-// variableError tells what is wrong with a variable, without its value, which
-// gqlparser quotes, and without the words of Go.
-func variableError(err error) *gqlerror.Error {
-	shown := &gqlerror.Error{Message: "is not valid"}
-	found, ok := errors.AsType[*gqlerror.Error](err)
-	if !ok {
-		return shown
-	}
-	shown.Path = namedPath(found.Path)
-	message := strings.ReplaceAll(found.Message, "\n", " ")
-	if plainWords.MatchString(message) {
-		shown.Message = message
-	} else if match := ofType.FindStringSubmatch(message); match != nil {
-		shown.Message = "must be of the type " + match[1]
-	}
-	return shown
-}
-
-// namedPath is a path as far as it consists of names: the fields of an input are
-// what the client says.
-func namedPath(path ast.Path) ast.Path {
-	for i, step := range path {
-		if name, ok := step.(ast.PathName); ok && !plainName.MatchString(string(name)) {
-			return path[:i]
+	c := coercion{schema: schema}
+	variables := make(map[string]any, len(operation.VariableDefinitions))
+	for _, v := range operation.VariableDefinitions {
+		at := &step{parent: &step{name: "variable"}, name: v.Variable}
+		value, isGiven := given[v.Variable]
+		if !isGiven && v.DefaultValue != nil {
+			var err error
+			if value, err = v.DefaultValue.Value(nil); err != nil { // which validation has seen
+				c.fail(at, "is not valid")
+				continue
+			}
+			isGiven = true
+		}
+		if isGiven {
+			variables[v.Variable] = c.value(v.Type, value, at)
+		} else if v.Type.NonNull {
+			c.fail(at, "must be defined")
 		}
 	}
+	return variables, c.errs
+}
+
+type coercion struct {
+	schema *ast.Schema
+	errs   gqlerror.List
+}
+
+// step is the way to a value: a name or, if that is empty, an index.
+type step struct {
+	parent *step
+	name   string
+	index  int
+}
+
+var plainName = regexp.MustCompile(`^[_A-Za-z][_0-9A-Za-z]{0,127}$`)
+
+// path is the way as far as it consists of names: the fields of an input are what
+// the client says.
+func (s *step) path() ast.Path {
+	var path ast.Path
+	for ; s != nil; s = s.parent {
+		switch {
+		case s.name == "":
+			path = append(path, ast.PathIndex(s.index))
+		case plainName.MatchString(s.name):
+			path = append(path, ast.PathName(s.name))
+		default:
+			path = path[:0]
+		}
+	}
+	slices.Reverse(path)
 	return path
+}
+
+func (c *coercion) fail(at *step, message string) {
+	if len(c.errs) < maxErrors {
+		c.errs = append(c.errs, &gqlerror.Error{Path: at.path(), Message: message})
+	}
+}
+
+func (c *coercion) value(t *ast.Type, value any, at *step) any {
+	if value == nil {
+		if t.NonNull {
+			c.fail(at, "cannot be null")
+		}
+		return nil
+	}
+	if t.Elem != nil {
+		elements, isList := value.([]any)
+		if !isList { // which stands for the list of it alone
+			elements = []any{value}
+		}
+		for i, element := range elements {
+			elements[i] = c.value(t.Elem, element, &step{parent: at, index: i})
+		}
+		return elements
+	}
+	definition := c.schema.Types[t.NamedType]
+	if definition.Kind == ast.InputObject {
+		if fields, isObject := value.(map[string]any); isObject {
+			c.object(definition, fields, at)
+			return value
+		}
+	} else if read, ok := leaf(definition, value); ok {
+		return read
+	}
+	c.fail(at, "must be of the type "+t.NamedType)
+	return nil
+}
+
+// leaf reads a scalar or enum value. Scalars of our own read themselves later.
+func leaf(definition *ast.Definition, value any) (any, bool) {
+	text, isText := value.(string)
+	switch {
+	case definition.Kind == ast.Enum:
+		return value, isText && definition.EnumValues.ForName(text) != nil
+	case definition.Name == "String":
+		return value, isText
+	case definition.Name == "Boolean":
+		_, isBoolean := value.(bool)
+		return value, isBoolean
+	case definition.Name == "Int":
+		return integer(value)
+	case definition.Name == "ID":
+		if _, isInteger := integer(value); isInteger {
+			return value, true
+		}
+		return value, isText
+	}
+	return value, true
+}
+
+func integer(value any) (any, bool) {
+	if number, isNumber := value.(json.Number); isNumber {
+		n, err := strconv.ParseInt(number.String(), 10, 64)
+		return n, err == nil
+	}
+	_, isInteger := value.(int64)
+	return value, isInteger
+}
+
+// object reads the fields of an input. Those that are left out, and have defaults,
+// get them when the input is read as a whole.
+func (c *coercion) object(definition *ast.Definition, fields map[string]any, at *step) {
+	known := 0
+	for _, field := range definition.Fields {
+		value, given := fields[field.Name]
+		if given {
+			known++
+			fields[field.Name] = c.value(field.Type, value, &step{parent: at, name: field.Name})
+		} else if field.Type.NonNull && field.DefaultValue == nil {
+			c.fail(&step{parent: at, name: field.Name}, "must be defined")
+		}
+	}
+	if known < len(fields) {
+		for _, name := range slices.Sorted(maps.Keys(fields)) {
+			if definition.Fields.ForName(name) == nil {
+				c.fail(&step{parent: at, name: name}, "unknown field")
+			}
+		}
+	}
+	if definition.Directives.ForName("oneOf") != nil && !hasOne(fields) {
+		c.fail(at, definition.Name+" takes exactly one of its "+strconv.Itoa(len(definition.Fields))+" fields, and not null.")
+	}
+}
+
+// hasOne tells whether there is exactly one field, and it is not null (GraphQL
+// specification, 3.10.1).
+func hasOne(fields map[string]any) bool {
+	for _, value := range fields {
+		return len(fields) == 1 && value != nil
+	}
+	return false
 }

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"roster/db"
+)
+
+// gatherChecks makes questions about members, of which some hold the permission.
+func (c *cases) gatherChecks(ctx context.Context, conn *pgx.Conn) error {
+	rows, err := conn.Query(ctx, "select org_id, user_id from memberships order by org_id, user_id")
+	if err != nil {
+		return err
+	}
+	members, err := pgx.CollectRows(rows, pgx.RowToStructByPos[member])
+	if err != nil {
+		return err
+	}
+	rows, err = conn.Query(ctx, "select key from permissions where not is_system order by key")
+	if err != nil {
+		return err
+	}
+	permissions, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	const checks, batches, matrices = 5000, 50, 100
+	for range checks {
+		m := members[rand.IntN(len(members))]
+		c.checks = append(c.checks, variables{document: map[string]any{
+			"user": m.user(), "organization": m.organization(), "permission": permissions[rand.IntN(len(permissions))],
+		}})
+	}
+	for range batches {
+		input := make([]any, batch)
+		for i := range input {
+			m := members[rand.IntN(len(members))]
+			input[i] = map[string]any{
+				"user": map[string]string{"id": m.user()}, "organization": map[string]string{"id": m.organization()},
+				"permission": permissions[rand.IntN(len(permissions))],
+			}
+		}
+		c.batches = append(c.batches, variables{document: map[string]any{"input": input}})
+	}
+	for range matrices {
+		// Neighbours are of one organization, but for the last ones of it.
+		first := rand.IntN(len(members) - matrixSide)
+		users := make([]any, matrixSide)
+		for i := range users {
+			users[i] = map[string]string{"id": members[first+i].user()}
+		}
+		c.matrices = append(c.matrices, variables{document: map[string]any{
+			"organization": members[first].organization(), "users": users, "permissions": permissions[:matrixSide],
+		}})
+	}
+	return nil
+}
+
+// member is where a user is a member.
+type member struct{ Organization, User uuid.UUID }
+
+func (m member) user() string         { return db.UserID(m.User).String() }
+func (m member) organization() string { return db.OrganizationID(m.Organization).String() }
