@@ -5,6 +5,8 @@ import (
 	"strings"
 )
 
+const aUser = "query($by:UserRef!){user(by:$by){id}}"
+
 // bodies harm by what is around the document: JSON, and variables.
 var bodies = map[string]func() string{
 	"4 MiB of numbers":    func() string { return "[" + strings.Repeat("1,", 2<<20-2) + "1]" },
@@ -63,6 +65,13 @@ var bodies = map[string]func() string{
 			fields(240, func(i int) string { return fmt.Sprintf("nodes(ids:$v%d){id}", i) }),
 			"{"+Each(239, func(i int) string { return fmt.Sprintf(`"v%d":["a"],`, i) })+`"v239":["a"]}`)
 	},
+	"a choice of two":     func() string { return withVariables(aUser, `{"by":{"id":"a","email":"b"}}`) },
+	"a choice of none":    func() string { return withVariables(aUser, `{"by":{}}`) },
+	"a choice of null":    func() string { return withVariables(aUser, `{"by":{"email":null}}`) },
+	"a number for a text": func() string { return withVariables(aUser, `{"by":{"email":7}}`) },
+	"a text for a number": func() string { return withVariables("query($a:Int){users(first:$a){totalCount}}", `{"a":"7"}`) },
+	"a number of 33 bits": func() string { return withVariables("query($a:Int){users(first:$a){totalCount}}", `{"a":2147483648}`) },
+	"a NUL in a text":     func() string { return withVariables(aUser, `{"by":{"email":"a\u0000b"}}`) },
 	"a batch of 10000": func() string {
 		return "[" + strings.Repeat(`{"query":"{__typename}"},`, 9999) + `{"query":"{__typename}"}]`
 	},

@@ -37,6 +37,9 @@ var operations = map[string]func() string{
 	"250 users who are none": func() string {
 		return fields(250, func(i int) string { return fmt.Sprintf(`user(by:{email:"u%d@acme.example"}){id}`, i) })
 	},
+	"deferred 20 times": func() string {
+		return "{" + strings.Repeat("...@defer{users(first:1){nodes{id}}}", 20) + "}"
+	},
 	"250 nodes that are no ids": func() string {
 		return fields(250, func(i int) string { return fmt.Sprintf(`node(id:"%d"){id}`, i) })
 	},
