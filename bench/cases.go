@@ -58,7 +58,10 @@ func gather(ctx context.Context, dsn string, roster *process) (*cases, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, c.gatherChecks(ctx, conn)
+	if err := c.gatherChecks(ctx, conn); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 func ids(ctx context.Context, conn *pgx.Conn, text string) ([]uuid.UUID, error) {
