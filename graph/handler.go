@@ -49,7 +49,7 @@ type Options struct {
 	TrustedOnly Clients
 	// Timeout is how long an operation may take; DefaultTimeout if 0.
 	Timeout time.Duration
-	// Queries, Mutations and Large, which are requests with much text and queries
+	// Queries, Mutations and Large, which are long bodies and documents and queries
 	// of a high cost, bound how much runs at a time; the defaults if zero.
 	Queries, Mutations, Large queue.Limits
 }
@@ -73,11 +73,12 @@ var (
 	defaultLarge = queue.Limits{Running: max(1, runtime.GOMAXPROCS(0)/4), Waiting: 1024, Patience: 2 * time.Second}
 )
 
-// What is large: the text of a request, in bytes, and the cost of a query. Both
-// are some milliseconds of a processor.
+// What is large takes some milliseconds of a processor: a body or a new document of
+// so many bytes, and a query of that cost. A request of 1,000 checks is not.
 const (
-	largeText = 8 << 10
-	largeCost = 25_000
+	largeBody     = 256 << 10
+	largeDocument = 8 << 10
+	largeCost     = 25_000
 )
 
 // maxBodies is how much memory the bodies of all requests take at most, in
@@ -176,6 +177,7 @@ type exchange struct {
 	meter   meter
 	room    int64 // in bodies
 	size    int   // of what was read: a body or an address
+	large   bool  // what was read has a place in the queue of large requests
 	// credential is the secret by which the client has authenticated.
 	credential secret.Text
 	// retry is nil unless the request may be one.
@@ -232,7 +234,7 @@ func (x *exchange) readOperation() (*graphql.OperationContext, *queue.Queue, err
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(text) > largeText {
+	if x.large = len(text) > largeBody; x.large {
 		if err := h.large.Enter(x.ctx); err != nil {
 			return nil, nil, busy(err)
 		}
@@ -294,10 +296,14 @@ func (x *exchange) admit(text string) (*admission.Document, error) {
 	if known, ok := h.gate.Known(text); ok {
 		return known, nil
 	}
-	if err := h.documents.Enter(x.ctx); err != nil {
+	queue := h.documents
+	if len(text) > largeDocument && !x.large {
+		queue = h.large
+	}
+	if err := queue.Enter(x.ctx); err != nil {
 		return nil, busy(err)
 	}
-	defer h.documents.Leave()
+	defer queue.Leave()
 	return h.gate.Admit(text)
 }
 
