@@ -125,7 +125,7 @@ func catalogueText(existing, deleted, containing string) string {
 union all
 select false, id, key, name, description, is_system, false, 0, created_at, created_at, ` + deleted + `, null
 	from permissions where ` + existing + `
-order by key`
+order by key, id`
 }
 
 var (

@@ -1,6 +1,7 @@
 package directory_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -145,10 +146,10 @@ func (h *history) askPast(ctx context.Context, d *directory.Directory) {
 		func() (string, error) { return effectiveOf(ctx, d, members, &m.at) },
 		func(time.Time) string {
 			return render(len(members), func(i int) string {
-				// Ordered by the keys of today.
+				// Ordered by the keys of today, which one that was deleted since may share.
 				all := slices.Clone(m.can[spotOf(members[i])])
-				slices.SortStableFunc(all, func(a, b string) int {
-					return strings.Compare(h.permissions[a[:31]].key, h.permissions[b[:31]].key)
+				slices.SortFunc(all, func(a, b string) int {
+					return cmp.Or(strings.Compare(h.permissions[a[:31]].key, h.permissions[b[:31]].key), strings.Compare(a[:31], b[:31]))
 				})
 				return fmt.Sprint(spotOf(members[i]), all)
 			})
