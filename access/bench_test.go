@@ -1,0 +1,186 @@
+package access
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+	"time"
+	"unsafe"
+
+	"roster/changes"
+	"roster/db"
+	"roster/db/dbtest"
+)
+
+// million is how many places the large benchmarks remember.
+const million = 1_000_000
+
+// bench is an engine with 20 roles of 25 of 200 permissions.
+type bench struct {
+	*Engine
+	roles       []db.RoleID
+	permissions []db.Permission
+	places      []Place
+}
+
+func newBench(b *testing.B, entries int) *bench {
+	b.Helper()
+	database := dbtest.New(b)
+	for _, text := range []string{
+		`insert into permissions (id, key, name) select gen_random_uuid(), 'p:' || n, 'p' from generate_series(1, 200) n`,
+		`insert into roles (id, key, name) select gen_random_uuid(), 'r' || n, 'r' from generate_series(1, 20) n`,
+		`insert into role_permissions (role_id, permission_id, granted_by)
+			select r.id, p.id, 'system:bench' from roles r cross join lateral (select id from permissions order by md5(r.key || key) limit 25) p`,
+	} {
+		if _, err := database.NewRaw(text).Exec(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	e := &bench{Engine: NewEngine(database, Options{Entries: entries, Staleness: time.Hour, Log: slog.New(slog.DiscardHandler)})}
+	b.Cleanup(e.Close)
+	feed := changes.NewFollower(database, slog.New(slog.DiscardHandler), changes.FollowerOptions{Reset: e.Reset}, e.Apply)
+	if err := feed.Start(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(feed.Close)
+	e.Follow(feed)
+	for len(e.snapshot.Load().Roles) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	for _, r := range e.snapshot.Load().Roles {
+		e.roles = append(e.roles, r.ID)
+	}
+	for _, p := range e.snapshot.Load().Permissions {
+		e.permissions = append(e.permissions, *p)
+	}
+	return e
+}
+
+// remember puts members into the cache, each with 2 roles and a permission on
+// top, as reading them would.
+func (e *bench) remember(n int) {
+	e.places = make([]Place, n)
+	organizations := make([]db.OrganizationID, 200)
+	for i := range organizations {
+		organizations[i] = db.NewID[db.OrganizationKind]()
+	}
+	for i := range e.places {
+		e.places[i] = Place{db.NewID[db.UserKind](), organizations[rand.IntN(len(organizations))]}
+	}
+	missing := e.places
+	for len(missing) > 0 { // the cache drops some while it is busy
+		for i, p := range missing {
+			h := e.NewHeld([]db.RoleID{e.roles[rand.IntN(20)], e.roles[rand.IntN(20)]}, []db.PermissionID{e.permissions[rand.IntN(200)].ID})
+			h.place, h.epoch = p, e.epoch.Load()
+			e.cache.Set(placeHash(userHash(&p), organizationHash(&p)), h, 1)
+			if i%10_000 == 0 {
+				e.cache.Wait()
+			}
+		}
+		e.cache.Wait()
+		var dropped []Place
+		for _, p := range missing {
+			if e.cached(&p, e.now()) == nil {
+				dropped = append(dropped, p)
+			}
+		}
+		if len(dropped) == len(missing) { // these share their place in the cache with others
+			break
+		}
+		missing = dropped
+	}
+}
+
+func (e *bench) check(b *testing.B, places []Place) {
+	b.Helper()
+	b.ReportAllocs()
+	unknown := 0
+	for i := 0; b.Loop(); i++ {
+		if _, known := e.Check(places[i%len(places)], e.permissions[i%200].Key); !known {
+			unknown++
+		}
+	}
+	if unknown*1000 > b.N {
+		b.Errorf("%d of %d were not in memory", unknown, b.N)
+	}
+}
+
+// BenchmarkCheck checks one place over and over, and then a million of them in
+// random order, which is a matter of the processor's caches.
+func BenchmarkCheck(b *testing.B) {
+	e := newBench(b, 2*million)
+	e.remember(million)
+	b.Run("hot", func(b *testing.B) { e.check(b, e.places[:1]) })
+	b.Run("random", func(b *testing.B) {
+		shuffled := make([]Place, len(e.places))
+		for i, at := range rand.Perm(len(e.places)) {
+			shuffled[i] = e.places[at]
+		}
+		e.check(b, shuffled)
+	})
+	b.Run("random on all processors", func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				e.Check(e.places[rand.IntN(len(e.places))], e.permissions[rand.IntN(200)].Key)
+			}
+		})
+	})
+}
+
+// BenchmarkMemory tells what remembering a membership takes, all in all and
+// beyond the entry itself: what is held, and where.
+func BenchmarkMemory(b *testing.B) {
+	for b.Loop() {
+		e := newBench(b, million)
+		places := e.places
+		before := heap()
+		e.remember(million)
+		places, e.places = e.places, nil
+		remembered := 0
+		for i := range places {
+			if e.cached(&places[i], e.now()) != nil {
+				remembered++
+			}
+		}
+		places = nil
+		all := float64(heap()-before) / float64(remembered)
+		const numbers = 16 // 3 of 4 bytes, rounded up as memory is given out
+		b.ReportMetric(all, "B/entry")
+		b.ReportMetric(all-float64(unsafe.Sizeof(Held{}))-numbers, "B-over/entry")
+		b.ReportMetric(float64(remembered), "entries")
+		b.ReportMetric(0, "ns/op")
+		runtime.KeepAlive(e)
+		_ = places
+	}
+}
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// BenchmarkRoleEdit takes in the edit of a role until checks see it: the same
+// whether nobody holds it, or everyone of a million.
+func BenchmarkRoleEdit(b *testing.B) {
+	for _, members := range []int{1, million} {
+		b.Run(fmt.Sprintf("%d members", members), func(b *testing.B) {
+			e := newBench(b, 2*million)
+			e.remember(members)
+			edit := []db.Change{{Subject: e.roles[0].String(), Action: "role.permissions.added"}}
+			for b.Loop() {
+				e.Apply(context.Background(), edit)
+				e.Apply(context.Background(), nil)
+				if _, known := e.Check(e.places[rand.IntN(members)], e.permissions[0].Key); !known {
+					b.Fatal("it is no longer in memory")
+				}
+			}
+		})
+	}
+}

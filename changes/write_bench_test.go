@@ -1,0 +1,117 @@
+package changes_test
+
+import (
+	"context"
+	"encoding/binary"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+	"golang.org/x/sync/errgroup"
+
+	"roster/changes"
+	"roster/db"
+	"roster/db/dbtest"
+)
+
+// BenchmarkWrites is how much of the throughput of writes is left when they are
+// written down: 16 writers grant permissions by the statements that the directory
+// runs for it, with and without a change in the log and a follower, in turns.
+func BenchmarkWrites(b *testing.B) {
+	d := dbtest.New(b)
+	const members = 1000
+	if _, err := d.NewRaw(`create function int_id(n int) returns uuid language sql immutable as $$ select lpad(to_hex(n), 32, '0')::uuid $$;
+		begin;
+		insert into organizations (id, code, name, name_key, search, is_default) values (int_id(0), 'o', 'o', 'o', '', true);
+		insert into users (id, name, name_key, search) select int_id(n), 'u', 'u', '' from generate_series(1, ?0) n;
+		insert into memberships (id, org_id, user_id) select int_id(n), int_id(0), int_id(n) from generate_series(1, ?0) n;
+		insert into permissions (id, key, name) select int_id(n), 'p' || n, 'p' from generate_series(1, ?0) n;
+		commit`, members).Exec(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	feed := changes.NewFollower(d, slog.New(slog.DiscardHandler), changes.FollowerOptions{Reset: func() {}},
+		func(context.Context, []db.Change) bool { return false })
+	if err := feed.Start(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	defer feed.Close()
+
+	var given atomic.Int64
+	grant := func(logged bool) error {
+		n := given.Add(1)
+		user, permission := intID(n%members+1), intID(n/members%members+1)
+		err := d.InTx(context.Background(), func(ctx context.Context, tx bun.Tx) error {
+			var at time.Time
+			if err := tx.NewRaw("select clock_timestamp()").Scan(ctx, &at); err != nil {
+				return err
+			}
+			for _, text := range []string{
+				"select from organizations where id = ?0 and ?1::uuid is not null and ?2::uuid is not null for share",
+				"select from users where id = ?1 and ?2::uuid is not null for no key update",
+				"select from memberships where org_id = ?0 and user_id = ?1 and ?2::uuid is not null for share",
+				"select from permissions where id = ?2 for share",
+				"select from membership_permissions where org_id = ?0 and user_id = ?1 and permission_id = ?2 and live for update",
+				"insert into membership_permissions (id, org_id, user_id, permission_id, granted_by) values (gen_random_uuid(), ?0, ?1, ?2, 'system:bench')",
+			} {
+				if _, err := tx.NewRaw(text, intID(0), user, permission).Exec(ctx); err != nil {
+					return err
+				}
+			}
+			if !logged {
+				return nil
+			}
+			r := changes.NewRecord("system:bench", at)
+			org := db.OrganizationID(intID(0))
+			if err := r.Add("membership.permission.granted", db.MembershipID(user).String(), &org, nil, changes.Values{
+				"userId": db.UserID(user), "permission": "p", "startsAt": at, "endsAt": nil, "reason": nil,
+			}); err != nil {
+				return err
+			}
+			return r.Append(ctx, tx)
+		})
+		if err == nil && logged {
+			feed.Ring()
+		}
+		return err
+	}
+	turn := func(logged bool) float64 {
+		const writers, each = 16, 60
+		began := time.Now()
+		var all errgroup.Group
+		for range writers {
+			all.Go(func() error {
+				for range each {
+					if err := grant(logged); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		if err := all.Wait(); err != nil {
+			b.Fatal(err)
+		}
+		return writers * each / time.Since(began).Seconds()
+	}
+	turn(true)
+	var ratios, rates []float64
+	for b.Loop() {
+		without, with := turn(false), turn(true)
+		ratios, rates = append(ratios, with/without), append(rates, with)
+	}
+	slices.Sort(ratios)
+	slices.Sort(rates)
+	b.ReportMetric(ratios[len(ratios)/2], "of-unlogged")
+	b.ReportMetric(rates[len(rates)/2], "writes/s")
+	b.ReportMetric(0, "ns/op")
+}
+
+func intID(n int64) uuid.UUID {
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[8:], uint64(n))
+	return id
+}
