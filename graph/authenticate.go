@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"roster/access"
+	"roster/graph/budget"
 	"roster/problem"
 	"roster/secret"
 )
@@ -23,12 +24,36 @@ func (x *exchange) authenticate() error {
 		return problem.New(problem.Unauthenticated, "Send an API key as \"Authorization: Bearer rk_…\".")
 	}
 	credential := secret.New(strings.TrimSpace(key))
+	if err := x.welcome(credential); err != nil {
+		return err
+	}
 	actor, err := h.actorOf(x.ctx, credential)
 	if err != nil {
 		return err
 	}
 	x.ctx, x.credential, x.meter = access.WithActor(x.ctx, actor), credential, h.meterOfKey(actor)
 	return nil
+}
+
+// strangerRate bounds the keys that an address may try which this server has not
+// seen work lately: each costs a look-up. That is plenty for all clients behind
+// one address after a restart, and little for whoever makes keys up.
+var strangerRate = budget.Rate{PerSecond: 50, Burst: 1000}
+
+// welcome turns a key away which may be made up, when too many such came from its
+// address. Keys that work are not in the way of each other.
+func (x *exchange) welcome(credential secret.Text) error {
+	if x.handler.directory.Recognises(credential) {
+		return nil
+	}
+	account, ok := x.handler.budgets.Charge(addressOf(x.request.RemoteAddr, principalStranger), strangerRate, 1)
+	if ok {
+		return nil
+	}
+	return &refusal{
+		status: statusTooMany, retryAfter: account.Wait,
+		cause: problem.New(problem.Limited, "Too many unknown API keys came from this address. Try again later."),
+	}
 }
 
 // actorOf gives whom a credential belongs to. When the database, which may have to

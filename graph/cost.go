@@ -33,6 +33,7 @@ func keyRate(perSecond int) budget.Rate {
 const (
 	principalKey = iota + 1
 	principalAddress
+	principalStranger
 )
 
 // meter charges a request to its principal's budget, and knows what to tell of
@@ -49,9 +50,14 @@ func (h *Handler) meterOfKey(actor *access.Actor) meter {
 	return meter{budgets: h.budgets, rate: h.costs, principal: budget.Principal{Kind: principalKey, ID: [16]byte(actor.Key.ID)}}
 }
 
-// meterOfAddress is that of a client without a credential. Whoever has one
-// address of version 6 has 2⁶⁴ of them, which count as one.
+// meterOfAddress is that of a client without a credential.
 func (h *Handler) meterOfAddress(remote string) meter {
+	return meter{budgets: h.budgets, rate: addressRate, principal: addressOf(remote, principalAddress)}
+}
+
+// addressOf is the principal that an address is. Whoever has one address of
+// version 6 has 2⁶⁴ of them, which count as one.
+func addressOf(remote string, kind byte) budget.Principal {
 	var address netip.Addr
 	if parsed, err := netip.ParseAddrPort(remote); err == nil {
 		address = parsed.Addr().Unmap()
@@ -63,7 +69,7 @@ func (h *Handler) meterOfAddress(remote string) meter {
 	if address.Is6() {
 		clear(id[8:])
 	}
-	return meter{budgets: h.budgets, rate: addressRate, principal: budget.Principal{Kind: principalAddress, ID: id}}
+	return budget.Principal{Kind: kind, ID: id}
 }
 
 // check fails when there is nothing left to spend.

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"roster/db/dbtest"
+	"roster/directory"
 	"roster/graph"
 	"roster/graph/queue"
 )
@@ -211,4 +213,49 @@ func benchmark(b *testing.B, bundle *testBundle, body string) {
 			b.Fatal(w.Body)
 		}
 	}
+}
+
+// Whoever makes up keys is turned away before they cost anything more, and hurts
+// nobody behind the same address whose key works.
+func TestMadeUpKeys(t *testing.T) {
+	t.Parallel()
+	var statements dbtest.Statements
+	b := setup(t, &statements)
+	revoked := b.holding(t, "")
+	b.as(t, revoked, "{__typename}", nil)
+	b.ask(t, `mutation($id: ID!) { revokeApiKey(input: {apiKey: $id}) { apiKey { id } } }`,
+		object{"id": b.ask(t, `{ apiKeys(last: 1) { nodes { id } } }`).text("apiKeys.nodes.0.id")})
+	turnedAway := 0
+	for range 5000 {
+		a := b.as(t, directory.NewSecret().Reveal(), "{__typename}", nil)
+		switch {
+		case a.Status == http.StatusTooManyRequests && a.codes() == "LIMITED" && a.Header.Get("Retry-After") != "":
+			turnedAway++
+		case a.Status != http.StatusUnauthorized:
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		if turnedAway > 20 {
+			break
+		}
+	}
+	if turnedAway < 20 {
+		t.Errorf("only %d were turned away", turnedAway)
+	}
+	b.as(t, revoked, "{__typename}", nil) // which was known, and costs one look-up at most
+	statements.Take()
+	for range 20 {
+		b.as(t, directory.NewSecret().Reveal(), "{__typename}", nil)
+		b.as(t, revoked, "{__typename}", nil)
+	}
+	looked := 0
+	for _, text := range statements.Take() {
+		if strings.Contains(text, "from api_keys") {
+			looked++
+		}
+	}
+	if looked > 5 {
+		t.Errorf("%d look-ups", looked)
+	}
+	time.Sleep(1100 * time.Millisecond) // what is known of keys has to be looked up again
+	b.ask(t, "{__typename}")
 }
