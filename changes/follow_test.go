@@ -27,25 +27,31 @@ type consumer struct {
 	told   []db.Change
 	resets int
 	heard  chan struct{} // has an element after something was told
+	ready  func()        // the first step has been taken
 }
 
 // lazy polls so rarely that only what a test does makes a step.
 var lazy = changes.FollowerOptions{Poll: time.Hour}
 
-// follow starts a follower, which is closed after the test.
+// follow starts a follower, which is closed after the test. It has taken its
+// first step, the one that beginning to listen makes: a lazy one takes no other
+// by itself.
 func follow(t testing.TB, d *db.DB, o changes.FollowerOptions) *consumer {
 	t.Helper()
-	c := &consumer{heard: make(chan struct{}, 1)}
+	ready := make(chan struct{})
+	c := &consumer{heard: make(chan struct{}, 1), ready: sync.OnceFunc(func() { close(ready) })}
 	o.Reset = func() { c.note(nil, 1) }
 	c.Follower = changes.NewFollower(d, slog.New(slog.DiscardHandler), o, c.apply)
 	if err := c.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
+	<-ready
 	return c
 }
 
 func (c *consumer) apply(_ context.Context, all []db.Change) (again bool) {
+	defer c.ready()
 	if len(all) > 0 {
 		c.note(all, 0)
 	}
