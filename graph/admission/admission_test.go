@@ -288,11 +288,12 @@ func TestCost(t *testing.T) {
 		`{nodes(ids:["a","b"]){id}}`:              250 + 1 + 2*20 + 2,
 		"query($ids:[ID!]!){nodes(ids:$ids){id}}": 250 + 1 + 3*20 + 3,
 		"{users{totalCount}}":                     250 + 20 + 20,
-		"mutation($input:GrantRolesInput!){grantRoles(input:$input){memberships{id}}}":                           400 + 1 + 3*20 + 1 + 10,
-		"{checkMatrix(organization:{code:\"a\"},users:[{id:\"a\"},{id:\"b\"}],permissions:[\"a\",\"b\",\"c\"])}": 250 + 1 + 5*20 + 6,
-		`{can(user:{email:"a"},organization:{code:"b"},permission:"c")}`:                                         250 + 5,
-		`{explain(user:{email:"a"},organization:{code:"b"},permission:"c"){allowed}}`:                            250 + 5000 + 1,
-		`{organization(by:{code:"a"}){member(user:{email:"b"}){explain(permission:"c"){allowed}}}}`:              250 + 1 + 20 + 20 + 1,
+		"mutation($input:GrantRolesInput!){grantRoles(input:$input){memberships{id}}}":                                                                400 + 1 + 3*20 + 1 + 10,
+		`mutation{...f} fragment f on Mutation{a:deleteUser(input:{user:{id:"a"}}){deletedIds} ...{b:deleteUser(input:{user:{id:"b"}}){deletedIds}}}`: 2 * (400 + 2 + 10),
+		"{checkMatrix(organization:{code:\"a\"},users:[{id:\"a\"},{id:\"b\"}],permissions:[\"a\",\"b\",\"c\"])}":                                      250 + 1 + 5*20 + 6,
+		`{can(user:{email:"a"},organization:{code:"b"},permission:"c")}`:                                                                              250 + 5,
+		`{explain(user:{email:"a"},organization:{code:"b"},permission:"c"){allowed}}`:                                                                 250 + 5000 + 1,
+		`{organization(by:{code:"a"}){member(user:{email:"b"}){explain(permission:"c"){allowed}}}}`:                                                   250 + 1 + 20 + 20 + 1,
 	} {
 		document, err := gate.Admit(text)
 		if err != nil {

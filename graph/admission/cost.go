@@ -91,11 +91,7 @@ type size struct {
 func (g *Gate) formulas(document *ast.QueryDocument) map[*ast.OperationDefinition]formula {
 	all := make(map[*ast.OperationDefinition]formula, len(document.Operations))
 	for _, operation := range document.Operations {
-		f := formulaOf(operation.SelectionSet, nil)
-		if operation.Operation == ast.Mutation {
-			f.fixed = plus(f.fixed, mutationWeight*len(operation.SelectionSet))
-		}
-		all[operation] = f
+		all[operation] = formulaOf(operation.SelectionSet, nil)
 	}
 	return all
 }
@@ -140,9 +136,17 @@ func fieldFormula(field *ast.Field, page *size) formula {
 	return f
 }
 
+// weightOf finds fields of the root by their type, since they may stand in
+// fragments.
 func weightOf(field *ast.Field) int {
-	if field.ObjectDefinition.Name == "Query" && !strings.HasPrefix(field.Name, "__") {
+	if strings.HasPrefix(field.Name, "__") {
+		return ownWeight(field)
+	}
+	switch field.ObjectDefinition.Name {
+	case "Query":
 		return rootWeight + ownWeight(field)
+	case "Mutation":
+		return mutationWeight + ownWeight(field)
 	}
 	return ownWeight(field)
 }
