@@ -109,6 +109,9 @@ func TestHTTP(t *testing.T) {
 		{name: "no operation", body: post("fragment f on Query{__typename}"), status: 422, code: "INVALID"},
 		{name: "a subscription", body: post("subscription{changes}"), status: 422, code: "INVALID"},
 		{name: "no variable", body: post("query($a:Boolean!){__typename@skip(if:$a)}"), status: 422, code: "INVALID"},
+		{name: "33 bits", body: post("{users(first:2147483648){totalCount}}"), status: 422, code: "INVALID"},
+		{name: "33 bits, by default", body: post("query($a:Int=-2147483649){users(first:$a){totalCount}}"), status: 422, code: "INVALID"},
+		{name: "33 bits, by a variable", body: `{"query":"query($a:Int){users(first:$a){totalCount}}","variables":{"a":2147483648}}`, status: 422, code: "INVALID"},
 		{name: "too many fields", body: post("{" + strings.Repeat("__typename ", 6000) + "}"), status: 422, code: "LIMITED"},
 		{name: "too costly", body: post("{users(first:100){nodes{memberships(first:100){nodes{user{memberships(first:100){nodes{id}}}}}}}}"), status: 422, code: "LIMITED"},
 

@@ -121,9 +121,9 @@ func leaf(definition *ast.Definition, value any) (any, bool) {
 		_, isBoolean := value.(bool)
 		return value, isBoolean
 	case definition.Name == "Int":
-		return integer(value)
+		return integer(value, 32)
 	case definition.Name == "ID":
-		if _, isInteger := integer(value); isInteger {
+		if _, isInteger := integer(value, 64); isInteger {
 			return value, true
 		}
 		return value, isText
@@ -131,9 +131,11 @@ func leaf(definition *ast.Definition, value any) (any, bool) {
 	return value, true
 }
 
-func integer(value any) (any, bool) {
+// integer reads an integer of so many bits, which validation has counted where it
+// is a default.
+func integer(value any, bits int) (any, bool) {
 	if number, isNumber := value.(json.Number); isNumber {
-		n, err := strconv.ParseInt(number.String(), 10, 64)
+		n, err := strconv.ParseInt(number.String(), 10, bits)
 		return n, err == nil
 	}
 	_, isInteger := value.(int64)

@@ -3,6 +3,7 @@ package admission
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -39,8 +40,22 @@ func rulesOf(suggestions bool) []namedRule {
 	for name, apply := range all.GetInner() {
 		named = append(named, namedRule{name, apply})
 	}
+	named = append(named, namedRule{"IntsOf32Bits", intsOf32Bits})
 	slices.SortFunc(named, func(a, b namedRule) int { return cmp.Compare(a.name, b.name) })
 	return named
+}
+
+// intsOf32Bits holds integers to the range of Int (GraphQL specification, 3.5.1);
+// the rule of gqlparser takes those of 64 bits.
+func intsOf32Bits(observers *core.Events, addError core.AddErrFunc) {
+	observers.OnValue(func(_ *core.Walker, value *ast.Value) {
+		if value.Kind != ast.IntValue || value.ExpectedType == nil || value.ExpectedType.Name() != "Int" {
+			return
+		}
+		if n, err := strconv.ParseInt(value.Raw, 10, 64); err == nil && n != int64(int32(n)) {
+			addError(core.Message("Int cannot represent non 32-bit signed integer value."), core.At(value.Position))
+		}
+	})
 }
 
 // enough ends validation by a panic: core.Walk knows of no other end.
