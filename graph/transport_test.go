@@ -109,6 +109,8 @@ func TestHTTP(t *testing.T) {
 		{name: "no operation", body: post("fragment f on Query{__typename}"), status: 422, code: "INVALID"},
 		{name: "a subscription", body: post("subscription{changes}"), status: 422, code: "INVALID"},
 		{name: "no variable", body: post("query($a:Boolean!){__typename@skip(if:$a)}"), status: 422, code: "INVALID"},
+		{name: "in parts", body: post("{...@defer{__typename}}"), status: 422, code: "INVALID"},
+		{name: "in parts, by name", body: post("{...f@defer(if:true)} fragment f on Query{__typename}"), status: 422, code: "INVALID"},
 		{name: "33 bits", body: post("{users(first:2147483648){totalCount}}"), status: 422, code: "INVALID"},
 		{name: "33 bits, by default", body: post("query($a:Int=-2147483649){users(first:$a){totalCount}}"), status: 422, code: "INVALID"},
 		{name: "33 bits, by a variable", body: `{"query":"query($a:Int){users(first:$a){totalCount}}","variables":{"a":2147483648}}`, status: 422, code: "INVALID"},
