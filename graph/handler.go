@@ -81,6 +81,11 @@ const (
 	largeCost     = 25_000
 )
 
+// bytesPerCost is how many bytes of a request cost 1, the unit of memory of
+// admission.Document.Cost, where that is more than what is asked for: bodies may
+// be long for nothing.
+const bytesPerCost = 64
+
 // maxBodies is how much memory the bodies of all requests take at most, in
 // bytes. What is read of them takes some times as much.
 const maxBodies = 64 << 20
@@ -248,11 +253,17 @@ func (x *exchange) readOperation() (*graphql.OperationContext, *queue.Queue, err
 }
 
 // chargeRefused charges for a request that is not carried out by its size, since
-// reading it took time; not for one that may be tried again.
+// reading it took time; not for one that the server had no room for. Who has too
+// little for an operation waits for that longer, too.
 func (x *exchange) chargeRefused(err error) {
 	r, ok := errors.AsType[*refusal](err)
-	if !ok || r.status != statusTooMany && r.status != http.StatusServiceUnavailable {
-		x.meter.take(x.size)
+	if ok && r.status == http.StatusServiceUnavailable {
+		return
+	}
+	before := x.meter.account.ResetAt
+	x.meter.take(x.size)
+	if ok && r.status == statusTooMany {
+		r.retryAfter += x.meter.account.ResetAt.Sub(before)
 	}
 }
 
@@ -276,7 +287,7 @@ func (x *exchange) prepare(params *graphql.RawParams) (*graphql.OperationContext
 	if err != nil {
 		return nil, nil, err
 	}
-	cost, queue := document.Cost(operation.Operation, operation.Variables), h.queries
+	cost, queue := max(document.Cost(operation.Operation, operation.Variables), x.size/bytesPerCost), h.queries
 	switch {
 	case operation.Operation.Operation == ast.Query:
 		if cost > largeCost {

@@ -8,10 +8,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
 	"roster/changes"
+	"roster/graph"
 	"roster/graph/hostile"
 )
 
@@ -239,6 +241,21 @@ func TestCostIsReported(t *testing.T) {
 	refused := cost(b.as(t, b.key, "{nothing}", nil))
 	if refused.Requested != len(`{"query":"{nothing}","variables":null}`) || refused.Limit != first.Limit {
 		t.Errorf("a refused document: %+v", refused)
+	}
+	padded := cost(b.send(t, "POST", "/graphql", headers(b.key), []byte(`{"query":"{__typename}","padding":"`+strings.Repeat("x", 64_000)+`"}`)))
+	if padded.Requested != 1000 {
+		t.Errorf("64 kB for nothing: %+v", padded)
+	}
+	// 1,500 at once: enough for one of two. The other leaves a debt of 1,500.
+	poor := b.withOptions(t, graph.Options{CostPerSecond: 150})
+	costly := `{"query":"{users{totalCount} a:users{totalCount} b:users{totalCount} c:users{totalCount} d:users{totalCount}}","padding":"` + strings.Repeat("x", 5000) + `"}`
+	for i, want := range []int{200, 429, 429} {
+		a := poor.send(t, "POST", "/graphql", headers(b.key), []byte(costly))
+		wait, _ := strconv.Atoi(a.Header.Get("Retry-After"))
+		if c := cost(a); a.Status != want || want == 429 && (c.Remaining != 0 || wait < []int{0, 19, 1}[i]) {
+			t.Errorf("request %d: %d, to wait %d s: %+v", i, a.Status, wait, c)
+		}
+		checkAnswer(t, a)
 	}
 	if a := cost(b.as(t, "", "{__typename}", nil)); a.Limit == 0 || a.Limit >= first.Limit {
 		t.Errorf("without a key: %+v", a)
