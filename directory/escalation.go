@@ -70,6 +70,8 @@ func (d *Directory) given(ctx context.Context, roles []db.RoleID, direct []db.Pe
 
 // mayRestore checks that the actor may hand out all that grants g, selected by
 // the condition on $1, give now or will: to end a suspension is to give it again.
+// What API keys may do that stand for themselves is given like that, too; others
+// may do what their users are granted.
 func (d *Directory) mayRestore(ctx context.Context, w *write, condition string, arg any) error {
 	type given struct {
 		OrgID  db.OrganizationID
@@ -79,7 +81,10 @@ func (d *Directory) mayRestore(ctx context.Context, w *write, condition string, 
 	const live = " and g.live and (g.ends_at is null or g.ends_at > $2)"
 	rows, err := db.Select[given](ctx, d.db, `select org_id, array_remove(array_agg(role_id), null) as roles, array_remove(array_agg(permission_id), null) as direct from (
 		select distinct g.org_id, g.role_id, null::uuid as permission_id from membership_roles g where `+condition+live+`
-		union all select distinct g.org_id, null::uuid, g.permission_id from membership_permissions g where `+condition+live+`) x group by org_id`, arg, w.at)
+		union all select distinct g.org_id, null::uuid, g.permission_id from membership_permissions g where `+condition+live+`
+		union all select distinct g.org_id, null::uuid, g.permission_id from (
+			select k.org_id, k.user_id, k.revoked_at is null as live, k.expires_at as ends_at, kp.permission_id
+			from api_keys k join api_key_permissions kp on kp.api_key_id = k.id where k.user_id is null) g where `+condition+live+`) x group by org_id`, arg, w.at)
 	if err != nil {
 		return err
 	}

@@ -1389,7 +1389,7 @@ type Mutation {
     "Which one."
     input: OrganizationActionInput!
   ): OrganizationPayload! @requires(permission: "roster:organizations:write")
-  "Ends a suspension: what was granted counts again. ESCALATION for who may not hand it out."
+  "Ends a suspension: what was granted counts again, and its API keys work again. ESCALATION for who may not hand out what they give."
   restoreOrganization(
     "Which one."
     input: OrganizationActionInput!
