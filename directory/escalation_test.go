@@ -48,6 +48,7 @@ func TestEscalation(t *testing.T) {
 		made, _, err := b.CreateAPIKey(b.ctx, directory.CreateAPIKeyInput{Name: "x", Permissions: permissionRefs(key), Organization: &keyed})
 		must(made, err)(t)
 		must(b.SuspendOrganization(b.ctx, directory.OrganizationActionInput{Organization: keyed}))(t)
+		must(b.CreateOrganization(b.ctx, directory.CreateOrganizationInput{Name: "joined " + name, DefaultRoles: roleRefs("of-" + name)}))(t)
 	}
 	roleOf := func(key string) []*directory.RoleRef { return roleRefs("of-" + nameOf(key)) }
 
@@ -110,6 +111,10 @@ func TestEscalation(t *testing.T) {
 		},
 		"make role default of organization": func(ctx context.Context, key string) error {
 			_, err := b.UpdateOrganization(ctx, directory.UpdateOrganizationInput{Organization: orgCode(acme), DefaultRoles: graphql.OmittableOf(roleOf(key))})
+			return err
+		},
+		"make organization default": func(ctx context.Context, key string) error {
+			_, err := b.UpdateSettings(ctx, directory.UpdateSettingsInput{DefaultOrganization: graphql.OmittableOf(new(orgCode("joined-" + nameOf(key))))})
 			return err
 		},
 		"make role default": func(ctx context.Context, key string) error {

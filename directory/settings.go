@@ -120,7 +120,8 @@ func (f *faults) flag(field string, value graphql.Omittable[*bool], into *bool) 
 }
 
 // newDefaultOrganization finds and locks the organization that is to be the
-// default one, together with the present one.
+// default one, together with the present one. Newcomers who name none then get
+// its default roles, which the actor must be allowed to hand out.
 func (d *Directory) newDefaultOrganization(ctx context.Context, f *faults, value graphql.Omittable[*OrganizationRef], settings *Settings) error {
 	const field = "input.defaultOrganization"
 	if !value.IsSet() {
@@ -140,8 +141,13 @@ func (d *Directory) newDefaultOrganization(ctx context.Context, f *faults, value
 		f.List = append(f.List, noOrganization(field))
 	case found[0].Status != db.Active:
 		f.Add(problem.Invalid, field, "The organization is suspended, so it cannot be the default one.")
-	default:
+	case found[0].ID != settings.DefaultOrganization.ID:
 		settings.DefaultOrganization = found[0]
+		roles, err := d.defaultRoles(ctx, []db.OrganizationID{found[0].ID})
+		if err != nil {
+			return err
+		}
+		return f.include(d.mayGrant(ctx, found[0].ID, roleIDs(roles[0]), nil))
 	}
 	return nil
 }

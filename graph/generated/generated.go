@@ -1753,7 +1753,7 @@ input UpdateSettingsInput {
   allowSelfSignUp: Boolean
   "Whether the identity provider refreshes profiles."
   syncProfilesOnSignIn: Boolean
-  "An organization that is not suspended."
+  "An organization that is not suspended. ESCALATION for a new one whose default roles contain what the caller may not hand out."
   defaultOrganization: OrganizationRef
   "Takes the place of all default roles; null or empty: none. INVALID for roles with system permissions, ESCALATION for what the caller may not hand out."
   defaultRoles: [RoleRef!]
