@@ -117,11 +117,15 @@ func (d *Directory) allowed(ctx context.Context, places []access.Place, permissi
 // places finds where the users and organizations meet, pair by pair. What is
 // unknown to the actor has no id, and nobody is a member there.
 func (d *Directory) places(ctx context.Context, users []*UserRef, orgs []*OrganizationRef) ([]access.Place, error) {
-	orgIDs, err := d.organizationIDs(ctx, orgs)
+	within, err := access.Reach(ctx, access.MembersRead)
 	if err != nil {
 		return nil, err
 	}
-	userIDs, err := d.userIDs(ctx, users)
+	orgIDs, err := d.organizationIDsWithin(ctx, orgs, within)
+	if err != nil {
+		return nil, err
+	}
+	userIDs, err := d.userIDs(ctx, users, within)
 	if err != nil {
 		return nil, err
 	}
@@ -133,8 +137,10 @@ func (d *Directory) places(ctx context.Context, users []*UserRef, orgs []*Organi
 }
 
 // userIDs gives the ids of the users whom the references name; zero where there
-// is none. Ids need no look-up.
-func (d *Directory) userIDs(ctx context.Context, refs []*UserRef) ([]db.UserID, error) {
+// is none, or no such member of the organization unless that is nil: memory would
+// answer sooner for whoever is nobody than for somebody else's user. Ids need no
+// look-up.
+func (d *Directory) userIDs(ctx context.Context, refs []*UserRef, within *db.OrganizationID) ([]db.UserID, error) {
 	ids := make([]db.UserID, len(refs))
 	var unknown []*UserRef
 	for i, ref := range refs {
@@ -147,7 +153,7 @@ func (d *Directory) userIDs(ctx context.Context, refs []*UserRef) ([]db.UserID, 
 	if len(unknown) == 0 {
 		return ids, nil
 	}
-	users, err := d.findUsers(ctx, unknown, nil, "")
+	users, err := d.findUsers(ctx, unknown, within, "")
 	if err != nil {
 		return nil, err
 	}
@@ -163,36 +169,38 @@ func (d *Directory) userIDs(ctx context.Context, refs []*UserRef) ([]db.UserID, 
 	return ids, nil
 }
 
-// organizationIDs gives the ids of the organizations which the references name
-// and whose members the actor may see; zero where there is none.
-func (d *Directory) organizationIDs(ctx context.Context, refs []*OrganizationRef) ([]db.OrganizationID, error) {
-	within, err := access.Reach(ctx, access.MembersRead)
-	if err != nil {
-		return nil, err
-	}
-	return d.organizationIDsWithin(ctx, refs, within)
-}
-
+// organizationIDsWithin gives the ids of the organizations which the references
+// name; zero where there is none, or it is not the one within which the actor may
+// see members (nil: all). One statement looks all of them up, once each, whether
+// there are such or not.
 func (d *Directory) organizationIDsWithin(ctx context.Context, refs []*OrganizationRef, within *db.OrganizationID) ([]db.OrganizationID, error) {
 	known := map[lookUp]db.OrganizationID{}
-	ids := make([]db.OrganizationID, len(refs))
+	looks := make([]lookUp, len(refs))
+	var unknown []*OrganizationRef
 	for i, ref := range refs {
 		look := ref.lookUp()
-		if !look.ok {
+		looks[i] = look
+		if _, asked := known[look]; asked || !look.ok {
 			continue
 		}
-		if look.column == "id" {
-			known[look] = look.value.(db.OrganizationID)
-		} else if _, asked := known[look]; !asked {
-			id, err := db.SelectOne[db.OrganizationID](ctx, d.db,
-				"select id from organizations where "+look.column+" = $1 and deleted_at is null", look.value)
-			if err != nil {
-				return nil, err
-			}
-			if id != nil {
-				known[look] = *id
+		id, isID := look.value.(db.OrganizationID)
+		if known[look] = id; !isID {
+			unknown = append(unknown, ref)
+		}
+	}
+	if len(unknown) > 0 {
+		found, err := d.findOrganizations(ctx, unknown, within, "")
+		if err != nil {
+			return nil, err
+		}
+		for i, ref := range unknown {
+			if found[i] != nil {
+				known[ref.lookUp()] = found[i].ID
 			}
 		}
+	}
+	ids := make([]db.OrganizationID, len(refs))
+	for i, look := range looks {
 		if id := known[look]; within == nil || id == *within {
 			ids[i] = id
 		}
@@ -224,7 +232,7 @@ func (d *Directory) PlacesOfUsers(ctx context.Context, users []db.UserID, org Or
 // PlacesInOrganizations gives where the user would be in each organization; the
 // user's id is zero when there is no such user.
 func (d *Directory) PlacesInOrganizations(ctx context.Context, user UserRef, orgs []db.OrganizationID) ([]access.Place, error) {
-	ids, err := d.userIDs(ctx, []*UserRef{&user})
+	ids, err := d.userIDs(ctx, []*UserRef{&user}, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -147,3 +147,49 @@ func TestStatementsOfNodes(t *testing.T) {
 		}
 	}
 }
+
+// The number of statements of checks tells nothing: neither how many users and
+// organizations are named nor, to who works in one organization, whether there
+// are such elsewhere.
+func TestStatementsOfChecks(t *testing.T) {
+	t.Parallel()
+	traced := &dbtest.Statements{}
+	b := setup(t, traced)
+	seedCrowd(t, b)
+	b.ask(t, document("mutation", 0, 10, func(i int) string {
+		return fmt.Sprintf(`createUser(input: {email: "stranger%d@example.com", organizations: [{code: "globex"}]}) { user { id } }`, i)
+	}))
+	key := b.holding(t, "acme", "roster:members:read")
+	// Each question is new, so that memory does not have the answer. The least
+	// counts: now and then a statement finds out who asks or what is new.
+	least := func(n int, email, code string) int {
+		counts := make([]int, 10)
+		for i := range counts {
+			input := make([]object, n)
+			for j := range input {
+				input[j] = object{"user": object{"email": strings.ReplaceAll(email, "#", fmt.Sprint(i))},
+					"organization": object{"code": strings.ReplaceAll(code, "#", fmt.Sprint(i, "-", j))}, "permission": "invoices:read"}
+			}
+			eventually(t, 10*time.Second, "memory is trusted", func() bool { return b.directory.Stats().Lag < 300*time.Millisecond })
+			traced.Take()
+			if a := b.as(t, key, `query($input: [CheckInput!]!) { checks(input: $input) }`, object{"input": input}); a.codes() != "" {
+				t.Fatalf("%s", a.Body)
+			}
+			counts[i] = len(traced.Take())
+		}
+		return slices.Min(counts)
+	}
+	want := least(1, "unknown#@example.com", "acme")
+	for name, got := range map[string]int{
+		"users elsewhere":            least(1, "stranger#@example.com", "acme"),
+		"unknown organizations":      least(1, "unknown#@example.com", "unknown#"),
+		"an organization elsewhere":  least(1, "unknown#@example.com", "globex"),
+		"one elsewhere, many times":  least(20, "unknown#@example.com", "globex"),
+		"many unknown organizations": least(20, "unknown#@example.com", "unknown#"),
+		"one unknown organization":   least(20, "unknown#@example.com", "unknown"),
+	} {
+		if got != want {
+			t.Errorf("%s: %d statements, want %d", name, got, want)
+		}
+	}
+}
