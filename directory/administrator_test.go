@@ -3,6 +3,7 @@ package directory_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -30,15 +31,20 @@ func systemPermissions() []*directory.PermissionRef {
 	return all
 }
 
-// administrator makes one: a user with a role in the root, for whom a key
-// stands.
+// direct is what administrators are granted on top of their role.
+var direct = string(access.ImportsWrite)
+
+// administrator makes one: a user with a role and a permission in the root, for
+// whom a key stands.
 func (b *business) administrator(name string) administrator {
 	b.t.Helper()
 	a := administrator{user: name, role: name}
-	must(b.CreateRole(b.ctx, directory.CreateRoleInput{Key: name, Permissions: systemPermissions()}))(b.t)
+	most := slices.DeleteFunc(systemPermissions(), func(p *directory.PermissionRef) bool { return *p.Key == direct })
+	must(b.CreateRole(b.ctx, directory.CreateRoleInput{Key: name, Permissions: most}))(b.t)
 	b.user(name)
 	users := []*directory.UserRef{{Username: &name}}
 	must(b.AddMembers(b.ctx, directory.AddMembersInput{Organization: root, Users: users, Roles: []*directory.RoleRef{{Key: &name}}}))(b.t)
+	must(b.GrantPermissions(b.ctx, directory.GrantPermissionsInput{Organization: root, Users: users, Permissions: permissionRefs(direct)}))(b.t)
 	key, _, err := b.CreateAPIKey(b.ctx, directory.CreateAPIKeyInput{Name: name, Permissions: systemPermissions(), User: users[0]})
 	a.key = must(key, err)(b.t)
 	return a
@@ -71,6 +77,18 @@ var ends = map[string]func(ctx context.Context, b *business, a administrator) er
 	"the grant gets an end": func(ctx context.Context, b *business, a administrator) error {
 		_, err := b.GrantRoles(ctx, directory.GrantRolesInput{
 			Organization: root, Users: []*directory.UserRef{{Username: &a.user}}, Roles: []*directory.RoleRef{{Key: &a.role}}, EndsAt: new(time.Now().Add(time.Hour)),
+		})
+		return err
+	},
+	"the permission is revoked": func(ctx context.Context, b *business, a administrator) error {
+		_, err := b.RevokePermissions(ctx, directory.RevokePermissionsInput{
+			Organization: root, Users: []*directory.UserRef{{Username: &a.user}}, Permissions: permissionRefs(direct),
+		})
+		return err
+	},
+	"the grant of the permission gets an end": func(ctx context.Context, b *business, a administrator) error {
+		_, err := b.GrantPermissions(ctx, directory.GrantPermissionsInput{
+			Organization: root, Users: []*directory.UserRef{{Username: &a.user}}, Permissions: permissionRefs(direct), EndsAt: new(time.Now().Add(time.Hour)),
 		})
 		return err
 	},
