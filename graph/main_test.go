@@ -106,6 +106,7 @@ type answer struct {
 		Path       []any
 		Extensions map[string]any
 	}
+	Extensions struct{ Cost struct{ Requested int } }
 }
 
 // codes are those of the errors, joined by spaces.
