@@ -164,7 +164,7 @@ func TestEscalation(t *testing.T) {
 						wantFaults(t, err, "")
 					default:
 						wantFaults(t, err, "ESCALATION ")
-						if !strings.Contains(err.Error(), key) {
+						if err != nil && !strings.Contains(err.Error(), key) {
 							t.Errorf("does not say what is missing: %v", err)
 						}
 					}
