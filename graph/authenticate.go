@@ -35,6 +35,20 @@ func (x *exchange) authenticate() error {
 	return nil
 }
 
+// authenticateAnew asks again whom the credential belongs to and what they may do,
+// since that is as old as the answer that the client will not have.
+func (x *exchange) authenticateAnew() error {
+	if x.credential.Empty() {
+		return nil
+	}
+	actor, err := x.handler.actorOf(x.ctx, x.credential)
+	if err != nil {
+		return err
+	}
+	x.ctx = access.WithActor(x.ctx, actor)
+	return nil
+}
+
 // strangerRate bounds the keys that an address may try which this server has not
 // seen work lately: each costs a look-up. That is plenty for all clients behind
 // one address after a restart, and little for whoever makes keys up.

@@ -234,6 +234,9 @@ func (x *exchange) readOperation() (*graphql.OperationContext, *queue.Queue, err
 		if err := h.directory.Await(x.ctx, atLeast); err != nil {
 			return nil, nil, notReached(err)
 		}
+		if err := x.authenticateAnew(); err != nil {
+			return nil, nil, err
+		}
 	}
 	text, err := x.readText()
 	if err != nil {
