@@ -62,16 +62,20 @@ func TestChecksAreLinearizableThroughRestarts(t *testing.T) {
 	w.verify()
 }
 
+// restart ends PostgreSQL twice, and leaves it alone for twice as long as that has
+// taken: each time, it is longer until it is started again.
 func restart(ctx context.Context, server *embedded.Server) {
+	var outage time.Duration
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
 		sleep(ctx, 600*time.Millisecond)
-		pid := server.Pid()
+		pid, ended := server.Pid(), time.Now()
 		_ = syscall.Kill(pid, signal)
 		for server.Pid() == pid && ctx.Err() == nil {
 			sleep(ctx, 5*time.Millisecond)
 		}
+		outage += time.Since(ended)
 	}
-	sleep(ctx, time.Second)
+	sleep(ctx, max(time.Second, 2*outage))
 }
 
 // Without any one of the guards, answers are given that were never true, and the
