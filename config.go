@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -38,6 +39,8 @@ type config struct {
 	trustedOnly graph.Clients
 	// costPerSecond is 0 for the default.
 	costPerSecond int
+	// staleness is 0 for the default.
+	staleness time.Duration
 }
 
 // embedded tells whether the server runs its own PostgreSQL.
@@ -65,6 +68,7 @@ func settings() []setting {
 		{"ROSTER_TRUSTED_DOCUMENTS", "trusted-documents", "", "a manifest of documents that clients may name by id: graphql-codegen's or Apollo's", (*config).setTrustedDocuments},
 		{"ROSTER_TRUSTED_ONLY", "trusted-only", "", "whose other documents are refused: browsers, anonymous and keys, separated by commas, or all; nobody's when not set", (*config).setTrustedOnly},
 		{"ROSTER_COST_PER_SECOND", "cost-per-second", "", "what one API key may spend in the long run; 50,000,000 when not set", (*config).setCostPerSecond},
+		{"ROSTER_STALENESS_BOUND", "staleness-bound", "", "how long checks are answered from memory while the feed of changes is cut, from 500ms to 1m; 1s when not set", (*config).setStaleness},
 	}
 }
 
@@ -230,6 +234,21 @@ func (c *config) setCostPerSecond(value string) error {
 		return fmt.Errorf("%q is no number from 1 to 1000000000", value)
 	}
 	c.costPerSecond = n
+	return nil
+}
+
+// setStaleness takes no bound which the feed, that looks three times a second,
+// would miss on a busy machine; nor one as long as a person waits for a revoke to
+// count.
+func (c *config) setStaleness(value string) error {
+	if value == "" {
+		return nil
+	}
+	d, err := time.ParseDuration(value)
+	if err != nil || d < 500*time.Millisecond || d > time.Minute {
+		return fmt.Errorf("%q is no time from 500ms to 1m, such as 1s", value)
+	}
+	c.staleness = d
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"roster/secret"
 )
@@ -49,6 +50,9 @@ func TestWrongConfiguration(t *testing.T) {
 		"trusted only":               {"ROSTER_TRUSTED_ONLY=perhaps", []string{"-trusted-documents", manifest}, `ROSTER_TRUSTED_ONLY (-trusted-only): "perhaps" is none of`},
 		"trusted without a manifest": {"", []string{"-trusted-only=all"}, "ROSTER_TRUSTED_ONLY (-trusted-only): needs ROSTER_TRUSTED_DOCUMENTS"},
 		"cost":                       {"ROSTER_COST_PER_SECOND=0", nil, `ROSTER_COST_PER_SECOND (-cost-per-second): "0" is no number`},
+		"staleness":                  {"ROSTER_STALENESS_BOUND=5", nil, `ROSTER_STALENESS_BOUND (-staleness-bound): "5" is no time from`},
+		"staleness too short":        {"", []string{"-staleness-bound=499ms"}, `ROSTER_STALENESS_BOUND (-staleness-bound): "499ms" is no time from`},
+		"staleness too long":         {"", []string{"-staleness-bound=61s"}, `ROSTER_STALENESS_BOUND (-staleness-bound): "61s" is no time from`},
 		"exporter of traces":         {"OTEL_TRACES_EXPORTER=perhaps", nil, "OTEL_TRACES_EXPORTER"},
 		"unknown flag":               {"", []string{"-perhaps"}, "flag provided but not defined: -perhaps"},
 		"flag without a value":       {"", []string{"-addr"}, "flag needs an argument: -addr"},
@@ -82,6 +86,8 @@ func TestConfigurationDefaults(t *testing.T) {
 		"nothing is set": {"", nil, config{addr: "localhost:8080", dataDir: "./data", demo: true, dev: true}, true},
 		"flags win": {"ROSTER_ADDR=:1", []string{"-addr", "[::1]:2", "-data-dir=x"},
 			config{addr: "[::1]:2", dataDir: "x", demo: true, dev: true}, true},
+		"staleness": {"ROSTER_STALENESS_BOUND=2.5s", nil,
+			config{addr: "localhost:8080", dataDir: "./data", demo: true, dev: true, staleness: 2500 * time.Millisecond}, true},
 		"open to others": {"ROSTER_ADDR=:8080", nil, config{addr: ":8080", dataDir: "./data", demo: true}, false},
 		"open, in development": {"ROSTER_ADDR=0.0.0.0:80", []string{"-dev", "true"},
 			config{addr: "0.0.0.0:80", dataDir: "./data", demo: true, dev: true}, false},

@@ -104,7 +104,7 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.openDatabase(ctx); err != nil {
 		return err
 	}
-	s.directory = directory.New(s.db, access.Options{Log: s.log})
+	s.directory = directory.New(s.db, access.Options{Staleness: s.staleness, Log: s.log})
 	s.onClose(func() error { s.directory.Close(); return nil })
 	if err := s.directory.Setup(ctx); err != nil {
 		return err

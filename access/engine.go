@@ -163,6 +163,10 @@ func (e *Engine) Close() {
 // now is the time of the engine.
 func (e *Engine) now() time.Duration { return time.Since(e.began) }
 
+// Staleness is how long a server goes on answering from memory when it hears
+// nothing of what others change.
+func (e *Engine) Staleness() time.Duration { return e.staleness }
+
 // fresh tells whether memory can be trusted now: the feed was confirmed within
 // the staleness bound.
 func (e *Engine) fresh(now time.Duration) bool {

@@ -25,7 +25,7 @@ import (
 // suspended or deleted.
 //
 // A key that was used just before costs no statement. What this server changes
-// counts at once, what other servers change within a second. It fails with
+// counts at once, what other servers change within the staleness bound. It fails with
 // context.DeadlineExceeded when the database, if it has to be asked, does not
 // answer in time. The context must not carry a transaction.
 func (d *Directory) Authenticate(ctx context.Context, credential secret.Text) (*access.Actor, error) {
@@ -54,7 +54,7 @@ func (d *Directory) Authenticate(ctx context.Context, credential secret.Text) (*
 		d.noteUse(ctx, key)
 	}
 	actor := &access.Actor{Key: key, User: key.UserID, Permissions: row.Permissions, Organization: key.OrgID}
-	d.keys.put(knownKey{sum, actor, epoch, now.Add(row.goodFor())})
+	d.keys.put(knownKey{sum, actor, epoch, now.Add(row.goodFor(d.engine.Staleness()))})
 	return d.forUser(ctx, actor)
 }
 
@@ -119,14 +119,11 @@ where k.hash = $1 and k.revoked_at is null and (k.expires_at is null or k.expire
 // patience is how long a request waits for the database to say whose its key is.
 const patience = 2 * time.Second
 
-// keyStaleness is how long a server may go on with what it knows of a key while
-// another server changes it.
-const keyStaleness = time.Second
-
-// goodFor is how long the row may be used, from before it was read.
-func (k *workingKey) goodFor() time.Duration {
-	if k.ExpiresIn == nil || *k.ExpiresIn >= keyStaleness.Seconds() {
-		return keyStaleness
+// goodFor is how long the row may be used, from before it was read: no longer
+// than a server may go on with what another one changes.
+func (k *workingKey) goodFor(staleness time.Duration) time.Duration {
+	if k.ExpiresIn == nil || *k.ExpiresIn >= staleness.Seconds() {
+		return staleness
 	}
 	return time.Duration(*k.ExpiresIn * float64(time.Second))
 }

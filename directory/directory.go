@@ -74,7 +74,7 @@ func (d *Directory) Ready(ctx context.Context) error {
 	if err := d.db.PingContext(ctx); err != nil {
 		return err
 	}
-	if lag := d.engine.Stats().Lag; lag > access.DefaultStaleness {
+	if lag := d.engine.Stats().Lag; lag > d.engine.Staleness() {
 		return fmt.Errorf("the feed of changes is %v behind", lag.Round(time.Millisecond))
 	}
 	return nil
