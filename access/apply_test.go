@@ -1,0 +1,29 @@
+package access_test
+
+import (
+	"testing"
+	"time"
+)
+
+// A server of a later version may change what somebody may do in a way that has
+// no name yet: what was remembered before does not count.
+func TestChangesOfAnUnknownKindInvalidateEverything(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	w.do(w.ctx, operation{kind: grantPermission})
+	for hits := w.near.Stats().Hits; w.near.Stats().Hits == hits && w.ctx.Err() == nil; {
+		w.check(w.ctx, operation{})
+		sleep(w.ctx, 5*time.Millisecond)
+	}
+	if _, err := w.db.ExecContext(w.ctx, `with gone as (update membership_permissions set live = false, revoked_at = now(), revoked_by = 'system:later')
+		insert into changes (id, actor, action, subject) values (gen_random_uuid(), 'system:later', 'team.left', 'team_1')`); err != nil {
+		t.Fatal(err)
+	}
+	for !w.await(w.ctx, w.near) {
+		sleep(w.ctx, 10*time.Millisecond)
+	}
+	w.check(w.ctx, operation{})
+	if last := w.history[len(w.history)-1]; last.allowed {
+		t.Error("what was remembered still counts")
+	}
+}
