@@ -193,6 +193,7 @@ func (s *server) watchEngine() {
 		{"roster_access_hits_total", "Places that were found in memory.", func(s access.Stats) uint64 { return s.Hits }},
 		{"roster_access_misses_total", "Places that were read into memory.", func(s access.Stats) uint64 { return s.Misses }},
 		{"roster_access_exact_total", "Places that the database worked out, since memory could not be trusted.", func(s access.Stats) uint64 { return s.Exact }},
+		{"roster_access_stale_total", "Places for which memory was not used, since the feed of changes was further behind than the staleness bound.", func(s access.Stats) uint64 { return s.Stale }},
 		{"roster_access_epoch_total", "Invalidations.", func(s access.Stats) uint64 { return s.Epoch }},
 	} {
 		s.metrics.WatchCounter(counter.name, counter.help, func() float64 { return float64(counter.value(s.directory.Stats())) })

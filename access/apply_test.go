@@ -27,3 +27,17 @@ func TestChangesOfAnUnknownKindInvalidateEverything(t *testing.T) {
 		t.Error("what was remembered still counts")
 	}
 }
+
+// While the feed is cut, memory is refused, and that is counted.
+func TestStaleReadsAreCounted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	w.warm(w.ctx, operation{far: true})
+	w.proxy.set(weather{stalled: true}, weather{})
+	sleep(w.ctx, 2*w.staleness)
+	before := w.far.Stats()
+	w.check(w.ctx, operation{far: true})
+	if after := w.far.Stats(); after.Stale != before.Stale+1 || after.Hits != before.Hits || after.Lag < w.staleness {
+		t.Errorf("from %+v to %+v", before, after)
+	}
+}

@@ -85,7 +85,7 @@ type Engine struct {
 	generation atomic.Uint64
 	keyEpoch   atomic.Uint64
 
-	hits, misses, exact atomic.Uint64
+	hits, misses, exact, stale atomic.Uint64
 }
 
 // Stats tell how the engine fares.
@@ -93,6 +93,9 @@ type Stats struct {
 	// Hits and Misses of the cache, and Exact the places which the database had
 	// to work out because memory could not be trusted, each since the start.
 	Hits, Misses, Exact uint64
+	// Stale are the places for which memory was not used because the feed had not
+	// been confirmed within the staleness bound.
+	Stale uint64
 	// Epoch counts the invalidations since the start.
 	Epoch uint64
 	// Lag is how long ago the feed was confirmed last; absurdly long without one.
@@ -104,7 +107,7 @@ type Stats struct {
 // Stats gives the figures of this moment.
 func (e *Engine) Stats() Stats {
 	s := Stats{
-		Hits: e.hits.Load(), Misses: e.misses.Load(), Exact: e.exact.Load(), Epoch: e.epoch.Load(), Lag: math.MaxInt64,
+		Hits: e.hits.Load(), Misses: e.misses.Load(), Exact: e.exact.Load(), Stale: e.stale.Load(), Epoch: e.epoch.Load(), Lag: math.MaxInt64,
 	}
 	if feed := e.feed.Load(); feed != nil {
 		s.Lag = time.Since(feed.Confirmed())
@@ -160,12 +163,12 @@ func (e *Engine) Close() {
 	}
 }
 
-// now is the time of the engine.
-func (e *Engine) now() time.Duration { return time.Since(e.began) }
-
 // Staleness is how long a server goes on answering from memory when it hears
 // nothing of what others change.
 func (e *Engine) Staleness() time.Duration { return e.staleness }
+
+// now is the time of the engine.
+func (e *Engine) now() time.Duration { return time.Since(e.began) }
 
 // fresh tells whether memory can be trusted now: the feed was confirmed within
 // the staleness bound.
@@ -292,6 +295,9 @@ func (e *Engine) exactly(ctx context.Context, places []Place) (c *Catalogue, hel
 func (e *Engine) fromMemory(ctx context.Context, places []Place) (c *Catalogue, held []*Held, again bool, err error) {
 	now := e.now()
 	s, fresh := e.snapshot.Load(), e.fresh(now)
+	if !fresh {
+		e.stale.Add(uint64(len(places)))
+	}
 	if !e.current(s) {
 		if fresh {
 			err = await(ctx, s.replaced)
