@@ -115,17 +115,14 @@ func (d *Directory) allowed(ctx context.Context, places []access.Place, permissi
 }
 
 // places finds where the users and organizations meet, pair by pair. What is
-// unknown to the actor has no id, and nobody is a member there.
+// unknown to the actor, or hidden from them, has no id, and nobody is a member
+// there.
 func (d *Directory) places(ctx context.Context, users []*UserRef, orgs []*OrganizationRef) ([]access.Place, error) {
 	within, err := access.Reach(ctx, access.MembersRead)
 	if err != nil {
 		return nil, err
 	}
-	orgIDs, err := d.organizationIDsWithin(ctx, orgs, within)
-	if err != nil {
-		return nil, err
-	}
-	userIDs, err := d.userIDs(ctx, users, within)
+	userIDs, orgIDs, err := d.namedIDs(ctx, users, orgs, within)
 	if err != nil {
 		return nil, err
 	}
@@ -136,76 +133,92 @@ func (d *Directory) places(ctx context.Context, users []*UserRef, orgs []*Organi
 	return places, nil
 }
 
-// userIDs gives the ids of the users whom the references name; zero where there
-// is none, or no such member of the organization unless that is nil: memory would
-// answer sooner for whoever is nobody than for somebody else's user. Ids need no
-// look-up.
-func (d *Directory) userIDs(ctx context.Context, refs []*UserRef, within *db.OrganizationID) ([]db.UserID, error) {
-	ids := make([]db.UserID, len(refs))
-	var unknown []*UserRef
-	for i, ref := range refs {
-		if look := ref.lookUp(); look.column == "id" && look.ok {
-			ids[i] = look.value.(db.UserID)
-		} else if look.ok {
-			unknown = append(unknown, ref)
-		}
+// namedIDs gives the ids of the users and organizations which the references
+// name; zero where there is none and, unless within is nil, for other
+// organizations and who is no member of it: memory would answer sooner for who
+// does not exist than for somebody else's user. Ids need no look-up, and all else
+// takes one statement.
+func (d *Directory) namedIDs(ctx context.Context, users []*UserRef, orgs []*OrganizationRef, within *db.OrganizationID) ([]db.UserID, []db.OrganizationID, error) {
+	userLooks, orgLooks := make([]lookUp, len(users)), make([]lookUp, len(orgs))
+	for i, ref := range users {
+		userLooks[i] = ref.lookUp()
 	}
-	if len(unknown) == 0 {
-		return ids, nil
+	for i, ref := range orgs {
+		orgLooks[i] = ref.lookUp()
 	}
-	users, err := d.findUsers(ctx, unknown, within, "")
+	namedUsers, namedOrgs, err := d.lookUpIDs(ctx, userLooks, orgLooks, within)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	named := make(map[*UserRef]*db.User, len(unknown))
-	for i, ref := range unknown {
-		named[ref] = users[i]
-	}
-	for i, ref := range refs {
-		if user := named[ref]; user != nil {
-			ids[i] = user.ID
+	userIDs, orgIDs := idsOf(userLooks, namedUsers), idsOf(orgLooks, namedOrgs)
+	for i, id := range orgIDs {
+		if within != nil && id != *within {
+			orgIDs[i] = db.OrganizationID{}
 		}
 	}
-	return ids, nil
+	return userIDs, orgIDs, nil
 }
 
-// organizationIDsWithin gives the ids of the organizations which the references
-// name; zero where there is none, or it is not the one within which the actor may
-// see members (nil: all). One statement looks all of them up, once each, whether
-// there are such or not.
-func (d *Directory) organizationIDsWithin(ctx context.Context, refs []*OrganizationRef, within *db.OrganizationID) ([]db.OrganizationID, error) {
-	known := map[lookUp]db.OrganizationID{}
-	looks := make([]lookUp, len(refs))
-	var unknown []*OrganizationRef
-	for i, ref := range refs {
-		look := ref.lookUp()
-		looks[i] = look
-		if _, asked := known[look]; asked || !look.ok {
-			continue
-		}
-		id, isID := look.value.(db.OrganizationID)
-		if known[look] = id; !isID {
-			unknown = append(unknown, ref)
+// lookUpIDs finds what is not asked for by its id.
+func (d *Directory) lookUpIDs(ctx context.Context, users, orgs []lookUp, within *db.OrganizationID) (map[lookUp]db.UserID, map[lookUp]db.OrganizationID, error) {
+	emails, usernames, externals := keysIn(users, "email_key"), keysIn(users, "username_key"), keysIn(users, "external_id_key")
+	codes, orgExternals := keysIn(orgs, "code"), keysIn(orgs, "external_id_key")
+	if len(emails)+len(usernames)+len(externals)+len(codes)+len(orgExternals) == 0 {
+		return nil, nil, nil
+	}
+	rows, err := db.Select[struct {
+		IsUser                          bool
+		ID                              db.UserID
+		Email, Username, Code, External string
+	}](ctx, d.db, `
+		select true as is_user, id, coalesce(email_key, '') as email, coalesce(username_key, '') as username, '' as code, coalesce(external_id_key, '') as external
+			from users where deleted_at is null and (email_key = any($1::text[]) or username_key = any($2::text[]) or external_id_key = any($3::text[]))
+				and ($6::uuid is null or exists (select from memberships m where m.org_id = $6 and m.user_id = users.id))
+		union all
+		select false, id, '', '', code, coalesce(external_id_key, '')
+			from organizations where deleted_at is null and (code = any($4::text[]) or external_id_key = any($5::text[]))`,
+		emails, usernames, externals, codes, orgExternals, within)
+	if err != nil {
+		return nil, nil, err
+	}
+	namedUsers, namedOrgs := map[lookUp]db.UserID{}, map[lookUp]db.OrganizationID{}
+	for _, row := range rows {
+		if row.IsUser {
+			namedUsers[lookUp{"email_key", row.Email, true}] = row.ID
+			namedUsers[lookUp{"username_key", row.Username, true}] = row.ID
+			namedUsers[lookUp{"external_id_key", row.External, true}] = row.ID
+		} else {
+			namedOrgs[lookUp{"code", row.Code, true}] = db.OrganizationID(row.ID)
+			namedOrgs[lookUp{"external_id_key", row.External, true}] = db.OrganizationID(row.ID)
 		}
 	}
-	if len(unknown) > 0 {
-		found, err := d.findOrganizations(ctx, unknown, within, "")
-		if err != nil {
-			return nil, err
-		}
-		for i, ref := range unknown {
-			if found[i] != nil {
-				known[ref.lookUp()] = found[i].ID
-			}
-		}
-	}
-	ids := make([]db.OrganizationID, len(refs))
+	return namedUsers, namedOrgs, nil
+}
+
+// keysIn gives the keys that are asked for in the column, each once.
+func keysIn(looks []lookUp, column string) []string {
+	keys := []string{}
 	for i, look := range looks {
-		if id := known[look]; within == nil || id == *within {
-			ids[i] = id
+		if look.ok && look.column == column && (i == 0 || look != looks[i-1]) {
+			keys = append(keys, look.value.(string))
 		}
 	}
-	return ids, nil
+	return distinct(keys)
+}
+
+// idsOf gives the id that each reference names; zero where there is none.
+func idsOf[K db.Kind](looks []lookUp, named map[lookUp]db.ID[K]) []db.ID[K] {
+	ids := make([]db.ID[K], len(looks))
+	for i, look := range looks {
+		switch id, isID := look.value.(db.ID[K]); {
+		case !look.ok:
+		case isID:
+			ids[i] = id
+		default:
+			ids[i] = named[look]
+		}
+	}
+	return ids
 }
 
 // PlacesOfUsers gives where each user would be in the organization; its id is
@@ -218,7 +231,7 @@ func (d *Directory) PlacesOfUsers(ctx context.Context, users []db.UserID, org Or
 	if err != nil {
 		return nil, err
 	}
-	ids, err := d.organizationIDsWithin(ctx, []*OrganizationRef{&org}, within)
+	_, ids, err := d.namedIDs(ctx, nil, []*OrganizationRef{&org}, within)
 	if err != nil {
 		return nil, err
 	}
@@ -232,7 +245,7 @@ func (d *Directory) PlacesOfUsers(ctx context.Context, users []db.UserID, org Or
 // PlacesInOrganizations gives where the user would be in each organization; the
 // user's id is zero when there is no such user.
 func (d *Directory) PlacesInOrganizations(ctx context.Context, user UserRef, orgs []db.OrganizationID) ([]access.Place, error) {
-	ids, err := d.userIDs(ctx, []*UserRef{&user}, nil)
+	ids, _, err := d.namedIDs(ctx, []*UserRef{&user}, nil, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -193,3 +193,43 @@ func TestStatementsOfChecks(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is asked of however many, what is not in memory costs one statement,
+// and the look-up of names another one.
+func TestStatementsOfColdChecks(t *testing.T) {
+	t.Parallel()
+	traced := &dbtest.Statements{}
+	b := setup(t, traced)
+	seedCrowd(t, b)
+	var checks, users []string
+	for i := range 100 {
+		org, user := []string{"acme", "globex"}[i%2], fmt.Sprintf(`{email: "u%d@example.com"}`, i)
+		checks, users = append(checks, fmt.Sprintf(`{user: %s, organization: {code: %q}, permission: "invoices:read"}`, user, org)), append(users, user)
+	}
+	for query, most := range map[string]int{
+		`{ can(user: {email: "u1@example.com"}, organization: {code: "acme"}, permission: "invoices:read") }`:                                        2,
+		`{ checks(input: [` + strings.Join(checks, " ") + `]) }`:                                                                                     2,
+		`{ checkMatrix(organization: {code: "acme"}, users: [` + strings.Join(users, " ") + `], permissions: ["invoices:read", "invoices:write"]) }`: 2,
+		`{ user(by: {email: "u1@example.com"}) { can(organization: {code: "acme"}, permission: "invoices:read") } }`:                                 3,
+	} {
+		least := most + 1
+		for try := 0; try < 20 && least > most; try++ {
+			b.ask(t, `mutation { a: suspendOrganization(input: {organization: {code: "acme"}}) { organization { id } } b: restoreOrganization(input: {organization: {code: "acme"}}) { organization { id } }
+				c: suspendOrganization(input: {organization: {code: "globex"}}) { organization { id } } d: restoreOrganization(input: {organization: {code: "globex"}}) { organization { id } } }`)
+			eventually(t, 10*time.Second, "memory is trusted", func() bool { return b.directory.Stats().Lag < 300*time.Millisecond })
+			b.ask(t, "{ __typename }") // the key is known again
+			traced.Take()
+			misses := b.directory.Stats().Misses
+			a := b.ask(t, query)
+			if texts := traced.Take(); b.directory.Stats().Misses > misses {
+				least = min(least, len(texts))
+			}
+			if strings.Contains(string(a.Body), "false") {
+				t.Fatalf("%.100s: %s", query, a.Body)
+			}
+		}
+		if least > most {
+			t.Errorf("%.100s takes %d statements, want at most %d", query, least, most)
+		}
+	}
+}
