@@ -29,6 +29,8 @@ type Directory struct {
 	feed   *changes.Follower
 	log    *slog.Logger
 	keys   keyCache
+	// again has room for the one transaction that is run again.
+	again chan struct{}
 }
 
 // New gives the directory that is kept in database; Setup prepares a new one,
@@ -36,7 +38,7 @@ type Directory struct {
 func New(database *db.DB, o access.Options) *Directory {
 	engine := access.NewEngine(database, o)
 	return &Directory{
-		db: database, engine: engine, log: o.Log, keys: newKeyCache(),
+		db: database, engine: engine, log: o.Log, keys: newKeyCache(), again: make(chan struct{}, 1),
 		feed: changes.NewFollower(database, o.Log, changes.FollowerOptions{Reset: engine.Reset}, engine.Apply),
 	}
 }
@@ -90,8 +92,9 @@ func (d *Directory) Close() {
 
 // Atomically runs fn in one transaction, which everything that fn does with its
 // context joins: all of it happens or nothing. A transaction that lost a race
-// against another is run again, so fn must be repeatable. When it returns, this
-// server answers by nothing older.
+// against another is run again, so fn must be repeatable; one that keeps losing
+// fails with an error that is db.Retryable. When it returns, this server answers
+// by nothing older.
 func (d *Directory) Atomically(ctx context.Context, fn func(ctx context.Context) error) error {
 	if db.HasTx(ctx) {
 		return fn(ctx)
@@ -99,6 +102,16 @@ func (d *Directory) Atomically(ctx context.Context, fn func(ctx context.Context)
 	const tries = 5
 	var err error
 	for try := range tries {
+		if try == 1 {
+			// One at a time: documents that name the same in opposite orders would
+			// only meet again. Who waits holds nothing, neither locks nor a connection.
+			select {
+			case d.again <- struct{}{}:
+				defer func() { <-d.again }()
+			case <-ctx.Done():
+				return err
+			}
+		}
 		var done written
 		var undone error
 		err = d.db.InTx(context.WithValue(ctx, writtenKey{}, &done), func(ctx context.Context, _ bun.Tx) error {

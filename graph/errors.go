@@ -6,12 +6,14 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"roster/changes"
+	"roster/db"
 	"roster/graph/admission"
 	"roster/problem"
 )
@@ -36,13 +38,23 @@ func (p errorPresenter) present(ctx context.Context, err error, path ast.Path) [
 	shown := make([]*gqlerror.Error, 0, len(problems))
 	for _, one := range problems[:min(len(problems), maxErrors)] {
 		shown = append(shown, &gqlerror.Error{Message: bounded(one.Message, maxMessage), Path: path, Extensions: extensions(ctx, one.Kind, bounded(one.Field, maxField))})
+		if one == errContended {
+			shown[len(shown)-1].Extensions["retryAfter"] = seconds(time.Second)
+		}
 	}
 	return shown
 }
 
+// errContended is told to whom lost against others each time that the document
+// was run.
+var errContended = problem.New(problem.Limited, "Others were changing the same things all the while. Try again in a second.")
+
 func (p errorPresenter) internal(ctx context.Context, err error, path ast.Path) *problem.Error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return problem.New(problem.Limited, "The operation took too long, and was ended.")
+	}
+	if db.Retryable(err) {
+		return errContended
 	}
 	if ctx.Err() != nil {
 		p.log.DebugContext(ctx, "request ended before its answer", "cause", err)

@@ -226,3 +226,26 @@ func TestRacesKeepInvariants(t *testing.T) {
 		return fmt.Sprintf(`mutation { addMembers(input: {organization: {code: "a"}, users: [%s]}) { memberships { id } } }`, user(i))
 	}), "NOT_FOUND INVALID LAST_ORGANIZATION")
 }
+
+// Documents that change the same things in opposite orders wait for one another
+// in a circle, out of which the database throws one: all are carried out.
+func TestDocumentsInOppositeOrders(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.ask(t, `mutation { a: createUser(input: {username: "a"}) { user { id } } b: createUser(input: {username: "b"}) { user { id } } }`)
+	const racers = 8 // each may cost the second after which the database looks for a circle
+	counts := race(t, b, racers, func(i int) string {
+		names := []string{"a", "b"}
+		if i%2 == 0 {
+			names = []string{"b", "a"}
+		}
+		return fmt.Sprintf(`mutation { x: updateUser(input: {user: {username: "%s"}, givenName: "%d"}) { user { id } }
+			y: updateUser(input: {user: {username: "%s"}, givenName: "%d"}) { user { id } } }`, names[0], i, names[1], i)
+	})
+	if counts[""] != racers {
+		t.Errorf("%v, want %d carried out", counts, racers)
+	}
+	if versions := rows[int](t, b, `select version from users where username in ('a', 'b')`); versions[0] != racers+1 || versions[1] != racers+1 {
+		t.Errorf("versions %v, want %d", versions, racers+1)
+	}
+}
