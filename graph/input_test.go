@@ -106,6 +106,8 @@ func TestBadVariables(t *testing.T) {
 		"DateTime: no instant":             {`query($s: DateTime) { users(filter: {createdAfter: $s}) { totalCount } }`, `{"s": "` + canary + `"}`},
 		"DateTime: number":                 {`query($s: DateTime) { users(filter: {createdAfter: $s}) { totalCount } }`, `{"s": 1700000000}`},
 		"DateTime: year 10000":             {`query($s: DateTime) { users(filter: {createdAfter: $s}) { totalCount } }`, `{"s": "10000-01-01T00:00:00Z"}`},
+		"DateTime: year 10000 in UTC":      {`query($s: DateTime) { users(filter: {createdAfter: $s}) { totalCount } }`, `{"s": "9999-12-31T23:59:59-00:01"}`},
+		"DateTime: year 0 in UTC":          {`query($s: DateTime) { users(filter: {createdAfter: $s}) { totalCount } }`, `{"s": "0001-01-01T00:00:00+00:01"}`},
 		"ID: number":                       {`query($id: ID!) { node(id: $id) { id } }`, `{"id": 7}`},
 		"ID: NUL":                          {`query($id: ID!) { node(id: $id) { id } }`, `{"id": "user_\u0000"}`},
 		"properties: no object":            {createUser, `{"input": {"username": "x", "properties": ["` + canary + `"]}}`},

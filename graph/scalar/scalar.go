@@ -80,14 +80,15 @@ func UnmarshalInt(v any) (int, error) {
 // MarshalDateTime writes an instant as RFC 3339 in UTC with microseconds.
 func MarshalDateTime(t time.Time) graphql.Marshaler { return appended(execute.Time, t) }
 
-// UnmarshalDateTime reads RFC 3339 in any zone, to the microsecond.
+// UnmarshalDateTime reads RFC 3339 in any zone, to the microsecond. In UTC, in
+// which it will be written, the year must have four digits, too.
 func UnmarshalDateTime(v any) (time.Time, error) {
 	text, _ := v.(string)
 	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil || t.Year() < 1 || t.Year() > 9999 {
+	if t = t.UTC(); err != nil || t.Year() < 1 || t.Year() > 9999 {
 		return time.Time{}, errors.New("must be an instant such as 2026-11-23T08:00:00Z")
 	}
-	return t.UTC().Truncate(time.Microsecond), nil
+	return t.Truncate(time.Microsecond), nil
 }
 
 // maxDepth is how deep JSON values may nest.
