@@ -214,16 +214,17 @@ func decodeCursor(list, text string) (*cursor, bool) {
 	return c, binary.BigEndian.Uint32(b[1:5]) == c.sum(list)
 }
 
-// isOf tells whether the value is one of that type of the database. The check
-// sum can be forged, and the database must not stumble over what was.
+// isOf tells whether the value is one of that type of the database, written as
+// cursors have it. The check sum can be forged, and the database must not stumble
+// over what was.
 func (c *cursor) isOf(cast string) bool {
 	switch cast {
 	case "timestamptz":
-		_, err := time.Parse(time.RFC3339Nano, c.value)
-		return err == nil || c.value == beforeAllTime
+		t, err := time.Parse(time.RFC3339Nano, c.value)
+		return err == nil && t.Year() > 0 && timeValue(t) == c.value || c.value == beforeAllTime
 	case "uuid":
-		_, err := uuid.Parse(c.value)
-		return err == nil
+		id, err := uuid.Parse(c.value)
+		return err == nil && id.String() == c.value
 	case "uuid text":
 		id, _, ok := strings.Cut(c.value, " ")
 		return ok && (&cursor{value: id}).isOf("uuid") && c.isOf("text")

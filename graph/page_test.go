@@ -2,7 +2,10 @@ package graph_test
 
 import (
 	"cmp"
+	"encoding/base64"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"strings"
 	"testing"
@@ -408,7 +411,29 @@ func TestPagesThatAreRefused(t *testing.T) {
 		refused(&lists[0], "after", object{"after": whole[:i] + string(other) + whole[i+1:]})
 		refused(&lists[0], "before", object{"before": whole[:i]})
 	}
+	// Whoever reads the source can make the check sum right.
+	for list, values := range map[string][]string{
+		"users.CREATED_AT": {"", "now", "infinity", "0000-01-01T00:00:00Z", "2026-01-01T00:00:00+20:00", "2026-01-01T00:00:00,5Z", "2026-01-01T0:00:00Z",
+			"2026-01-01T00:00:00." + strings.Repeat("1", 300) + "Z"},
+		"users.EMAIL":        {"\x00", "\xff"},
+		"role.members.PLACE": {"", "urn:uuid:01a2164f-23ce-71b0-941e-7387fe6af2e6", "{01a2164f-23ce-71b0-941e-7387fe6af2e6}"},
+	} {
+		of := slices.IndexFunc(lists, func(l pagedList) bool {
+			root, order, _ := strings.Cut(list, ".")
+			return l.name == root+" by "+order+" ASC" || l.name+".PLACE" == list
+		})
+		for _, value := range values {
+			refused(&lists[of], "after", object{"after": forged(list, value)})
+		}
+	}
 	for _, text := range []string{" ", whole + "=", whole + "A", strings.Repeat("A", 1<<20), "é", "AQ", "\n"} {
 		refused(&lists[0], "after", object{"after": text})
 	}
+}
+
+// forged is a cursor as the server writes them.
+func forged(list, value string) string {
+	place := string(make([]byte, 16)) + value
+	sum := crc32.ChecksumIEEE([]byte(list + "\x00" + place))
+	return base64.RawURLEncoding.EncodeToString(append(binary.BigEndian.AppendUint32([]byte{1}, sum), place...))
 }
