@@ -52,8 +52,9 @@ type setting struct {
 	apply                       func(c *config, value string) error
 }
 
-// settings are all choices, with their defaults. Those of demo and dev depend
-// on others: an empty value leaves them to finish.
+// settings are all choices, with their defaults, in the order in which they are
+// applied. Those of demo and dev depend on earlier ones: an empty value leaves
+// them to readConfig. What a trusted document may ask for depends on dev.
 func settings() []setting {
 	return []setting{
 		{"ROSTER_ADDR", "addr", "localhost:8080", "listen address; port 0 picks one", (*config).setAddr},
@@ -208,7 +209,10 @@ func (c *config) setTrustedDocuments(value string) error {
 	if err != nil {
 		return err
 	}
-	if c.trusted, err = graph.ReadTrustedDocuments(manifest); err != nil {
+	if c.trusted, err = graph.ReadTrustedDocuments(manifest); err == nil {
+		err = graph.CheckTrusted(graph.Options{Trusted: c.trusted, Introspection: c.dev})
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", value, err)
 	}
 	return nil

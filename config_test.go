@@ -23,6 +23,8 @@ func TestWrongConfiguration(t *testing.T) {
 	defer taken.Close()
 	manifest := filepath.Join(t.TempDir(), "trusted.json")
 	must(t, os.WriteFile(manifest, []byte("{}"), 0o600))
+	outdated := filepath.Join(t.TempDir(), "outdated.json")
+	must(t, os.WriteFile(outdated, []byte(`{"a":"{ nothing }"}`), 0o600))
 	for name, test := range map[string]struct {
 		env  string // name=value
 		args []string
@@ -47,6 +49,7 @@ func TestWrongConfiguration(t *testing.T) {
 		"origin with a path":         {"", []string{"-cors-origins", "https://app.example.com/"}, "ROSTER_CORS_ORIGINS (-cors-origins): "},
 		"no manifest":                {"ROSTER_TRUSTED_DOCUMENTS=/nowhere", nil, "ROSTER_TRUSTED_DOCUMENTS (-trusted-documents): open /nowhere"},
 		"manifest of nothing":        {"ROSTER_TRUSTED_DOCUMENTS=/dev/null", nil, "ROSTER_TRUSTED_DOCUMENTS (-trusted-documents): /dev/null: neither"},
+		"manifest of another schema": {"ROSTER_TRUSTED_DOCUMENTS=" + outdated, nil, "ROSTER_TRUSTED_DOCUMENTS (-trusted-documents): " + outdated + ": the trusted document a: "},
 		"trusted only":               {"ROSTER_TRUSTED_ONLY=perhaps", []string{"-trusted-documents", manifest}, `ROSTER_TRUSTED_ONLY (-trusted-only): "perhaps" is none of`},
 		"trusted without a manifest": {"", []string{"-trusted-only=all"}, "ROSTER_TRUSTED_ONLY (-trusted-only): needs ROSTER_TRUSTED_DOCUMENTS"},
 		"cost":                       {"ROSTER_COST_PER_SECOND=0", nil, `ROSTER_COST_PER_SECOND (-cost-per-second): "0" is no number`},

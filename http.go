@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -11,16 +10,11 @@ import (
 )
 
 // newAPI makes the handler of GraphQL.
-func (s *server) newAPI() (*graph.Handler, error) {
-	options := graph.Options{
+func (s *server) newAPI() *graph.Handler {
+	return graph.NewHandler(graph.Options{
 		Directory: s.directory, Log: s.log, Introspection: s.dev, Metrics: s.metrics,
 		CostPerSecond: s.costPerSecond, Trusted: s.trusted, TrustedOnly: s.trustedOnly,
-	}
-	api := graph.NewHandler(options)
-	if err := api.CheckTrusted(); err != nil {
-		return nil, fmt.Errorf("ROSTER_TRUSTED_DOCUMENTS: %w", err)
-	}
-	return api, nil
+	})
 }
 
 // withCORS lets pages of the origins on the list call the API (Fetch, 3.2).

@@ -118,10 +118,7 @@ func (s *server) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	api, err := s.newAPI()
-	if err != nil {
-		return err
-	}
+	api := s.newAPI()
 	if err := s.fillWithDemo(ctx, api); err != nil {
 		return err
 	}

@@ -45,10 +45,12 @@ func ReadTrustedDocuments(manifest []byte) (TrustedDocuments, error) {
 	return documents, nil
 }
 
-// CheckTrusted fails for a trusted document which this server would refuse.
-func (h *Handler) CheckTrusted() error {
-	for id, text := range h.options.Trusted {
-		if _, err := h.gate.Admit(text); err != nil {
+// CheckTrusted fails for a trusted document which a handler with these options
+// would refuse. It takes no directory, so that it comes before the database.
+func CheckTrusted(o Options) error {
+	gate := NewHandler(o).gate
+	for id, text := range o.Trusted {
+		if _, err := gate.Admit(text); err != nil {
 			return fmt.Errorf("the trusted document %s: %w", id, err)
 		}
 	}

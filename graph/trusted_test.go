@@ -23,7 +23,7 @@ func TestPersistedAndTrustedDocuments(t *testing.T) {
 		documents, err := graph.ReadTrustedDocuments([]byte(manifest))
 		must(t, err)
 		open, closed := b.withOptions(t, graph.Options{Trusted: documents}), b.withOptions(t, graph.Options{Trusted: documents, TrustedOnly: graph.AllClients})
-		must(t, open.handler.CheckTrusted())
+		must(t, graph.CheckTrusted(graph.Options{Trusted: documents}))
 		send := func(b *testBundle, body object) *answer {
 			t.Helper()
 			text, err := json.Marshal(body)
@@ -71,7 +71,7 @@ func TestPersistedAndTrustedDocuments(t *testing.T) {
 			t.Errorf("%s: %v", manifest, documents)
 		}
 	}
-	if b.withOptions(t, graph.Options{Trusted: graph.TrustedDocuments{"a": "{nothing}"}}).handler.CheckTrusted() == nil {
+	if graph.CheckTrusted(graph.Options{Trusted: graph.TrustedDocuments{"a": "{nothing}"}}) == nil {
 		t.Error("a trusted document that is not valid")
 	}
 }
