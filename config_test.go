@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -11,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
+	"roster/db/dbtest"
 	"roster/secret"
 )
 
@@ -25,6 +29,11 @@ func TestWrongConfiguration(t *testing.T) {
 	must(t, os.WriteFile(manifest, []byte("{}"), 0o600))
 	outdated := filepath.Join(t.TempDir(), "outdated.json")
 	must(t, os.WriteFile(outdated, []byte(`{"a":"{ nothing }"}`), 0o600))
+	newer := dbtest.DSN(t)
+	database, err := pgx.Connect(t.Context(), newer)
+	must(t, err)
+	_, err = database.Exec(t.Context(), "insert into goose_db_version (version_id, is_applied) values (99999, true)")
+	must(t, errors.Join(err, database.Close(t.Context())))
 	for name, test := range map[string]struct {
 		env  string // name=value
 		args []string
@@ -38,6 +47,7 @@ func TestWrongConfiguration(t *testing.T) {
 		"database":                   {"DATABASE_URL=" + password, nil, "DATABASE_URL (-database-url): not a PostgreSQL connection string"},
 		"database with a bad port":   {"", []string{"-database-url", "postgres://roster:" + password + "@localhost:x/roster"}, "DATABASE_URL (-database-url): not a"},
 		"database that is not there": {"DATABASE_URL=postgres://roster:" + password + "@localhost:1/roster", nil, "connect to the database"},
+		"database of a newer Roster": {"DATABASE_URL=" + newer, nil, "the database was migrated by a newer Roster, to version 99999"},
 		"binaries":                   {"ROSTER_POSTGRES=/nowhere", nil, `ROSTER_POSTGRES (-postgres): "/nowhere" is no folder`},
 		"folder without binaries":    {"", []string{"-postgres", "/dev"}, `ROSTER_POSTGRES (-postgres): "/dev" holds no`},
 		"administrator's key":        {"ROSTER_ADMIN_KEY=rk_" + password, nil, "ROSTER_ADMIN_KEY (-admin-key): must be rk_ and"},

@@ -114,6 +114,8 @@ func (d *DB) Connect(ctx context.Context) (*pgx.Conn, error) {
 
 // Migrate brings the schema of the database up to date, and gives the number of
 // migrations that were missing. Servers that start at the same time take turns.
+// It fails on a schema that is newer than its own, whose rules this program does
+// not know.
 func (d *DB) Migrate(ctx context.Context) (applied int, err error) {
 	locker, err := lock.NewPostgresSessionLocker()
 	if err != nil {
@@ -126,6 +128,13 @@ func (d *DB) Migrate(ctx context.Context) (applied int, err error) {
 	results, err := provider.Up(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("migrate the database: %w", err)
+	}
+	current, newest, err := provider.GetVersions(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("migrate the database: %w", err)
+	}
+	if current > newest {
+		return 0, fmt.Errorf("the database was migrated by a newer Roster, to version %d, and this one knows %d: start that one", current, newest)
 	}
 	return len(results), nil
 }
