@@ -98,14 +98,3 @@ func (d *Directory) organizationOfChanges(ctx context.Context, by OrganizationRe
 	}
 	return id, err
 }
-
-// ChangesByID reads changes that the actor may see; in no order.
-func (d *Directory) ChangesByID(ctx context.Context, ids []db.ChangeID) ([]db.Change, error) {
-	_, conditions, err := visibleChanges(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var q statement
-	q.add("select * from changes c").where(append(conditions, where("c.id = any(?)", ids)))
-	return db.Select[db.Change](ctx, d.db, q.text.String(), q.args...)
-}

@@ -96,8 +96,8 @@ func TestChanges(t *testing.T) {
 		t.Errorf("read %+v", made)
 	}
 	foreign := must(b.Changes(admin, directory.Page{}, &directory.ChangeFilter{Organization: new(orgCode("bravo"))}))(t).Nodes[0]
-	byID := must(b.ChangesByID(bound, []db.ChangeID{foreign.ID, made.ID, db.NewID[db.ChangeKind]()}))(t)
-	if len(byID) != 1 || byID[0].ID != made.ID || string(byID[0].After) != string(made.After) {
+	byID := must(b.Nodes(bound, []string{foreign.NodeID(), made.NodeID(), db.NewID[db.ChangeKind]().String()}))(t)
+	if found, ok := byID[1].(*db.Change); !ok || found.ID != made.ID || string(found.After) != string(made.After) || byID[0] != nil || byID[2] != nil {
 		t.Errorf("by id %+v", byID)
 	}
 

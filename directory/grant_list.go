@@ -11,7 +11,6 @@ import (
 // Grant is what was given to a member by name: a *RoleGrant or a
 // *PermissionGrant.
 type Grant interface {
-	fact() *db.Grant
 	state() grantState
 }
 
@@ -27,8 +26,6 @@ type PermissionGrant struct {
 	State              grantState
 }
 
-func (g *RoleGrant) fact() *db.Grant         { return &g.Grant }
-func (g *PermissionGrant) fact() *db.Grant   { return &g.Grant }
 func (g *RoleGrant) state() grantState       { return g.State }
 func (g *PermissionGrant) state() grantState { return g.State }
 

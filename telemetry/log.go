@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -22,22 +21,9 @@ const (
 	LogJSON Format = "json" // one object a line
 )
 
-// UnmarshalText accepts auto, text and json; with it, flag.TextVar reads a Format.
-func (f *Format) UnmarshalText(text []byte) error {
-	switch format := Format(text); format {
-	case LogText, LogJSON, LogAuto:
-		*f = format
-	case "auto":
-		*f = LogAuto
-	default:
-		return fmt.Errorf("%q is neither text nor json nor auto", text)
-	}
-	return nil
-}
-
-// NewLogger makes a logger of lines from level upwards, with durations in words. A line that is logged
-// with the context of a request has its request_id, and the trace_id of its
-// trace; inside a group (WithGroup) these land in the group.
+// NewLogger makes a logger of lines from level upwards, with durations in words.
+// A line that is logged with the context of a request has its request_id, and
+// the trace_id of its trace; inside a group (WithGroup) these land in the group.
 func NewLogger(w io.Writer, format Format, level slog.Leveler) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
 	if format == LogText || format == LogAuto && isTerminal(w) {

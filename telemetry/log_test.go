@@ -33,17 +33,3 @@ func TestLogLines(t *testing.T) {
 		t.Error("outside of a request there is neither id:", out.String())
 	}
 }
-
-func TestFormat(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]Format{"": LogAuto, "auto": LogAuto, "text": LogText, "json": LogJSON} {
-		f := Format("before")
-		if err := f.UnmarshalText([]byte(text)); err != nil || f != want {
-			t.Error(text, f, err)
-		}
-	}
-	f := LogText
-	if err := f.UnmarshalText([]byte("xml")); err == nil || f != LogText {
-		t.Error("xml is accepted")
-	}
-}
