@@ -47,9 +47,9 @@ const (
 // another, in the order of their commits: from one step to the next that is
 // always so, and within a step, see sortByCommit.
 //
-// Changes are not told one by one, but as FollowerOptions.Reset, when there are too many
-// of them, and when the database lost its memory in a crash or was replaced by a
-// copy: then what was told may never have happened.
+// Changes are not told one by one, but as FollowerOptions.Reset, when there are
+// too many of them, and when the database lost its memory in a crash or was
+// replaced by a copy: then what was told may never have happened.
 type Follower struct {
 	db *db.DB
 	// apart are connections for the feed alone, from Start to Close: when the

@@ -31,7 +31,7 @@ func TestEveryChangeIsToldOnce(t *testing.T) {
 		}
 		w.execute("insert into subjects values (?)", i)
 	}
-	o := changes.FollowerOptions{Poll: 20 * time.Millisecond, Patience: 20 * time.Second}
+	o := changes.FollowerOptions{Poll: 20 * time.Millisecond, Patience: time.Minute}
 	w.followers = []*consumer{follow(t, open(t, dsn), o), follow(t, open(t, dsn, faulty{}), o)}
 
 	long := begin(t, w.db)
