@@ -98,9 +98,14 @@ func TestMissingGuardsAreNoticed(t *testing.T) {
 				t.Error("with the guard: ", violation)
 			}
 			o.without = guard
-			w = newWorld(t, o)
-			w.run(time.Minute)
-			violation := w.violation()
+			var violation string
+			for range 5 { // on a busy machine, what has to come first may come too late
+				w = newWorld(t, o)
+				w.run(time.Minute)
+				if violation = w.violation(); violation != "" {
+					break
+				}
+			}
 			if violation == "" {
 				t.Error("nobody noticed")
 			}
