@@ -1,6 +1,7 @@
 package directory_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -83,7 +84,7 @@ func TestKeysOfUsers(t *testing.T) {
 	must(b.AddMembers(b.ctx, directory.AddMembersInput{Organization: root, Users: []*directory.UserRef{&ada}}))(t)
 	grant(root, nil, "roster:settings:read", "roster:settings:write")
 	want("with more in the root", "[roster:settings:read roster:users:read]", "[roster:settings:read]")
-	end := time.Now().Add(400 * time.Millisecond)
+	end := time.Now().Add(3 * time.Second) // time enough for the questions until then, on a busy machine
 	grant(orgID(org), &end, "roster:keys:write")
 	want("for a while", "[roster:keys:write roster:settings:read roster:users:read]", "[roster:settings:read]")
 	time.Sleep(time.Until(end) + 20*time.Millisecond)
@@ -278,28 +279,41 @@ func TestAuthenticationCosts(t *testing.T) {
 		if done := statements.Take(); len(done) != want {
 			t.Errorf("%d statements, want %d: %q", len(done), want, done)
 		}
-		time.Sleep(5 * time.Millisecond)
 		return actor
+	}
+	// A key that was just used is free, once the cache has it: it takes its time.
+	free := func() {
+		t.Helper()
+		for range 100 {
+			must(b.Authenticate(t.Context(), shown))(t)
+			if len(statements.Take()) == 0 {
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		t.Error("a hot key costs statements")
 	}
 	if used := costs(b.Directory, 2).Key.LastUsedAt; used == nil || time.Since(*used) > time.Minute {
 		t.Errorf("last used at %v", used)
 	}
-	costs(b.Directory, 0)
+	free()
 	b.definePermissions("p")
 	statements.Take()
 	costs(b.Directory, 1)
-	costs(b.Directory, 0)
+	free()
 
 	must(b.db.NewRaw("update api_keys set last_used_at = now() - interval '61 seconds' where id = ?", key.ID).Exec(t.Context()))(t)
 	err := b.db.RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
 		if _, err := tx.NewRaw("select from api_keys for no key update").Exec(ctx); err != nil {
 			return err
 		}
+		var log bytes.Buffer
+		other := directory.New(b.db, access.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		defer other.Close()
 		statements.Take()
-		start := time.Now()
-		costs(b.server(), 2)
-		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("waited %v for the row", took)
+		costs(other, 2)
+		if log.Len() > 0 { // it waited for the row, and gave up
+			t.Error(&log)
 		}
 		return nil
 	})
