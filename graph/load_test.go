@@ -80,10 +80,10 @@ func TestStatementsEndWithTheirClient(t *testing.T) {
 			t.Errorf("an answer: %d", w.StatusCode)
 		}
 	}()
-	eventually(t, 10*time.Second, "the statement waits", func() bool { return b.waiting(t) == 1 })
+	eventually(t, 30*time.Second, "the statement waits", func() bool { return b.waiting(t) == 1 })
 	hangUp()
 	<-done
-	eventually(t, 5*time.Second, "the statement is cancelled", func() bool { return b.waiting(t) == 0 })
+	eventually(t, 30*time.Second, "the statement is cancelled", func() bool { return b.waiting(t) == 0 })
 }
 
 // An operation that takes too long is ended, and its statements with it.
@@ -96,7 +96,7 @@ func TestTimeout(t *testing.T) {
 	if a.codes() != "LIMITED" || a.Data != nil {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}
-	eventually(t, 5*time.Second, "the statement is cancelled", func() bool { return b.waiting(t) == 0 })
+	eventually(t, 30*time.Second, "the statement is cancelled", func() bool { return b.waiting(t) == 0 })
 }
 
 // Beyond what runs and waits, requests are turned away at once, while those of
@@ -118,7 +118,7 @@ func TestOverload(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, 10*time.Second, "two statements wait", func() bool { return b.waiting(t) == 2 })
+	eventually(t, 30*time.Second, "two statements wait", func() bool { return b.waiting(t) == 2 })
 	for range 20 {
 		turnedAway.Go(func() {
 			a := b.as(t, b.key, "{users{nodes{name}}}", nil)
@@ -134,7 +134,7 @@ func TestOverload(t *testing.T) {
 	turnedAway.Wait()
 	unlock()
 	wg.Wait()
-	eventually(t, 5*time.Second, "queries are answered", func() bool { return b.as(t, b.key, "{users{nodes{name}}}", nil).Status == 200 })
+	eventually(t, 30*time.Second, "queries are answered", func() bool { return b.as(t, b.key, "{users{nodes{name}}}", nil).Status == 200 })
 }
 
 // What is large has a queue of its own: who waits there keeps nobody else waiting.
@@ -151,7 +151,7 @@ func TestLargeRequestsWaitForEachOther(t *testing.T) {
 			t.Errorf("one that runs: %d %s", a.Status, a.Body)
 		}
 	})
-	eventually(t, 10*time.Second, "a statement waits", func() bool { return b.waiting(t) == 1 })
+	eventually(t, 30*time.Second, "a statement waits", func() bool { return b.waiting(t) == 1 })
 	for _, large := range []string{costly, "{roles{nodes{key}}} #" + strings.Repeat("x", 10_000)} {
 		a := b.as(t, b.key, large, nil)
 		if a.Status != 503 || a.codes() != "LIMITED" {
@@ -170,11 +170,9 @@ func TestBudget(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	other := b.holding(t, "", "roster:users:read")
-	b = b.withOptions(t, graph.Options{CostPerSecond: 150})
-	const query = "{users(first:100){nodes{a:id b:id c:id d:id}}}" // 671 of 1,500
-	for range 2 {
-		b.ask(t, query)
-	}
+	b = b.withOptions(t, graph.Options{CostPerSecond: 70})
+	const query = "{users(first:100){nodes{a:id b:id c:id d:id}}}" // 671 of 700, which come again in 10 s
+	b.ask(t, query)
 	a := b.as(t, b.key, query, nil)
 	if a.Status != 429 || a.codes() != "LIMITED" || a.Errors[0].Extensions["requested"] != 671.0 || a.Errors[0].Extensions["retryAfter"] == nil {
 		t.Errorf("%d %s", a.Status, a.Body)
@@ -187,7 +185,7 @@ func TestBudget(t *testing.T) {
 	if a := b.as(t, b.key, "{__typename}", nil); a.Status != 429 {
 		t.Errorf("with nothing left: %d %s", a.Status, a.Body)
 	}
-	eventually(t, 5*time.Second, "there is something again", func() bool { return b.as(t, b.key, "{__typename}", nil).Status == 200 })
+	eventually(t, 30*time.Second, "there is something again", func() bool { return b.as(t, b.key, "{__typename}", nil).Status == 200 })
 }
 
 // BenchmarkRequest is what a request costs beside what it asks for.
@@ -243,6 +241,7 @@ func TestMadeUpKeys(t *testing.T) {
 	}
 	b.as(t, revoked, "{__typename}", nil) // which was known, and costs one look-up at most
 	statements.Take()
+	began := time.Now()
 	for range 20 {
 		b.as(t, directory.NewSecret().Reveal(), "{__typename}", nil)
 		b.as(t, revoked, "{__typename}", nil)
@@ -253,8 +252,8 @@ func TestMadeUpKeys(t *testing.T) {
 			looked++
 		}
 	}
-	if looked > 5 {
-		t.Errorf("%d look-ups", looked)
+	if limit := 5 + int(50*time.Since(began).Seconds()); looked > limit { // 50 a second are let through
+		t.Errorf("%d look-ups, want %d at most", looked, limit)
 	}
 	time.Sleep(1100 * time.Millisecond) // what is known of keys has to be looked up again
 	b.ask(t, "{__typename}")
