@@ -94,27 +94,30 @@ func (d *Directory) effectiveAsOf(ctx context.Context, members []*db.Membership,
 	sources := func(context.Context) (map[access.Place][]Grant, error) { return grants, nil }
 	all := make([][]*EffectivePermission, len(members))
 	for i, place := range places {
-		var roles []db.RoleID
-		var direct []db.PermissionID
-		for _, g := range grants[place] {
-			switch g := g.(type) {
-			case *RoleGrant:
-				if g.State == grantHeld {
-					roles = append(roles, g.RoleID)
-				}
-			case *PermissionGrant:
-				if g.State == grantHeld {
-					direct = append(direct, g.PermissionID)
-				}
-			}
-		}
 		permissions := []*db.Permission{}
 		if active[place] {
-			permissions = catalogue.Effective(d.engine.NewHeld(roles, direct))
+			permissions = catalogue.Effective(d.engine.NewHeld(heldBy(grants[place])))
 		}
 		all[i] = effective(catalogue, place, permissions, sources)
 	}
 	return all, nil
+}
+
+// heldBy gives the roles and permissions of those grants that hold.
+func heldBy(grants []Grant) (roles []db.RoleID, direct []db.PermissionID) {
+	for _, g := range grants {
+		switch g := g.(type) {
+		case *RoleGrant:
+			if g.State == grantHeld {
+				roles = append(roles, g.RoleID)
+			}
+		case *PermissionGrant:
+			if g.State == grantHeld {
+				direct = append(direct, g.PermissionID)
+			}
+		}
+	}
+	return roles, direct
 }
 
 // activeAsOf tells at which places neither the user nor the organization was
