@@ -17,9 +17,9 @@ import (
 func adminKeyPath(dataDir string) string { return filepath.Join(dataDir, "admin-key") }
 
 // adminKeyFile gives the administrator's API key that is kept in the data
-// folder. If there is none and make is true, it makes one, prints it this once,
+// folder. If there is none and mayMake is true, it makes one, prints it this once,
 // and keeps it for the next start.
-func adminKeyFile(dataDir string, make bool, out io.Writer) (secret.Text, error) {
+func adminKeyFile(dataDir string, mayMake bool, out io.Writer) (secret.Text, error) {
 	path := adminKeyPath(dataDir)
 	text, err := os.ReadFile(path)
 	switch {
@@ -31,7 +31,7 @@ func adminKeyFile(dataDir string, make bool, out io.Writer) (secret.Text, error)
 		return secret.New(kept), nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return secret.Text{}, fmt.Errorf("administrator's API key: %w", err)
-	case !make:
+	case !mayMake:
 		return secret.Text{}, nil
 	}
 	made := directory.NewSecret()
