@@ -55,7 +55,7 @@ func TestOverload(t *testing.T) {
 		}
 		return nil
 	})
-	r.wantPage("/readyz", 200, "ready")
+	r.wantReady()
 	t.Logf("after %v all is as before", time.Since(over).Round(time.Millisecond))
 	if counts := statuses.counts(); counts[http.StatusOK] == 0 || counts[http.StatusOK]+counts[http.StatusServiceUnavailable] != 300 {
 		t.Errorf("the load was answered %v", counts)

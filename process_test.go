@@ -295,6 +295,18 @@ func (r *process) wantPage(path string, status int, part string) {
 	}
 }
 
+// wantReady wants the server to be ready before long: on a busy machine, its feed
+// may be late.
+func (r *process) wantReady() {
+	r.t.Helper()
+	eventually(r.t, func() error {
+		if status, body := r.get("/readyz"); status != 200 || body != "ready\n" {
+			return fmt.Errorf("/readyz answers %d, %.200s", status, body)
+		}
+		return nil
+	})
+}
+
 // ask sends an operation and gives the data.
 func (r *process) ask(ctx context.Context, query string, variables object) (object, error) {
 	body, err := json.Marshal(object{"query": query, "variables": variables})

@@ -65,7 +65,7 @@ func TestSoak(t *testing.T) {
 		}
 		return nil
 	})
-	r.wantPage("/readyz", 200, "ready")
+	r.wantReady()
 	r.stop()
 }
 
