@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -30,6 +31,7 @@ func TestStart(t *testing.T) {
 	}
 	first.wantKeyPrinted()
 	first.wantPages()
+	first.wantReadme()
 	demo := len(first.emails())
 	must(t, first.create(t.Context(), "ann@example.com"))
 	first.stop()
@@ -123,6 +125,42 @@ func (r *process) wantPages() {
 	stranger := &process{program: r.program, url: r.url, key: "rk_" + strings.Repeat("x", 40)}
 	if _, err := stranger.ask(r.t.Context(), "{ viewer { __typename } }", nil); err == nil || !strings.Contains(err.Error(), "401") {
 		r.t.Errorf("with a wrong key: %v", err)
+	}
+}
+
+// wantReadme wants the operations that the README shows to be answered, and as it
+// says where it shows an answer.
+func (r *process) wantReadme() {
+	r.t.Helper()
+	readme, err := os.ReadFile("README.md")
+	must(r.t, err)
+	asked := 0
+	blocks := regexp.MustCompile(`(?m)(^    .*\n)+`).FindAllString(string(readme), -1)
+	for i, block := range blocks {
+		var body struct{ Query string }
+		query := strings.TrimSpace(block)
+		if _, sent, isCurl := strings.Cut(query, " -d '"); isCurl {
+			must(r.t, json.Unmarshal([]byte(strings.TrimSuffix(sent, "'")), &body))
+			query = body.Query
+		} else if !strings.HasPrefix(query, "{ ") && !strings.HasPrefix(query, "mutation ") {
+			continue
+		}
+		asked++
+		data, err := r.ask(r.t.Context(), query, nil)
+		if err != nil {
+			r.t.Errorf("%s\n%v", query, err)
+		}
+		if body.Query != "" {
+			var shown struct{ Data object }
+			answer, _, _ := strings.Cut(blocks[i+1], `,"extensions"`)
+			must(r.t, json.Unmarshal([]byte(answer+"}"), &shown))
+			if !reflect.DeepEqual(data, shown.Data) {
+				r.t.Errorf("%s\nis answered\n%v\nwhere the README has\n%v", query, data, shown.Data)
+			}
+		}
+	}
+	if asked != 3 {
+		r.t.Errorf("the README shows %d operations", asked)
 	}
 }
 
