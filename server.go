@@ -1,8 +1,9 @@
 // Command roster serves a GraphQL API for user management: a business's users,
 // the organizations they belong to, and what they may do there.
 //
-// This file is where all parts meet: it reads the configuration, starts the
-// database, and serves until it is told to stop.
+// This file is where all parts meet: it starts the database, wires the parts
+// together as the configuration (config.go) says, and serves until it is told to
+// stop.
 package main
 
 import (
