@@ -147,8 +147,8 @@ type keyCache struct {
 	entries *ristretto.Cache[uint64, *knownKey]
 }
 
-// knownKey is a key that worked at epoch. It counts until the server commits
-// anything, and no longer than until the moment.
+// knownKey is a key that worked when the engine's KeyEpoch was epoch. It counts
+// while that is still so, and before until.
 type knownKey struct {
 	hash  [sha256.Size]byte
 	actor *access.Actor

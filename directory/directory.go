@@ -93,8 +93,8 @@ func (d *Directory) Close() {
 // Atomically runs fn in one transaction, which everything that fn does with its
 // context joins: all of it happens or nothing. A transaction that lost a race
 // against another is run again, so fn must be repeatable; one that keeps losing
-// fails with an error that is db.Retryable. When it returns, this server answers
-// by nothing older.
+// fails with an error that is db.Retryable. Once it has returned, no answer of
+// this server is older than what it wrote.
 func (d *Directory) Atomically(ctx context.Context, fn func(ctx context.Context) error) error {
 	if db.HasTx(ctx) {
 		return fn(ctx)

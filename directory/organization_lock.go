@@ -10,8 +10,8 @@ import (
 
 // findOrganizations reads the organizations that the references name, in their
 // order; nil where there is none, or none within reach (nil: all). The root is
-// among them, for withoutRoot to drop. lock, such as "for share", keeps others from writing
-// to them.
+// among them, for withoutRoot to drop. lock, such as "for share", keeps others
+// from writing to them.
 func (d *Directory) findOrganizations(ctx context.Context, refs []*OrganizationRef, reach *db.OrganizationID, lock string) ([]*db.Organization, error) {
 	values := map[string][]any{}
 	for _, ref := range refs {

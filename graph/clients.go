@@ -12,9 +12,9 @@ type Clients uint8
 
 // The classes of clients.
 const (
-	// Browsers are pages, by headers that no page can leave out. Whoever has taken a
-	// credential out of a browser can: it is the pages, and what may have been
-	// slipped into them, that belong to this class.
+	// Browsers are pages in a browser, known by headers that no page can leave out,
+	// nor a script that somebody has put into one. A program that uses a credential
+	// taken out of a browser is not among them: it sends what it likes.
 	Browsers Clients = 1 << iota
 	// Anonymous has no credential.
 	Anonymous

@@ -49,8 +49,8 @@ type Options struct {
 	TrustedOnly Clients
 	// Timeout is how long an operation may take; DefaultTimeout if 0.
 	Timeout time.Duration
-	// Queries, Mutations and Large, which are long bodies and documents and queries
-	// of a high cost, bound how much runs at a time; the defaults if zero.
+	// Queries, Mutations and Large bound how much runs at a time; the defaults if
+	// zero. Large is for long bodies, long documents and queries of a high cost.
 	Queries, Mutations, Large queue.Limits
 }
 

@@ -33,9 +33,9 @@ type retry struct {
 	other bool
 }
 
-// readRetry reads the Idempotency-Key of the request, if there is one that
-// matters: what changes nothing may be sent as often as one likes, and who is
-// nobody can change nothing.
+// readRetry reads the Idempotency-Key of the request. It gives nil where a second
+// request does no harm: for queries, for @dryRun, and without a credential, with
+// which no mutation succeeds.
 func (x *exchange) readRetry(operation *graphql.OperationContext) (*retry, error) {
 	keys := x.request.Header["Idempotency-Key"]
 	if len(keys) == 0 || operation.Operation.Operation != ast.Mutation {

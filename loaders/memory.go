@@ -63,8 +63,8 @@ func (s *shelf[K, V]) put(fields directory.Fields, rows []*V, keyOf func(*V) K) 
 	*s = append(*s, shelved[K, V]{fields, of})
 }
 
-// knowing gives rows of which all these fields were read; nil wants every one,
-// which is read along with nothing.
+// knowing gives the rows of which all these fields were read. nil asks for every
+// field, and gives none: what is read along with others is only what was selected.
 func (s shelf[K, V]) knowing(fields directory.Fields) map[K]*V {
 	for i := range s {
 		if fields != nil && !slices.ContainsFunc(fields, func(f string) bool { return !slices.Contains(s[i].fields, f) }) {

@@ -71,9 +71,9 @@ func New(now func() time.Time) *Budgets {
 	return b
 }
 
-// Charge takes cost out of a principal's bucket, if there is so much in it, and
-// something at all. What costs more than the bucket holds is charged when it is
-// full.
+// Charge takes cost out of a principal's bucket. It is false, and takes nothing,
+// when less than cost is in it, or nothing at all. What costs more than a bucket
+// can hold takes all of a full one.
 func (b *Budgets) Charge(who Principal, rate Rate, cost int) (Account, bool) {
 	return b.with(who, rate, func(k *bucket) (time.Duration, bool) {
 		needed := min(float64(max(cost, 1)), float64(rate.Burst))
