@@ -246,7 +246,7 @@ func globs(t *testing.T, pattern string) []string {
 
 // patience is how long a test waits for what should not take long, on a busy
 // machine.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // eventually tries until it succeeds.
 func eventually(t *testing.T, try func() error) {
