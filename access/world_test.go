@@ -178,15 +178,16 @@ func (w *world) note(o operation, err error) {
 // settle looks up which of the lost writes were done: at some time since they
 // began.
 func (w *world) settle() {
-	time.Sleep(300 * time.Millisecond) // what is being committed will be
+	time.Sleep(300 * time.Millisecond)   // what is being committed will be
+	limit := time.Now().Add(time.Minute) // for PostgreSQL to be back
 	for _, o := range w.unsure {
 		var done []string
-		for try := 0; ; try++ {
+		for {
 			var err error
 			if done, err = db.Select[string](w.ctx, w.db, "select action from changes where request_id = $1", o.request); err == nil {
 				break
 			}
-			if try == 100 {
+			if time.Now().After(limit) {
 				w.t.Fatal(err)
 			}
 			time.Sleep(50 * time.Millisecond)
