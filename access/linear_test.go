@@ -243,10 +243,10 @@ func (w *world) violation() string {
 	return ""
 }
 
-// run lets the clients work for so long or, on a busy machine, until enough has
-// happened to show something.
+// run lets the clients work for so long, and then, without the faults, until enough
+// has happened to show something, which takes longer on a busy machine.
 func (w *world) run(d time.Duration) {
-	ctx, cancel := context.WithTimeout(w.ctx, max(2*d, 30*time.Second))
+	ctx, cancel := context.WithTimeout(w.ctx, max(2*d, time.Minute))
 	defer cancel()
 	var work sync.WaitGroup
 	work.Go(func() {
@@ -257,6 +257,8 @@ func (w *world) run(d time.Duration) {
 	})
 	if w.faults != nil {
 		work.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, d)
+			defer cancel()
 			for ctx.Err() == nil {
 				w.faults(w, ctx)
 			}
