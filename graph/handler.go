@@ -120,6 +120,7 @@ func NewHandler(o Options) *Handler {
 	}
 	h.options.Timeout = orDefault(o.Timeout, DefaultTimeout)
 	schema := generated.NewSchema(generated.Config{
+		Schema:    contract(),
 		Resolvers: &resolver{o.Directory, loaders.Loaders{Directory: o.Directory}},
 	})
 	schema.Present = h.errors.present

@@ -108,7 +108,10 @@ func TestBadVariables(t *testing.T) {
 		"DateTime: year 10000":             {`query($s: DateTime) { users(filter: {createdAfter: $s}) { totalCount } }`, `{"s": "10000-01-01T00:00:00Z"}`},
 		"DateTime: year 10000 in UTC":      {`query($s: DateTime) { users(filter: {createdAfter: $s}) { totalCount } }`, `{"s": "9999-12-31T23:59:59-00:01"}`},
 		"DateTime: year 0 in UTC":          {`query($s: DateTime) { users(filter: {createdAfter: $s}) { totalCount } }`, `{"s": "0001-01-01T00:00:00+00:01"}`},
-		"ID: number":                       {`query($id: ID!) { node(id: $id) { id } }`, `{"id": 7}`},
+		"DateTime: a comma":                {`query($s: DateTime) { users(filter: {createdAfter: $s}) { totalCount } }`, `{"s": "2026-01-01T00:00:00,5Z"}`},
+		"DateTime: an hour of one digit":   {`query($s: DateTime) { users(filter: {createdAfter: $s}) { totalCount } }`, `{"s": "2026-01-01T0:00:00Z"}`},
+		"DateTime: a zone of 24 hours":     {`query($s: DateTime) { users(filter: {createdAfter: $s}) { totalCount } }`, `{"s": "2026-01-01T00:00:00+24:00"}`},
+		"ID: fraction":                     {`query($id: ID!) { node(id: $id) { id } }`, `{"id": 7.5}`},
 		"ID: NUL":                          {`query($id: ID!) { node(id: $id) { id } }`, `{"id": "user_\u0000"}`},
 		"properties: no object":            {createUser, `{"input": {"username": "x", "properties": ["` + canary + `"]}}`},
 		"properties: deep":                 {createUser, `{"input": {"username": "x", "properties": ` + deep + `}}`},
@@ -226,6 +229,12 @@ func TestBadDocuments(t *testing.T) {
 		if a := b.ask(t, query); a.text("createUser.user.name") != "😀" {
 			t.Errorf("%s: %s", name, a.Body)
 		}
+	}
+	if a := b.ask(t, `query($id: ID!) { node(id: $id) { id } literal: node(id: 4) { id } nodes(ids: ["", 7]) { id } }`, object{"id": 4}); !strings.HasPrefix(string(a.Body), `{"data":{"node":null,"literal":null,"nodes":[null,null]}`) {
+		t.Errorf("ids that are integers, which nothing has: %s", a.Body)
+	}
+	if a := b.as(t, b.key, findUser, object{"by": object{"email": 7}}); len(a.Errors) != 1 {
+		t.Errorf("one fault: %s", a.Body)
 	}
 	if a := b.ask(t, `query($n: String!) { users(filter: {search: $n}) { totalCount } }`, object{"n": `\ud800 \u0000`}); a.at("users.totalCount") != 0.0 {
 		t.Errorf("text that looks like an escape: %s", a.Body)

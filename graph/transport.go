@@ -30,6 +30,11 @@ const maxBody = 4 << 20
 func (x *exchange) checkHeader() error {
 	media, acceptable := negotiated(x.request.Header["Accept"])
 	x.media = media
+	for _, name := range []string{"Authorization", "Content-Type"} {
+		if len(x.request.Header[name]) > 1 { // as with names in JSON, another reader might take the other one
+			return problem.New(problem.Invalid, "There is more than one header %s.", name)
+		}
+	}
 	switch {
 	case x.request.Method != http.MethodPost && x.request.Method != http.MethodGet && x.request.Method != http.MethodHead:
 		return notAllowed("GET, HEAD, POST", "Send operations by POST, or queries by GET.")

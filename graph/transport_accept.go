@@ -2,6 +2,7 @@ package graph
 
 import (
 	"mime"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -63,16 +64,18 @@ func acceptRanges(header string) map[string]float64 {
 	return offered
 }
 
+var qValue = regexp.MustCompile(`^(0(\.\d{0,3})?|1(\.0{0,3})?)$`)
+
 // weight reads a q-value (RFC 9110, 12.4.2): 1 where there is none, 0 where it
 // is none.
 func weight(q string) float64 {
 	if q == "" {
 		return 1
 	}
-	w, err := strconv.ParseFloat(q, 64)
-	if err != nil || !(w >= 0 && w <= 1) {
+	if !qValue.MatchString(q) {
 		return 0
 	}
+	w, _ := strconv.ParseFloat(q, 64)
 	return w
 }
 

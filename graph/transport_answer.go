@@ -49,11 +49,8 @@ func (x *exchange) refuse(err error) {
 	if r.ofDocument && x.media == legacy {
 		r.status = http.StatusOK
 	}
-	body := appendErrors([]byte{'{'}, shown)
-	if x.meter.account.Limit > 0 {
-		body = append(x.meter.append(append(body, `,"extensions":{`...)), '}')
-	}
-	x.write(r.status, append(body, '}'))
+	body := append(appendErrors([]byte{'{'}, shown), ',')
+	x.write(r.status, x.appendExtensions(body, x.handler.directory.Position().String()))
 }
 
 // seconds is a time in whole seconds, as Retry-After has it.
@@ -78,12 +75,19 @@ func (x *exchange) appendAnswer(body []byte, errs gqlerror.List, data []byte, re
 	if len(errs) > 0 {
 		body = append(appendErrors(body, errs), ',')
 	}
-	body = append(append(body, `"data":`...), data...)
-	body = append(body, `,"extensions":{`...)
-	if revision != "" {
-		body = append(append(append(body, `"revision":"`...), revision...), `",`...)
+	body = append(append(append(body, `"data":`...), data...), ',')
+	return x.appendExtensions(body, revision)
+}
+
+// appendExtensions ends an answer by what every answer tells: the revision that it
+// has seen and, unless the request was turned away before anybody could be charged
+// for it, what it cost.
+func (x *exchange) appendExtensions(body []byte, revision string) []byte {
+	body = append(append(append(body, `"extensions":{"revision":"`...), revision...), '"')
+	if x.meter.account.Limit > 0 {
+		body = x.meter.append(append(body, ','))
 	}
-	return append(x.meter.append(body), "}}"...)
+	return append(body, "}}"...)
 }
 
 // bodies are buffers for answers, since large ones would be most of the garbage.

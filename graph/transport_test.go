@@ -73,6 +73,7 @@ func TestHTTP(t *testing.T) {
 		{name: "as Apollo does", header: "Accept: application/graphql-response+json,application/json;q=0.9", body: post("{__typename}"), status: 200},
 		{name: "as a browser does", header: "Accept: text/html,application/xhtml+xml,*/*;q=0.8", body: post("{__typename}"), status: 200},
 		{name: "accept pages", header: "Accept: text/html", body: post("{__typename}"), status: 406, code: "INVALID"},
+		{name: "accept with a weight that is none", header: "Accept: application/graphql-response+json;q=0x1p-1, application/json;q=0.001", body: post("{__typename}"), status: 200, answer: legacyType},
 		{name: "accept nothing", header: "Accept: */*;q=0", body: post("{__typename}"), status: 406, code: "INVALID"},
 		{name: "accept another charset", header: "Accept: application/json;charset=latin1", body: post("{__typename}"), status: 406, code: "INVALID"},
 		{name: "accept nonsense", header: "Accept: ;;;", body: post("{__typename}"), status: 406, code: "INVALID"},
@@ -116,12 +117,15 @@ func TestHTTP(t *testing.T) {
 		{name: "33 bits", body: post("{users(first:2147483648){totalCount}}"), status: 422, code: "INVALID"},
 		{name: "33 bits, by default", body: post("query($a:Int=-2147483649){users(first:$a){totalCount}}"), status: 422, code: "INVALID"},
 		{name: "33 bits, by a variable", body: `{"query":"query($a:Int){users(first:$a){totalCount}}","variables":{"a":2147483648}}`, status: 422, code: "INVALID"},
+		{name: "NUL by a variable", body: `{"query":"query($a:String!){user(by:{email:$a}){id}}","variables":{"a":"\u0000"}}`, status: 422, code: "INVALID"},
+		{name: "an instant that is none, by a variable", body: `{"query":"query($a:DateTime){users(filter:{createdAfter:$a}){totalCount}}","variables":{"a":"today"}}`, status: 422, code: "INVALID"},
 		{name: "too many fields", body: post("{" + strings.Repeat("__typename ", 6000) + "}"), status: 422, code: "LIMITED"},
 		{name: "too costly", body: post("{users(first:100){nodes{memberships(first:100){nodes{user{memberships(first:100){nodes{id}}}}}}}}"), status: 422, code: "LIMITED"},
 
 		{name: "no key", header: "Authorization: Bearer rk_nothing", body: post("{__typename}"), status: 401, code: "UNAUTHENTICATED"},
 		{name: "a password", header: "Authorization: Basic YTpi", body: post("{__typename}"), status: 401, code: "UNAUTHENTICATED"},
 		{name: "a revision that is none", header: "Roster-At-Least: soon", body: post("{__typename}"), status: 400, code: "INVALID"},
+		{name: "two keys", header: "Authorization: Bearer rk_nothing\nAuthorization: Bearer rk_other", body: post("{__typename}"), status: 400, code: "INVALID"},
 		{name: "nobody asks", body: post("{users{totalCount}}"), status: 200, code: "UNAUTHENTICATED"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -176,6 +180,9 @@ func checkAnswer(t *testing.T, a *answer) {
 	}
 	if len(a.Body) > 64<<10 || len(a.Errors) > 20 {
 		t.Errorf("%d bytes, %d errors", len(a.Body), len(a.Errors))
+	}
+	if !bytes.Contains(a.Body, []byte(`"extensions":{"revision":"`)) {
+		t.Errorf("no revision: %.300s", a.Body)
 	}
 	for _, e := range a.Errors {
 		code, _ := e.Extensions["code"].(string)

@@ -1,7 +1,7 @@
 package graph
 
 import (
-	"encoding/json"
+	"errors"
 	"maps"
 	"regexp"
 	"slices"
@@ -9,6 +9,8 @@ import (
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"roster/graph/scalar"
 )
 
 // coerced reads the variables of an operation (GraphQL specification, 6.1.2), and
@@ -102,49 +104,49 @@ func (c *coercion) value(t *ast.Type, value any, at *step) any {
 			c.object(definition, fields, at)
 			return value
 		}
-	} else if read, ok := leaf(definition, value); ok {
-		return read
+		c.fail(at, "must be of the type "+t.NamedType)
+		return nil
 	}
-	c.fail(at, "must be of the type "+t.NamedType)
-	return nil
+	read, err := leaf(definition, value)
+	if err != nil {
+		c.fail(at, err.Error())
+		return nil
+	}
+	return read
 }
 
-// leaf reads a scalar or enum value. Scalars of our own read themselves later.
-func leaf(definition *ast.Definition, value any) (any, bool) {
-	text, isText := value.(string)
-	switch {
-	case definition.Kind == ast.Enum:
-		return value, isText && definition.EnumValues.ForName(text) != nil
-	case definition.Name == "String":
-		return value, isText
-	case definition.Name == "Boolean":
-		_, isBoolean := value.(bool)
-		return value, isBoolean
-	case definition.Name == "Int":
-		return integer(value, 32)
-	case definition.Name == "ID":
-		if _, isInteger := integer(value, 64); isInteger {
-			return value, true
+// leaf reads a scalar or enum value. Scalars of our own are only judged here, and
+// read where they are used.
+func leaf(definition *ast.Definition, value any) (any, error) {
+	if definition.Kind == ast.Enum {
+		if text, isText := value.(string); !isText || definition.EnumValues.ForName(text) == nil {
+			return nil, errors.New("must be one of the values of " + definition.Name)
 		}
-		return value, isText
+		return value, nil
 	}
-	return value, true
-}
-
-// integer reads an integer of so many bits, which validation has counted where it
-// is a default.
-func integer(value any, bits int) (any, bool) {
-	if number, isNumber := value.(json.Number); isNumber {
-		n, err := strconv.ParseInt(number.String(), 10, bits)
-		return n, err == nil
+	switch definition.Name {
+	case "String":
+		return scalar.UnmarshalString(value)
+	case "Boolean":
+		return scalar.UnmarshalBoolean(value)
+	case "Int":
+		n, err := scalar.UnmarshalInt(value)
+		return int64(n), err
+	case "ID":
+		return scalar.UnmarshalID(value)
+	case "DateTime":
+		_, err := scalar.UnmarshalDateTime(value)
+		return value, err
 	}
-	_, isInteger := value.(int64)
-	return value, isInteger
+	return value, nil
 }
 
 // object reads the fields of an input. Those that are left out, and have defaults,
 // get them when the input is read as a whole.
 func (c *coercion) object(definition *ast.Definition, fields map[string]any, at *step) {
+	if definition.Directives.ForName("oneOf") != nil && !hasOne(fields) {
+		c.fail(at, definition.Name+" takes exactly one of its "+strconv.Itoa(len(definition.Fields))+" fields, and not null.")
+	}
 	known := 0
 	for _, field := range definition.Fields {
 		value, given := fields[field.Name]
@@ -161,9 +163,6 @@ func (c *coercion) object(definition *ast.Definition, fields map[string]any, at 
 				c.fail(&step{parent: at, name: name}, "unknown field")
 			}
 		}
-	}
-	if definition.Directives.ForName("oneOf") != nil && !hasOne(fields) {
-		c.fail(at, definition.Name+" takes exactly one of its "+strconv.Itoa(len(definition.Fields))+" fields, and not null.")
 	}
 }
 

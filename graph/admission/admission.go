@@ -127,9 +127,6 @@ func (g *Gate) measure(document *ast.QueryDocument) error {
 	if m.introspects && !g.open {
 		return &Refusal{Errors: gqlerror.List{{Message: "This server does not tell its schema: it is published with its source."}}}
 	}
-	if m.defers { // which gqlparser's schema has
-		return &Refusal{Errors: gqlerror.List{{Message: "Answers come whole: leave @defer out."}}}
-	}
 	if err := g.limits.check(m.amounts); err != nil {
 		return err
 	}

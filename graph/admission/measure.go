@@ -44,8 +44,6 @@ type measuring struct {
 	circle bool
 	// introspects tells that the document asks for the schema.
 	introspects bool
-	// defers tells that the document asks for an answer in parts.
-	defers bool
 }
 
 // document measures a document; it fails when a fragment contains itself.
@@ -160,7 +158,6 @@ func (m *measuring) directiveList(all ast.DirectiveList) extent {
 	for _, d := range all {
 		m.name(d.Name)
 		m.directives++
-		m.defers = m.defers || d.Name == "defer"
 		total.add(extent{nodes: 1})
 		total.add(m.argumentList(d.Arguments))
 	}

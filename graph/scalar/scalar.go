@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -40,8 +41,20 @@ func UnmarshalString(v any) (string, error) {
 // MarshalID writes an id.
 func MarshalID(id string) graphql.Marshaler { return MarshalString(id) }
 
-// UnmarshalID takes a string only: no id here is a number.
-func UnmarshalID(v any) (string, error) { return UnmarshalString(v) }
+// UnmarshalID takes a string or an integer, which stands for its digits (GraphQL
+// specification, 3.5.5): an id that nothing has, since none here is a number.
+func UnmarshalID(v any) (string, error) {
+	switch v := v.(type) {
+	case int64:
+		return strconv.FormatInt(v, 10), nil
+	case json.Number:
+		if strings.ContainsAny(v.String(), ".eE") {
+			return "", errors.New("must be a string or an integer")
+		}
+		return v.String(), nil
+	}
+	return UnmarshalString(v)
+}
 
 // MarshalBoolean writes a boolean.
 func MarshalBoolean(b bool) graphql.Marshaler { return appended(execute.Bool, b) }
@@ -80,12 +93,16 @@ func UnmarshalInt(v any) (int, error) {
 // MarshalDateTime writes an instant as RFC 3339 in UTC with microseconds.
 func MarshalDateTime(t time.Time) graphql.Marshaler { return appended(execute.Time, t) }
 
+// instant is the grammar of RFC 3339, 5.6, to which time.Parse does not hold: it
+// takes a comma, hours of one digit, and zones of 24 hours and more.
+var instant = regexp.MustCompile(`^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
 // UnmarshalDateTime reads RFC 3339 in any zone, to the microsecond. In UTC, in
 // which it will be written, the year must have four digits, too.
 func UnmarshalDateTime(v any) (time.Time, error) {
 	text, _ := v.(string)
-	t, err := time.Parse(time.RFC3339Nano, text)
-	if t = t.UTC(); err != nil || t.Year() < 1 || t.Year() > 9999 {
+	t, err := time.Parse(time.RFC3339Nano, strings.ToUpper(text))
+	if t = t.UTC(); err != nil || !instant.MatchString(text) || t.Year() < 1 || t.Year() > 9999 {
 		return time.Time{}, errors.New("must be an instant such as 2026-11-23T08:00:00Z")
 	}
 	return t.Truncate(time.Microsecond), nil
