@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -183,7 +184,7 @@ func (c *config) setPublicURL(value string) error {
 		return nil
 	}
 	u, err := url.Parse(value)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+	if err != nil || !isWeb(u) || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return errors.New("not an address such as https://accounts.example.com") // without the value, which may hold a password
 	}
 	c.publicURL = value
@@ -193,12 +194,19 @@ func (c *config) setPublicURL(value string) error {
 func (c *config) setCORSOrigins(value string) error {
 	for origin := range strings.SplitSeq(value, ",") {
 		u, err := url.Parse(origin)
-		if value != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Contains(u.Host, "*") || u.Scheme+"://"+u.Host != origin) {
+		if value != "" && (err != nil || !isWeb(u) || strings.Contains(u.Host, "*") || u.Scheme+"://"+u.Host != origin) {
 			return fmt.Errorf("%q is no origin such as https://app.example.com", origin)
 		}
 	}
 	c.corsOrigins = value
 	return nil
+}
+
+// isWeb tells whether an address is one of a web server: with a host and, if it
+// names a port, with one that there is.
+func isWeb(u *url.URL) bool {
+	_, err := strconv.ParseUint(cmp.Or(u.Port(), "0"), 10, 16)
+	return (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && !strings.HasSuffix(u.Host, ":") && err == nil
 }
 
 func (c *config) setTrustedDocuments(value string) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -48,12 +49,16 @@ func TestWrongConfiguration(t *testing.T) {
 		"database with a bad port":   {"", []string{"-database-url", "postgres://roster:" + password + "@localhost:x/roster"}, "DATABASE_URL (-database-url): not a"},
 		"database that is not there": {"DATABASE_URL=postgres://roster:" + password + "@localhost:1/roster", nil, "connect to the database"},
 		"database of a newer Roster": {"DATABASE_URL=" + newer, nil, "the database was migrated by a newer Roster, to version 99999"},
+		"database without Unicode":   {"DATABASE_URL=" + latinDatabase(t), nil, "the database keeps text in LATIN1"},
 		"binaries":                   {"ROSTER_POSTGRES=/nowhere", nil, `ROSTER_POSTGRES (-postgres): "/nowhere" is no folder`},
 		"folder without binaries":    {"", []string{"-postgres", "/dev"}, `ROSTER_POSTGRES (-postgres): "/dev" holds no`},
 		"administrator's key":        {"ROSTER_ADMIN_KEY=rk_" + password, nil, "ROSTER_ADMIN_KEY (-admin-key): must be rk_ and"},
 		"demo":                       {"ROSTER_DEMO=perhaps", nil, `ROSTER_DEMO (-demo): "perhaps" is neither true nor false`},
 		"public URL":                 {"ROSTER_PUBLIC_URL=accounts.example.com", nil, "ROSTER_PUBLIC_URL (-public-url): "},
 		"public URL with a password": {"ROSTER_PUBLIC_URL=https://me:" + password + "@example.com", nil, "ROSTER_PUBLIC_URL (-public-url): "},
+		"public URL with a bad port": {"ROSTER_PUBLIC_URL=https://example.com:99999", nil, "ROSTER_PUBLIC_URL (-public-url): "},
+		"public URL without a host":  {"ROSTER_PUBLIC_URL=https://:443", nil, "ROSTER_PUBLIC_URL (-public-url): "},
+		"origin with a bad port":     {"ROSTER_CORS_ORIGINS=https://app.example.com:99999", nil, "ROSTER_CORS_ORIGINS (-cors-origins): "},
 		"dev":                        {"", []string{"-dev", "perhaps"}, `ROSTER_DEV (-dev): "perhaps" is neither true nor false`},
 		"origins":                    {"ROSTER_CORS_ORIGINS=https://app.example.com,*", nil, `ROSTER_CORS_ORIGINS (-cors-origins): "*" is no origin`},
 		"origin with a path":         {"", []string{"-cors-origins", "https://app.example.com/"}, "ROSTER_CORS_ORIGINS (-cors-origins): "},
@@ -178,4 +183,21 @@ func TestAdminKeyFile(t *testing.T) {
 	if text, err := os.ReadFile(path); err != nil || string(text) != "notes\n" || out.Len() > 0 {
 		t.Errorf("the file now holds %q, %v; %s", text, err, &out)
 	}
+}
+
+// latinDatabase makes a database which cannot hold what most people are called.
+func latinDatabase(t *testing.T) string {
+	t.Helper()
+	dsn := dbtest.DSN(t)
+	database, err := pgx.Connect(t.Context(), dsn)
+	must(t, err)
+	present := database.Config().Database
+	latin := present + "_latin"
+	_, err = database.Exec(t.Context(), "create database "+latin+" template template0 encoding LATIN1 locale 'C'")
+	must(t, err)
+	t.Cleanup(func() {
+		_, err := database.Exec(context.Background(), "drop database "+latin+" with (force)")
+		must(t, errors.Join(err, database.Close(context.Background())))
+	})
+	return strings.Replace(dsn, present, latin, 1)
 }

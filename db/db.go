@@ -54,6 +54,7 @@ func Open(ctx context.Context, dsn secret.Text, tracers ...pgx.QueryTracer) (*DB
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	config.RuntimeParams["application_name"] = "roster"
 	config.RuntimeParams["timezone"] = "UTC"
+	config.RuntimeParams["client_encoding"] = "UTF8"
 	// Left to itself, PostgreSQL takes unnest($1) for 10 rows, and so plans anew,
 	// in 0.4 ms, whatever asks for fewer.
 	config.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
@@ -61,15 +62,18 @@ func Open(ctx context.Context, dsn secret.Text, tracers ...pgx.QueryTracer) (*DB
 	config.RuntimeParams["statement_timeout"] = "30s" // nothing here runs for longer
 	config.RuntimeParams["idle_in_transaction_session_timeout"] = "60s"
 
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = 10 * time.Second // what accepts, and says nothing, is no database
+	}
 	pooled.MaxConns = int32(maxConnections())
 	pooled.MaxConnIdleTime = 5 * time.Minute
 	d, err := open(ctx, pooled)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
-	if err := d.pool.Ping(ctx); err != nil {
+	if err := d.checkEncoding(ctx); err != nil {
 		d.pool.Close()
-		return nil, fmt.Errorf("connect to the database: %w", err)
+		return nil, err
 	}
 	replanned := pooled.Copy()
 	replanned.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_custom_plan"
@@ -79,6 +83,18 @@ func Open(ctx context.Context, dsn secret.Text, tracers ...pgx.QueryTracer) (*DB
 		return nil, err
 	}
 	return d, nil
+}
+
+// checkEncoding checks that the database answers, and that it can hold all text.
+func (d *DB) checkEncoding(ctx context.Context) error {
+	var encoding string
+	if err := d.pool.QueryRow(ctx, "show server_encoding").Scan(&encoding); err != nil {
+		return fmt.Errorf("connect to the database: %w", err)
+	}
+	if encoding != "UTF8" {
+		return fmt.Errorf("the database keeps text in %s, which has no room for most names: make one with the encoding UTF8", encoding)
+	}
+	return nil
 }
 
 // open gives the database over one pool.
