@@ -107,16 +107,16 @@ func (d *Directory) OrganizationsByID(ctx context.Context, ids []db.Organization
 // asSeen empties what the actor may not see of an organization that was reached
 // through something else.
 func asSeen(ctx context.Context, org *db.Organization) {
-	if onlyMember(ctx, org.ID) {
+	if seesNameOnly(ctx, org.ID) {
 		org.ExternalID, org.Properties, org.AutoJoinDomains = nil, json.RawMessage("{}"), []string{}
 	}
 }
 
-// onlyMember tells whether the actor is a user who sees no more of the
-// organization than that they belong to it.
-func onlyMember(ctx context.Context, org db.OrganizationID) bool {
+// seesNameOnly tells whether the actor sees no more of the organization than what it
+// is called: who belongs to it, or has a key for it, and may read nothing there.
+func seesNameOnly(ctx context.Context, org db.OrganizationID) bool {
 	actor := access.ActorOf(ctx)
-	return actor.User != nil && !actor.Holds(access.OrganizationsRead, org) && !actor.Holds(access.MembersRead, org)
+	return !actor.Holds(access.OrganizationsRead, org) && !actor.Holds(access.MembersRead, org)
 }
 
 // CreateOrganizationInput describes a new organization.

@@ -15,7 +15,7 @@ import (
 func (d *Directory) DefaultRoles(ctx context.Context, orgs []db.OrganizationID) ([][]*db.Role, error) {
 	all, err := d.defaultRoles(ctx, orgs)
 	for i := range all {
-		if onlyMember(ctx, orgs[i]) {
+		if seesNameOnly(ctx, orgs[i]) {
 			all[i] = []*db.Role{}
 		}
 	}

@@ -282,6 +282,24 @@ func TestDeniedBelowTheRoot(t *testing.T) {
 	}
 }
 
+// Who may read nothing of the organization that they have a key for knows what it
+// is called, and no more.
+func TestOrganizationOfAKeyThatReadsNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.ask(t, deniedSeed)
+	b.ask(t, `mutation { updateOrganization(input: {organization: {code: "acme"}, externalId: "ERP-1", properties: {plan: "gold"}, autoJoinDomains: ["acme.example"], defaultRoles: [{key: "clerk"}]}) { organization { id } } }`)
+	const query = `{ viewer { organization { name externalId properties autoJoinDomains defaultRoles { key } } } }`
+	for need, want := range map[string]string{
+		"roster:users:read":         `{"name":"Acme","externalId":null,"properties":{},"autoJoinDomains":[],"defaultRoles":[]}`,
+		"roster:organizations:read": `{"name":"Acme","externalId":"ERP-1","properties":{"plan": "gold"},"autoJoinDomains":["acme.example"],"defaultRoles":[{"key":"clerk"}]}`,
+	} {
+		if a := b.as(t, b.holding(t, "acme", need), query, nil); !strings.Contains(string(a.Body), want) {
+			t.Errorf("with %s: %s", need, a.Body)
+		}
+	}
+}
+
 // Whoever asks may know the schema and themselves.
 func TestOpenToEveryone(t *testing.T) {
 	t.Parallel()
