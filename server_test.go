@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/user"
@@ -264,6 +265,12 @@ func TestNotReadyWithoutDatabase(t *testing.T) {
 	exec("select pg_terminate_backend(pid) from pg_stat_activity where datname = '" + name + "'")
 	r.wantPage("/readyz", 503, "")
 	r.wantPage("/healthz", 200, "ok")
+	eventually(t, func() error { // once what the key may do has to be looked up again
+		if _, err := r.ask(t.Context(), "{ viewer { permissions } }", nil); err == nil || !strings.Contains(err.Error(), "503") || !strings.Contains(err.Error(), "The database does not answer") {
+			return fmt.Errorf("without a database: %v", err)
+		}
+		return nil
+	})
 	exec("alter database " + name + " with allow_connections true")
 	r.wantReady()
 	r.stop()

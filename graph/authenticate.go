@@ -3,7 +3,9 @@ package graph
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
+	"time"
 
 	"roster/access"
 	"roster/graph/budget"
@@ -71,15 +73,21 @@ func (x *exchange) welcome(credential secret.Text) error {
 }
 
 // actorOf gives whom a credential belongs to. When the database, which may have to
-// say it, is too busy, the request is turned away here.
+// say it, is too busy or away, the request is turned away here.
 func (h *Handler) actorOf(ctx context.Context, credential secret.Text) (*access.Actor, error) {
 	if err := h.keys.Enter(ctx); err != nil {
 		return nil, busy(err)
 	}
 	defer h.keys.Leave()
 	actor, err := h.directory.Authenticate(ctx, credential)
-	if errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case err == nil || len(problem.All(err)) > 0:
+		return actor, err
+	case errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil:
 		return nil, busy(err)
 	}
-	return actor, err
+	h.options.Log.ErrorContext(ctx, "a credential could not be looked up", "cause", err)
+	return nil, &refusal{status: http.StatusServiceUnavailable, cause: errAway, retryAfter: time.Second}
 }
+
+var errAway = problem.New(problem.Internal, "The database does not answer at the moment. Try again in a second.")
