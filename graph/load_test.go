@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -197,6 +198,18 @@ func BenchmarkRequest(b *testing.B) {
 func BenchmarkCan(b *testing.B) {
 	benchmark(b, setup(b).withDemo(b), `{"query":"query($user:UserRef!){can(user:$user,organization:{code:\"acme\"},permission:\"billing:approve\")}",
 		"variables":{"user":{"email":"ada.lovelace@acme.example"}}}`)
+}
+
+// BenchmarkChecks asks a thousand questions by ids in one request.
+func BenchmarkChecks(b *testing.B) {
+	bundle := setup(b).withDemo(b)
+	a := bundle.ask(b, `{ organization(by: {code: "acme"}) { id members(first: 50) { nodes { user { id } } } } }`)
+	users, organization := a.texts("organization.members.nodes", "user.id"), a.text("organization.id")
+	checks := make([]string, 1000)
+	for i := range checks {
+		checks[i] = fmt.Sprintf(`{"user":{"id":"%s"},"organization":{"id":"%s"},"permission":"billing:approve"}`, users[i%len(users)], organization)
+	}
+	benchmark(b, bundle, `{"query":"query($input:[CheckInput!]!){checks(input:$input)}","variables":{"input":[`+strings.Join(checks, ",")+`]}}`)
 }
 
 func benchmark(b *testing.B, bundle *testBundle, body string) {

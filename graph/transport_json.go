@@ -33,7 +33,7 @@ func parseJSON(text []byte) (any, error) {
 	if !utf8.Valid(text) || hasLoneSurrogate(text) {
 		return nil, errNotText
 	}
-	p := jsonParser{text: text}
+	p := jsonParser{text: text, names: map[string]string{}}
 	value, err := p.value(0)
 	if err == nil && p.next() != end {
 		err = errNotJSON
@@ -49,6 +49,8 @@ type jsonParser struct {
 	text   []byte
 	at     int
 	values int
+	// names are those of objects so far: many objects have the same.
+	names map[string]string
 }
 
 // end stands for the character after the last one.
@@ -129,6 +131,22 @@ func (p *jsonParser) string() (string, error) {
 	return "", errNotJSON
 }
 
+// name is string for the name of a member.
+func (p *jsonParser) name() (string, error) {
+	if length := bytes.IndexByte(p.text[p.at+1:], '"'); length >= 0 {
+		if known, ok := p.names[string(p.text[p.at+1:p.at+1+length])]; ok {
+			p.at += length + 2
+			return known, nil
+		}
+	}
+	begin := p.at + 1
+	name, err := p.string()
+	if err == nil && begin+len(name) == p.at-1 { // else it was written with escapes
+		p.names[name] = name
+	}
+	return name, err
+}
+
 func unquoted(quoted []byte, escaped bool) (text string, err error) {
 	if !escaped {
 		return string(quoted[1 : len(quoted)-1]), nil
@@ -175,7 +193,7 @@ func (p *jsonParser) member(object map[string]any, depth int) error {
 	if p.next() != '"' {
 		return errNotJSON
 	}
-	name, err := p.string()
+	name, err := p.name()
 	if err != nil {
 		return err
 	}

@@ -24,20 +24,20 @@ func coerced(schema *ast.Schema, operation *ast.OperationDefinition, given map[s
 	c := coercion{schema: schema}
 	variables := make(map[string]any, len(operation.VariableDefinitions))
 	for _, v := range operation.VariableDefinitions {
-		at := &step{parent: &step{name: "variable"}, name: v.Variable}
+		c.way = append(c.way[:0], step{name: "variable"}, step{name: v.Variable})
 		value, isGiven := given[v.Variable]
 		if !isGiven && v.DefaultValue != nil {
 			var err error
 			if value, err = v.DefaultValue.Value(nil); err != nil { // which validation has seen
-				c.fail(at, "is not valid")
+				c.fail("is not valid")
 				continue
 			}
 			isGiven = true
 		}
 		if isGiven {
-			variables[v.Variable] = c.value(v.Type, value, at)
+			variables[v.Variable] = c.value(v.Type, value)
 		} else if v.Type.NonNull {
-			c.fail(at, "must be defined")
+			c.fail("must be defined")
 		}
 	}
 	return variables, c.errs
@@ -45,46 +45,60 @@ func coerced(schema *ast.Schema, operation *ast.OperationDefinition, given map[s
 
 type coercion struct {
 	schema *ast.Schema
+	way    []step // to the value at hand
 	errs   gqlerror.List
 }
 
-// step is the way to a value: a name or, if that is empty, an index.
+// step is one on the way to a value: a name or, if that is empty, an index.
 type step struct {
-	parent *step
-	name   string
-	index  int
+	name  string
+	index int
 }
 
 var plainName = regexp.MustCompile(`^[_A-Za-z][_0-9A-Za-z]{0,127}$`)
 
 // path is the way as far as it consists of names: the fields of an input are what
 // the client says.
-func (s *step) path() ast.Path {
+func (c *coercion) path() ast.Path {
 	var path ast.Path
-	for ; s != nil; s = s.parent {
+	for _, s := range c.way {
 		switch {
 		case s.name == "":
 			path = append(path, ast.PathIndex(s.index))
 		case plainName.MatchString(s.name):
 			path = append(path, ast.PathName(s.name))
 		default:
-			path = path[:0]
+			return path
 		}
 	}
-	slices.Reverse(path)
 	return path
 }
 
-func (c *coercion) fail(at *step, message string) {
+func (c *coercion) fail(message string) {
 	if len(c.errs) < maxErrors {
-		c.errs = append(c.errs, &gqlerror.Error{Path: at.path(), Message: message})
+		c.errs = append(c.errs, &gqlerror.Error{Path: c.path(), Message: message})
 	}
 }
 
-func (c *coercion) value(t *ast.Type, value any, at *step) any {
+// failAt is fail for what is missing from, or too much in, the value at hand.
+func (c *coercion) failAt(name, message string) {
+	c.way = append(c.way, step{name: name})
+	c.fail(message)
+	c.way = c.way[:len(c.way)-1]
+}
+
+// below is value for a part of the value at hand.
+func (c *coercion) below(s step, t *ast.Type, value any) any {
+	c.way = append(c.way, s)
+	read := c.value(t, value)
+	c.way = c.way[:len(c.way)-1]
+	return read
+}
+
+func (c *coercion) value(t *ast.Type, value any) any {
 	if value == nil {
 		if t.NonNull {
-			c.fail(at, "cannot be null")
+			c.fail("cannot be null")
 		}
 		return nil
 	}
@@ -94,29 +108,28 @@ func (c *coercion) value(t *ast.Type, value any, at *step) any {
 			elements = []any{value}
 		}
 		for i, element := range elements {
-			elements[i] = c.value(t.Elem, element, &step{parent: at, index: i})
+			elements[i] = c.below(step{index: i}, t.Elem, element)
 		}
 		return elements
 	}
 	definition := c.schema.Types[t.NamedType]
 	if definition.Kind == ast.InputObject {
 		if fields, isObject := value.(map[string]any); isObject {
-			c.object(definition, fields, at)
+			c.object(definition, fields)
 			return value
 		}
-		c.fail(at, "must be of the type "+t.NamedType)
+		c.fail("must be of the type " + t.NamedType)
 		return nil
 	}
 	read, err := leaf(definition, value)
 	if err != nil {
-		c.fail(at, err.Error())
+		c.fail(err.Error())
 		return nil
 	}
 	return read
 }
 
-// leaf reads a scalar or enum value. Scalars of our own are only judged here, and
-// read where they are used.
+// leaf judges a scalar or enum value, which is read where it is used.
 func leaf(definition *ast.Definition, value any) (any, error) {
 	if definition.Kind == ast.Enum {
 		if text, isText := value.(string); !isText || definition.EnumValues.ForName(text) == nil {
@@ -124,43 +137,44 @@ func leaf(definition *ast.Definition, value any) (any, error) {
 		}
 		return value, nil
 	}
+	var err error
 	switch definition.Name {
 	case "String":
-		return scalar.UnmarshalString(value)
+		_, err = scalar.UnmarshalString(value)
 	case "Boolean":
-		return scalar.UnmarshalBoolean(value)
+		_, err = scalar.UnmarshalBoolean(value)
 	case "Int":
-		n, err := scalar.UnmarshalInt(value)
-		return int64(n), err
+		var n int
+		n, err = scalar.UnmarshalInt(value)
+		value = int64(n) // costs depend on it
 	case "ID":
-		return scalar.UnmarshalID(value)
+		_, err = scalar.UnmarshalID(value)
 	case "DateTime":
-		_, err := scalar.UnmarshalDateTime(value)
-		return value, err
+		_, err = scalar.UnmarshalDateTime(value)
 	}
-	return value, nil
+	return value, err
 }
 
 // object reads the fields of an input. Those that are left out, and have defaults,
 // get them when the input is read as a whole.
-func (c *coercion) object(definition *ast.Definition, fields map[string]any, at *step) {
+func (c *coercion) object(definition *ast.Definition, fields map[string]any) {
 	if definition.Directives.ForName("oneOf") != nil && !hasOne(fields) {
-		c.fail(at, definition.Name+" takes exactly one of its "+strconv.Itoa(len(definition.Fields))+" fields, and not null.")
+		c.fail(definition.Name + " takes exactly one of its " + strconv.Itoa(len(definition.Fields)) + " fields, and not null.")
 	}
 	known := 0
 	for _, field := range definition.Fields {
 		value, given := fields[field.Name]
 		if given {
 			known++
-			fields[field.Name] = c.value(field.Type, value, &step{parent: at, name: field.Name})
+			fields[field.Name] = c.below(step{name: field.Name}, field.Type, value)
 		} else if field.Type.NonNull && field.DefaultValue == nil {
-			c.fail(&step{parent: at, name: field.Name}, "must be defined")
+			c.failAt(field.Name, "must be defined")
 		}
 	}
 	if known < len(fields) {
 		for _, name := range slices.Sorted(maps.Keys(fields)) {
 			if definition.Fields.ForName(name) == nil {
-				c.fail(&step{parent: at, name: name}, "unknown field")
+				c.failAt(name, "unknown field")
 			}
 		}
 	}
