@@ -146,29 +146,22 @@ type CreateAPIKeyInput struct {
 // and gives its secret, which is stored nowhere.
 func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key *db.APIKey, shown secret.Text, err error) {
 	shown = NewSecret()
-	create := func(ctx context.Context, w *write, org *db.OrganizationID) error {
-		var f faults
-		key = w.newKey(f.name("input.name", in.Name), shown, org)
-		key.ExpiresAt = f.expiry("input.expiresAt", in.ExpiresAt, w.at)
-		permissions, err := d.permissionsNamed(ctx, w, &f, "input.permissions", in.Permissions)
+	create := func(ctx context.Context, w *write, org *db.Organization) error {
+		key = w.newKey(w.faults.name("input.name", in.Name), shown, nil)
+		key.ExpiresAt = w.faults.expiry("input.expiresAt", in.ExpiresAt, w.at)
+		if org != nil {
+			key.OrgID = &org.ID
+		}
+		permissions, err := d.permissionsNamed(ctx, w, "input.permissions", in.Permissions, 0)
 		if err != nil {
 			return err
 		}
-		handedOut := permissions
-		if in.User != nil {
-			if key.UserID, err = d.userOfKey(ctx, &f, org, in.User); err != nil {
+		if org != nil || in.Organization == nil { // else nobody can tell who is there, and what may be handed out
+			if err := d.handOutKey(ctx, w, key, in.User, permissions); err != nil {
 				return err
 			}
-			read, err := d.readByUsers(ctx)
-			if err != nil {
-				return err
-			}
-			handedOut = slices.Concat(permissions, read)
 		}
-		if err := f.include(d.mayHandOut(ctx, org, handedOut)); err != nil {
-			return err
-		}
-		if err := f.Err(); err != nil {
+		if err := w.faults.Err(); err != nil {
 			return err
 		}
 		return w.insertKey(ctx, key, permissions)
@@ -176,9 +169,7 @@ func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key
 	if in.Organization == nil {
 		err = d.change(ctx, access.KeysWrite, func(ctx context.Context, w *write) error { return create(ctx, w, nil) })
 	} else {
-		err = d.changeIn(ctx, access.KeysWrite, *in.Organization, func(ctx context.Context, w *write, org *db.Organization) error {
-			return create(ctx, w, &org.ID)
-		})
+		err = d.changeIn(ctx, access.KeysWrite, *in.Organization, create)
 	}
 	if err != nil {
 		return nil, secret.Text{}, err
@@ -186,18 +177,26 @@ func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key
 	return key, shown, nil
 }
 
-// userOfKey finds the user for whom a key is to stand: a member of the
-// organization, if it is one's key.
-func (d *Directory) userOfKey(ctx context.Context, f *faults, org *db.OrganizationID, ref *UserRef) (*db.UserID, error) {
-	users, err := d.findUsers(ctx, []*UserRef{ref}, org, "for no key update")
+// handOutKey checks that the actor may hand out what the key may do, and finds
+// the user for whom it is to stand, if any: a member of the organization, if it
+// is one's key.
+func (d *Directory) handOutKey(ctx context.Context, w *write, key *db.APIKey, user *UserRef, permissions []*db.Permission) error {
+	if user == nil {
+		w.mayHandOut(key.OrgID, permissions)
+		return nil
+	}
+	users, err := d.findUsers(ctx, []*UserRef{user}, key.OrgID, "for no key update")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if users[0] == nil {
-		f.Add(problem.NotFound, "input.user", "There is no such user.")
-		return nil, nil
+		w.faults.Add(problem.NotFound, "input.user", "There is no such user.")
+	} else {
+		key.UserID = &users[0].ID
 	}
-	return &users[0].ID, nil
+	read, err := d.readByUsers(ctx)
+	w.mayHandOut(key.OrgID, slices.Concat(permissions, read))
+	return err
 }
 
 // readByUsers are the permissions to read what users may read of themselves.
@@ -273,7 +272,10 @@ func (d *Directory) RevokeAPIKey(ctx context.Context, in APIKeyActionInput) (*db
 	}
 	var key *db.APIKey
 	revoke := func(ctx context.Context, w *write) error {
-		if key, err = d.lockKey(ctx, w, in.APIKey, reach); err != nil || key.RevokedAt != nil {
+		if key, err = d.lockKey(ctx, w, in.APIKey, reach); err != nil {
+			return err
+		}
+		if err := w.faults.Err(); err != nil || key.RevokedAt != nil {
 			return err
 		}
 		return w.revokeKey(ctx, key)
@@ -290,16 +292,14 @@ func (d *Directory) RevokeAPIKey(ctx context.Context, in APIKeyActionInput) (*db
 }
 
 // lockKey finds an API key, of the organization unless that is nil, to write to.
-func (d *Directory) lockKey(ctx context.Context, _ *write, text string, org *db.OrganizationID) (*db.APIKey, error) {
-	missing := problem.At(problem.NotFound, "input.apiKey", "There is no such API key.")
-	id, err := db.ParseID[db.APIKeyKind](text)
-	if err != nil {
-		return nil, missing
+// One that does not exist is nil, and a fault.
+func (d *Directory) lockKey(ctx context.Context, w *write, text string, org *db.OrganizationID) (key *db.APIKey, err error) {
+	if id, malformed := db.ParseID[db.APIKeyKind](text); malformed == nil {
+		key, err = db.SelectOne[db.APIKey](ctx, d.db,
+			"select * from api_keys where id = $1 and ($2::uuid is null or org_id = $2) for no key update", id, org)
 	}
-	key, err := db.SelectOne[db.APIKey](ctx, d.db,
-		"select * from api_keys where id = $1 and ($2::uuid is null or org_id = $2) for no key update", id, org)
-	if err == nil && key == nil {
-		return nil, missing
+	if key == nil && err == nil {
+		w.faults.Add(problem.NotFound, "input.apiKey", "There is no such API key.")
 	}
 	return key, err
 }
@@ -322,7 +322,10 @@ func (w *write) revokeKeys(ctx context.Context, condition string, args ...any) e
 func (w *write) revokeKey(ctx context.Context, key *db.APIKey) error {
 	before, by := *key, w.actor.String()
 	key.RevokedAt, key.RevokedBy = &w.at, &by
-	return w.update(ctx, key, "apiKey.revoked", key.ID.String(), key.OrgID, &before, func() {})
+	if _, err := w.NewUpdate().Model(key).WherePK().Exec(ctx); err != nil {
+		return err
+	}
+	return w.record.Add("apiKey.revoked", key.ID.String(), key.OrgID, &before, key)
 }
 
 // leastSecret is the least number of characters behind the prefix of a secret

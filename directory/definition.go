@@ -72,9 +72,9 @@ func named[ID any](looks []lookUp) (ids []ID, keys []string) {
 	return ids, keys
 }
 
-// found puts rows in the order in which they were looked up; nil and NOT_FOUND
-// stand where there is none.
-func found[T any](rows []T, looks []lookUp, names func(*T) (id any, key string), field, message string) ([]*T, error) {
+// found puts rows in the order in which they were looked up; where there is none,
+// nil stands, and that is a fault.
+func found[T any](w *write, rows []T, looks []lookUp, names func(*T) (id any, key string), field, message string) []*T {
 	by := make(map[lookUp]*T, 2*len(rows))
 	for i := range rows {
 		id, key := names(&rows[i])
@@ -82,13 +82,12 @@ func found[T any](rows []T, looks []lookUp, names func(*T) (id any, key string),
 		by[lookUp{"key", key, true}] = &rows[i]
 	}
 	all := make([]*T, len(looks))
-	var missing problem.List
 	for i, look := range looks {
 		if all[i] = by[look]; all[i] == nil {
-			missing.Add(problem.NotFound, element(field, i, len(looks)), "%s", message)
+			w.faults.Add(problem.NotFound, element(field, i, len(looks)), "%s", message)
 		}
 	}
-	return all, missing.Err()
+	return all
 }
 
 // freeKey checks a key that a role or permission is to have: those which begin
@@ -100,7 +99,8 @@ func (f *faults) freeKey(field, key, reserved string) string {
 	return f.key(field, key)
 }
 
-// newKey gives the key that an update leaves.
+// newKey gives the key that an update leaves: the old one, if the new one is not
+// right.
 func (f *faults) newKey(field string, to graphql.Omittable[*string], now, reserved string) string {
 	if !to.IsSet() {
 		return now
@@ -109,7 +109,10 @@ func (f *faults) newKey(field string, to graphql.Omittable[*string], now, reserv
 		f.Add(problem.Invalid, field, "Must not be null.")
 		return now
 	}
-	return f.freeKey(field, *to.Value(), reserved)
+	if f.freeKey(field, *to.Value(), reserved); f.about(field) {
+		return now
+	}
+	return *to.Value()
 }
 
 // label checks the name of a role or permission, which is its key when it has

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -173,6 +172,10 @@ type write struct {
 	at     time.Time
 	actor  *access.Actor
 	record *changes.Record
+	// faults are what is wrong with the input so far. Whatever is looked up for a
+	// write adds what is missing to them, and gives nil for it, so that the rest of
+	// the input is judged as well; nothing may be written while there are some.
+	faults faults
 }
 
 // change is how everything is written: fn writes rows and records what it
@@ -186,7 +189,8 @@ func (d *Directory) change(ctx context.Context, need access.Permission, fn func(
 }
 
 // changeIn is change for what happens in one organization: it is enough that
-// the actor holds the permission there.
+// the actor holds the permission there. Where there is no such organization, fn
+// is given nil, for the sake of the other faults of the input.
 func (d *Directory) changeIn(ctx context.Context, need access.Permission, in OrganizationRef,
 	fn func(ctx context.Context, w *write, org *db.Organization) error,
 ) error {
@@ -202,8 +206,8 @@ func (d *Directory) changeIn(ctx context.Context, need access.Permission, in Org
 	})
 }
 
-// write runs fn and appends its record to the log of changes. Only change and
-// changeIn call it.
+// write runs fn and appends its record to the log of changes. All faults that fn
+// has found are told at once.
 func (d *Directory) write(ctx context.Context, fn func(ctx context.Context, w *write) error) error {
 	return d.Atomically(ctx, func(ctx context.Context) error {
 		return d.db.InTx(ctx, func(ctx context.Context, tx bun.Tx) error {
@@ -214,6 +218,9 @@ func (d *Directory) write(ctx context.Context, fn func(ctx context.Context, w *w
 			}
 			if err := fn(ctx, w); err != nil {
 				return db.Problem(err)
+			}
+			if err := w.faults.Err(); err != nil {
+				return err
 			}
 			if err := w.keepAdministrator(ctx); err != nil {
 				return err
@@ -247,17 +254,4 @@ func (w *write) readClock(ctx context.Context) error {
 func hash(key secret.Text) []byte {
 	sum := sha256.Sum256([]byte(key.Reveal()))
 	return sum[:]
-}
-
-// update writes a row that was edited, if that made a difference, and records
-// the action with the values that changed. touch sets version and time.
-func (w *write) update(ctx context.Context, row any, action, subject string, org *db.OrganizationID, before any, touch func()) error {
-	if reflect.DeepEqual(reflect.ValueOf(before).Elem().Interface(), reflect.ValueOf(row).Elem().Interface()) {
-		return nil
-	}
-	touch()
-	if _, err := w.NewUpdate().Model(row).WherePK().Exec(ctx); err != nil {
-		return err
-	}
-	return w.record.Add(action, subject, org, before, row)
 }

@@ -11,17 +11,16 @@ import (
 	"roster/problem"
 )
 
-// mayHandOut checks that the actor of ctx may hand out the permissions in the
+// mayHandOut checks that the actor may hand out the permissions in the
 // organization or, when org is nil, for the business as a whole: nobody hands
 // out what they do not hold there, except that who holds roster:grants:any may
 // hand out every permission that is not a system one. Every way to hand
-// something out comes through here. It fails with ESCALATION, which names what
-// is missing.
-func (d *Directory) mayHandOut(ctx context.Context, org *db.OrganizationID, permissions []*db.Permission) error {
-	actor := access.ActorOf(ctx)
-	holds := actor.HoldsEverywhere
+// something out comes through here. If not, the fault is an ESCALATION, which
+// names what is missing.
+func (w *write) mayHandOut(org *db.OrganizationID, permissions []*db.Permission) {
+	holds := w.actor.HoldsEverywhere
 	if org != nil {
-		holds = func(p access.Permission) bool { return actor.Holds(p, *org) }
+		holds = func(p access.Permission) bool { return w.actor.Holds(p, *org) }
 	}
 	anything := holds(access.GrantsAny)
 	var missing []string
@@ -32,24 +31,32 @@ func (d *Directory) mayHandOut(ctx context.Context, org *db.OrganizationID, perm
 		missing = append(missing, p.Key)
 	}
 	if len(missing) == 0 {
-		return nil
+		return
 	}
 	slices.Sort(missing)
-	return problem.New(problem.Escalation, "You cannot hand out what you do not hold: %s.", enumerate(slices.Compact(missing)))
+	fault := problem.New(problem.Escalation, "You cannot hand out what you do not hold: %s.", enumerate(slices.Compact(missing)))
+	if !slices.ContainsFunc(w.faults.List, func(told *problem.Error) bool { return *told == *fault }) { // of another organization
+		w.faults.List = append(w.faults.List, fault)
+	}
 }
 
 // mayGrant checks that the actor may hand out, in the organization, the
 // permissions and all that the roles contain. In the root it must be system
-// permissions: what people do in a product, they do in an organization.
-func (d *Directory) mayGrant(ctx context.Context, org db.OrganizationID, roles []db.RoleID, direct []db.PermissionID) error {
+// permissions: what people do in a product, they do in an organization. What may
+// be handed out in an organization that is not there (nil), nobody can tell.
+func (d *Directory) mayGrant(ctx context.Context, w *write, org *db.Organization, roles []db.RoleID, direct []db.PermissionID) error {
+	if org == nil {
+		return nil
+	}
 	permissions, err := d.given(ctx, roles, direct)
 	if err != nil {
 		return err
 	}
-	if org == db.Root && slices.ContainsFunc(permissions, func(p *db.Permission) bool { return !p.IsSystem }) {
-		return problem.At(problem.Invalid, "input.organization", "Only permissions of Roster itself can be held for the business as a whole.")
+	if org.ID == db.Root && slices.ContainsFunc(permissions, func(p *db.Permission) bool { return !p.IsSystem }) {
+		w.faults.Add(problem.Invalid, "input.organization", "Only permissions of Roster itself can be held for the business as a whole.")
 	}
-	return d.mayHandOut(ctx, &org, permissions)
+	w.mayHandOut(&org.ID, permissions)
+	return nil
 }
 
 // given gives the permissions, and those which the roles contain.
@@ -88,17 +95,14 @@ func (d *Directory) mayRestore(ctx context.Context, w *write, condition string, 
 	if err != nil {
 		return err
 	}
-	var f faults
 	for _, row := range rows {
 		permissions, err := d.given(ctx, row.Roles, row.Direct)
 		if err != nil {
 			return err
 		}
-		if err := f.include(d.mayHandOut(ctx, &row.OrgID, permissions)); err != nil {
-			return err
-		}
+		w.mayHandOut(&row.OrgID, permissions)
 	}
-	return f.Err()
+	return nil
 }
 
 // enumerate joins keys for a message, which stays short however many they are.

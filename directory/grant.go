@@ -52,18 +52,15 @@ type RevokePermissionsInput struct {
 // the memberships in the order asked. What is held already changes its end and,
 // if there is a new one, its reason.
 func (d *Directory) GrantRoles(ctx context.Context, in GrantRolesInput) ([]*db.Membership, error) {
-	return d.changeGrants(ctx, in.Organization, in.Users, "input.roles", len(in.Roles),
+	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Roles),
 		func(ctx context.Context, w *write, org *db.Organization, members []*db.Membership) error {
-			t, err := w.term(in.StartsAt, in.EndsAt, in.Reason)
+			t := w.term(in.StartsAt, in.EndsAt, in.Reason)
+			roles, err := d.rolesNamed(ctx, w, "input.roles", in.Roles, 1)
 			if err != nil {
 				return err
 			}
-			roles, err := d.lockRoles(ctx, w, in.Roles, "input.roles")
-			if err != nil {
-				return err
-			}
-			ids := distinct(roleIDs(roles))
-			if err := d.mayGrant(ctx, org.ID, ids, nil); err != nil {
+			ids := roleIDs(roles)
+			if err := d.mayGrant(ctx, w, org, ids, nil); err != nil {
 				return err
 			}
 			return w.grant(ctx, roleGrants, members, raw(ids), t)
@@ -72,18 +69,15 @@ func (d *Directory) GrantRoles(ctx context.Context, in GrantRolesInput) ([]*db.M
 
 // GrantPermissions is GrantRoles for permissions on top of roles.
 func (d *Directory) GrantPermissions(ctx context.Context, in GrantPermissionsInput) ([]*db.Membership, error) {
-	return d.changeGrants(ctx, in.Organization, in.Users, "input.permissions", len(in.Permissions),
+	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Permissions),
 		func(ctx context.Context, w *write, org *db.Organization, members []*db.Membership) error {
-			t, err := w.term(in.StartsAt, in.EndsAt, in.Reason)
+			t := w.term(in.StartsAt, in.EndsAt, in.Reason)
+			permissions, err := d.permissionsNamed(ctx, w, "input.permissions", in.Permissions, 1)
 			if err != nil {
 				return err
 			}
-			permissions, err := d.lockPermissions(ctx, w, in.Permissions, "input.permissions")
-			if err != nil {
-				return err
-			}
-			ids := distinct(permissionIDs(permissions))
-			if err := d.mayGrant(ctx, org.ID, nil, ids); err != nil {
+			ids := permissionIDs(permissions)
+			if err := d.mayGrant(ctx, w, org, nil, ids); err != nil {
 				return err
 			}
 			return w.grant(ctx, permissionGrants, members, raw(ids), t)
@@ -93,9 +87,9 @@ func (d *Directory) GrantPermissions(ctx context.Context, in GrantPermissionsInp
 // RevokeRoles takes the roles back, at once, and gives the memberships in the
 // order asked. What is not held is passed over.
 func (d *Directory) RevokeRoles(ctx context.Context, in RevokeRolesInput) ([]*db.Membership, error) {
-	return d.changeGrants(ctx, in.Organization, in.Users, "input.roles", len(in.Roles),
+	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Roles),
 		func(ctx context.Context, w *write, _ *db.Organization, members []*db.Membership) error {
-			roles, err := d.lockRoles(ctx, w, in.Roles, "input.roles")
+			roles, err := d.rolesNamed(ctx, w, "input.roles", in.Roles, 1)
 			if err != nil {
 				return err
 			}
@@ -106,9 +100,9 @@ func (d *Directory) RevokeRoles(ctx context.Context, in RevokeRolesInput) ([]*db
 // RevokePermissions is RevokeRoles for permissions that were granted on top of
 // roles; what comes through a role stays.
 func (d *Directory) RevokePermissions(ctx context.Context, in RevokePermissionsInput) ([]*db.Membership, error) {
-	return d.changeGrants(ctx, in.Organization, in.Users, "input.permissions", len(in.Permissions),
+	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Permissions),
 		func(ctx context.Context, w *write, _ *db.Organization, members []*db.Membership) error {
-			permissions, err := d.lockPermissions(ctx, w, in.Permissions, "input.permissions")
+			permissions, err := d.permissionsNamed(ctx, w, "input.permissions", in.Permissions, 1)
 			if err != nil {
 				return err
 			}
@@ -116,24 +110,21 @@ func (d *Directory) RevokePermissions(ctx context.Context, in RevokePermissionsI
 		})
 }
 
-// changeGrants finds the members and lets fn change what they hold.
-func (d *Directory) changeGrants(ctx context.Context, in OrganizationRef, users []*UserRef, field string, things int,
+// changeGrants finds the members and lets fn change what they hold. Also when
+// there are faults: then fn adds its own.
+func (d *Directory) changeGrants(ctx context.Context, in OrganizationRef, users []*UserRef, things int,
 	fn func(ctx context.Context, w *write, org *db.Organization, members []*db.Membership) error,
 ) ([]*db.Membership, error) {
 	var members []*db.Membership
 	err := d.changeIn(ctx, access.MembersWrite, in, func(ctx context.Context, w *write, org *db.Organization) error {
-		var f faults
-		f.size("input.users", len(users), 1)
-		f.size(field, things, 1)
-		if len(users)*things > maxGrants {
-			f.Add(problem.Invalid, "input.users", "At most %d grants at once.", maxGrants)
-		}
-		err := f.Err()
+		named, err := d.membersNamed(ctx, w, org, users)
 		if err != nil {
 			return err
 		}
-		if members, err = d.lockMembers(ctx, org, users, "input.users"); err != nil {
-			return err
+		members = existing(named)
+		if len(users)*things > maxGrants {
+			w.faults.Add(problem.Invalid, "input.users", "At most %d grants at once.", maxGrants)
+			members = nil
 		}
 		return fn(ctx, w, org, members)
 	})

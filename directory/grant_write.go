@@ -49,16 +49,15 @@ func (t term) widened(g held) term {
 }
 
 // term checks from when until when something is to be granted.
-func (w *write) term(startsAt, endsAt *time.Time, reason *string) (term, error) {
-	var f faults
-	t := term{startsAt: w.at, endsAt: endsAt, reason: f.prose("input.reason", reason, maxReason)}
+func (w *write) term(startsAt, endsAt *time.Time, reason *string) term {
+	t := term{startsAt: w.at, endsAt: endsAt, reason: w.faults.prose("input.reason", reason, maxReason)}
 	if startsAt != nil {
 		t.startsAt = *startsAt
 	}
 	if endsAt != nil && !endsAt.After(t.startsAt) {
-		f.Add(problem.Invalid, "input.endsAt", "Must be after the start.")
+		w.faults.Add(problem.Invalid, "input.endsAt", "Must be after the start.")
 	}
-	return t, f.Err()
+	return t
 }
 
 // held is a live grant as the writes below see it.
@@ -100,13 +99,17 @@ func (w *write) liveOf(ctx context.Context, kind grantKind, members []*db.Member
 
 // grant gives the things to the members of one organization. A grant that holds
 // gets the new end and reason; one that has ended, or is still to begin at
-// another time, is replaced.
+// another time, is replaced. It writes nothing when there are faults.
 func (w *write) grant(ctx context.Context, kind grantKind, members []*db.Membership, things []uuid.UUID, t term) error {
 	if len(members) == 0 || len(things) == 0 {
-		return nil
+		return w.faults.Err()
 	}
 	live, err := w.liveOf(ctx, kind, members, things)
 	if err != nil {
+		return err
+	}
+	w.mayEnd(live, t)
+	if err := w.faults.Err(); err != nil {
 		return err
 	}
 	keys, err := w.keysOf(ctx, kind, things)
@@ -142,6 +145,20 @@ func (w *write) extends(g held, t term) bool {
 	return !w.ended(g) && (g.Begun || g.StartsAt.Equal(t.startsAt))
 }
 
+// mayEnd checks that none of the live grants which hold now is to have ended
+// before: that would be another past.
+func (w *write) mayEnd(live map[heldKey]held, t term) {
+	if t.endsAt == nil || t.endsAt.After(w.at) || w.faults.about("input.endsAt") {
+		return
+	}
+	for _, g := range live {
+		if w.extends(g, t) {
+			w.faults.Add(problem.Invalid, "input.endsAt", "This is held now: revoke it, or let it end in the future.")
+			return
+		}
+	}
+}
+
 // ended tells whether a live grant has ended by itself.
 func (w *write) ended(g held) bool { return g.EndsAt != nil && !g.EndsAt.After(w.at) }
 
@@ -162,9 +179,6 @@ func (w *write) recordRevoked(kind grantKind, m *db.Membership, key string, g he
 }
 
 func (w *write) extend(ctx context.Context, kind grantKind, m *db.Membership, key string, before held, t term) error {
-	if t.endsAt != nil && !t.endsAt.After(w.at) {
-		return problem.At(problem.Invalid, "input.endsAt", "This is held now: revoke it, or let it end in the future.")
-	}
 	if t.reason == nil {
 		t.reason = before.Reason
 	}
@@ -224,11 +238,11 @@ func (w *write) insertGrants(ctx context.Context, kind grantKind, rows []grantRo
 	return err
 }
 
-// revoke ends the live grants of the things to the members.
+// revoke ends the live grants of the things to the members. It writes nothing
+// when there are faults.
 func (w *write) revoke(ctx context.Context, kind grantKind, members []*db.Membership, things []uuid.UUID, reason *string) error {
-	var f faults
-	reason = f.prose("input.reason", reason, maxReason)
-	if err := f.Err(); err != nil {
+	reason = w.faults.prose("input.reason", reason, maxReason)
+	if err := w.faults.Err(); err != nil {
 		return err
 	}
 	live, err := w.liveOf(ctx, kind, members, things)
@@ -241,7 +255,7 @@ func (w *write) revoke(ctx context.Context, kind grantKind, members []*db.Member
 	}
 	var users []db.UserID
 	for _, m := range members {
-		for _, thing := range distinct(things) {
+		for _, thing := range things {
 			before, exists := live[heldKey{m.UserID, thing}]
 			if !exists || w.ended(before) {
 				continue

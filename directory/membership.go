@@ -26,20 +26,18 @@ type AddMembersInput struct {
 func (d *Directory) AddMembers(ctx context.Context, in AddMembersInput) ([]*db.Membership, error) {
 	var members []*db.Membership
 	err := d.changeIn(ctx, access.MembersWrite, in.Organization, func(ctx context.Context, w *write, org *db.Organization) error {
-		var f faults
-		f.size("input.users", len(in.Users), 1)
-		roles, err := d.rolesToGrant(ctx, w, &f, "input.roles", in.Roles)
+		roles, err := d.rolesToGrant(ctx, w, in.Roles)
 		if err != nil {
 			return err
 		}
-		if err := f.Err(); err != nil {
+		if err := d.mayGrant(ctx, w, org, roles, nil); err != nil {
 			return err
 		}
-		if err := d.mayGrant(ctx, org.ID, roles, nil); err != nil {
-			return err
-		}
-		users, err := d.lockUsersToAdd(ctx, org, in.Users)
+		users, err := d.lockUsersToAdd(ctx, w, org, in.Users)
 		if err != nil {
+			return err
+		}
+		if err := w.faults.Err(); err != nil {
 			return err
 		}
 		members, err = d.join(ctx, w, org, users, roles)
@@ -50,28 +48,23 @@ func (d *Directory) AddMembers(ctx context.Context, in AddMembersInput) ([]*db.M
 
 // lockUsersToAdd finds the users who are to be members, each once. Others than
 // members do not exist for whoever manages, or sees, one organization only.
-func (d *Directory) lockUsersToAdd(ctx context.Context, org *db.Organization, refs []*UserRef) ([]db.UserID, error) {
-	const field = "input.users"
+func (d *Directory) lockUsersToAdd(ctx context.Context, w *write, org *db.Organization, refs []*UserRef) ([]db.UserID, error) {
 	var ids []db.UserID
-	actor := access.ActorOf(ctx)
-	if actor.HoldsEverywhere(access.MembersWrite) || actor.HoldsEverywhere(access.UsersRead) {
-		users, err := d.lockUsers(ctx, refs, field)
-		if err != nil {
-			return nil, err
+	if !w.actor.HoldsEverywhere(access.MembersWrite) && !w.actor.HoldsEverywhere(access.UsersRead) {
+		members, err := d.membersNamed(ctx, w, org, refs)
+		for _, m := range existing(members) {
+			ids = append(ids, m.UserID)
 		}
-		for _, u := range users {
-			ids = append(ids, u.ID)
-		}
-		return distinct(ids), nil
+		return ids, err
 	}
-	members, err := d.lockMembers(ctx, org, refs, field)
-	if err != nil {
-		return nil, err
+	if !w.faults.size("input.users", len(refs), 1) {
+		return nil, nil
 	}
-	for _, m := range members {
-		ids = append(ids, m.UserID)
+	users, err := d.lockUsers(ctx, w, refs, "input.users")
+	for _, u := range existing(users) {
+		ids = append(ids, u.ID)
 	}
-	return ids, nil
+	return ids, err
 }
 
 // join makes the users members of the organization, and gives their memberships
@@ -131,10 +124,22 @@ func (d *Directory) membersOf(ctx context.Context, org db.OrganizationID, users 
 	return members, nil
 }
 
-// lockMembers finds the members of the organization whom the references name,
-// in that order and each once. It fails with NOT_FOUND for each who is none:
-// to whoever may only see the organization, other users do not exist.
-func (d *Directory) lockMembers(ctx context.Context, org *db.Organization, refs []*UserRef, field string) ([]*db.Membership, error) {
+// membersNamed is lockMembers for the input users.
+func (d *Directory) membersNamed(ctx context.Context, w *write, org *db.Organization, refs []*UserRef) ([]*db.Membership, error) {
+	if !w.faults.size("input.users", len(refs), 1) {
+		return nil, nil
+	}
+	return d.lockMembers(ctx, w, org, refs, "input.users")
+}
+
+// lockMembers finds the members of the organization whom the references name, in
+// that order. Who is none is nil, and a fault: to whoever may only see the
+// organization, other users do not exist. In an organization that is not there
+// (nil), it finds nobody, and no fault.
+func (d *Directory) lockMembers(ctx context.Context, w *write, org *db.Organization, refs []*UserRef, field string) ([]*db.Membership, error) {
+	if org == nil {
+		return nil, nil
+	}
 	users, err := d.findUsers(ctx, refs, &org.ID, "for no key update")
 	if err != nil {
 		return nil, err
@@ -149,17 +154,12 @@ func (d *Directory) lockMembers(ctx context.Context, org *db.Organization, refs 
 	if err != nil {
 		return nil, err
 	}
-	var missing problem.List
 	for i, member := range members {
 		if member == nil {
-			missing.Add(problem.NotFound, element(field, i, len(refs)), "There is no such member of the organization.")
+			w.faults.Add(problem.NotFound, element(field, i, len(refs)), "There is no such member of the organization.")
 		}
 	}
-	return distinctMembers(members), missing.Err()
-}
-
-func distinctMembers(members []*db.Membership) []*db.Membership {
-	return distinct(members) // membersOf gives one pointer for each user
+	return members, nil
 }
 
 // RemoveMembersInput takes users out of an organization.
@@ -174,18 +174,17 @@ type RemoveMembersInput struct {
 func (d *Directory) RemoveMembers(ctx context.Context, in RemoveMembersInput) ([]string, error) {
 	var removed []string
 	err := d.changeIn(ctx, access.MembersWrite, in.Organization, func(ctx context.Context, w *write, org *db.Organization) error {
-		var f faults
-		f.size("input.users", len(in.Users), 1)
-		if err := f.Err(); err != nil {
-			return err
-		}
-		members, err := d.lockMembers(ctx, org, in.Users, "input.users")
+		named, err := d.membersNamed(ctx, w, org, in.Users)
 		if err != nil {
 			return err
 		}
-		if err := d.haveOther(ctx, members, "input.users"); err != nil {
+		if err := d.haveOther(ctx, w, named, "input.users"); err != nil {
 			return err
 		}
+		if err := w.faults.Err(); err != nil {
+			return err
+		}
+		members := existing(named)
 		for _, m := range members {
 			removed = append(removed, m.ID.String())
 		}
@@ -194,14 +193,16 @@ func (d *Directory) RemoveMembers(ctx context.Context, in RemoveMembersInput) ([
 	return removed, err
 }
 
-// haveOther checks that each member, who is locked, belongs to another
-// organization too. Nobody belongs to the root only.
-func (d *Directory) haveOther(ctx context.Context, members []*db.Membership, field string) error {
-	ids := make([]db.UserID, len(members))
-	for i, m := range members {
-		ids[i] = m.UserID
+// haveOther checks that each member, who is locked unless missing, belongs to
+// another organization too. Nobody belongs to the root only.
+func (d *Directory) haveOther(ctx context.Context, w *write, members []*db.Membership, field string) error {
+	var ids []db.UserID
+	for _, m := range existing(members) {
+		if m.OrgID != db.Root {
+			ids = append(ids, m.UserID)
+		}
 	}
-	if members[0].OrgID == db.Root {
+	if len(ids) == 0 {
 		return nil
 	}
 	only, err := db.Select[db.UserID](ctx, d.db,
@@ -213,13 +214,12 @@ func (d *Directory) haveOther(ctx context.Context, members []*db.Membership, fie
 	for _, id := range only {
 		alone[id] = true
 	}
-	var f faults
 	for i, m := range members {
-		if alone[m.UserID] {
-			f.Add(problem.LastOrganization, element(field, i, len(members)), "The user belongs to no other organization.")
+		if m != nil && alone[m.UserID] {
+			w.faults.Add(problem.LastOrganization, element(field, i, len(members)), "The user belongs to no other organization.")
 		}
 	}
-	return f.Err()
+	return nil
 }
 
 // leave ends the memberships, the grants that they came with, and the keys that
@@ -274,16 +274,20 @@ type MoveMemberInput struct {
 // hold there.
 func (d *Directory) MoveMember(ctx context.Context, in MoveMemberInput) (*db.Membership, error) {
 	var moved *db.Membership
-	if _, err := access.Reach(ctx, access.MembersWrite); err != nil {
+	reach, err := access.Reach(ctx, access.MembersWrite)
+	if err != nil {
 		return nil, err
 	}
-	err := d.write(ctx, func(ctx context.Context, w *write) error {
-		from, to, err := d.lockBoth(ctx, w, in)
+	err = d.write(ctx, func(ctx context.Context, w *write) error {
+		from, to, err := d.lockBoth(ctx, w, in, reach)
 		if err != nil {
 			return err
 		}
-		members, err := d.lockMembers(ctx, from, []*UserRef{&in.User}, "input.user")
+		members, err := d.lockMembers(ctx, w, from, []*UserRef{&in.User}, "input.user")
 		if err != nil {
+			return err
+		}
+		if err := w.faults.Err(); err != nil {
 			return err
 		}
 		roles, permissions, err := d.liveGrants(ctx, w, members[0])
@@ -309,22 +313,17 @@ func (d *Directory) MoveMember(ctx context.Context, in MoveMemberInput) (*db.Mem
 	return moved, err
 }
 
-// lockBoth finds the two organizations of a move.
-func (d *Directory) lockBoth(ctx context.Context, w *write, in MoveMemberInput) (from, to *db.Organization, err error) {
-	if from, err = d.lockOrganization(ctx, w, access.MembersWrite, in.From, "input.from"); err != nil {
+// lockBoth finds the two organizations of a move, within reach; see
+// lockOrganization. The root is none of them.
+func (d *Directory) lockBoth(ctx context.Context, w *write, in MoveMemberInput, reach *db.OrganizationID) (from, to *db.Organization, err error) {
+	if from, err = d.lockOneOrganization(ctx, w, in.From, reach, "input.from", forMembers, false); err != nil {
 		return nil, nil, err
 	}
-	if to, err = d.lockOrganization(ctx, w, access.MembersWrite, in.To, "input.to"); err != nil {
+	if to, err = d.lockOneOrganization(ctx, w, in.To, reach, "input.to", forMembers, false); err != nil {
 		return nil, nil, err
 	}
-	switch db.Root {
-	case from.ID:
-		return nil, nil, noOrganization("input.from")
-	case to.ID:
-		return nil, nil, noOrganization("input.to")
-	}
-	if from.ID == to.ID {
-		return nil, nil, problem.At(problem.Invalid, "input.to", "The user is to be moved to another organization.")
+	if from != nil && to != nil && from.ID == to.ID {
+		w.faults.Add(problem.Invalid, "input.to", "The user is to be moved to another organization.")
 	}
 	return from, to, nil
 }
@@ -342,7 +341,10 @@ func (d *Directory) carry(ctx context.Context, w *write, to *db.Organization, me
 	if err != nil {
 		return err
 	}
-	if err := d.mayGrant(ctx, to.ID, roleIDs, permissionIDs); err != nil {
+	if err := d.mayGrant(ctx, w, to, roleIDs, permissionIDs); err != nil {
+		return err
+	}
+	if err := w.faults.Err(); err != nil {
 		return err
 	}
 	if err := w.carryGrants(ctx, roleGrants, member, raw(roleIDs), func(i int) db.Grant { return roles[i].Grant }); err != nil {

@@ -137,14 +137,10 @@ type CreateOrganizationInput struct {
 func (d *Directory) CreateOrganization(ctx context.Context, in CreateOrganizationInput) (*db.Organization, error) {
 	var org *db.Organization
 	err := d.change(ctx, access.OrganizationsWrite, func(ctx context.Context, w *write) error {
-		var f faults
-		org = f.newOrganization(in)
+		org = w.faults.newOrganization(in)
 		org.CreatedAt, org.UpdatedAt = w.at, w.at
-		roles, err := d.rolesForNewcomers(ctx, w, &f, &organizationValues{Organization: org}, in.DefaultRoles)
+		roles, err := d.rolesForNewcomers(ctx, w, &organizationValues{Organization: org}, in.DefaultRoles)
 		if err != nil {
-			return err
-		}
-		if err := f.Err(); err != nil {
 			return err
 		}
 		return w.insertOrganization(ctx, org, roles)
@@ -198,7 +194,7 @@ type UpdateOrganizationInput struct {
 // joined. Its code stays.
 func (d *Directory) UpdateOrganization(ctx context.Context, in UpdateOrganizationInput) (*db.Organization, error) {
 	return d.changeOrganization(ctx, in.Organization, "organization.updated", func(ctx context.Context, w *write, org *organizationValues) error {
-		var f faults
+		f := &w.faults
 		f.version(in.IfVersion, org.Version)
 		if in.Name.IsSet() {
 			org.Name = f.name("input.name", textValue(in.Name.Value()))
@@ -211,13 +207,10 @@ func (d *Directory) UpdateOrganization(ctx context.Context, in UpdateOrganizatio
 			org.AutoJoinDomains = f.domains("input.autoJoinDomains", in.AutoJoinDomains.Value())
 		}
 		if !in.DefaultRoles.IsSet() {
-			return f.Err()
+			return nil
 		}
-		roles, err := d.rolesForNewcomers(ctx, w, &f, org, in.DefaultRoles.Value())
-		if err != nil {
-			return err
-		}
-		if err := f.Err(); err != nil {
+		roles, err := d.rolesForNewcomers(ctx, w, org, in.DefaultRoles.Value())
+		if err != nil || len(f.List) > 0 {
 			return err
 		}
 		keys := roleKeys(roles)
@@ -235,9 +228,10 @@ type OrganizationActionInput struct{ Organization OrganizationRef }
 // SuspendOrganization makes all that was granted in the organization count for
 // nothing, until it is restored. The default organization cannot be suspended.
 func (d *Directory) SuspendOrganization(ctx context.Context, in OrganizationActionInput) (*db.Organization, error) {
-	return d.changeOrganization(ctx, in.Organization, "organization.suspended", func(_ context.Context, _ *write, org *organizationValues) error {
+	return d.changeOrganization(ctx, in.Organization, "organization.suspended", func(_ context.Context, w *write, org *organizationValues) error {
 		org.Status = db.Suspended
-		return notDefault(org.Organization)
+		w.faults.notDefault(org.Organization)
+		return nil
 	})
 }
 
@@ -255,25 +249,28 @@ func (d *Directory) RestoreOrganization(ctx context.Context, in OrganizationActi
 
 // notDefault says beforehand what the constraint organizations_default_is_active
 // would.
-func notDefault(org *db.Organization) error {
+func (f *faults) notDefault(org *db.Organization) {
 	if org.IsDefault {
-		return problem.At(problem.Invalid, "input.organization",
+		f.Add(problem.Invalid, "input.organization",
 			"The default organization cannot be suspended or deleted. Make another one the default first.")
 	}
-	return nil
 }
 
 // changeOrganization lets edit change the organization's row and default roles,
 // and records the action if that made a difference. edit writes the default
-// roles itself.
+// roles itself. When there is no such organization, edit gets an empty row, so
+// that the rest of the input is judged as well.
 func (d *Directory) changeOrganization(ctx context.Context, by OrganizationRef, action string,
 	edit func(ctx context.Context, w *write, org *organizationValues) error,
 ) (*db.Organization, error) {
 	var org *db.Organization
 	err := d.change(ctx, access.OrganizationsWrite, func(ctx context.Context, w *write) error {
 		var err error
-		if org, err = d.lockOrganizationToChange(ctx, by, "input.organization"); err != nil {
+		if org, err = d.lockOrganizationToChange(ctx, w, by); err != nil {
 			return err
+		}
+		if org == nil {
+			org = &db.Organization{}
 		}
 		if err := w.readClock(ctx); err != nil {
 			return err
@@ -292,7 +289,7 @@ func (d *Directory) changeOrganization(ctx context.Context, by OrganizationRef, 
 			return nil
 		}
 		org.Version, org.UpdatedAt = org.Version+1, w.at
-		if _, err := w.NewUpdate().Model(org).WherePK().Exec(ctx); err != nil {
+		if err := w.save(ctx, org); err != nil {
 			return err
 		}
 		return w.record.Add(action, org.ID.String(), &org.ID, before, after)

@@ -31,21 +31,9 @@ func (f *faults) code(field string, value *string) string {
 // one of acme, acme-2, acme-3 and so on; one that another transaction takes at
 // the same moment is not free.
 func (w *write) insertWithCode(ctx context.Context, org *db.Organization) error {
-	insert := func() (bool, error) {
+	if org.Code != "" || len(w.faults.List) > 0 {
 		org.Derive()
-		result, err := w.NewInsert().Model(org).On("conflict (code) where deleted_at is null do nothing").Exec(ctx)
-		if err != nil {
-			return false, err
-		}
-		n, err := result.RowsAffected()
-		return n == 1, err
-	}
-	if org.Code != "" {
-		inserted, err := insert()
-		if err == nil && !inserted {
-			return problem.At(problem.Conflict, "input.code", "Another organization has this code.")
-		}
-		return err
+		return w.insert(ctx, org)
 	}
 	base := codeOf(org.Name, org.ID)
 	taken, err := w.codesLike(ctx, base)
@@ -60,7 +48,12 @@ func (w *write) insertWithCode(ctx context.Context, org *db.Organization) error 
 		if taken[org.Code] {
 			continue
 		}
-		if inserted, err := insert(); inserted || err != nil {
+		org.Derive()
+		result, err := w.NewInsert().Model(org).On("conflict (code) where deleted_at is null do nothing").Exec(ctx)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); n > 0 || err != nil {
 			return err
 		}
 	}

@@ -15,12 +15,13 @@ import (
 func (d *Directory) DeleteOrganization(ctx context.Context, in OrganizationActionInput) ([]string, error) {
 	var id string
 	err := d.change(ctx, access.OrganizationsWrite, func(ctx context.Context, w *write) error {
-		org, err := d.lockOrganizationToChange(ctx, in.Organization, "input.organization")
-		if err != nil {
+		org, err := d.lockOrganizationToChange(ctx, w, in.Organization)
+		if org == nil || err != nil {
 			return err
 		}
 		id = org.ID.String()
-		if err := notDefault(org); err != nil {
+		w.faults.notDefault(org)
+		if err := w.faults.Err(); err != nil {
 			return err
 		}
 		before := *org

@@ -63,29 +63,34 @@ const (
 
 // lockOrganization finds the organization in which the actor holds the
 // permission, and keeps it from being suspended or deleted until the end of the
-// transaction. It fails with NOT_FOUND at field, also for one where the actor
-// does not hold it. The root has members like any other, and nothing else.
-func (d *Directory) lockOrganization(ctx context.Context, _ *write, need access.Permission, by OrganizationRef, field string) (*db.Organization, error) {
+// transaction. One that does not exist is nil, and a fault at field; so is one
+// where the actor does not hold it. The root has members like any other, and
+// nothing else.
+func (d *Directory) lockOrganization(ctx context.Context, w *write, need access.Permission, by OrganizationRef, field string) (*db.Organization, error) {
 	reach, err := access.Reach(ctx, need)
 	if err != nil {
 		return nil, err
 	}
-	return d.lockOneOrganization(ctx, by, reach, field, forMembers, need == access.MembersWrite)
+	return d.lockOneOrganization(ctx, w, by, reach, field, forMembers, need == access.MembersWrite)
 }
 
 // lockOrganizationToChange finds any organization but the root, and keeps others from it and
-// from what is in it until the end of the transaction.
-func (d *Directory) lockOrganizationToChange(ctx context.Context, by OrganizationRef, field string) (*db.Organization, error) {
-	return d.lockOneOrganization(ctx, by, nil, field, forChange, false)
+// from what is in it until the end of the transaction. One that does not exist
+// is nil, and a fault.
+func (d *Directory) lockOrganizationToChange(ctx context.Context, w *write, by OrganizationRef) (*db.Organization, error) {
+	return d.lockOneOrganization(ctx, w, by, nil, "input.organization", forChange, false)
 }
 
-func (d *Directory) lockOneOrganization(ctx context.Context, by OrganizationRef, reach *db.OrganizationID, field, lock string, root bool) (*db.Organization, error) {
+func (d *Directory) lockOneOrganization(ctx context.Context, w *write, by OrganizationRef, reach *db.OrganizationID, field, lock string, root bool) (*db.Organization, error) {
 	found, err := d.findOrganizations(ctx, []*OrganizationRef{&by}, reach, lock)
 	if err != nil {
 		return nil, err
 	}
-	if found[0] == nil || found[0].ID == db.Root && !root {
-		return nil, noOrganization(field)
+	if !root {
+		withoutRoot(found)
+	}
+	if found[0] == nil {
+		w.faults.List = append(w.faults.List, noOrganization(field))
 	}
 	return found[0], nil
 }
@@ -111,20 +116,19 @@ func (d *Directory) lockDefaultOrganization(ctx context.Context) (*db.Organizati
 
 // organizationsForNewUser finds the organizations that a new user is to belong
 // to, each once: the default one when refs is nil. They are kept from being
-// suspended or deleted until the end of the transaction. What is wrong with the
-// references is added to f.
-func (d *Directory) organizationsForNewUser(ctx context.Context, _ *write, f *faults, refs []*OrganizationRef) ([]*db.Organization, error) {
+// suspended or deleted until the end of the transaction. Those that do not exist
+// are faults.
+func (d *Directory) organizationsForNewUser(ctx context.Context, w *write, refs []*OrganizationRef) ([]*db.Organization, error) {
 	const field = "input.organizations"
 	if refs == nil {
 		org, err := d.lockDefaultOrganization(ctx)
 		return []*db.Organization{org}, err
 	}
 	if len(refs) == 0 {
-		f.Add(problem.Invalid, field, "A user belongs to at least one organization.")
+		w.faults.Add(problem.Invalid, field, "A user belongs to at least one organization.")
 		return nil, nil
 	}
-	f.size(field, len(refs), 1)
-	if len(refs) > maxList {
+	if !w.faults.size(field, len(refs), 1) {
 		return nil, nil
 	}
 	found, err := d.findOrganizations(ctx, refs, nil, forMembers)
@@ -133,8 +137,8 @@ func (d *Directory) organizationsForNewUser(ctx context.Context, _ *write, f *fa
 	}
 	for i, org := range withoutRoot(found) {
 		if org == nil {
-			f.List = append(f.List, noOrganization(element(field, i, len(refs))))
+			w.faults.List = append(w.faults.List, noOrganization(element(field, i, len(refs))))
 		}
 	}
-	return distinct(found), nil
+	return existing(found), nil
 }

@@ -99,28 +99,24 @@ func (d *Directory) businessRoleIDs(ctx context.Context) ([]db.RoleID, error) {
 // rolesForNewcomers finds the roles that are to be the organization's default
 // ones, ordered by key and each once. To make a role a default one is to hand it
 // out, so the actor must be allowed to do that with those that are new.
-func (d *Directory) rolesForNewcomers(ctx context.Context, w *write, f *faults, org *organizationValues, refs []*RoleRef) ([]*db.Role, error) {
-	roles, err := d.defaultRolesNamed(ctx, w, f, refs)
-	if err != nil {
+func (d *Directory) rolesForNewcomers(ctx context.Context, w *write, org *organizationValues, refs []*RoleRef) ([]*db.Role, error) {
+	roles, err := d.defaultRolesNamed(ctx, w, refs)
+	if err != nil || org.Version == 0 { // what may be handed out in one that is not there, nobody can tell
 		return nil, err
 	}
 	added := newRoles(roles, org.DefaultRoles)
-	return roles, f.include(d.mayGrant(ctx, org.ID, roleIDs(added), nil))
+	return roles, d.mayGrant(ctx, w, org.Organization, roleIDs(added), nil)
 }
 
 // defaultRolesNamed locks the roles of the input defaultRoles, and gives them
 // ordered by key and each once.
-func (d *Directory) defaultRolesNamed(ctx context.Context, w *write, f *faults, refs []*RoleRef) ([]*db.Role, error) {
-	const field = "input.defaultRoles"
-	f.size(field, len(refs), 0)
-	if len(refs) == 0 || len(refs) > maxList {
+func (d *Directory) defaultRolesNamed(ctx context.Context, w *write, refs []*RoleRef) ([]*db.Role, error) {
+	if len(refs) == 0 {
 		return nil, nil
 	}
-	roles, err := d.lockRoles(ctx, w, refs, field)
-	if err != nil {
-		return nil, f.include(err)
-	}
-	return slices.CompactFunc(slices.SortedFunc(slices.Values(roles), byRoleKey), func(a, b *db.Role) bool { return a.ID == b.ID }), nil
+	roles, err := d.rolesNamed(ctx, w, "input.defaultRoles", refs, 0)
+	slices.SortFunc(roles, byRoleKey)
+	return roles, err
 }
 
 // newRoles are those whose key is not among the old ones.

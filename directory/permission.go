@@ -88,7 +88,7 @@ type CreatePermissionInput struct {
 func (d *Directory) CreatePermission(ctx context.Context, in CreatePermissionInput) (*db.Permission, error) {
 	var permission *db.Permission
 	err := d.change(ctx, access.RolesWrite, func(ctx context.Context, w *write) error {
-		var f faults
+		f := &w.faults
 		key := f.freeKey("input.key", in.Key, access.SystemPrefix)
 		permission = &db.Permission{
 			ID:          db.NewID[db.PermissionKind](),
@@ -97,10 +97,7 @@ func (d *Directory) CreatePermission(ctx context.Context, in CreatePermissionInp
 			Description: f.prose("input.description", in.Description, maxDescription),
 			CreatedAt:   w.at,
 		}
-		if err := f.Err(); err != nil {
-			return err
-		}
-		if _, err := w.NewInsert().Model(permission).Exec(ctx); err != nil {
+		if err := w.insert(ctx, permission); err != nil {
 			return err
 		}
 		return w.record.Add("permission.created", permission.ID.String(), nil, nil, permission)
@@ -119,8 +116,7 @@ type UpdatePermissionInput struct {
 // allowed to hand that out.
 func (d *Directory) UpdatePermission(ctx context.Context, in UpdatePermissionInput) (*db.Permission, error) {
 	return d.changePermission(ctx, in.Permission, func(ctx context.Context, w *write, permission *db.Permission) error {
-		before := *permission
-		var f faults
+		before, f := *permission, &w.faults
 		permission.Key = f.newKey("input.key", in.Key, permission.Key, access.SystemPrefix)
 		if in.Name.IsSet() {
 			permission.Name = f.label("input.name", in.Name.Value(), permission.Key)
@@ -128,30 +124,30 @@ func (d *Directory) UpdatePermission(ctx context.Context, in UpdatePermissionInp
 		if in.Description.IsSet() {
 			permission.Description = f.prose("input.description", in.Description.Value(), maxDescription)
 		}
-		if err := f.Err(); err != nil {
-			return err
-		}
 		if permission.Key != before.Key {
-			if err := d.mayHandOut(ctx, nil, []*db.Permission{permission}); err != nil {
-				return err
-			}
+			w.mayHandOut(nil, []*db.Permission{permission})
 		}
-		return w.update(ctx, permission, "permission.updated", permission.ID.String(), nil, &before, func() {})
+		return w.update(ctx, permission, "permission.updated", permission.ID.String(), &before, func() {})
 	})
 }
 
-// changePermission lets edit change a permission that is not a system one.
+// changePermission lets edit change a permission that is not a system one. When
+// there is no such permission, edit gets an empty row, so that the rest of the
+// input is judged as well.
 func (d *Directory) changePermission(ctx context.Context, by PermissionRef,
 	edit func(ctx context.Context, w *write, permission *db.Permission) error,
 ) (*db.Permission, error) {
 	var permission *db.Permission
 	err := d.change(ctx, access.RolesWrite, func(ctx context.Context, w *write) error {
-		permissions, err := d.findPermissions(ctx, []*PermissionRef{&by}, "input.permission", "for no key update")
+		permissions, err := d.findPermissions(ctx, w, []*PermissionRef{&by}, "input.permission", "for no key update")
 		if err != nil {
 			return err
 		}
-		if permission = permissions[0]; permission.IsSystem {
-			return problem.At(problem.Forbidden, "input.permission", "System permissions can be neither changed nor deleted.")
+		if permission = permissions[0]; permission == nil {
+			permission = &db.Permission{}
+		}
+		if permission.IsSystem {
+			w.faults.Add(problem.Forbidden, "input.permission", "System permissions can be neither changed nor deleted.")
 		}
 		return edit(ctx, w, permission)
 	})
@@ -175,6 +171,9 @@ type deletedPermission struct {
 // to.
 func (d *Directory) DeletePermission(ctx context.Context, in PermissionActionInput) ([]string, error) {
 	permission, err := d.changePermission(ctx, in.Permission, func(ctx context.Context, w *write, permission *db.Permission) error {
+		if err := w.faults.Err(); err != nil {
+			return err
+		}
 		before := deletedPermission{Permission: *permission}
 		roles, err := d.dropFromRoles(ctx, w, permission)
 		if err != nil {
@@ -234,15 +233,22 @@ func (d *Directory) dropFromRoles(ctx context.Context, w *write, permission *db.
 	return keys, nil
 }
 
-// lockPermissions finds the permissions in the order of the references, and
-// keeps others from changing or deleting them until the end of the transaction.
-// It fails with NOT_FOUND for each that does not exist, and then gives nil for
-// it.
-func (d *Directory) lockPermissions(ctx context.Context, _ *write, refs []*PermissionRef, field string) ([]*db.Permission, error) {
-	return d.findPermissions(ctx, refs, field, "for share")
+// permissionsNamed finds the permissions that a list of the input names, each
+// once and ordered by key, and keeps others from changing or deleting them until
+// the end of the transaction. Those that do not exist are faults.
+func (d *Directory) permissionsNamed(ctx context.Context, w *write, field string, refs []*PermissionRef, least int) ([]*db.Permission, error) {
+	if !w.faults.size(field, len(refs), least) {
+		return nil, nil
+	}
+	permissions, err := d.findPermissions(ctx, w, refs, field, "for share")
+	permissions = existing(permissions)
+	slices.SortFunc(permissions, byPermissionKey)
+	return permissions, err
 }
 
-func (d *Directory) findPermissions(ctx context.Context, refs []*PermissionRef, field, lock string) ([]*db.Permission, error) {
+// findPermissions finds and locks permissions, in the order of the references.
+// Each that does not exist is nil, and a fault.
+func (d *Directory) findPermissions(ctx context.Context, w *write, refs []*PermissionRef, field, lock string) ([]*db.Permission, error) {
 	looks := make([]lookUp, len(refs))
 	for i, ref := range refs {
 		looks[i] = ref.lookUp()
@@ -254,22 +260,7 @@ func (d *Directory) findPermissions(ctx context.Context, refs []*PermissionRef, 
 	if err != nil {
 		return nil, err
 	}
-	return found(rows, looks, func(p *db.Permission) (id any, key string) { return p.ID, p.Key }, field, "There is no such permission.")
+	return found(w, rows, looks, func(p *db.Permission) (id any, key string) { return p.ID, p.Key }, field, "There is no such permission."), nil
 }
 
 func (r PermissionRef) lookUp() lookUp { return byIDOrKey[db.PermissionKind](r.ID, r.Key) }
-
-// permissionsNamed finds and locks permissions, each once, ordered by key. What
-// is wrong with the references is added to f.
-func (d *Directory) permissionsNamed(ctx context.Context, w *write, f *faults, field string, refs []*PermissionRef) ([]*db.Permission, error) {
-	if f.size(field, len(refs), 0); len(refs) > maxList {
-		return nil, nil
-	}
-	permissions, err := d.lockPermissions(ctx, w, refs, field)
-	if err := f.include(err); err != nil {
-		return nil, err
-	}
-	existing := slices.DeleteFunc(permissions, func(p *db.Permission) bool { return p == nil })
-	slices.SortFunc(existing, byPermissionKey)
-	return slices.Compact(existing), nil
-}

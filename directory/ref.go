@@ -126,21 +126,19 @@ func typed[T any](values []any) []T {
 }
 
 // lockUsers finds the users to write to, in the order of the references, and
-// keeps others from them until the end of the transaction. It fails with
-// NOT_FOUND for each that does not exist; field names the list, or the single
-// reference.
-func (d *Directory) lockUsers(ctx context.Context, refs []*UserRef, field string) ([]*db.User, error) {
+// keeps others from them until the end of the transaction. Each that does not
+// exist is nil, and a fault; field names the list, or the single reference.
+func (d *Directory) lockUsers(ctx context.Context, w *write, refs []*UserRef, field string) ([]*db.User, error) {
 	users, err := d.findUsers(ctx, refs, nil, "for no key update")
 	if err != nil {
 		return nil, err
 	}
-	var missing problem.List
 	for i, user := range users {
 		if user == nil {
-			missing.Add(problem.NotFound, element(field, i, len(refs)), "There is no such user.")
+			w.faults.Add(problem.NotFound, element(field, i, len(refs)), "There is no such user.")
 		}
 	}
-	return users, missing.Err()
+	return users, nil
 }
 
 // element is the path of an element of a list; that of the list itself when the
@@ -150,6 +148,11 @@ func element(field string, i, length int) string {
 		return field
 	}
 	return field + "." + strconv.Itoa(i)
+}
+
+// existing drops what is missing or was named twice, and keeps the order.
+func existing[T any](all []*T) []*T {
+	return slices.DeleteFunc(distinct(all), func(one *T) bool { return one == nil })
 }
 
 // distinct drops what was named twice, and keeps the order.

@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -96,22 +95,16 @@ type CreateRoleInput struct {
 func (d *Directory) CreateRole(ctx context.Context, in CreateRoleInput) (*db.Role, error) {
 	var role *db.Role
 	err := d.change(ctx, access.RolesWrite, func(ctx context.Context, w *write) error {
-		var f faults
-		role = f.newRole(in, w.at)
-		permissions, err := d.permissionsNamed(ctx, w, &f, "input.permissions", in.Permissions)
+		role = w.faults.newRole(in, w.at)
+		permissions, err := d.permissionsNamed(ctx, w, "input.permissions", in.Permissions, 0)
 		if err != nil {
 			return err
 		}
 		if role.IsDefault {
-			f.forNewcomers("input.isDefault", permissions)
+			w.faults.forNewcomers("input.isDefault", permissions)
 		}
-		if err := f.include(d.mayHandOut(ctx, nil, permissions)); err != nil {
-			return err
-		}
-		if err := f.Err(); err != nil {
-			return err
-		}
-		if _, err := w.NewInsert().Model(role).Exec(ctx); err != nil {
+		w.mayHandOut(nil, permissions)
+		if err := w.insert(ctx, role); err != nil {
 			return err
 		}
 		if err := w.contain(ctx, role, permissions); err != nil {
@@ -176,23 +169,17 @@ type UpdateRoleInput struct {
 func (d *Directory) UpdateRole(ctx context.Context, in UpdateRoleInput) (*db.Role, error) {
 	return d.changeRole(ctx, in.Role, func(ctx context.Context, w *write, role *db.Role) error {
 		before := *role
-		var f faults
-		f.version(in.IfVersion, role.Version)
-		f.updateRole(in, role)
+		w.faults.version(in.IfVersion, role.Version)
+		w.faults.updateRole(in, role)
 		if role.IsDefault && !before.IsDefault {
 			permissions, err := d.contained(ctx, role)
 			if err != nil {
 				return err
 			}
-			f.forNewcomers("input.isDefault", permissions)
-			if err := f.include(d.mayHandOut(ctx, nil, permissions)); err != nil {
-				return err
-			}
+			w.faults.forNewcomers("input.isDefault", permissions)
+			w.mayHandOut(nil, permissions)
 		}
-		if err := f.Err(); err != nil {
-			return err
-		}
-		return w.update(ctx, role, "role.updated", role.ID.String(), nil, &before, func() { w.touch(role) })
+		return w.update(ctx, role, "role.updated", role.ID.String(), &before, func() { w.touch(role) })
 	})
 }
 
@@ -210,16 +197,21 @@ func (f *faults) updateRole(in UpdateRoleInput, role *db.Role) {
 // touch notes that the role is another one than before.
 func (w *write) touch(role *db.Role) { role.Version, role.UpdatedAt = role.Version+1, w.at }
 
-// changeRole lets edit change a role that is not a system one.
+// changeRole lets edit change a role that is not a system one. When there is no
+// such role, edit gets an empty row, so that the rest of the input is judged as
+// well.
 func (d *Directory) changeRole(ctx context.Context, by RoleRef, edit func(ctx context.Context, w *write, role *db.Role) error) (*db.Role, error) {
 	var role *db.Role
 	err := d.change(ctx, access.RolesWrite, func(ctx context.Context, w *write) error {
-		roles, err := d.findRoles(ctx, []*RoleRef{&by}, "input.role", "for no key update")
+		roles, err := d.findRoles(ctx, w, []*RoleRef{&by}, "input.role", "for no key update")
 		if err != nil {
 			return err
 		}
-		if role = roles[0]; role.IsSystem {
-			return problem.At(problem.Forbidden, "input.role", "System roles can be neither changed nor deleted.")
+		if role = roles[0]; role == nil {
+			role = &db.Role{}
+		}
+		if role.IsSystem {
+			w.faults.Add(problem.Forbidden, "input.role", "System roles can be neither changed nor deleted.")
 		}
 		return edit(ctx, w, role)
 	})
@@ -233,6 +225,9 @@ type RoleActionInput struct{ Role RoleRef }
 // organizations. What remains is a tombstone for history to refer to.
 func (d *Directory) DeleteRole(ctx context.Context, in RoleActionInput) ([]string, error) {
 	role, err := d.changeRole(ctx, in.Role, func(ctx context.Context, w *write, role *db.Role) error {
+		if err := w.faults.Err(); err != nil {
+			return err
+		}
 		permissions, err := d.contained(ctx, role)
 		if err != nil {
 			return err
@@ -259,15 +254,21 @@ func (d *Directory) DeleteRole(ctx context.Context, in RoleActionInput) ([]strin
 	return []string{role.ID.String()}, nil
 }
 
-// lockRoles finds the roles in the order of the references, and keeps others
-// from changing or deleting them until the end of the transaction, so that what
-// is granted is not deleted at the same moment. It fails with NOT_FOUND for
-// each that does not exist, and then gives nil for it.
-func (d *Directory) lockRoles(ctx context.Context, _ *write, refs []*RoleRef, field string) ([]*db.Role, error) {
-	return d.findRoles(ctx, refs, field, "for share")
+// rolesNamed finds the roles that a list of the input names, each once and in
+// that order, and keeps others from changing or deleting them until the end of
+// the transaction, so that what is granted is not deleted at the same moment.
+// Those that do not exist are faults.
+func (d *Directory) rolesNamed(ctx context.Context, w *write, field string, refs []*RoleRef, least int) ([]*db.Role, error) {
+	if !w.faults.size(field, len(refs), least) {
+		return nil, nil
+	}
+	roles, err := d.findRoles(ctx, w, refs, field, "for share")
+	return existing(roles), err
 }
 
-func (d *Directory) findRoles(ctx context.Context, refs []*RoleRef, field, lock string) ([]*db.Role, error) {
+// findRoles finds and locks roles, in the order of the references. Each that does
+// not exist is nil, and a fault.
+func (d *Directory) findRoles(ctx context.Context, w *write, refs []*RoleRef, field, lock string) ([]*db.Role, error) {
 	looks := make([]lookUp, len(refs))
 	for i, ref := range refs {
 		looks[i] = ref.lookUp()
@@ -279,24 +280,17 @@ func (d *Directory) findRoles(ctx context.Context, refs []*RoleRef, field, lock 
 	if err != nil {
 		return nil, err
 	}
-	return found(rows, looks, func(r *db.Role) (id any, key string) { return r.ID, r.Key }, field, "There is no such role.")
+	return found(w, rows, looks, func(r *db.Role) (id any, key string) { return r.ID, r.Key }, field, "There is no such role."), nil
 }
 
 func (r RoleRef) lookUp() lookUp { return byIDOrKey[db.RoleKind](r.ID, r.Key) }
 
-// rolesToGrant finds and locks the roles to give to newcomers, each once: nil,
-// for the default ones, when refs is nil. What is wrong with the
-// references is added to f.
-func (d *Directory) rolesToGrant(ctx context.Context, w *write, f *faults, field string, refs []*RoleRef) ([]db.RoleID, error) {
+// rolesToGrant is rolesNamed for the roles to give to newcomers: nil, for the
+// default ones, when refs is nil.
+func (d *Directory) rolesToGrant(ctx context.Context, w *write, refs []*RoleRef) ([]db.RoleID, error) {
 	if refs == nil {
 		return nil, nil
 	}
-	if f.size(field, len(refs), 0); len(refs) > maxList {
-		return nil, nil
-	}
-	roles, err := d.lockRoles(ctx, w, refs, field)
-	if err := f.include(err); err != nil {
-		return nil, err
-	}
-	return distinct(roleIDs(slices.DeleteFunc(roles, func(r *db.Role) bool { return r == nil }))), nil
+	roles, err := d.rolesNamed(ctx, w, "input.roles", refs, 0)
+	return roleIDs(roles), err
 }

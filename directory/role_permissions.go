@@ -22,14 +22,11 @@ type RolePermissionsInput struct {
 func (d *Directory) AddRolePermissions(ctx context.Context, in RolePermissionsInput) (*db.Role, error) {
 	return d.changeContents(ctx, in, func(ctx context.Context, w *write, role *db.Role, has, asked []*db.Permission) error {
 		added := slices.DeleteFunc(asked, contains(has))
-		var f faults
 		if role.IsDefault {
-			f.forNewcomers("input.permissions", added)
+			w.faults.forNewcomers("input.permissions", added)
 		}
-		if err := f.include(d.mayHandOut(ctx, nil, added)); err != nil {
-			return err
-		}
-		if err := f.Err(); err != nil || len(added) == 0 {
+		w.mayHandOut(nil, added)
+		if err := w.faults.Err(); err != nil || len(added) == 0 {
 			return err
 		}
 		if err := w.contain(ctx, role, added); err != nil {
@@ -48,8 +45,8 @@ func (d *Directory) RemoveRolePermissions(ctx context.Context, in RolePermission
 	return d.changeContents(ctx, in, func(ctx context.Context, w *write, role *db.Role, has, asked []*db.Permission) error {
 		inside := contains(has)
 		removed := slices.DeleteFunc(asked, func(p *db.Permission) bool { return !inside(p) })
-		if len(removed) == 0 {
-			return nil
+		if err := w.faults.Err(); err != nil || len(removed) == 0 {
+			return err
 		}
 		if err := w.release(ctx, role, removed); err != nil {
 			return err
@@ -67,12 +64,8 @@ func (d *Directory) changeContents(ctx context.Context, in RolePermissionsInput,
 	edit func(ctx context.Context, w *write, role *db.Role, has, asked []*db.Permission) error,
 ) (*db.Role, error) {
 	return d.changeRole(ctx, in.Role, func(ctx context.Context, w *write, role *db.Role) error {
-		var f faults
-		asked, err := d.permissionsNamed(ctx, w, &f, "input.permissions", in.Permissions)
+		asked, err := d.permissionsNamed(ctx, w, "input.permissions", in.Permissions, 0)
 		if err != nil {
-			return err
-		}
-		if err := f.Err(); err != nil {
 			return err
 		}
 		has, err := d.contained(ctx, role)

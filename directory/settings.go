@@ -90,14 +90,13 @@ func (d *Directory) UpdateSettings(ctx context.Context, in UpdateSettingsInput) 
 		if settings, err = d.settings(ctx, "for update"); err != nil {
 			return err
 		}
-		before := *settings
-		var f faults
+		before, f := *settings, &w.faults
 		f.flag("input.allowSelfSignUp", in.AllowSelfSignUp, &settings.AllowSelfSignUp)
 		f.flag("input.syncProfilesOnSignIn", in.SyncProfilesOnSignIn, &settings.SyncProfilesOnSignIn)
-		if err := d.newDefaultOrganization(ctx, &f, in.DefaultOrganization, settings); err != nil {
+		if err := d.newDefaultOrganization(ctx, w, in.DefaultOrganization, settings); err != nil {
 			return err
 		}
-		if err := d.newDefaultRoles(ctx, w, &f, in.DefaultRoles, settings); err != nil {
+		if err := d.newDefaultRoles(ctx, w, in.DefaultRoles, settings); err != nil {
 			return err
 		}
 		if err := f.Err(); err != nil {
@@ -122,13 +121,13 @@ func (f *faults) flag(field string, value graphql.Omittable[*bool], into *bool) 
 // newDefaultOrganization finds and locks the organization that is to be the
 // default one, together with the present one. Newcomers who name none then get
 // its default roles, which the actor must be allowed to hand out.
-func (d *Directory) newDefaultOrganization(ctx context.Context, f *faults, value graphql.Omittable[*OrganizationRef], settings *Settings) error {
+func (d *Directory) newDefaultOrganization(ctx context.Context, w *write, value graphql.Omittable[*OrganizationRef], settings *Settings) error {
 	const field = "input.defaultOrganization"
 	if !value.IsSet() {
 		return nil
 	}
 	if value.Value() == nil {
-		f.Add(problem.Invalid, field, "There must be a default organization.")
+		w.faults.Add(problem.Invalid, field, "There must be a default organization.")
 		return nil
 	}
 	present := settings.DefaultOrganization.ID.String()
@@ -136,30 +135,32 @@ func (d *Directory) newDefaultOrganization(ctx context.Context, f *faults, value
 	if err != nil {
 		return err
 	}
+	org := withoutRoot(found)[0]
 	switch {
-	case withoutRoot(found)[0] == nil:
-		f.List = append(f.List, noOrganization(field))
-	case found[0].Status != db.Active:
-		f.Add(problem.Invalid, field, "The organization is suspended, so it cannot be the default one.")
-	case found[0].ID != settings.DefaultOrganization.ID:
-		settings.DefaultOrganization = found[0]
-		roles, err := d.defaultRoles(ctx, []db.OrganizationID{found[0].ID})
-		if err != nil {
-			return err
-		}
-		return f.include(d.mayGrant(ctx, found[0].ID, roleIDs(roles[0]), nil))
+	case org == nil:
+		w.faults.List = append(w.faults.List, noOrganization(field))
+		return nil
+	case org.Status != db.Active:
+		w.faults.Add(problem.Invalid, field, "The organization is suspended, so it cannot be the default one.")
+	case org.ID == settings.DefaultOrganization.ID:
+		return nil
 	}
-	return nil
+	settings.DefaultOrganization = org
+	roles, err := d.defaultRoles(ctx, []db.OrganizationID{org.ID})
+	if err != nil {
+		return err
+	}
+	return d.mayGrant(ctx, w, org, roleIDs(roles[0]), nil)
 }
 
 // newDefaultRoles finds and locks the roles that are to be the default ones. To
 // make a role a default one is to hand it out everywhere, so the actor must be
 // allowed to do that with those that are new.
-func (d *Directory) newDefaultRoles(ctx context.Context, w *write, f *faults, value graphql.Omittable[[]*RoleRef], settings *Settings) error {
+func (d *Directory) newDefaultRoles(ctx context.Context, w *write, value graphql.Omittable[[]*RoleRef], settings *Settings) error {
 	if !value.IsSet() {
 		return nil
 	}
-	roles, err := d.defaultRolesNamed(ctx, w, f, value.Value())
+	roles, err := d.defaultRolesNamed(ctx, w, value.Value())
 	if err != nil {
 		return err
 	}
@@ -171,9 +172,10 @@ func (d *Directory) newDefaultRoles(ctx context.Context, w *write, f *faults, va
 	for _, role := range newRoles(roles, roleKeys(settings.DefaultRoles)) {
 		handedOut = append(handedOut, catalogue.RolePermissions(role.ID)...)
 	}
-	f.forNewcomers("input.defaultRoles", handedOut)
+	w.faults.forNewcomers("input.defaultRoles", handedOut)
 	settings.DefaultRoles = roles
-	return f.include(d.mayHandOut(ctx, nil, handedOut))
+	w.mayHandOut(nil, handedOut)
+	return nil
 }
 
 // updateSettings writes what differs.

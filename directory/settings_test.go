@@ -83,7 +83,7 @@ func TestSettingsFaultsAreToldAtOnce(t *testing.T) {
 		{defaultOrganization(orgID(paused)), "INVALID input.defaultOrganization"},
 		{defaultOrganization(orgCode("nowhere")), "NOT_FOUND input.defaultOrganization"},
 		{defaultRoles("roster-viewer"), "INVALID input.defaultRoles"},
-		{defaultRoles("writer", "nobody"), "NOT_FOUND input.defaultRoles.1"},
+		{defaultRoles("writer", "nobody"), "INVALID input.defaultRoles, NOT_FOUND input.defaultRoles.1"},
 	} {
 		_, err := b.UpdateSettings(b.ctx, c.in)
 		wantFaults(t, err, c.want)

@@ -194,26 +194,22 @@ type CreateUserInput struct {
 func (d *Directory) CreateUser(ctx context.Context, in CreateUserInput) (*db.User, error) {
 	var user *db.User
 	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
-		var f faults
-		user = f.newUser(in)
+		user = w.faults.newUser(in)
 		user.CreatedAt, user.UpdatedAt = w.at, w.at
-		organizations, err := d.organizationsForNewUser(ctx, w, &f, in.Organizations)
+		organizations, err := d.organizationsForNewUser(ctx, w, in.Organizations)
 		if err != nil {
 			return err
 		}
-		roles, err := d.rolesToGrant(ctx, w, &f, "input.roles", in.Roles)
+		roles, err := d.rolesToGrant(ctx, w, in.Roles)
 		if err != nil {
-			return err
-		}
-		if err := f.Err(); err != nil {
 			return err
 		}
 		for _, org := range organizations {
-			if err := d.mayGrant(ctx, org.ID, roles, nil); err != nil {
+			if err := d.mayGrant(ctx, w, org, roles, nil); err != nil {
 				return err
 			}
 		}
-		if _, err := w.NewInsert().Model(user).Exec(ctx); err != nil {
+		if err := w.insert(ctx, user); err != nil {
 			return err
 		}
 		if err := w.record.Add("user.created", user.ID.String(), nil, nil, user); err != nil {
@@ -248,9 +244,11 @@ func (f *faults) newUser(in CreateUserInput) *db.User {
 	return user
 }
 
-// identified checks that people have something to know the user by.
+// identified checks that people have something to know the user by. Who is not
+// there (see changeUser), or has something that is not right, may have that.
 func (f *faults) identified(user *db.User) {
-	if user.Email == nil && user.Username == nil && user.Phone == nil && user.ExternalID == nil && len(f.List) == 0 {
+	if user.Version > 0 && user.Email == nil && user.Username == nil && user.Phone == nil && user.ExternalID == nil &&
+		!f.about("input.email", "input.username", "input.phone", "input.externalId") {
 		f.Add(problem.Invalid, "input", "A user needs an email address, a username, a phone number or an external id.")
 	}
 }
@@ -267,8 +265,8 @@ type UpdateUserInput struct {
 // UpdateUser changes a user's profile. An email address that changes is no
 // longer a verified one.
 func (d *Directory) UpdateUser(ctx context.Context, in UpdateUserInput) (*db.User, error) {
-	return d.changeUser(ctx, in.User, "user.updated", func(_ context.Context, _ *write, user *db.User) error {
-		var f faults
+	return d.changeUser(ctx, in.User, "user.updated", func(_ context.Context, w *write, user *db.User) error {
+		f := &w.faults
 		f.version(in.IfVersion, user.Version)
 		before := user.Email
 		set(in.Email, &user.Email)
@@ -290,13 +288,14 @@ func (d *Directory) UpdateUser(ctx context.Context, in UpdateUserInput) (*db.Use
 		if db.Fold(textValue(before)) != db.Fold(textValue(user.Email)) {
 			user.EmailVerified = false
 		}
-		return f.Err()
+		return nil
 	})
 }
 
-// version checks that what the caller saw is still what there is.
+// version checks that what the caller saw is still what there is. What is not
+// there at all has version 0.
 func (f *faults) version(expected *int, actual int) {
-	if expected != nil && *expected != actual {
+	if expected != nil && actual > 0 && *expected != actual {
 		f.Add(problem.Conflict, "input.ifVersion", "It was changed in between: its version is %d, not %d.", actual, *expected)
 	}
 }
@@ -326,7 +325,8 @@ func (d *Directory) RestoreUser(ctx context.Context, in UserActionInput) (*db.Us
 }
 
 // changeUser lets edit change the user's row, and records the action if that
-// made a difference.
+// made a difference. When there is no such user, edit gets an empty row, so that
+// the rest of the input is judged as well.
 func (d *Directory) changeUser(ctx context.Context, by UserRef, action string, edit func(ctx context.Context, w *write, user *db.User) error) (*db.User, error) {
 	var user *db.User
 	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
@@ -337,12 +337,15 @@ func (d *Directory) changeUser(ctx context.Context, by UserRef, action string, e
 		if err := w.readClock(ctx); err != nil {
 			return err
 		}
+		if user == nil {
+			user = &db.User{}
+		}
 		before := *user
 		if err := edit(ctx, w, user); err != nil {
 			return err
 		}
 		user.Derive()
-		return w.update(ctx, user, action, user.ID.String(), nil, &before, func() { user.Version, user.UpdatedAt = user.Version+1, w.at })
+		return w.update(ctx, user, action, user.ID.String(), &before, func() { user.Version, user.UpdatedAt = user.Version+1, w.at })
 	})
 	return user, err
 }
@@ -353,7 +356,7 @@ func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]strin
 	var id string
 	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
 		user, err := d.lockUser(ctx, w, in.User)
-		if err != nil {
+		if user == nil || err != nil {
 			return err
 		}
 		id = user.ID.String()
@@ -380,9 +383,9 @@ func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]strin
 }
 
 // lockUser finds the user to write to and keeps others from it until the end of
-// the transaction.
+// the transaction. One that does not exist is nil, and a fault.
 func (d *Directory) lockUser(ctx context.Context, w *write, by UserRef) (*db.User, error) {
-	users, err := d.lockUsers(ctx, []*UserRef{&by}, "input.user")
+	users, err := d.lockUsers(ctx, w, []*UserRef{&by}, "input.user")
 	if err != nil {
 		return nil, err
 	}

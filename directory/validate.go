@@ -34,15 +34,9 @@ const (
 // once. Its methods return the value in the form in which it is kept.
 type faults struct{ problem.List }
 
-// include adds the problems that err consists of. An error that is none is given
-// back.
-func (f *faults) include(err error) error {
-	problems := problem.All(err)
-	f.List = append(f.List, problems...)
-	if len(problems) > 0 {
-		return nil
-	}
-	return err
+// about tells whether something is wrong with one of the fields.
+func (f *faults) about(fields ...string) bool {
+	return slices.ContainsFunc(f.List, func(p *problem.Error) bool { return slices.Contains(fields, p.Field) })
 }
 
 // text checks a line of text that a person reads; blank is as good as none.
@@ -232,14 +226,16 @@ func storableJSON(value any) bool {
 // characters nor what is not UTF-8.
 func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
-// size checks the length of an input list.
-func (f *faults) size(field string, length, least int) {
+// size checks the length of an input list, and tells whether it is right: a list
+// of another length is not looked at.
+func (f *faults) size(field string, length, least int) bool {
 	if length < least {
 		f.Add(problem.Invalid, field, "Must not be empty.")
 	}
 	if length > maxList {
 		f.Add(problem.Invalid, field, "At most %d at once.", maxList)
 	}
+	return length >= least && length <= maxList
 }
 
 // set puts an update's value, if it has one, into the row.
