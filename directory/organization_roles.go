@@ -135,3 +135,37 @@ func (w *write) setDefaultRoles(ctx context.Context, org *db.Organization, roles
 	_, err := w.NewInsert().Model(&rows).Exec(ctx)
 	return err
 }
+
+// dropFromDefaults takes a role that is locked out of the default roles of all
+// organizations. Who changes one of them at the same moment holds it and waits
+// for the role: the database then lets one of the two run again.
+func (d *Directory) dropFromDefaults(ctx context.Context, w *write, role *db.Role) error {
+	orgs, err := pointers(db.Select[db.Organization](ctx, d.db, `select * from organizations where id in
+		(select org_id from organization_default_roles where role_id = $1) order by id for no key update`, role.ID))
+	if err != nil || len(orgs) == 0 {
+		return err
+	}
+	ids := make([]db.OrganizationID, len(orgs))
+	for i, org := range orgs {
+		ids[i] = org.ID
+	}
+	roles, err := d.defaultRoles(ctx, ids)
+	if err != nil {
+		return err
+	}
+	if _, err := w.NewDelete().Model((*db.OrganizationDefaultRole)(nil)).Where("role_id = ?", role.ID).Exec(ctx); err != nil {
+		return err
+	}
+	if _, err := w.NewUpdate().Model((*db.Organization)(nil)).Set("version = version + 1, updated_at = ?", w.at).
+		Where("id = any(?)", idArray(ids)).Exec(ctx); err != nil {
+		return err
+	}
+	for i, org := range orgs {
+		before := roleKeys(roles[i])
+		after := slices.DeleteFunc(slices.Clone(before), func(key string) bool { return key == role.Key })
+		if err := w.record.Add("organization.updated", org.ID.String(), &org.ID, organizationValues{org, before}, organizationValues{org, after}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -239,7 +239,7 @@ func (d *Directory) DeleteRole(ctx context.Context, in RoleActionInput) ([]strin
 		if before.Grants, err = w.endGrants(ctx, roleGrants, uuid.UUID(role.ID)); err != nil {
 			return err
 		}
-		if _, err := w.NewDelete().Model((*db.OrganizationDefaultRole)(nil)).Where("role_id = ?", role.ID).Exec(ctx); err != nil {
+		if err := d.dropFromDefaults(ctx, w, role); err != nil {
 			return err
 		}
 		role.IsDefault, role.DeletedAt = false, &w.at

@@ -178,7 +178,8 @@ func (d *Directory) newDefaultRoles(ctx context.Context, w *write, value graphql
 	return nil
 }
 
-// updateSettings writes what differs.
+// updateSettings writes what differs, also in the organizations and roles that
+// become the default ones, or cease to be.
 func (w *write) updateSettings(ctx context.Context, before, after *Settings) error {
 	old, now := before.values(), after.values()
 	if reflect.DeepEqual(old, now) {
@@ -209,8 +210,12 @@ func (w *write) switchDefault(ctx context.Context, from, to *db.Organization) er
 		org       *db.Organization
 		isDefault bool
 	}{{from, false}, {to, true}} {
+		before := *set.org
 		set.org.IsDefault, set.org.Version, set.org.UpdatedAt = set.isDefault, set.org.Version+1, w.at
 		if _, err := w.NewUpdate().Model(set.org).Column("is_default", "version", "updated_at").WherePK().Exec(ctx); err != nil {
+			return err
+		}
+		if err := w.record.Add("organization.updated", set.org.ID.String(), &set.org.ID, before, set.org); err != nil {
 			return err
 		}
 	}
@@ -225,10 +230,18 @@ func (w *write) switchDefaultRoles(ctx context.Context, roles []db.RoleID) ([]*d
 		idArray(roles)).Exec(ctx); err != nil {
 		return nil, err
 	}
+	var switched []db.Role
 	if _, err := w.NewUpdate().Model((*db.Role)(nil)).
 		Set("is_default = not is_default, version = version + 1, updated_at = ?", w.at).
-		Where("is_default <> (id = any(?)) and deleted_at is null", idArray(roles)).Exec(ctx); err != nil {
+		Where("is_default <> (id = any(?)) and deleted_at is null", idArray(roles)).Returning("*").Exec(ctx, &switched); err != nil {
 		return nil, err
+	}
+	for _, role := range switched {
+		before := role
+		before.IsDefault = !role.IsDefault
+		if err := w.record.Add("role.updated", role.ID.String(), nil, before, role); err != nil {
+			return nil, err
+		}
 	}
 	var now []*db.Role
 	err := w.NewSelect().Model(&now).Where("is_default and deleted_at is null").Order("key").Scan(ctx)

@@ -102,13 +102,17 @@ var mutationCases = []mutationCase{
 	{"remove members", `removeMembers(input: {organization: {code: "globex"}, users: [{email: "eve@example.com"}]}) { deletedIds }`,
 		[]string{"membership.deleted member"}, "NOT_FOUND", nil, nil},
 	{"update settings", `updateSettings(input: {allowSelfSignUp: false, defaultOrganization: {code: "acme"}, defaultRoles: [{key: "r"}]}) { settings { defaultOrganization { code } } }`,
-		[]string{"settings.updated settings"}, "", nil, nil},
+		[]string{"organization.updated org", "organization.updated org", "role.updated role", "settings.updated settings"}, "",
+		object{"isDefault": true}, object{"isDefault": false}},
 	{"create API key", `createApiKey(input: {name: "k", permissions: [{key: "roster:users:read"}], organization: {code: "new"}}) { secret apiKey { id } }`,
 		[]string{"apiKey.created key"}, "another", nil, nil},
 	{"revoke API key", `revokeApiKey(input: {apiKey: "KEY"}) { apiKey { revokedAt } }`, []string{"apiKey.revoked key"}, "", nil, nil},
 	{"delete permission", `deletePermission(input: {permission: {key: "x:y"}}) { deletedIds }`,
 		[]string{"role.permissions.removed role", "permission.deleted perm"}, "NOT_FOUND", object{"permissions": []any{"x:y"}}, nil},
-	{"delete role", `deleteRole(input: {role: {key: "clerk"}}) { deletedIds }`, []string{"role.deleted role"}, "NOT_FOUND", nil, nil},
+	{"update default roles", `updateOrganization(input: {organization: {code: "globex"}, defaultRoles: [{key: "clerk"}, {key: "r"}]}) { organization { version } }`,
+		[]string{"organization.updated org"}, "", nil, nil},
+	{"delete role", `deleteRole(input: {role: {key: "clerk"}}) { deletedIds }`, []string{"organization.updated org", "role.deleted role"}, "NOT_FOUND",
+		object{"defaultRoles": []any{"clerk", "r"}}, object{"defaultRoles": []any{"r"}}},
 	{"delete organization", `deleteOrganization(input: {organization: {code: "new"}}) { deletedIds }`,
 		[]string{"membership.deleted member", "membership.deleted member", "membership.created member", "membership.role.granted member", "organization.deleted org"},
 		"NOT_FOUND", nil, nil},
@@ -129,6 +133,7 @@ func TestMutationsAndTheirChanges(t *testing.T) {
 		text := strings.Replace(c.document, "KEY", keyID, 1)
 		asked += " " + text
 		before, seen := b.state(t), b.lastChange(t)
+		rowsBefore := b.subjects(t)
 		rehearsal := b.ask(t, "mutation @dryRun { "+text+" }")
 		if !b.unchanged(t, before) {
 			t.Fatalf("%s, rehearsed, leaves a trace", c.name)
@@ -139,6 +144,7 @@ func TestMutationsAndTheirChanges(t *testing.T) {
 		}
 		changes := b.changesAfter(t, seen)
 		c.check(t, actor, changes)
+		compareSubjects(t, c.name, rowsBefore, b.subjects(t), changes)
 		if c.again == "another" { // makes one more each time
 			secrets = append(secrets, done.text("createApiKey.secret"))
 			keyID = done.text("createApiKey.apiKey.id")
@@ -166,6 +172,63 @@ func TestMutationsAndTheirChanges(t *testing.T) {
 	}
 	if n := rows[int](t, b, "select count(*) from changes where before::text || after::text ~* '(hash|secret|rk_)'")[0]; n > 0 {
 		t.Errorf("%d changes tell of secrets", n)
+	}
+}
+
+// subjects gives a digest of everything that can be the subject of a change, with
+// what belongs to it in other tables, by its id.
+func (b *testBundle) subjects(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	digests(t, b, all, "users", "", func(id db.UserID) string { return id.String() })
+	digests(t, b, all, "organizations", `select role_id::text from organization_default_roles where org_id = row.id`,
+		func(id db.OrganizationID) string { return id.String() })
+	digests(t, b, all, "memberships", `select to_jsonb(g)::text from membership_roles g where g.org_id = row.org_id and g.user_id = row.user_id
+		union all select to_jsonb(g)::text from membership_permissions g where g.org_id = row.org_id and g.user_id = row.user_id`,
+		func(id db.MembershipID) string { return id.String() })
+	digests(t, b, all, "roles", `select permission_id::text from role_permissions where role_id = row.id and revoked_at is null`,
+		func(id db.RoleID) string { return id.String() })
+	digests(t, b, all, "permissions", "", func(id db.PermissionID) string { return id.String() })
+	digests(t, b, all, "api_keys", `select permission_id::text from api_key_permissions where api_key_id = row.id`,
+		func(id db.APIKeyID) string { return id.String() })
+	return all
+}
+
+func digests[K db.Kind](t *testing.T, b *testBundle, all map[string]string, table, belongings string, text func(db.ID[K]) string) {
+	t.Helper()
+	if belongings == "" {
+		belongings = "select ''"
+	}
+	for _, row := range rows[struct {
+		ID     db.ID[K]
+		Digest string
+	}](t, b, "select row.id, md5((to_jsonb(row) - 'last_used_at')::text || (select coalesce(string_agg(x, ' ' order by x), '') from ("+belongings+") as b(x))) as digest from "+table+" row") {
+		all[text(row.ID)] = row.Digest
+	}
+}
+
+// compareSubjects wants one change for each row that is another one than before,
+// and none for others. Memberships have one for each grant, too. What everybody
+// loses with a role or permission that is deleted is counted in its one change.
+func compareSubjects(t *testing.T, name string, before, after map[string]string, changes []loggedChange) {
+	t.Helper()
+	told, counted := map[string]int{}, false
+	for _, change := range changes {
+		told[change.Subject]++
+		if change.Action == "role.deleted" || change.Action == "permission.deleted" {
+			counted = true
+		}
+	}
+	ids := maps.Clone(before)
+	maps.Copy(ids, after)
+	for id := range ids {
+		isMember := strings.HasPrefix(id, "member_")
+		if counted && (isMember || strings.HasPrefix(id, "key_")) {
+			continue
+		}
+		if changed := before[id] != after[id]; changed != (told[id] > 0) || told[id] > 1 && !isMember {
+			t.Errorf("%s: %s changed: %t, and %d changes tell so", name, id, changed, told[id])
+		}
 	}
 }
 
