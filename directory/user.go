@@ -350,8 +350,8 @@ func (d *Directory) changeUser(ctx context.Context, by UserRef, action string, e
 	return user, err
 }
 
-// DeleteUser erases the user's personal data, from the log of changes too, and
-// ends all that they held. What remains is a tombstone for history to refer to.
+// DeleteUser erases the user's personal data, from the log of changes too, with
+// what others have written about them, and ends all that they held. What remains is a tombstone for history to refer to.
 func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]string, error) {
 	var id string
 	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
@@ -364,6 +364,9 @@ func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]strin
 			return err
 		}
 		if err := w.revokeKeys(ctx, "k.user_id = ?", user.ID); err != nil {
+			return err
+		}
+		if err := w.eraseWords(ctx, user.ID); err != nil {
 			return err
 		}
 		before := changes.Values{"status": user.Status}

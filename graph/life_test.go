@@ -129,6 +129,36 @@ func TestLifeOfAUser(t *testing.T) {
 	b.ask(t, `mutation { deletePermission(input: {permission: {key: "invoices:mail"}}) { deletedIds } }`)
 	b.adaMay(t, "globex", "invoices:mail", "NO_SUCH_PERMISSION")
 
+	// What others write about somebody goes with them: in memberships that are, that
+	// were, and that they were moved out of.
+	b.ask(t, `mutation($w: String!, $url: String!) {
+		createUser(input: {email: "eve@example.com", username: $w, givenName: $w, familyName: $w, externalId: $w, pictureUrl: $url, properties: {note: $w}, organizations: [{code: "acme"}, {code: "globex"}], roles: []}) { user { id } }
+		a: grantRoles(input: {organization: {code: "acme"}, users: [{email: "eve@example.com"}, {email: "ada@example.com"}], roles: [{key: "clerk"}], reason: "before"}) { memberships { id } }
+		b: grantRoles(input: {organization: {code: "acme"}, users: [{email: "eve@example.com"}], roles: [{key: "clerk"}], reason: $w}) { memberships { id } }
+		c: revokeRoles(input: {organization: {code: "acme"}, users: [{email: "eve@example.com"}], roles: [{key: "clerk"}], reason: $w}) { memberships { id } }
+		d: grantPermissions(input: {organization: {code: "acme"}, users: [{email: "eve@example.com"}], permissions: [{key: "invoices:read"}], reason: $w}) { memberships { id } }
+		e: grantPermissions(input: {organization: {code: "globex"}, users: [{email: "eve@example.com"}], permissions: [{key: "invoices:read"}], reason: $w}) { memberships { id } }
+		f: revokePermissions(input: {organization: {code: "globex"}, users: [{email: "eve@example.com"}], permissions: [{key: "invoices:read"}], reason: $w}) { memberships { id } }
+		g: removeMembers(input: {organization: {code: "globex"}, users: [{email: "eve@example.com"}]}) { deletedIds }
+		moveMember(input: {user: {email: "eve@example.com"}, from: {code: "acme"}, to: {code: "globex"}}) { membership { id } }
+	}`, object{"w": canary, "url": "https://" + canary + ".example"})
+	revoked := b.ask(t, `mutation($w: String!) { createApiKey(input: {name: $w, permissions: [], user: {email: "eve@example.com"}}) { apiKey { id } } }`, object{"w": canary})
+	b.ask(t, `mutation($id: ID!, $w: String!) { revokeApiKey(input: {apiKey: $id}) { apiKey { id } }
+		createApiKey(input: {name: $w, permissions: [], user: {email: "eve@example.com"}}) { apiKey { id } } }`, object{"id": revoked.text("createApiKey.apiKey.id"), "w": canary})
+	if where := b.search(t, canary); len(where) < 12 {
+		t.Errorf("the words are in %v only", where)
+	}
+	b.ask(t, `mutation { deleteUser(input: {user: {email: "eve@example.com"}}) { deletedIds } }`)
+	if where := b.search(t, canary); len(where) > 0 {
+		t.Errorf("words about a deleted user are still in %v", where)
+	}
+	if n := rows[int](t, b, "select count(*) from membership_roles where reason = 'before'")[0]; n != 1 {
+		t.Errorf("%d reasons of another user are left, want 1", n)
+	}
+	if keys := b.ask(t, `{ apiKeys { nodes { name } } }`).texts("apiKeys.nodes", "name"); !slices.Equal(keys[len(keys)-2:], []string{"Key of a deleted user", "Key of a deleted user"}) {
+		t.Errorf("keys are called %v", keys)
+	}
+
 	// Deleted: nothing personal is left anywhere, and the name is free again.
 	id := b.ask(t, `{ user(by: {email: "ada@example.com"}) { id } }`).text("user.id")
 	b.execute(t, "insert into identities (provider, subject, email, user_id) select 'password', 'ada@example.com', 'ada@example.com', id from users where email = 'ada@example.com'")

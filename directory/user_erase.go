@@ -1,0 +1,55 @@
+package directory
+
+import (
+	"context"
+
+	"github.com/uptrace/bun/dialect/pgdialect"
+
+	"roster/db"
+)
+
+// erasedKeyName is what stands in place of the name of a key that stood for a
+// user who was deleted.
+const erasedKeyName = "Key of a deleted user"
+
+// eraseWords removes what others have written about a user, who is locked, also
+// from the log of changes: why they were granted something or lost it, and how
+// the keys were called that stood for them. That it is erased, the deletion of
+// the user tells.
+func (w *write) eraseWords(ctx context.Context, user db.UserID) error {
+	if err := w.eraseReasons(ctx, user); err != nil {
+		return err
+	}
+	var keys []db.APIKeyID
+	if err := w.NewRaw("update api_keys set name = ? where user_id = ? returning id", erasedKeyName, user).Scan(ctx, &keys); err != nil || len(keys) == 0 {
+		return err
+	}
+	subjects := make([]string, len(keys))
+	for i, id := range keys {
+		subjects[i] = id.String()
+	}
+	_, err := w.ExecContext(ctx, `update changes set before = jsonb_set(before, '{name}', to_jsonb(?0::text), false),
+		after = jsonb_set(after, '{name}', to_jsonb(?0::text), false) where subject = any(?1)`, erasedKeyName, pgdialect.Array(subjects))
+	return err
+}
+
+// eraseReasons removes the reasons of all grants to the user. No index leads from
+// a user to their grants: the organizations do, and the moment of a grant leads
+// to the change that tells whose membership it was, also if that is no more.
+func (w *write) eraseReasons(ctx context.Context, user db.UserID) error {
+	_, err := w.ExecContext(ctx, `update changes c set before = jsonb_set(c.before, '{reason}', 'null', false), after = jsonb_set(c.after, '{reason}', 'null', false)
+		where (c.before->>'reason' is not null or c.after->>'reason' is not null) and c.subject = any(array(
+			select granted.subject from (
+				select g.org_id, g.granted_at from organizations o join membership_roles g on g.org_id = o.id and g.user_id = ?0
+				union select g.org_id, g.granted_at from organizations o join membership_permissions g on g.org_id = o.id and g.user_id = ?0) g
+			join changes granted on granted.org_id = g.org_id and granted.at = g.granted_at and granted.after->>'userId' = ?1))`, user, user.String())
+	if err != nil {
+		return err
+	}
+	for _, kind := range []grantKind{roleGrants, permissionGrants} {
+		if _, err := w.ExecContext(ctx, "update "+kind.table+" g set reason = null from organizations o where g.org_id = o.id and g.user_id = ? and g.reason is not null", user); err != nil {
+			return err
+		}
+	}
+	return nil
+}
