@@ -98,38 +98,42 @@ func (d *Directory) Atomically(ctx context.Context, fn func(ctx context.Context)
 	if db.HasTx(ctx) {
 		return fn(ctx)
 	}
-	const tries = 5
-	var err error
-	for try := range tries {
-		if try == 1 {
-			// One at a time: documents that name the same in opposite orders would
-			// only meet again. Who waits holds nothing, neither locks nor a connection.
-			select {
-			case d.again <- struct{}{}:
-				defer func() { <-d.again }()
-			case <-ctx.Done():
-				return err
-			}
-		}
-		var done written
-		var undone error
-		err = d.db.InTx(context.WithValue(ctx, writtenKey{}, &done), func(ctx context.Context, _ bun.Tx) error {
-			undone = fn(ctx)
-			return undone
-		})
-		// Also when the commit fails: if the connection breaks meanwhile, nobody
-		// knows whether it was done.
-		if undone == nil && len(done.changes) > 0 {
-			d.engine.Committed(done.changes)
-			d.feed.Ring()
-		}
-		if err == nil {
-			changes.Committed(ctx, done.changes)
-		}
-		if !db.Retryable(err) || ctx.Err() != nil {
-			break
-		}
-		d.log.DebugContext(ctx, "transaction runs again", "try", try+1, "cause", err)
+	err := d.attempt(ctx, fn)
+	if !db.Retryable(err) {
+		return err
+	}
+	// One at a time: documents that name the same in opposite orders would only meet
+	// again. Who waits holds nothing, neither locks nor a connection.
+	select {
+	case d.again <- struct{}{}:
+		defer func() { <-d.again }()
+	case <-ctx.Done():
+		return err
+	}
+	const more = 4
+	for try := 1; try <= more && db.Retryable(err) && ctx.Err() == nil; try++ {
+		d.log.DebugContext(ctx, "transaction runs again", "try", try, "cause", err)
+		err = d.attempt(ctx, fn)
+	}
+	return err
+}
+
+// attempt runs fn in a transaction of its own, once.
+func (d *Directory) attempt(ctx context.Context, fn func(ctx context.Context) error) error {
+	var done written
+	var undone error
+	err := d.db.InTx(context.WithValue(ctx, writtenKey{}, &done), func(ctx context.Context, _ bun.Tx) error {
+		undone = fn(ctx)
+		return undone
+	})
+	// Also when the commit fails: if the connection breaks meanwhile, nobody
+	// knows whether it was done.
+	if undone == nil && len(done.changes) > 0 {
+		d.engine.Committed(done.changes)
+		d.feed.Ring()
+	}
+	if err == nil {
+		changes.Committed(ctx, done.changes)
 	}
 	return err
 }
