@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"roster/access"
 	"roster/db"
 	"roster/db/dbtest"
@@ -21,9 +23,9 @@ type business struct {
 	ctx context.Context
 }
 
-func newBusiness(t testing.TB) *business {
+func newBusiness(t testing.TB, tracers ...pgx.QueryTracer) *business {
 	t.Helper()
-	database := dbtest.New(t)
+	database := dbtest.New(t, tracers...)
 	b := &business{directory.New(database, access.Options{Log: slog.New(slog.DiscardHandler)}), t, database, access.WithActor(t.Context(), access.System("test"))}
 	t.Cleanup(b.Close)
 	if err := b.Setup(t.Context()); err != nil {

@@ -46,7 +46,9 @@ type memberOrder struct {
 var (
 	byJoining = memberOrder{"JOINED_AT", "m.joined_at", "timestamptz", "m.id", [2]string{"x.joined_at", "x.id"}}
 	// byPlace is the order of the indexes of grants, for lists that begin there.
-	byPlace      = memberOrder{"PLACE", "g.org_id", "uuid", "g.user_id", [2]string{"x.org_id", "x.user_id"}}
+	byPlace = memberOrder{"PLACE", "g.org_id", "uuid", "g.user_id", [2]string{"x.org_id", "x.user_id"}}
+	// byUser is byPlace within one organization, which is no longer sorted by.
+	byUser       = memberOrder{byPlace.name, "g.user_id", "uuid", "g.user_id", byPlace.columns}
 	memberOrders = map[OrderField]memberOrder{
 		"JOINED_AT": byJoining,
 		"EMAIL":     {"EMAIL", "coalesce(u.email_key, '')", "text", "m.id", [2]string{"x.sort", "x.id"}},
@@ -66,7 +68,7 @@ func (o memberOrder) cursorOf(row *memberRow) cursor {
 
 // sortValue is what has to be read beside the membership for its cursor.
 func (o memberOrder) sortValue() string {
-	if o == byJoining || o == byPlace {
+	if o == byJoining || o.name == byPlace.name {
 		return "''"
 	}
 	return o.expression
@@ -86,6 +88,56 @@ type memberList struct {
 	conditions []condition
 	order      memberOrder
 	descending bool
+	// in is the id of the only organization of each parent's list that is sorted
+	// byUser.
+	in *condition
+}
+
+// placeOrder is the order of grants in one organization, or in all when in is nil.
+func placeOrder(in *condition) memberOrder {
+	if in == nil {
+		return byPlace
+	}
+	return byUser
+}
+
+// placeSorted is sorted, for the placeOrder of grants.
+func placeSorted(in *condition, s span) string {
+	o := placeOrder(in)
+	return sorted(o.expression, o.tie, false, s)
+}
+
+// placeKeyset is keyset, for the placeOrder of grants. In one organization an
+// index finds the beginning of the page by the user alone: beside an equal
+// organization, the pair is only a filter for all who come before. A cursor may
+// still be of another organization, before or behind this one.
+func placeKeyset(in *condition, s span) []condition {
+	if in == nil {
+		return keyset(byPlace.expression, byPlace.tie, byPlace.cast, false, s)
+	}
+	var conditions []condition
+	for _, at := range []struct {
+		cursor  *cursor
+		compare string
+	}{{s.after, ">"}, {s.before, "<"}} {
+		if at.cursor != nil {
+			conditions = append(conditions, where("g.user_id "+at.compare+" (select case when c.org_id = x.org_id then c.user_id when c.org_id < x.org_id then '"+least+
+				"' else '"+greatest+"' end from (select ?::text::uuid, ?::uuid) c (org_id, user_id), (select "+in.text+") x (org_id))",
+				append([]any{at.cursor.value, at.cursor.id.String()}, in.args...)...))
+		}
+	}
+	return conditions
+}
+
+// least and greatest are no user's ids, but stand before and behind all of them.
+const least, greatest = "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+// keyset skips what lies before the page.
+func (l memberList) keyset(s span) []condition {
+	if l.order == byUser {
+		return placeKeyset(l.in, s)
+	}
+	return keyset(l.order.expression, l.order.tie, l.order.cast, l.descending, s)
 }
 
 // parentIDs makes parents of ids: p.id is the id.
@@ -127,7 +179,7 @@ func (l memberList) read(ctx context.Context, d *Directory, s span, with *Relate
 	q.add("select "+columns+" from ").add(l.parents.text, l.parents.args...).
 		add(" cross join lateral (select m.*, p.n as parent, " + l.order.sortValue() + " as sort from ")
 	l.from(&q, &s)
-	q.where(slices.Concat(l.conditions, keyset(l.order.expression, l.order.tie, l.order.cast, l.descending, s))).
+	q.where(slices.Concat(l.conditions, l.keyset(s))).
 		add(sorted(l.order.expression, l.order.tie, l.descending, s) + ") x" + joins +
 			" order by x.parent, " + ordered(l.order.columns[0], l.order.columns[1], l.descending, s))
 	if joins == "" {

@@ -63,6 +63,15 @@ func (s *statement) where(conditions []condition) *statement {
 	return s
 }
 
+// shared gives the text of a where clause that may be added several times: its
+// arguments are passed once.
+func (s *statement) shared(conditions []condition) string {
+	part := statement{args: s.args, planned: s.planned}
+	part.where(conditions)
+	s.args, s.planned = part.args, part.planned
+	return part.text.String()
+}
+
 // rows runs the statement and scans its rows.
 func rows[T any](ctx context.Context, d *Directory, s *statement) ([]T, error) {
 	if s.planned {
