@@ -36,6 +36,9 @@ type sabotage struct {
 	// is used with whatever catalogue there is. recheck: also when roles have
 	// changed meanwhile.
 	staging, pending, recheck bool
+	// meanwhile, unless nil, runs after it was found that the catalogue is current
+	// and before an entry is looked up: as if that moment took long.
+	meanwhile func()
 }
 
 // What an engine does unless it is told otherwise.
@@ -228,6 +231,9 @@ func await(ctx context.Context, replaced <-chan struct{}) error {
 
 // cached gives the entry of a place, if it is good.
 func (e *Engine) cached(place *Place, now time.Duration) *Held {
+	if e.sabotage.meanwhile != nil {
+		e.sabotage.meanwhile()
+	}
 	if e.cache == nil {
 		return nil
 	}

@@ -89,6 +89,7 @@ func TestMissingGuardsAreNoticed(t *testing.T) {
 		"staleness": {clients: (*world).revokeUnheard},
 		"staging":   {clients: (*world).revokeThenAdd},
 		"pending":   {clients: (*world).removeThenGrant, entries: -1},
+		"recheck":   {clients: (*world).changeWhileChecking},
 	} {
 		t.Run(guard, func(t *testing.T) {
 			t.Parallel()
@@ -114,16 +115,40 @@ func TestMissingGuardsAreNoticed(t *testing.T) {
 	}
 }
 
-// revokeWhatIsCached takes back what is remembered, and asks at once.
+// revokeWhatIsCached takes back what is remembered, and asks at once: first what
+// was given to the member, then what was put into a role.
 func (w *world) revokeWhatIsCached(ctx context.Context) {
-	for range 10 {
-		w.do(ctx, operation{kind: grantPermission})
-		for range 3 {
+	w.do(ctx, operation{kind: grantRole})
+	for _, kinds := range [][2]kind{{grantPermission, revokePermission}, {addPermission, removePermission}} {
+		for range 10 {
+			w.do(ctx, operation{kind: kinds[0]})
+			for range 3 {
+				w.check(ctx, operation{awaited: true}) // what is read after the feed's news, the next news alone ends
+				sleep(ctx, time.Millisecond)           // the cache takes new entries when it likes
+			}
+			w.do(ctx, operation{kind: kinds[1]})
 			w.check(ctx, operation{})
-			sleep(ctx, time.Millisecond) // the cache takes new entries when it likes
 		}
-		w.do(ctx, operation{kind: revokePermission})
-		w.check(ctx, operation{})
+	}
+}
+
+// changeWhileChecking takes a permission out of a role, and then gives the role
+// to a member, in the middle of a check: after it has taken the roles from
+// memory, and before it finds the member there.
+func (w *world) changeWhileChecking(ctx context.Context) {
+	for range 4 { // in both ways of asking
+		w.do(ctx, operation{kind: revokeRole})
+		w.do(ctx, operation{kind: addPermission})
+		w.warm(ctx, operation{})
+		change := func() {
+			w.do(ctx, operation{kind: removePermission})
+			w.do(ctx, operation{kind: grantRole})
+			w.warm(ctx, operation{awaited: true})
+		}
+		for w.meanwhile.Store(&change); w.meanwhile.Load() != nil && ctx.Err() == nil; {
+			w.check(ctx, operation{})
+			sleep(ctx, time.Millisecond)
+		}
 	}
 }
 

@@ -44,6 +44,10 @@ type world struct {
 	unsure    []operation
 	registers map[operation]*register
 	number    atomic.Int64
+	// checked counts the checks: every other one is asked in another way.
+	checked atomic.Int64
+	// meanwhile is what happens next in the middle of a check.
+	meanwhile atomic.Pointer[func()]
 	// lost counts the writes of which only the log of changes knows whether they
 	// were done, refused the operations that failed.
 	lost, refused int
@@ -97,6 +101,11 @@ func (w *world) server(database *db.DB) *directory.Directory {
 	if w.without != "" {
 		o = access.Without(o, w.without)
 	}
+	o = access.Meanwhile(o, func() {
+		if happens := w.meanwhile.Swap(nil); happens != nil {
+			(*happens)()
+		}
+	})
 	d := directory.New(database, o)
 	w.t.Cleanup(d.Close)
 	return d
@@ -252,7 +261,7 @@ func (w *world) check(ctx context.Context, o operation) {
 	}
 	org, user, permission := directory.OrganizationRef{ID: &w.orgs[o.org]}, directory.UserRef{ID: &w.users[o.user]}, w.permissions[o.permission]
 	var err error
-	if rand.IntN(2) == 0 {
+	if w.checked.Add(1)%2 == 0 {
 		o.allowed, err = d.Can(w.ctx, user, org, permission)
 	} else {
 		var all []bool
