@@ -63,6 +63,9 @@ type caller struct {
 	// place is the argument, or "argument.field", which gets instead rather than
 	// a sample.
 	place, instead string
+	// also are arguments, with their values, which calls have although they can do
+	// without them.
+	also map[string]string
 }
 
 // value gives a value for an argument or input field: of owner, called name.
@@ -80,6 +83,9 @@ func (c *caller) value(owner, name string, of *ast.Type) string {
 	}
 	if sample, ok := samples[name]; ok {
 		return sample
+	}
+	if definition := c.schema.Types[of.Name()]; definition.Kind == ast.Enum {
+		return c.wrap(of, definition.EnumValues[0].Name)
 	}
 	c.missing = append(c.missing, owner+"."+name)
 	return "null"
@@ -127,6 +133,8 @@ func (c *caller) call(owner string, f *ast.FieldDefinition) string {
 			arguments = append(arguments, a.Name+": "+c.instead)
 		case at == a.Name:
 			arguments = append(arguments, a.Name+": "+c.wrap(a.Type, c.inputWith(c.schema.Types[a.Type.Name()], field)))
+		case c.also[a.Name] != "":
+			arguments = append(arguments, a.Name+": "+c.also[a.Name])
 		case a.Type.NonNull && a.DefaultValue == nil:
 			arguments = append(arguments, a.Name+": "+c.value(owner+"."+f.Name, a.Name, a.Type))
 		}
@@ -139,6 +147,28 @@ func (c *caller) call(owner string, f *ast.FieldDefinition) string {
 		text += " { __typename }"
 	}
 	return text
+}
+
+// selection asks for all that needs no argument, to that depth; for what needs a
+// permission only if guarded.
+func (c *caller) selection(of *ast.Type, depth int, guarded bool) string {
+	d := c.schema.Types[of.Name()]
+	if !d.IsCompositeType() {
+		return ""
+	}
+	text := " { __typename"
+	for _, f := range d.Fields {
+		composite := c.schema.Types[f.Type.Name()].IsCompositeType()
+		needs := slices.ContainsFunc(f.Arguments, func(a *ast.ArgumentDefinition) bool { return a.Type.NonNull && a.DefaultValue == nil })
+		if strings.HasPrefix(f.Name, "__") || needs || requirement(f) != "" && !guarded || composite && depth == 0 {
+			continue
+		}
+		text += " " + f.Name + c.selection(f.Type, depth-1, guarded)
+	}
+	if of.Name() == "Node" || of.Name() == "Actor" {
+		text += " ... on User { email name } ... on ApiKey { user { email } }"
+	}
+	return text + " }"
 }
 
 // keyring makes API keys with one permission each, and with all but one.

@@ -134,28 +134,6 @@ func (s *swap) places(t *testing.T, f *ast.FieldDefinition) map[string]*ast.Type
 	return found
 }
 
-// selection asks for all that needs no argument, to that depth; for what needs a
-// permission only if guarded.
-func (s *swap) selection(of *ast.Type, depth int, guarded bool) string {
-	d := s.schema.Types[of.Name()]
-	if !d.IsCompositeType() {
-		return ""
-	}
-	text := " { __typename"
-	for _, f := range d.Fields {
-		composite := s.schema.Types[f.Type.Name()].IsCompositeType()
-		needs := slices.ContainsFunc(f.Arguments, func(a *ast.ArgumentDefinition) bool { return a.Type.NonNull && a.DefaultValue == nil })
-		if strings.HasPrefix(f.Name, "__") || needs || requirement(f) != "" && !guarded || composite && depth == 0 {
-			continue
-		}
-		text += " " + f.Name + s.selection(f.Type, depth-1, guarded)
-	}
-	if of.Name() == "Node" || of.Name() == "Actor" {
-		text += " ... on User { email name } ... on ApiKey { user { email } }"
-	}
-	return text + " }"
-}
-
 // ways reach the fields of a type that take references, from the root.
 var ways = map[string]string{
 	"Query": "query { %s }", "Mutation": "mutation { %s }",

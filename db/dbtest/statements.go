@@ -15,8 +15,12 @@ type Statements struct {
 	texts []string
 }
 
-// TraceQueryStart notes one statement; begin and commit are none.
-func (s *Statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+// TraceQueryStart notes one statement; begin and commit are none, nor is what the
+// feed of changes asks whenever it likes.
+func (s *Statements) TraceQueryStart(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if strings.HasSuffix(conn.Config().RuntimeParams["application_name"], " feed") {
+		return ctx
+	}
 	switch strings.ToLower(strings.TrimRight(data.SQL, "; ")) {
 	case "begin", "commit", "rollback", "":
 		return ctx
