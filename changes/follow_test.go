@@ -248,7 +248,7 @@ func TestFollowerPolls(t *testing.T) {
 
 func TestIdleFollowerCostsOneStatementForEachPoll(t *testing.T) {
 	t.Parallel()
-	var statements dbtest.Statements
+	statements := dbtest.Statements{Feed: true}
 	d := dbtest.New(t, &statements)
 	const poll = 20 * time.Millisecond
 	follow(t, d, changes.FollowerOptions{Poll: poll})
@@ -463,7 +463,7 @@ func awaitListeners(t testing.TB, d *db.DB, n int) {
 
 func TestRingsAreCoalesced(t *testing.T) {
 	t.Parallel()
-	var statements dbtest.Statements
+	statements := dbtest.Statements{Feed: true}
 	d := dbtest.New(t, &statements)
 	c := follow(t, d, lazy)
 	statements.Take()

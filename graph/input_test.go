@@ -203,6 +203,7 @@ func TestBadDocuments(t *testing.T) {
 		"Boolean: string":       `mutation { createRole(input: {key: "x", isDefault: "true"}) { role { id } } }`,
 		"enum: string":          `{ users(filter: {status: "ACTIVE"}) { totalCount } }`,
 		"enum: unknown":         `{ users(filter: {status: DELETED}) { totalCount } }`,
+		"JSON: an empty list":   `mutation { createUser(input: {username: "x", properties: []}) { user { id } } }`,
 		"JSON: deep":            `mutation { createUser(input: {username: "x", properties: ` + strings.Repeat("{a:", 100) + "1" + strings.Repeat("}", 100) + `}) { user { id } } }`,
 		"JSON: very deep":       `mutation { createUser(input: {username: "x", properties: ` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}) { user { id } } }`,
 		"JSON: NUL":             `mutation { createUser(input: {username: "x", properties: {a: "\u0000"}}) { user { id } } }`,
@@ -232,6 +233,9 @@ func TestBadDocuments(t *testing.T) {
 	}
 	if a := b.ask(t, `query($id: ID!) { node(id: $id) { id } literal: node(id: 4) { id } nodes(ids: ["", 7]) { id } }`, object{"id": 4}); !strings.HasPrefix(string(a.Body), `{"data":{"node":null,"literal":null,"nodes":[null,null]}`) {
 		t.Errorf("ids that are integers, which nothing has: %s", a.Body)
+	}
+	if a := b.ask(t, `mutation @dryRun { createUser(input: {username: "x", properties: {a: [], b: [[], {}]}}) { user { properties } } }`); !strings.Contains(string(a.Body), `{"a":[],"b":[[],{}]}`) {
+		t.Errorf("empty lists: %s", a.Body)
 	}
 	if a := b.as(t, b.key, findUser, object{"by": object{"email": 7}}); len(a.Errors) != 1 {
 		t.Errorf("one fault: %s", a.Body)

@@ -11,14 +11,16 @@ import (
 // Statements notes the text of every statement: give it to New, and count what
 // a piece of work costs the database.
 type Statements struct {
+	// Feed notes what the feed of changes asks, too, which it does whenever it likes.
+	Feed bool
+
 	mu    sync.Mutex
 	texts []string
 }
 
-// TraceQueryStart notes one statement; begin and commit are none, nor is what the
-// feed of changes asks whenever it likes.
+// TraceQueryStart notes one statement; begin and commit are none.
 func (s *Statements) TraceQueryStart(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	if strings.HasSuffix(conn.Config().RuntimeParams["application_name"], " feed") {
+	if !s.Feed && strings.HasSuffix(conn.Config().RuntimeParams["application_name"], " feed") {
 		return ctx
 	}
 	switch strings.ToLower(strings.TrimRight(data.SQL, "; ")) {

@@ -121,7 +121,8 @@ func MarshalJSON(v json.RawMessage) graphql.Marshaler {
 
 // UnmarshalJSON takes any JSON value whose texts a String could have.
 func UnmarshalJSON(v any) (json.RawMessage, error) {
-	if err := checkJSON(v, 0); err != nil {
+	v, err := checkedJSON(v, 0)
+	if err != nil {
 		return nil, err
 	}
 	var b bytes.Buffer
@@ -133,28 +134,35 @@ func UnmarshalJSON(v any) (json.RawMessage, error) {
 	return bytes.TrimSpace(b.Bytes()), nil
 }
 
-func checkJSON(v any, depth int) error {
+// checkedJSON gives v, which is changed where gqlparser has a nil slice for an
+// empty list of a document: as JSON that would be null.
+func checkedJSON(v any, depth int) (_ any, err error) {
 	if depth > maxDepth {
-		return fmt.Errorf("must nest at most %d deep", maxDepth)
+		return nil, fmt.Errorf("must nest at most %d deep", maxDepth)
 	}
 	switch v := v.(type) {
 	case string:
-		_, err := UnmarshalString(v)
-		return err
+		return UnmarshalString(v)
 	case []any:
-		for _, element := range v {
-			if err := checkJSON(element, depth+1); err != nil {
-				return err
+		if v == nil {
+			return []any{}, nil
+		}
+		for i := range v {
+			if v[i], err = checkedJSON(v[i], depth+1); err != nil {
+				return nil, err
 			}
 		}
 	case map[string]any:
-		for key, value := range v {
-			if err := errors.Join(checkJSON(key, depth), checkJSON(value, depth+1)); err != nil {
-				return err
+		for key := range v {
+			if _, err = UnmarshalString(key); err == nil {
+				v[key], err = checkedJSON(v[key], depth+1)
+			}
+			if err != nil {
+				return nil, err
 			}
 		}
 	}
-	return nil
+	return v, nil
 }
 
 // appended is v, written by the function that package execute uses.
