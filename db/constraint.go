@@ -2,6 +2,9 @@ package db
 
 import (
 	"errors"
+	"io"
+	"net"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -45,4 +48,18 @@ func Problem(err error) error {
 func Retryable(err error) bool {
 	refused, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (refused.Code == "40001" || refused.Code == "40P01")
+}
+
+// Unavailable tells whether there was no database to answer, rather than one that
+// refused: it could not be reached, has no connection left, or is going down or
+// coming up (PostgreSQL, appendix A: classes 08, 53 and 57P).
+func Unavailable(err error) bool {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
+	}
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return slices.Contains([]string{"08", "53"}, refused.Code[:2]) || refused.Code[:3] == "57P"
+	}
+	_, cut := errors.AsType[net.Error](err)
+	return cut || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
 }

@@ -87,11 +87,12 @@ func Open(ctx context.Context, dsn secret.Text, tracers ...pgx.QueryTracer) (*DB
 
 // checkEncoding checks that the database answers, and that it can hold all text.
 func (d *DB) checkEncoding(ctx context.Context) error {
-	var encoding string
-	if err := d.pool.QueryRow(ctx, "show server_encoding").Scan(&encoding); err != nil {
+	conn, err := d.pool.Acquire(ctx)
+	if err != nil {
 		return fmt.Errorf("connect to the database: %w", err)
 	}
-	if encoding != "UTF8" {
+	defer conn.Release()
+	if encoding := conn.Conn().PgConn().ParameterStatus("server_encoding"); encoding != "UTF8" {
 		return fmt.Errorf("the database keeps text in %s, which has no room for most names: make one with the encoding UTF8", encoding)
 	}
 	return nil
