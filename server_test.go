@@ -267,7 +267,7 @@ func TestNotReadyWithoutDatabase(t *testing.T) {
 	r.wantPage("/healthz", 200, "ok")
 	eventually(t, func() error { // once what the key may do has to be looked up again
 		if _, err := r.ask(t.Context(), "{ viewer { permissions } }", nil); err == nil || !strings.Contains(err.Error(), "503") || !strings.Contains(err.Error(), "The database does not answer") {
-			return fmt.Errorf("without a database: %v", err)
+			return fmt.Errorf("without a database: %w", err)
 		}
 		return nil
 	})

@@ -2,6 +2,7 @@ package access
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"sync/atomic"
 )
 
@@ -27,9 +28,17 @@ func (f *floors) good(place *Place, epoch uint64) bool {
 		epoch >= f.all.Load()
 }
 
-// The last 8 bytes of a UUIDv7 are random.
-func userHash(p *Place) uint64         { return binary.LittleEndian.Uint64(p.User[8:]) >> 8 }
-func organizationHash(p *Place) uint64 { return binary.LittleEndian.Uint64(p.Organization[8:]) >> 8 }
+// The last 8 bytes of a UUIDv7 are random but for the variant, two bits of the
+// first one, which comes last here. It tells the root from no organization: if
+// they had one place in the cache, each check of a name that nobody has would push
+// out what the caller holds in the business.
+func userHash(p *Place) uint64 {
+	return bits.RotateLeft64(binary.LittleEndian.Uint64(p.User[8:]), -8)
+}
+
+func organizationHash(p *Place) uint64 {
+	return bits.RotateLeft64(binary.LittleEndian.Uint64(p.Organization[8:]), -8)
+}
 
 // placeHash mixes the two hashes; the factor is odd and has many bits (the
 // golden ratio of 64 bits), so that swapping users and organizations, or
