@@ -333,7 +333,7 @@ func TestAuthenticationCosts(t *testing.T) {
 func TestRevokedKeyNeverWorks(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
-	for round := range 25 {
+	for round := range 10 {
 		key, shown := b.key("", string(access.UsersRead))
 		var answered atomic.Bool
 		var worked atomic.Int64
