@@ -351,7 +351,8 @@ func (d *Directory) changeUser(ctx context.Context, by UserRef, action string, e
 }
 
 // DeleteUser erases the user's personal data, from the log of changes too, with
-// what others have written about them, and ends all that they held. What remains is a tombstone for history to refer to.
+// what others have written about them, and ends all that they held. What remains
+// is a tombstone for history to refer to.
 func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]string, error) {
 	var id string
 	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
