@@ -19,7 +19,7 @@ func rounds() int {
 	if *long {
 		return 100
 	}
-	return 3
+	return 2
 }
 
 // What was acknowledged is there after kill -9, whoever is hit.

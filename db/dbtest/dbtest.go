@@ -1,6 +1,6 @@
 // Package dbtest gives each test a PostgreSQL database of its own, migrated and
 // empty. The server is started once for each test binary, which calls Main; a
-// database is a clone of a migrated one and takes some 50 ms.
+// database is a clone of a migrated one and takes some 50 to 100 ms.
 package dbtest
 
 import (
@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
 	"roster/db"
@@ -60,23 +61,29 @@ func New(t testing.TB, tracers ...pgx.QueryTracer) *db.DB {
 // dropped after the test.
 func DSN(t testing.TB) string {
 	t.Helper()
-	server, err := start()
+	s, err := start()
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := fmt.Sprintf("test_%d", number.Add(1))
-	execute(t, server, "create database "+name+" template "+template)
-	t.Cleanup(func() { execute(t, server, "drop database "+name+" with (force)") })
-	return server.DSN(name)
+	s.execute(t, "create database "+name+" template "+template)
+	t.Cleanup(func() { s.execute(t, "drop database "+name+" with (force)") })
+	return s.DSN(name)
 }
 
-func startServer() (*embedded.Server, error) {
+// server is where the databases are, and the connections by which they are made.
+type server struct {
+	*embedded.Server
+	admin *pgxpool.Pool
+}
+
+func startServer() (*server, error) {
 	dir, err := os.MkdirTemp("", "roster-test-")
 	if err != nil {
 		return nil, err
 	}
 	ctx := context.Background()
-	server, err := embedded.Start(ctx, embedded.Options{
+	postgres, err := embedded.Start(ctx, embedded.Options{
 		Dir: dir,
 		Log: slog.New(slog.DiscardHandler),
 		// What is lost in a crash of the machine, a test does not miss.
@@ -89,25 +96,30 @@ func startServer() (*embedded.Server, error) {
 		return nil, err
 	}
 	stop = func() {
-		_ = server.Stop()
+		_ = postgres.Stop()
 		_ = os.RemoveAll(dir)
 	}
-	return server, prepareTemplate(ctx, server)
+	admin, err := pgxpool.New(ctx, postgres.DSN("postgres"))
+	if err != nil {
+		return nil, err
+	}
+	stop = func() {
+		admin.Close()
+		_ = postgres.Stop()
+		_ = os.RemoveAll(dir)
+	}
+	s := &server{postgres, admin}
+	return s, s.prepareTemplate(ctx)
 }
 
-func prepareTemplate(ctx context.Context, server *embedded.Server) error {
-	admin, err := pgx.Connect(ctx, server.DSN("postgres"))
-	if err != nil {
-		return err
-	}
-	defer admin.Close(ctx)
+func (s *server) prepareTemplate(ctx context.Context) error {
 	// An odd time zone shows what forgets to say UTC.
 	for _, text := range []string{"create database " + template, "alter system set timezone = 'Canada/Newfoundland'", "select pg_reload_conf()"} {
-		if _, err := admin.Exec(ctx, text); err != nil {
+		if _, err := s.admin.Exec(ctx, text); err != nil {
 			return err
 		}
 	}
-	d, err := db.Open(ctx, secret.New(server.DSN(template)))
+	d, err := db.Open(ctx, secret.New(s.DSN(template)))
 	if err != nil {
 		return err
 	}
@@ -116,15 +128,9 @@ func prepareTemplate(ctx context.Context, server *embedded.Server) error {
 	return err
 }
 
-func execute(t testing.TB, server *embedded.Server, text string) {
+func (s *server) execute(t testing.TB, text string) {
 	t.Helper()
-	ctx := context.Background()
-	admin, err := pgx.Connect(ctx, server.DSN("postgres"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close(ctx)
-	if _, err := admin.Exec(ctx, text); err != nil {
+	if _, err := s.admin.Exec(context.Background(), text); err != nil {
 		t.Fatal(err)
 	}
 }
