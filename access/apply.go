@@ -125,17 +125,27 @@ func (e *Engine) invalidatePlace(row *db.Change, epoch uint64) {
 		return
 	}
 	place := Place{user, *row.OrgID}
-	raise(&e.floors.places[placeHash(userHash(&place), organizationHash(&place))%stripes], epoch)
+	raise(&e.floors.places[placeHash(&place)%stripes], epoch)
 }
 
 func (e *Engine) invalidateUser(row *db.Change, epoch uint64) {
-	if id, err := db.ParseID[db.UserKind](row.Subject); err == nil && row.Action != "user.updated" {
-		raise(&e.floors.users[userHash(&Place{User: id})%stripes], epoch)
+	id, err := db.ParseID[db.UserKind](row.Subject)
+	if err != nil {
+		return
+	}
+	raise(&e.floors.names[idHash(id)%stripes], epoch)
+	if row.Action != "user.updated" {
+		raise(&e.floors.users[idHash(id)%stripes], epoch)
 	}
 }
 
 func (e *Engine) invalidateOrganization(row *db.Change, epoch uint64) {
-	if id, err := db.ParseID[db.OrganizationKind](row.Subject); err == nil && row.Action != "organization.updated" {
-		raise(&e.floors.organizations[organizationHash(&Place{Organization: id})%stripes], epoch)
+	id, err := db.ParseID[db.OrganizationKind](row.Subject)
+	if err != nil {
+		return
+	}
+	raise(&e.floors.names[idHash(id)%stripes], epoch)
+	if row.Action != "organization.updated" {
+		raise(&e.floors.organizations[idHash(id)%stripes], epoch)
 	}
 }

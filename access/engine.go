@@ -15,8 +15,8 @@ import (
 
 // Options are what an engine may be told; the zero value suits.
 type Options struct {
-	// Entries is how many places the cache holds; 0 means DefaultEntries, and
-	// less than 0 that there is no cache.
+	// Entries is how many places the cache holds, and as many names; 0 means
+	// DefaultEntries, and less than 0 that there is no cache.
 	Entries int
 	// Staleness is how long a server goes on answering from memory when it hears
 	// nothing of what others change; 0 means DefaultStaleness.
@@ -51,7 +51,8 @@ const (
 // good as the database.
 //
 // Memory is a snapshot of the catalogue, and a cache with one entry for each
-// place that was asked about. Both are disposable copies. They count only while
+// place that was asked about; another one has the names by which users and
+// organizations were asked for. All are disposable copies. They count only while
 // the feed of changes is fresh: it was confirmed, within the staleness bound,
 // that everything committed until then has been applied. Without a feed, and in
 // a transaction, the database is read.
@@ -78,6 +79,7 @@ type Engine struct {
 	epoch  atomic.Uint64
 	floors floors
 	cache  *ristretto.Cache[uint64, *Held]
+	names  *ristretto.Cache[uint64, *named]
 
 	feed     atomic.Pointer[changes.Follower]
 	snapshot atomic.Pointer[snapshot]
@@ -144,15 +146,20 @@ func NewEngine(database *db.DB, o Options) *Engine {
 		o.Entries = DefaultEntries
 	}
 	if o.Entries > 0 {
-		cache, err := ristretto.NewCache(&ristretto.Config[uint64, *Held]{
-			NumCounters: 10 * int64(o.Entries), MaxCost: int64(o.Entries), BufferItems: 64, IgnoreInternalCost: true,
-		})
-		if err != nil {
-			panic(err) // the numbers above are good
-		}
-		e.cache = cache
+		e.cache, e.names = newCache[*Held](o.Entries), newCache[*named](o.Entries)
 	}
 	return e
+}
+
+// newCache gives a cache of so many entries. It may lose any of them.
+func newCache[T any](entries int) *ristretto.Cache[uint64, T] {
+	cache, err := ristretto.NewCache(&ristretto.Config[uint64, T]{
+		NumCounters: 10 * int64(entries), MaxCost: int64(entries), BufferItems: 64, IgnoreInternalCost: true,
+	})
+	if err != nil {
+		panic(err) // the numbers above are good
+	}
+	return cache
 }
 
 // Follow lets the engine trust its memory as far as the feed goes; the feed must
@@ -163,6 +170,7 @@ func (e *Engine) Follow(feed *changes.Follower) { e.feed.Store(feed) }
 func (e *Engine) Close() {
 	if e.cache != nil {
 		e.cache.Close()
+		e.names.Close()
 	}
 }
 
@@ -237,7 +245,7 @@ func (e *Engine) cached(place *Place, now time.Duration) *Held {
 	if e.cache == nil {
 		return nil
 	}
-	h, ok := e.cache.Get(placeHash(userHash(place), organizationHash(place)))
+	h, ok := e.cache.Get(placeHash(place))
 	if !ok || h.place != *place || now >= h.until || !e.floors.good(place, h.epoch) && !e.sabotage.floors {
 		return nil
 	}
@@ -355,7 +363,7 @@ func (e *Engine) fill(ctx context.Context, places []Place, held []*Held, cold []
 		held[at] = read[i]
 		if e.cache != nil {
 			place := &read[i].place
-			e.cache.Set(placeHash(userHash(place), organizationHash(place)), read[i], 1)
+			e.cache.Set(placeHash(place), read[i], 1)
 		}
 	}
 	return "", nil

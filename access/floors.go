@@ -11,40 +11,36 @@ import (
 const stripes = 1 << 14
 
 // floors say from which epoch on what was read is good. They are kept for
-// stripes of places, users and organizations, so that their memory is bounded:
-// raising one takes some neighbours out of the cache too.
+// stripes of places, users, organizations, and of both with their names, so that
+// their memory is bounded: raising one takes some neighbours out of the cache
+// too.
 type floors struct {
-	places, users, organizations [stripes]atomic.Uint64
-	all                          atomic.Uint64
+	places, users, organizations, names [stripes]atomic.Uint64
+	all                                 atomic.Uint64
 }
 
 // good tells whether what was read at epoch for the place is not older than
 // anything that has been invalidated since.
 func (f *floors) good(place *Place, epoch uint64) bool {
-	user, organization := userHash(place), organizationHash(place)
-	return epoch >= f.places[placeHash(user, organization)%stripes].Load() &&
-		epoch >= f.users[user%stripes].Load() &&
-		epoch >= f.organizations[organization%stripes].Load() &&
+	return epoch >= f.places[placeHash(place)%stripes].Load() &&
+		epoch >= f.users[idHash(place.User)%stripes].Load() &&
+		epoch >= f.organizations[idHash(place.Organization)%stripes].Load() &&
 		epoch >= f.all.Load()
 }
 
-// The last 8 bytes of a UUIDv7 are random but for the variant, two bits of the
-// first one, which comes last here. It tells the root from no organization: if
-// they had one place in the cache, each check of a name that nobody has would push
-// out what the caller holds in the business.
-func userHash(p *Place) uint64 {
-	return bits.RotateLeft64(binary.LittleEndian.Uint64(p.User[8:]), -8)
+// idHash is taken from the last 8 bytes, which are random in a UUIDv7 but for the
+// variant, two bits of the first one, which comes last here. It tells the root from
+// no organization: if they had one place in the cache, each check of a name that
+// nobody has would push out what the caller holds in the business.
+func idHash(id [16]byte) uint64 {
+	return bits.RotateLeft64(binary.LittleEndian.Uint64(id[8:]), -8)
 }
 
-func organizationHash(p *Place) uint64 {
-	return bits.RotateLeft64(binary.LittleEndian.Uint64(p.Organization[8:]), -8)
-}
-
-// placeHash mixes the two hashes; the factor is odd and has many bits (the
-// golden ratio of 64 bits), so that swapping users and organizations, or
-// shifting both, changes it.
-func placeHash(user, organization uint64) uint64 {
-	h := (user ^ organization*0x9e3779b97f4a7c15) * 0x9e3779b97f4a7c15
+// placeHash mixes the hashes of user and organization; the factor is odd and has
+// many bits (the golden ratio of 64 bits), so that swapping users and
+// organizations, or shifting both, changes it.
+func placeHash(p *Place) uint64 {
+	h := (idHash(p.User) ^ idHash(p.Organization)*0x9e3779b97f4a7c15) * 0x9e3779b97f4a7c15
 	return h ^ h>>32
 }
 

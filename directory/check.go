@@ -95,7 +95,7 @@ func (d *Directory) CanMembers(ctx context.Context, members []*db.Membership, pe
 // CanUsers tells of each user whether they may do what the permission names in
 // the organization.
 func (d *Directory) CanUsers(ctx context.Context, users []db.UserID, org OrganizationRef, permission string) ([]bool, error) {
-	places, err := d.PlacesOfUsers(ctx, users, org)
+	places, err := placesOfUsers(ctx, users, org, d.knownIDs)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (d *Directory) places(ctx context.Context, users []*UserRef, orgs []*Organi
 	if err != nil {
 		return nil, err
 	}
-	userIDs, orgIDs, err := d.namedIDs(ctx, users, orgs, within)
+	userIDs, orgIDs, err := d.knownIDs(ctx, users, orgs, within)
 	if err != nil {
 		return nil, err
 	}
@@ -133,97 +133,16 @@ func (d *Directory) places(ctx context.Context, users []*UserRef, orgs []*Organi
 	return places, nil
 }
 
-// namedIDs gives the ids of the users and organizations which the references
-// name; zero where there is none and, unless within is nil, for other
-// organizations and who is no member of it: memory would answer sooner for who
-// does not exist than for somebody else's user. Ids need no look-up, and all else
-// takes one statement.
-func (d *Directory) namedIDs(ctx context.Context, users []*UserRef, orgs []*OrganizationRef, within *db.OrganizationID) ([]db.UserID, []db.OrganizationID, error) {
-	userLooks, orgLooks := make([]lookUp, len(users)), make([]lookUp, len(orgs))
-	for i, ref := range users {
-		userLooks[i] = ref.lookUp()
-	}
-	for i, ref := range orgs {
-		orgLooks[i] = ref.lookUp()
-	}
-	namedUsers, namedOrgs, err := d.lookUpIDs(ctx, userLooks, orgLooks, within)
-	if err != nil {
-		return nil, nil, err
-	}
-	userIDs, orgIDs := idsOf(userLooks, namedUsers), idsOf(orgLooks, namedOrgs)
-	for i, id := range orgIDs {
-		if within != nil && id != *within {
-			orgIDs[i] = db.OrganizationID{}
-		}
-	}
-	return userIDs, orgIDs, nil
-}
-
-// lookUpIDs finds what is not asked for by its id.
-func (d *Directory) lookUpIDs(ctx context.Context, users, orgs []lookUp, within *db.OrganizationID) (map[lookUp]db.UserID, map[lookUp]db.OrganizationID, error) {
-	emails, usernames, externals := keysIn(users, "email_key"), keysIn(users, "username_key"), keysIn(users, "external_id_key")
-	codes, orgExternals := keysIn(orgs, "code"), keysIn(orgs, "external_id_key")
-	if len(emails)+len(usernames)+len(externals)+len(codes)+len(orgExternals) == 0 {
-		return nil, nil, nil
-	}
-	rows, err := db.Select[struct {
-		IsUser                          bool
-		ID                              db.UserID
-		Email, Username, Code, External string
-	}](ctx, d.db, `
-		select true as is_user, id, coalesce(email_key, '') as email, coalesce(username_key, '') as username, '' as code, coalesce(external_id_key, '') as external
-			from users where deleted_at is null and (email_key = any($1::text[]) or username_key = any($2::text[]) or external_id_key = any($3::text[]))
-				and ($6::uuid is null or exists (select from memberships m where m.org_id = $6 and m.user_id = users.id))
-		union all
-		select false, id, '', '', code, coalesce(external_id_key, '')
-			from organizations where deleted_at is null and (code = any($4::text[]) or external_id_key = any($5::text[]))`,
-		emails, usernames, externals, codes, orgExternals, within)
-	if err != nil {
-		return nil, nil, err
-	}
-	namedUsers, namedOrgs := map[lookUp]db.UserID{}, map[lookUp]db.OrganizationID{}
-	for _, row := range rows {
-		if row.IsUser {
-			namedUsers[lookUp{"email_key", row.Email, true}] = row.ID
-			namedUsers[lookUp{"username_key", row.Username, true}] = row.ID
-			namedUsers[lookUp{"external_id_key", row.External, true}] = row.ID
-		} else {
-			namedOrgs[lookUp{"code", row.Code, true}] = db.OrganizationID(row.ID)
-			namedOrgs[lookUp{"external_id_key", row.External, true}] = db.OrganizationID(row.ID)
-		}
-	}
-	return namedUsers, namedOrgs, nil
-}
-
-// keysIn gives the keys that are asked for in the column, each once.
-func keysIn(looks []lookUp, column string) []string {
-	keys := []string{}
-	for i, look := range looks {
-		if look.ok && look.column == column && (i == 0 || look != looks[i-1]) {
-			keys = append(keys, look.value.(string))
-		}
-	}
-	return distinct(keys)
-}
-
-// idsOf gives the id that each reference names; zero where there is none.
-func idsOf[K db.Kind](looks []lookUp, named map[lookUp]db.ID[K]) []db.ID[K] {
-	ids := make([]db.ID[K], len(looks))
-	for i, look := range looks {
-		switch id, isID := look.value.(db.ID[K]); {
-		case !look.ok:
-		case isID:
-			ids[i] = id
-		default:
-			ids[i] = named[look]
-		}
-	}
-	return ids
-}
-
 // PlacesOfUsers gives where each user would be in the organization; its id is
 // zero when it is unknown to the actor.
 func (d *Directory) PlacesOfUsers(ctx context.Context, users []db.UserID, org OrganizationRef) ([]access.Place, error) {
+	return placesOfUsers(ctx, users, org, d.namedIDs)
+}
+
+// findIDs is namedIDs or knownIDs.
+type findIDs func(ctx context.Context, users []*UserRef, orgs []*OrganizationRef, within *db.OrganizationID) ([]db.UserID, []db.OrganizationID, error)
+
+func placesOfUsers(ctx context.Context, users []db.UserID, org OrganizationRef, find findIDs) ([]access.Place, error) {
 	within, err := access.Reach(ctx, access.MembersRead)
 	if actor := access.ActorOf(ctx); problem.Is(err, problem.Forbidden) && actor.Is(users...) {
 		within, err = actor.Organization, nil
@@ -231,7 +150,7 @@ func (d *Directory) PlacesOfUsers(ctx context.Context, users []db.UserID, org Or
 	if err != nil {
 		return nil, err
 	}
-	_, ids, err := d.namedIDs(ctx, nil, []*OrganizationRef{&org}, within)
+	_, ids, err := find(ctx, nil, []*OrganizationRef{&org}, within)
 	if err != nil {
 		return nil, err
 	}

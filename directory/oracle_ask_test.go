@@ -31,7 +31,7 @@ func (h *history) ask(ctx context.Context, d *directory.Directory, n int) {
 			return
 		}
 		choose(h, []func(context.Context, *directory.Directory){
-			h.askCan, h.askChecks, h.askMatrix, h.askMembers, h.askEffective, h.askRoles, h.askExplain,
+			h.askCan, h.askCanByName, h.askChecks, h.askMatrix, h.askMembers, h.askEffective, h.askRoles, h.askExplain,
 			h.askHolders, h.askRoleMembers, h.askMemberships, h.askWhoCan, h.askPast,
 		})(ctx, d)
 	}
@@ -67,6 +67,19 @@ func (h *history) askCan(ctx context.Context, d *directory.Directory) {
 			return fmt.Sprint(can), err
 		},
 		func(at time.Time) string { return fmt.Sprint(h.can(s, key, at)) })
+}
+
+// askCanByName asks by names which somebody had before, or which nobody has.
+func (h *history) askCanByName(ctx context.Context, d *directory.Directory) {
+	user, org, key := h.key("name"), h.key("org"), h.someKey()
+	h.compare(fmt.Sprintf("can %s in %s do %s", user, org, key),
+		func() (string, error) {
+			can, err := d.Can(ctx, directory.UserRef{Username: &user}, directory.OrganizationRef{Code: &org}, key)
+			return fmt.Sprint(can), err
+		},
+		func(at time.Time) string {
+			return fmt.Sprint(h.can(spot{called(h.users, user), called(h.orgs, org)}, key, at))
+		})
 }
 
 func (h *history) askChecks(ctx context.Context, d *directory.Directory) {

@@ -236,6 +236,16 @@ func (o *oracle) obstacles(s spot, key string, at time.Time) []string {
 // permission gives the id of the permission that has the key now.
 func (o *oracle) permission(key string) string { return named(o.permissions, key) }
 
+// called gives the id of the user, or the organization, that has the name now.
+func called(all map[string]*party, name string) string {
+	for id, p := range all {
+		if !p.gone && p.name == name {
+			return id
+		}
+	}
+	return ""
+}
+
 func named(all map[string]*definition, key string) string {
 	for id, d := range all {
 		if !d.gone && d.key == key {

@@ -22,6 +22,7 @@ func (h *history) mutation() mutation {
 		}{
 			{3, h.createUser, len(h.existing(h.users)) < 15},
 			{2, h.deleteUser, len(h.existing(h.users)) > 8},
+			{3, h.renameUser, true},
 			{5, h.suspendUser, true},
 			{1, h.createOrganization, len(h.existing(h.orgs)) < 8},
 			{1, h.deleteOrganization, len(h.existing(h.orgs)) > 4},
@@ -93,6 +94,25 @@ func (h *history) deleteUser() mutation {
 	}
 }
 
+// renameUser gives a user one of few names, which goes from one to the other.
+func (h *history) renameUser() mutation {
+	id, name := h.someUser(), h.key("name")
+	return mutation{
+		fmt.Sprintf("rename user %s: %s", id, name),
+		func(ctx context.Context) error {
+			_, err := h.writer.UpdateUser(ctx, directory.UpdateUserInput{User: h.userRef(id), Username: graphql.OmittableOf(&name)})
+			return err
+		},
+		func(o *oracle, _ time.Time) bool {
+			if other := called(o.users, name); other != "" && other != id {
+				return false
+			}
+			o.users[id].name = name
+			return true
+		},
+	}
+}
+
 func (h *history) suspendUser() mutation {
 	id, suspended := h.someUser(), h.random.IntN(2) == 0
 	return mutation{
@@ -114,7 +134,7 @@ func (h *history) suspendUser() mutation {
 }
 
 func (h *history) createOrganization() mutation {
-	code, defaults := fmt.Sprintf("org%d", len(h.orgs)), []string(nil)
+	code, defaults := h.key("org"), []string(nil)
 	if h.random.IntN(3) == 0 {
 		defaults = some(h, h.ours(h.roles), 2)
 	}
@@ -128,6 +148,9 @@ func (h *history) createOrganization() mutation {
 			return err
 		},
 		func(o *oracle, _ time.Time) bool {
+			if called(o.orgs, code) != "" {
+				return false
+			}
 			if org != nil {
 				o.orgs[org.ID.String()] = &party{name: code, defaults: defaults}
 			}
