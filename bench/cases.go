@@ -14,8 +14,8 @@ import (
 // cases are the variables to ask with: every user, every page.
 type cases struct {
 	users, userPages, memberPages []variables
-	// checks ask about one place, batches and matrices about many.
-	checks, batches, matrices []variables
+	// checks and named ask about one place, batches and matrices about many.
+	checks, named, batches, matrices []variables
 }
 
 // gather reads the ids, and walks all pages of Roster for the cursors behind

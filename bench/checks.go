@@ -12,7 +12,8 @@ import (
 
 // gatherChecks makes questions about members, of which some hold the permission.
 func (c *cases) gatherChecks(ctx context.Context, conn *pgx.Conn) error {
-	rows, err := conn.Query(ctx, "select org_id, user_id from memberships order by org_id, user_id")
+	rows, err := conn.Query(ctx, `select org_id, user_id, code, email from memberships m
+		join organizations o on o.id = org_id join users u on u.id = user_id order by org_id, user_id`)
 	if err != nil {
 		return err
 	}
@@ -30,10 +31,11 @@ func (c *cases) gatherChecks(ctx context.Context, conn *pgx.Conn) error {
 	}
 	const checks, batches, matrices = 5000, 50, 100
 	for range checks {
-		m := members[rand.IntN(len(members))]
+		m, permission := members[rand.IntN(len(members))], permissions[rand.IntN(len(permissions))]
 		c.checks = append(c.checks, variables{document: map[string]any{
-			"user": m.user(), "organization": m.organization(), "permission": permissions[rand.IntN(len(permissions))],
+			"user": m.user(), "organization": m.organization(), "permission": permission,
 		}})
+		c.named = append(c.named, variables{document: map[string]any{"user": m.Email, "organization": m.Code, "permission": permission}})
 	}
 	for range batches {
 		input := make([]any, batch)
@@ -61,7 +63,10 @@ func (c *cases) gatherChecks(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // member is where a user is a member.
-type member struct{ Organization, User uuid.UUID }
+type member struct {
+	Organization, User uuid.UUID
+	Code, Email        string
+}
 
 func (m member) user() string         { return db.UserID(m.User).String() }
 func (m member) organization() string { return db.OrganizationID(m.Organization).String() }

@@ -51,6 +51,11 @@ var queries = []query{
 		document: `query ($user: ID!, $organization: ID!, $permission: String!) { can(user: {id: $user}, organization: {id: $organization}, permission: $permission) }`,
 	},
 	{
+		name: "named", about: "one check by an email address and a code", answers: 1,
+		cases:    func(c *cases) []variables { return c.named },
+		document: `query ($user: String!, $organization: String!, $permission: String!) { can(user: {email: $user}, organization: {code: $organization}, permission: $permission) }`,
+	},
+	{
 		name: "checks", about: "1,000 checks by ids, of mixed users and organizations", answers: batch,
 		cases:    func(c *cases) []variables { return c.batches },
 		document: `query ($input: [CheckInput!]!) { checks(input: $input) }`,
