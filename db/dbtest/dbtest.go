@@ -89,7 +89,7 @@ func startServer() (*server, error) {
 		// What is lost in a crash of the machine, a test does not miss.
 		Settings: map[string]string{
 			"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
-			"max_connections": "500", "autovacuum": "off",
+			"max_connections": "500", "autovacuum": "off", "deadlock_timeout": "200ms",
 		},
 	})
 	if err != nil {
