@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -153,18 +154,60 @@ func TestLargeRequestsWaitForEachOther(t *testing.T) {
 		}
 	})
 	eventually(t, 30*time.Second, "a statement waits", func() bool { return b.waiting(t) == 1 })
-	for _, large := range []string{costly, "{roles{nodes{key}}} #" + strings.Repeat("x", 10_000)} {
-		a := b.as(t, b.key, large, nil)
-		if a.Status != 503 || a.codes() != "LIMITED" {
-			t.Errorf("%.40s meanwhile: %d %.300s", large, a.Status, a.Body)
+	const small = "{roles{nodes{key}}}"
+	for what, large := range map[string]*answer{
+		"a high cost":     b.as(t, b.key, costly, nil),
+		"a long document": b.as(t, b.key, small+" #"+strings.Repeat("x", 10_000), nil),
+		"a long body":     b.as(t, b.key, small, object{"none": strings.Repeat("x", 300_000)}),
+	} {
+		if large.Status != 503 || large.codes() != "LIMITED" {
+			t.Errorf("%s meanwhile: %d %.300s", what, large.Status, large.Body)
 		}
-		checkAnswer(t, a)
+		checkAnswer(t, large)
 	}
-	b.ask(t, "{roles{nodes{key}}}")
+	b.ask(t, small)
 	unlock()
 	wg.Wait()
 	b.ask(t, costly)
 }
+
+// Long bodies have room for so many of them, also when they come slowly and do not
+// say how long they are. Short ones need none.
+func TestRoomForBodies(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.ask(t, "{__typename}")
+	long := object{"none": strings.Repeat("x", 100_000)}
+	var reading, done sync.WaitGroup
+	release := make(chan struct{})
+	for range 16 { // of 4 MiB at most each, as far as anybody knows
+		reading.Add(1)
+		done.Go(func() {
+			body := io.MultiReader(strings.NewReader(strings.Repeat(" ", 64<<10)), readerFunc(func([]byte) (int, error) {
+				reading.Done()
+				<-release
+				return 0, io.EOF
+			}))
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/graphql", body)
+			maps.Copy(r.Header, headers(b.key))
+			b.handler.ServeHTTP(httptest.NewRecorder(), r)
+		})
+	}
+	reading.Wait()
+	a := b.as(t, b.key, "{__typename}", long)
+	if a.Status != 503 || a.codes() != "LIMITED" {
+		t.Errorf("a long one meanwhile: %d %s", a.Status, a.Body)
+	}
+	checkAnswer(t, a)
+	b.ask(t, "{__typename}")
+	close(release)
+	done.Wait()
+	b.ask(t, "{__typename}", long)
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // Who has spent their budget waits; others do not.
 func TestBudget(t *testing.T) {

@@ -101,6 +101,15 @@ func TestRetries(t *testing.T) {
 		}
 		checkAnswer(t, a)
 	}
+	two := makesKey + strings.Replace(makesKey, "Make", "Other", 1)
+	for _, c := range []struct {
+		operation string
+		status    int
+	}{{"Make", http.StatusOK}, {"Other", http.StatusConflict}} {
+		if a := b.keyed(t, b.key, "two", object{"query": two, "operationName": c.operation}); a.Status != c.status {
+			t.Errorf("%s of two operations: %d %s", c.operation, a.Status, a.Body)
+		}
+	}
 	// Whoever else has the same key by chance is somebody else.
 	stranger := b.keyed(t, b.holding(t, "", "roster:keys:write", "roster:users:read"), idempotency, asked)
 	if stranger.text("createApiKey.secret") == secret || len(stranger.Errors) > 0 {

@@ -118,6 +118,8 @@ func TestHTTP(t *testing.T) {
 		{name: "33 bits, by default", body: post("query($a:Int=-2147483649){users(first:$a){totalCount}}"), status: 422, code: "INVALID"},
 		{name: "33 bits, by a variable", body: `{"query":"query($a:Int){users(first:$a){totalCount}}","variables":{"a":2147483648}}`, status: 422, code: "INVALID"},
 		{name: "NUL by a variable", body: `{"query":"query($a:String!){user(by:{email:$a}){id}}","variables":{"a":"\u0000"}}`, status: 422, code: "INVALID"},
+		{name: "an id that is none, by a variable", body: `{"query":"query($a:ID!){node(id:$a){id}}","variables":{"a":7.5}}`, status: 422, code: "INVALID"},
+		{name: "no boolean, by a variable", body: `{"query":"query($a:Boolean){node(id:\"x\"){id @include(if:$a)}}","variables":{"a":"x"}}`, status: 422, code: "INVALID"},
 		{name: "an instant that is none, by a variable", body: `{"query":"query($a:DateTime){users(filter:{createdAfter:$a}){totalCount}}","variables":{"a":"today"}}`, status: 422, code: "INVALID"},
 		{name: "too many fields", body: post("{" + strings.Repeat("__typename ", 6000) + "}"), status: 422, code: "LIMITED"},
 		{name: "too costly", body: post("{users(first:100){nodes{memberships(first:100){nodes{user{memberships(first:100){nodes{id}}}}}}}}"), status: 422, code: "LIMITED"},
@@ -125,6 +127,7 @@ func TestHTTP(t *testing.T) {
 		{name: "no key", header: "Authorization: Bearer rk_nothing", body: post("{__typename}"), status: 401, code: "UNAUTHENTICATED"},
 		{name: "a password", header: "Authorization: Basic YTpi", body: post("{__typename}"), status: 401, code: "UNAUTHENTICATED"},
 		{name: "a revision that is none", header: "Roster-At-Least: soon", body: post("{__typename}"), status: 400, code: "INVALID"},
+		{name: "two retry keys", header: "Idempotency-Key: a\nIdempotency-Key: b", body: post("mutation{createPermission(input:{key:\"a\"}){permission{id}}}"), status: 400, code: "INVALID"},
 		{name: "two keys", header: "Authorization: Bearer rk_nothing\nAuthorization: Bearer rk_other", body: post("{__typename}"), status: 400, code: "INVALID"},
 		{name: "nobody asks", body: post("{users{totalCount}}"), status: 200, code: "UNAUTHENTICATED"},
 	} {
@@ -281,6 +284,7 @@ func TestErrorsAreBounded(t *testing.T) {
 	}
 	checkAnswer(t, b.as(t, b.key, `query($input:[CheckInput!]!){checks(input:$input)}`, object{"input": inputs}))
 	checkAnswer(t, b.as(t, b.key, `query($input:[CheckInput!]!){checks(input:$input)}`, object{"input": []object{{strings.Repeat("x", 100_000): 1}}}))
+	checkAnswer(t, b.as(t, b.key, document("query", 0, 100, func(int) string { return "users(first:1000){totalCount}" }), nil))
 	checkAnswer(t, b.as(t, b.key, document("mutation", 0, 100, func(int) string { return `createUser(input:{email:"` + long + `"}){user{id}}` }), nil))
 }
 
