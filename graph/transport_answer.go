@@ -99,11 +99,12 @@ const maxPooled = 1 << 20
 // maxErrorBytes is how much of an answer errors take.
 const maxErrorBytes = 60 << 10
 
-// appendErrors writes errors: all that there is room for, and one in any case.
+// appendErrors writes errors, which are at most maxErrors: all that there is room
+// for, and one in any case.
 func appendErrors(body []byte, errs gqlerror.List) []byte {
 	body = append(body, `"errors":[`...)
 	begin := len(body)
-	for _, err := range errs[:min(len(errs), maxErrors)] {
+	for _, err := range errs {
 		text, failed := json.Marshal(err)
 		if failed != nil {
 			text = []byte(`{"message":"Internal server error.","extensions":{"code":"INTERNAL"}}`)
