@@ -109,7 +109,10 @@ func startServer() (*server, error) {
 		_ = os.RemoveAll(dir)
 	}
 	s := &server{postgres, admin}
-	return s, s.prepareTemplate(ctx)
+	if err := s.prepareTemplate(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func (s *server) prepareTemplate(ctx context.Context) error {
