@@ -95,18 +95,18 @@ func startServer() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	stop = func() {
+	stopPostgres := func() {
 		_ = postgres.Stop()
 		_ = os.RemoveAll(dir)
 	}
+	stop = stopPostgres
 	admin, err := pgxpool.New(ctx, postgres.DSN("postgres"))
 	if err != nil {
 		return nil, err
 	}
 	stop = func() {
 		admin.Close()
-		_ = postgres.Stop()
-		_ = os.RemoveAll(dir)
+		stopPostgres()
 	}
 	s := &server{postgres, admin}
 	if err := s.prepareTemplate(ctx); err != nil {
