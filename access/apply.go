@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"roster/db"
@@ -92,10 +93,10 @@ func (e *Engine) invalidate(rows []db.Change) (rolesChanged bool) {
 			e.invalidatePlace(row, epoch)
 		case db.UserKind{}.Prefix():
 			keysChanged = keysChanged || endsKeys[row.Action]
-			e.invalidateUser(row, epoch)
+			invalidateOne[db.UserKind](e, &e.floors.users, "user.updated", row, epoch)
 		case db.OrganizationKind{}.Prefix():
 			keysChanged = true
-			e.invalidateOrganization(row, epoch)
+			invalidateOne[db.OrganizationKind](e, &e.floors.organizations, "organization.updated", row, epoch)
 		case db.RoleKind{}.Prefix(), "settings": // which say what roles are default ones
 			rolesChanged = true
 		case db.PermissionKind{}.Prefix():
@@ -128,24 +129,15 @@ func (e *Engine) invalidatePlace(row *db.Change, epoch uint64) {
 	raise(&e.floors.places[placeHash(&place)%stripes], epoch)
 }
 
-func (e *Engine) invalidateUser(row *db.Change, epoch uint64) {
-	id, err := db.ParseID[db.UserKind](row.Subject)
+// invalidateOne raises the floors of a user or organization: of its names, and of
+// what is held there unless the action, updated, changes nothing of that.
+func invalidateOne[K db.Kind](e *Engine, held *[stripes]atomic.Uint64, updated string, row *db.Change, epoch uint64) {
+	id, err := db.ParseID[K](row.Subject)
 	if err != nil {
 		return
 	}
 	raise(&e.floors.names[idHash(id)%stripes], epoch)
-	if row.Action != "user.updated" {
-		raise(&e.floors.users[idHash(id)%stripes], epoch)
-	}
-}
-
-func (e *Engine) invalidateOrganization(row *db.Change, epoch uint64) {
-	id, err := db.ParseID[db.OrganizationKind](row.Subject)
-	if err != nil {
-		return
-	}
-	raise(&e.floors.names[idHash(id)%stripes], epoch)
-	if row.Action != "organization.updated" {
-		raise(&e.floors.organizations[idHash(id)%stripes], epoch)
+	if row.Action != updated {
+		raise(&held[idHash(id)%stripes], epoch)
 	}
 }

@@ -25,7 +25,8 @@ func looksOf[R interface{ lookUp() lookUp }](refs []R) []lookUp {
 	return looks
 }
 
-// idsOf is namedIDs. Ids need no look-up, and all else takes one statement.
+// idsOf is namedIDs for what the references look up. Ids need no look-up, and all
+// else takes one statement.
 func (d *Directory) idsOf(ctx context.Context, users, orgs []lookUp, within *db.OrganizationID) ([]db.UserID, []db.OrganizationID, error) {
 	namedUsers, namedOrgs, err := d.lookUpIDs(ctx, users, orgs, within)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -284,20 +283,3 @@ func (h *history) fail(format string, args ...any) {
 	h.t.Errorf("%s\nreplay: go test ./directory -run '%s' -oracle.seed=%d\nthe last mutations:\n\t%s", fmt.Sprintf(format, args...),
 		strings.ReplaceAll(h.t.Name(), " ", "_"), h.seed, strings.Join(h.trace[max(0, len(h.trace)-25):], "\n\t"))
 }
-
-// Helpers for choosing.
-
-// choose gives one of all.
-func choose[T any](h *history, all []T) T { return all[h.random.IntN(len(all))] }
-
-// some gives up to n of all, at least one unless there is none.
-func some[T any](h *history, all []T, n int) []T {
-	var chosen []T
-	for _, i := range h.random.Perm(len(all))[:min(len(all), 1+h.random.IntN(n))] {
-		chosen = append(chosen, all[i])
-	}
-	return chosen
-}
-
-// key is one of few keys, so that they are used again.
-func (h *history) key(prefix string) string { return prefix + strconv.Itoa(h.random.IntN(14)) }
