@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"roster/changes"
 	"roster/db"
 )
 
@@ -78,48 +79,50 @@ func (e *Engine) Committed(rows []db.Change) {
 // KeyEpoch counts changes that concern what API keys may do.
 func (e *Engine) KeyEpoch() uint64 { return e.keyEpoch.Load() }
 
-// invalidate raises the floors of what the changes concern, and tells whether
+// invalidate raises the floors of what the changes concern, and reports whether
 // roles or permissions are among that.
-func (e *Engine) invalidate(rows []db.Change) (rolesChanged bool) {
+func (e *Engine) invalidate(rows []db.Change) (definitions bool) {
 	if len(rows) == 0 {
 		return false
 	}
 	epoch := e.epoch.Add(1)
-	keysChanged := false
+	credentials := false
 	for i := range rows {
 		row := &rows[i]
-		switch kind, _, _ := strings.Cut(row.Subject, "_"); kind {
-		case db.MembershipKind{}.Prefix():
-			e.invalidatePlace(row, epoch)
-		case db.UserKind{}.Prefix():
-			keysChanged = keysChanged || endsKeys[row.Action]
-			invalidateOne[db.UserKind](e, &e.floors.users, "user.updated", row, epoch)
-		case db.OrganizationKind{}.Prefix():
-			keysChanged = true
-			invalidateOne[db.OrganizationKind](e, &e.floors.organizations, "organization.updated", row, epoch)
-		case db.RoleKind{}.Prefix(), "settings": // which say what roles are default ones
-			rolesChanged = true
-		case db.PermissionKind{}.Prefix():
-			rolesChanged, keysChanged = true, true
-		case db.APIKeyKind{}.Prefix():
-			keysChanged = true
-		default: // written by a later version: it may concern anyone
+		action := changes.Named(row.Action)
+		if !action.Known() { // a later version has written it: it may concern anyone
 			raise(&e.floors.all, epoch)
-			rolesChanged, keysChanged = true, true
+			definitions, credentials = true, true
+			continue
+		}
+		effects := action.Effects()
+		definitions = definitions || effects.Definitions
+		credentials = credentials || effects.Credentials
+		if effects.Names || effects.Entitlements {
+			e.raiseFloors(row, effects, epoch)
 		}
 	}
-	if keysChanged {
+	if credentials {
 		e.keyEpoch.Add(1)
 	}
-	return rolesChanged
+	return definitions
 }
 
-// endsKeys are the actions after which the keys that stand for a user no longer
-// work.
-var endsKeys = map[string]bool{"user.suspended": true, "user.deleted": true}
+// raiseFloors raises the floors of the member, user or organization that a change
+// was made to.
+func (e *Engine) raiseFloors(row *db.Change, effects changes.Effects, epoch uint64) {
+	switch kind, _, _ := strings.Cut(row.Subject, "_"); kind {
+	case db.MembershipKind{}.Prefix():
+		e.raiseMember(row, epoch)
+	case db.UserKind{}.Prefix():
+		raiseParty[db.UserKind](e, &e.floors.users, row, effects, epoch)
+	case db.OrganizationKind{}.Prefix():
+		raiseParty[db.OrganizationKind](e, &e.floors.organizations, row, effects, epoch)
+	}
+}
 
-// invalidatePlace finds the user of a changed membership among the values.
-func (e *Engine) invalidatePlace(row *db.Change, epoch uint64) {
+// raiseMember finds the user of a changed membership among the values.
+func (e *Engine) raiseMember(row *db.Change, epoch uint64) {
 	user, ok := row.Member()
 	if !ok || row.OrgID == nil {
 		raise(&e.floors.all, epoch) // cannot be, but must not keep anything alive
@@ -129,15 +132,18 @@ func (e *Engine) invalidatePlace(row *db.Change, epoch uint64) {
 	raise(&e.floors.places[placeHash(&place)%stripes], epoch)
 }
 
-// invalidateOne raises the floors of a user or organization: of its names, and of
-// what is held there unless the action, updated, changes nothing of that.
-func invalidateOne[K db.Kind](e *Engine, held *[stripes]atomic.Uint64, updated string, row *db.Change, epoch uint64) {
+// raiseParty raises the floors of a user's or an organization's names and
+// entitlements.
+func raiseParty[K db.Kind](e *Engine, entitlements *[stripes]atomic.Uint64, row *db.Change, effects changes.Effects, epoch uint64) {
 	id, err := db.ParseID[K](row.Subject)
 	if err != nil {
+		raise(&e.floors.all, epoch) // cannot be, either
 		return
 	}
-	raise(&e.floors.names[idHash(id)%stripes], epoch)
-	if row.Action != updated {
-		raise(&held[idHash(id)%stripes], epoch)
+	if effects.Names {
+		raise(&e.floors.names[idHash(id)%stripes], epoch)
+	}
+	if effects.Entitlements {
+		raise(&entitlements[idHash(id)%stripes], epoch)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/uptrace/bun"
 	"golang.org/x/sync/errgroup"
 
 	"roster/changes"
@@ -40,15 +39,14 @@ func BenchmarkWrites(b *testing.B) {
 	}
 	defer feed.Close()
 
+	writer := changes.NewWriter(d, feed, slog.New(slog.DiscardHandler), changes.Hooks{
+		Check: func(context.Context, *changes.Write) error { return nil }, Committed: func([]db.Change) {},
+	})
 	var given atomic.Int64
 	grant := func(logged bool) error {
 		n := given.Add(1)
 		user, permission := intID(n%members+1), intID(n/members%members+1)
-		err := d.InTx(context.Background(), func(ctx context.Context, tx bun.Tx) error {
-			var at time.Time
-			if err := tx.NewRaw("select clock_timestamp()").Scan(ctx, &at); err != nil {
-				return err
-			}
+		return writer.Write(context.Background(), "system:bench", func(ctx context.Context, w *changes.Write) error {
 			for _, text := range []string{
 				"select from organizations where id = ?0 and ?1::uuid is not null and ?2::uuid is not null for share",
 				"select from users where id = ?1 and ?2::uuid is not null for no key update",
@@ -57,26 +55,18 @@ func BenchmarkWrites(b *testing.B) {
 				"select from membership_permissions where org_id = ?0 and user_id = ?1 and permission_id = ?2 and live for update",
 				"insert into membership_permissions (id, org_id, user_id, permission_id, granted_by) values (gen_random_uuid(), ?0, ?1, ?2, 'system:bench')",
 			} {
-				if _, err := tx.NewRaw(text, intID(0), user, permission).Exec(ctx); err != nil {
+				if _, err := w.NewRaw(text, intID(0), user, permission).Exec(ctx); err != nil {
 					return err
 				}
 			}
 			if !logged {
 				return nil
 			}
-			r := changes.NewRecord("system:bench", at)
 			org := db.OrganizationID(intID(0))
-			if err := r.Add("membership.permission.granted", db.MembershipID(user).String(), &org, nil, changes.Values{
-				"userId": db.UserID(user), "permission": "p", "startsAt": at, "endsAt": nil, "reason": nil,
-			}); err != nil {
-				return err
-			}
-			return r.Append(ctx, tx)
+			return w.Record(changes.PermissionGranted, db.MembershipID(user).String(), &org, nil, changes.Values{
+				"userId": db.UserID(user), "permission": "p", "startsAt": w.At, "endsAt": nil, "reason": nil,
+			})
 		})
-		if err == nil && logged {
-			feed.Ring()
-		}
-		return err
 	}
 	turn := func(logged bool) float64 {
 		const writers, each = 16, 60

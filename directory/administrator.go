@@ -3,9 +3,9 @@ package directory
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"roster/access"
+	"roster/changes"
 	"roster/db"
 	"roster/problem"
 	"roster/secret"
@@ -72,7 +72,7 @@ func (d *Directory) completeKey(ctx context.Context, w *write, key *db.APIKey, p
 	if err := w.insertKeyPermissions(ctx, key, lacking); err != nil {
 		return err
 	}
-	return w.record.Add("apiKey.permissions.added", key.ID.String(), nil, nil, contentValues(lacking))
+	return w.Record(changes.APIKeyPermissionsAdded, key.ID.String(), nil, nil, contentValues(lacking))
 }
 
 func (d *Directory) revokeFormerAdministrators(ctx context.Context, w *write, present *db.APIKey) error {
@@ -111,8 +111,8 @@ select exists (select from api_keys k where k.org_id is null and k.revoked_at is
 // keepAdministrator fails with LAST_ADMINISTRATOR if the write has left nobody
 // who can administer the business. Those who may do that take turns, until they
 // commit: no two of them each leave it to the administrator whom the other ends.
-func (w *write) keepAdministrator(ctx context.Context) error {
-	if w.actor.System != "" || !slices.ContainsFunc(w.record.Changes(), mayEndAdministrator) {
+func keepAdministrator(ctx context.Context, w *changes.Write) error {
+	if access.ActorOf(ctx).System != "" || !slices.ContainsFunc(w.Changes(), mayEndAdministrator) {
 		return nil
 	}
 	if _, err := w.NewRaw("select pg_advisory_xact_lock(?)", administratorsLock).Exec(ctx); err != nil {
@@ -125,14 +125,8 @@ func (w *write) keepAdministrator(ctx context.Context) error {
 	return problem.At(problem.LastAdministrator, "input", "Nobody could administer the business any more.")
 }
 
-// mayEndAdministrator tells whether an administrator may have ended by the
-// change. The log has everything that could have done it.
+// mayEndAdministrator reports whether the change may have ended an administrator.
+// The log has everything that could have done it.
 func mayEndAdministrator(c db.Change) bool {
-	switch c.Action {
-	case "apiKey.revoked":
-		return c.OrgID == nil
-	case "user.suspended", "user.deleted", "role.permissions.removed", "role.deleted":
-		return true
-	}
-	return c.OrgID != nil && *c.OrgID == db.Root && strings.HasPrefix(c.Action, "membership.")
+	return changes.Named(c.Action).Effects().Administrator && (c.OrgID == nil || *c.OrgID == db.Root)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"roster/access"
+	"roster/changes"
 	"roster/db"
 	"roster/problem"
 	"roster/secret"
@@ -148,7 +149,7 @@ func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key
 	shown = NewSecret()
 	create := func(ctx context.Context, w *write, org *db.Organization) error {
 		key = w.newKey(w.faults.name("input.name", in.Name), shown, nil)
-		key.ExpiresAt = w.faults.expiry("input.expiresAt", in.ExpiresAt, w.at)
+		key.ExpiresAt = w.faults.expiry("input.expiresAt", in.ExpiresAt, w.At)
 		if org != nil {
 			key.OrgID = &org.ID
 		}
@@ -228,7 +229,7 @@ func (f *faults) expiry(field string, at *time.Time, now time.Time) *time.Time {
 func (w *write) newKey(name string, shown secret.Text, org *db.OrganizationID) *db.APIKey {
 	return &db.APIKey{
 		ID: db.NewID[db.APIKeyKind](), Name: name, Prefix: shown.Reveal()[:shownLength], Hash: hash(shown), OrgID: org,
-		CreatedAt: w.at, CreatedBy: w.actor.String(),
+		CreatedAt: w.At, CreatedBy: w.actor.String(),
 	}
 }
 
@@ -245,7 +246,7 @@ func (w *write) insertKey(ctx context.Context, key *db.APIKey, permissions []*db
 	if err := w.insertKeyPermissions(ctx, key, permissions); err != nil {
 		return err
 	}
-	return w.record.Add("apiKey.created", key.ID.String(), key.OrgID, nil, keyValues{key, permissionKeys(permissions)})
+	return w.Record(changes.APIKeyCreated, key.ID.String(), key.OrgID, nil, keyValues{key, permissionKeys(permissions)})
 }
 
 func (w *write) insertKeyPermissions(ctx context.Context, key *db.APIKey, permissions []*db.Permission) error {
@@ -321,11 +322,11 @@ func (w *write) revokeKeys(ctx context.Context, condition string, args ...any) e
 
 func (w *write) revokeKey(ctx context.Context, key *db.APIKey) error {
 	before, by := *key, w.actor.String()
-	key.RevokedAt, key.RevokedBy = &w.at, &by
+	key.RevokedAt, key.RevokedBy = &w.At, &by
 	if _, err := w.NewUpdate().Model(key).WherePK().Exec(ctx); err != nil {
 		return err
 	}
-	return w.record.Add("apiKey.revoked", key.ID.String(), key.OrgID, &before, key)
+	return w.Record(changes.APIKeyRevoked, key.ID.String(), key.OrgID, &before, key)
 }
 
 // leastSecret is the least number of characters behind the prefix of a secret

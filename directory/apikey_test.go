@@ -299,6 +299,9 @@ func TestAuthenticationCosts(t *testing.T) {
 	free()
 	b.definePermissions("p")
 	statements.Take()
+	costs(b.Directory, 0) // no key can hold it yet
+	must(b.UpdatePermission(b.ctx, directory.UpdatePermissionInput{Permission: directory.PermissionRef{Key: new("p")}, Key: graphql.OmittableOf(new("q"))}))(t)
+	statements.Take()
 	costs(b.Directory, 1)
 	free()
 

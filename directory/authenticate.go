@@ -134,7 +134,7 @@ func (k *workingKey) goodFor(staleness time.Duration) time.Duration {
 // fails by it.
 func (d *Directory) noteUse(ctx context.Context, key *db.APIKey) {
 	free := d.db.NewSelect().Table("api_keys").Column("id").Where("id = ?", key.ID).For("no key update skip locked")
-	_, err := d.db.NewUpdate().Model((*db.APIKey)(nil)).Set("last_used_at = statement_timestamp()").
+	_, err := d.Writer.Unrecorded(ctx).NewUpdate().Model((*db.APIKey)(nil)).Set("last_used_at = statement_timestamp()").
 		Where("id in (?)", free).Returning("last_used_at").Exec(ctx, &key.LastUsedAt)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		d.log.WarnContext(ctx, "the use of an API key is not on record", slog.Any("cause", err))

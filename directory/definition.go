@@ -134,6 +134,6 @@ func (w *write) endGrants(ctx context.Context, kind grantKind, thing uuid.UUID) 
 			revoked_by = case when ends_at <= ? then null else ? end
 			where `+kind.column+` = ? and live returning revoked_at)
 		select count(revoked_at) from ended`,
-		w.at, w.at, w.at, w.actor.String(), thing).Scan(ctx, &ended)
+		w.At, w.At, w.At, w.actor.String(), thing).Scan(ctx, &ended)
 	return ended, err
 }

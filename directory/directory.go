@@ -7,12 +7,9 @@ package directory
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
-
-	"github.com/uptrace/bun"
 
 	"roster/access"
 	"roster/changes"
@@ -23,22 +20,25 @@ import (
 
 // Directory is the business's users, organizations, roles and permissions.
 type Directory struct {
+	// Writer is how everything is written, by the directory and by others: whoever
+	// writes through it leaves an administrator, and memory that is true.
+	Writer *changes.Writer
+
 	db     *db.DB
 	engine *access.Engine
 	feed   *changes.Follower
 	log    *slog.Logger
 	keys   keyCache
-	// again has room for the one transaction that is run again.
-	again chan struct{}
 }
 
 // New gives the directory that is kept in database; Setup prepares a new one,
 // Follow makes it fast, and Close ends it.
 func New(database *db.DB, o access.Options) *Directory {
 	engine := access.NewEngine(database, o)
+	feed := changes.NewFollower(database, o.Log, changes.FollowerOptions{Reset: engine.Reset}, engine.Apply)
 	return &Directory{
-		db: database, engine: engine, log: o.Log, keys: newKeyCache(), again: make(chan struct{}, 1),
-		feed: changes.NewFollower(database, o.Log, changes.FollowerOptions{Reset: engine.Reset}, engine.Apply),
+		Writer: changes.NewWriter(database, feed, o.Log, changes.Hooks{Check: keepAdministrator, Committed: engine.Committed}),
+		db:     database, engine: engine, log: o.Log, keys: newKeyCache(), feed: feed,
 	}
 }
 
@@ -89,96 +89,10 @@ func (d *Directory) Close() {
 	d.keys.close()
 }
 
-// Atomically runs fn in one transaction, which everything that fn does with its
-// context joins: all of it happens or nothing. A transaction that lost a race
-// against another is run again, so fn must be repeatable; one that keeps losing
-// fails with an error that is db.Retryable. Once it has returned, no answer of
-// this server is older than what it wrote.
-func (d *Directory) Atomically(ctx context.Context, fn func(ctx context.Context) error) error {
-	if db.HasTx(ctx) {
-		return fn(ctx)
-	}
-	err := d.attempt(ctx, fn)
-	if !db.Retryable(err) {
-		return err
-	}
-	// One at a time: documents that name the same in opposite orders would only meet
-	// again. Who waits holds nothing, neither locks nor a connection.
-	select {
-	case d.again <- struct{}{}:
-		defer func() { <-d.again }()
-	case <-ctx.Done():
-		return err
-	}
-	const more = 4
-	for try := 1; try <= more && db.Retryable(err) && ctx.Err() == nil; try++ {
-		d.log.DebugContext(ctx, "transaction runs again", "try", try, "cause", err)
-		err = d.attempt(ctx, fn)
-	}
-	return err
-}
-
-// attempt runs fn in a transaction of its own, once.
-func (d *Directory) attempt(ctx context.Context, fn func(ctx context.Context) error) error {
-	var done written
-	var undone error
-	err := d.db.InTx(context.WithValue(ctx, writtenKey{}, &done), func(ctx context.Context, _ bun.Tx) error {
-		undone = fn(ctx)
-		return undone
-	})
-	// Also when the commit fails: if the connection breaks meanwhile, nobody
-	// knows whether it was done.
-	if undone == nil && len(done.changes) > 0 {
-		d.engine.Committed(done.changes)
-		d.feed.Ring()
-	}
-	if err == nil {
-		changes.Committed(ctx, done.changes)
-	}
-	return err
-}
-
-// written is what a transaction has written down.
-type written struct {
-	changes []db.Change
-	// last are the changes of the last write, and at is its moment.
-	last []db.Change
-	at   time.Time
-}
-
-type writtenKey struct{}
-
-// errRehearsed undoes a rehearsal.
-var errRehearsed = errors.New("rehearsed")
-
-// Rehearse is Atomically, except that all is undone in the end. It fails just
-// as Atomically would.
-func (d *Directory) Rehearse(ctx context.Context, fn func(ctx context.Context) error) error {
-	err := d.Atomically(ctx, func(ctx context.Context) error {
-		if err := fn(ctx); err != nil {
-			return err
-		}
-		if _, err := d.db.Of(ctx).NewRaw("set constraints all immediate").Exec(ctx); err != nil {
-			return err
-		}
-		return errRehearsed
-	})
-	if errors.Is(err, errRehearsed) {
-		return nil
-	}
-	return err
-}
-
-// write is one change on its way: the transaction, the moment that it happens
-// at, and the record of it.
+// write is one write of the directory under way, and on whose behalf.
 type write struct {
-	bun.Tx
-	at     time.Time
+	*changes.Write
 	actor  *access.Actor
-	record *changes.Record
-	// faults are what is wrong with the input so far. Whatever is looked up for a
-	// write adds what is missing to them, and gives nil for it, so that the rest of
-	// the input is judged as well; nothing may be written while there are some.
 	faults faults
 }
 
@@ -194,7 +108,7 @@ func (d *Directory) change(ctx context.Context, need access.Permission, fn func(
 
 // changeIn is change for what happens in one organization: it is enough that
 // the actor holds the permission there. Where there is no such organization, fn
-// is given nil, for the sake of the other faults of the input.
+// is called with nil, for the sake of the other faults of the input.
 func (d *Directory) changeIn(ctx context.Context, need access.Permission, in OrganizationRef,
 	fn func(ctx context.Context, w *write, org *db.Organization) error,
 ) error {
@@ -210,47 +124,12 @@ func (d *Directory) changeIn(ctx context.Context, need access.Permission, in Org
 	})
 }
 
-// write runs fn and appends its record to the log of changes. All faults that fn
-// has found are told at once.
+// write runs fn in a write on behalf of the actor of ctx.
 func (d *Directory) write(ctx context.Context, fn func(ctx context.Context, w *write) error) error {
-	return d.Atomically(ctx, func(ctx context.Context) error {
-		return d.db.InTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-			actor := access.ActorOf(ctx)
-			w := &write{Tx: tx, actor: actor, record: changes.NewRecord(actor.String(), time.Time{})}
-			if err := w.readClock(ctx); err != nil {
-				return err
-			}
-			if err := fn(ctx, w); err != nil {
-				return db.Problem(err)
-			}
-			if err := w.faults.Err(); err != nil {
-				return err
-			}
-			if err := w.keepAdministrator(ctx); err != nil {
-				return err
-			}
-			if err := w.record.Append(ctx, tx); err != nil {
-				return err
-			}
-			done := ctx.Value(writtenKey{}).(*written)
-			done.last, done.at = w.record.Changes(), w.at
-			done.changes = append(done.changes, done.last...)
-			return nil
-		})
+	actor := access.ActorOf(ctx)
+	return d.Writer.Write(ctx, actor.String(), func(ctx context.Context, w *changes.Write) error {
+		return fn(ctx, &write{Write: w, actor: actor, faults: faults{&w.Faults}})
 	})
-}
-
-// readClock sets the moment of the write: by the database's clock, since servers
-// differ, and not that of the transaction's start, since a document's later
-// fields happen after its earlier ones. Who waited for a lock reads it again,
-// lest the write seems to come before what it waited for.
-func (w *write) readClock(ctx context.Context) error {
-	if err := w.NewRaw("select clock_timestamp()").Scan(ctx, &w.at); err != nil {
-		return err
-	}
-	w.at = w.at.UTC()
-	w.record.Date(w.at)
-	return nil
 }
 
 // hash is what is stored of a secret: enough to recognise it, since secrets are

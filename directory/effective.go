@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"roster/access"
+	"roster/changes"
 	"roster/db"
 	"roster/problem"
 )
@@ -120,7 +121,13 @@ func heldBy(grants []Grant) (roles []db.RoleID, direct []db.PermissionID) {
 	return roles, direct
 }
 
-// activeAsOf tells at which places neither the user nor the organization was
+// The actions after which entitlements do not count, and count again.
+var (
+	suspending = changes.NamesWhere(func(e changes.Effects) bool { return e.Suspends })
+	restoring  = changes.NamesWhere(func(e changes.Effects) bool { return e.Restores })
+)
+
+// activeAsOf reports at which places neither the user nor the organization was
 // suspended. The log of changes knows: it has every suspension and its end.
 func (d *Directory) activeAsOf(ctx context.Context, places []access.Place, asOf time.Time) (map[access.Place]bool, error) {
 	subjects := make([]string, 0, 2*len(places))
@@ -129,9 +136,8 @@ func (d *Directory) activeAsOf(ctx context.Context, places []access.Place, asOf 
 	}
 	suspended, err := db.Select[string](ctx, d.db, `
 		select s.subject from unnest($1::text[]) s (subject) where (
-			select c.action from changes c where c.subject = s.subject and c.at <= $2
-				and c.action in ('user.suspended', 'user.restored', 'organization.suspended', 'organization.restored')
-			order by c.at desc, c.id desc limit 1) in ('user.suspended', 'organization.suspended')`, distinct(subjects), asOf)
+			select c.action from changes c where c.subject = s.subject and c.at <= $2 and c.action = any($3::text[] || $4::text[])
+			order by c.at desc, c.id desc limit 1) = any($3::text[])`, distinct(subjects), asOf, suspending, restoring)
 	if err != nil {
 		return nil, err
 	}

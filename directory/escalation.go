@@ -35,8 +35,8 @@ func (w *write) mayHandOut(org *db.OrganizationID, permissions []*db.Permission)
 	}
 	slices.Sort(missing)
 	fault := problem.New(problem.Escalation, "You cannot hand out what you do not hold: %s.", enumerate(slices.Compact(missing)))
-	if !slices.ContainsFunc(w.faults.List, func(told *problem.Error) bool { return *told == *fault }) { // of another organization
-		w.faults.List = append(w.faults.List, fault)
+	if !slices.ContainsFunc(*w.faults.List, func(told *problem.Error) bool { return *told == *fault }) { // of another organization
+		*w.faults.List = append(*w.faults.List, fault)
 	}
 }
 
@@ -91,7 +91,7 @@ func (d *Directory) mayRestore(ctx context.Context, w *write, condition string, 
 		union all select distinct g.org_id, null::uuid, g.permission_id from membership_permissions g where `+condition+live+`
 		union all select distinct g.org_id, null::uuid, g.permission_id from (
 			select k.org_id, k.user_id, k.revoked_at is null as live, k.expires_at as ends_at, kp.permission_id
-			from api_keys k join api_key_permissions kp on kp.api_key_id = k.id where k.user_id is null) g where `+condition+live+`) x group by org_id`, arg, w.at)
+			from api_keys k join api_key_permissions kp on kp.api_key_id = k.id where k.user_id is null) g where `+condition+live+`) x group by org_id`, arg, w.At)
 	if err != nil {
 		return err
 	}

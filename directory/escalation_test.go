@@ -154,7 +154,7 @@ func TestEscalation(t *testing.T) {
 				}
 				t.Run(strings.Join([]string{c.holds, path, short}, "/"), func(t *testing.T) {
 					// Undone, so that the cases do not meet.
-					err := b.Rehearse(ctx, func(ctx context.Context) error { return do(ctx, key) })
+					err := b.Writer.DryRun(ctx, func(ctx context.Context) error { return do(ctx, key) })
 					switch {
 					case bound && path == "move member":
 						wantFaults(t, err, "NOT_FOUND input.from")

@@ -10,7 +10,7 @@ import (
 // that fill writes becomes visible at once, or not at all; servers that start at
 // the same time fill the database once.
 func (d *Directory) FillEmpty(ctx context.Context, fill func(ctx context.Context) error) (filled bool, err error) {
-	err = d.Atomically(ctx, func(ctx context.Context) error {
+	err = d.Writer.Atomically(ctx, func(ctx context.Context) error {
 		if _, err := d.db.Of(ctx).NewRaw("select pg_advisory_xact_lock(?)", setupLock).Exec(ctx); err != nil {
 			return err
 		}

@@ -20,11 +20,19 @@ type grantKind struct {
 	name string
 	// keys is the table that has its key.
 	keys string
+	// granted, changed and revoked are the actions on grants of this kind.
+	granted, changed, revoked changes.Action
 }
 
 var (
-	roleGrants       = grantKind{"membership_roles", "role_id", "role", "roles"}
-	permissionGrants = grantKind{"membership_permissions", "permission_id", "permission", "permissions"}
+	roleGrants = grantKind{
+		table: "membership_roles", column: "role_id", name: "role", keys: "roles",
+		granted: changes.RoleGranted, changed: changes.RoleGrantChanged, revoked: changes.RoleRevoked,
+	}
+	permissionGrants = grantKind{
+		table: "membership_permissions", column: "permission_id", name: "permission", keys: "permissions",
+		granted: changes.PermissionGranted, changed: changes.PermissionGrantChanged, revoked: changes.PermissionRevoked,
+	}
 )
 
 // term is from when until when something is granted, and why.
@@ -50,7 +58,7 @@ func (t term) widened(g held) term {
 
 // term checks from when until when something is to be granted.
 func (w *write) term(startsAt, endsAt *time.Time, reason *string) term {
-	t := term{startsAt: w.at, endsAt: endsAt, reason: w.faults.prose("input.reason", reason, maxReason)}
+	t := term{startsAt: w.At, endsAt: endsAt, reason: w.faults.prose("input.reason", reason, maxReason)}
 	if startsAt != nil {
 		t.startsAt = *startsAt
 	}
@@ -148,7 +156,7 @@ func (w *write) extends(g held, t term) bool {
 // mayEnd checks that none of the live grants which hold now is to have ended
 // before: that would be another past.
 func (w *write) mayEnd(live map[heldKey]held, t term) {
-	if t.endsAt == nil || t.endsAt.After(w.at) || w.faults.about("input.endsAt") {
+	if t.endsAt == nil || t.endsAt.After(w.At) || w.faults.about("input.endsAt") {
 		return
 	}
 	for _, g := range live {
@@ -160,7 +168,7 @@ func (w *write) mayEnd(live map[heldKey]held, t term) {
 }
 
 // ended tells whether a live grant has ended by itself.
-func (w *write) ended(g held) bool { return g.EndsAt != nil && !g.EndsAt.After(w.at) }
+func (w *write) ended(g held) bool { return g.EndsAt != nil && !g.EndsAt.After(w.At) }
 
 // replace ends a live grant in whose place another one comes. One that was still
 // to begin is thereby revoked.
@@ -174,7 +182,7 @@ func (w *write) replace(ctx context.Context, kind grantKind, m *db.Membership, k
 }
 
 func (w *write) recordRevoked(kind grantKind, m *db.Membership, key string, g held, reason *string) error {
-	return w.record.Add("membership."+kind.name+".revoked", m.ID.String(), &m.OrgID,
+	return w.Record(kind.revoked, m.ID.String(), &m.OrgID,
 		grantValues(kind, m, key, term{g.StartsAt, g.EndsAt, g.Reason}), changes.Values{"reason": reason})
 }
 
@@ -192,7 +200,7 @@ func (w *write) extend(ctx context.Context, kind grantKind, m *db.Membership, ke
 	}
 	old := term{before.StartsAt, before.EndsAt, before.Reason}
 	t.startsAt = before.StartsAt
-	return w.record.Add("membership."+kind.name+".changed", m.ID.String(), &m.OrgID,
+	return w.Record(kind.changed, m.ID.String(), &m.OrgID,
 		grantValues(kind, m, key, old), grantValues(kind, m, key, t))
 }
 
@@ -201,7 +209,7 @@ func (w *write) extend(ctx context.Context, kind grantKind, m *db.Membership, ke
 func (w *write) end(ctx context.Context, kind grantKind, org db.OrganizationID, users []db.UserID, things []uuid.UUID) error {
 	_, err := w.ExecContext(ctx, "update "+kind.table+" g set "+ended+
 		" where org_id = ? and user_id = any(?) and "+kind.column+" = any(?) and live",
-		w.at, w.at, w.at, w.actor.String(), org, idArray(users), pgdialect.Array(things))
+		w.At, w.At, w.At, w.actor.String(), org, idArray(users), pgdialect.Array(things))
 	return err
 }
 
@@ -225,7 +233,7 @@ func (w *write) insertGrants(ctx context.Context, kind grantKind, rows []grantRo
 	users, things := make([]db.UserID, len(rows)), make([]uuid.UUID, len(rows))
 	for i, row := range rows {
 		ids[i], orgs[i], users[i], things[i] = uuid.Must(uuid.NewV7()), row.member.OrgID, row.member.UserID, row.thing
-		if err := w.record.Add("membership."+kind.name+".granted", row.member.ID.String(), &row.member.OrgID, nil,
+		if err := w.Record(kind.granted, row.member.ID.String(), &row.member.OrgID, nil,
 			grantValues(kind, row.member, keys[row.thing], t)); err != nil {
 			return err
 		}
@@ -233,7 +241,7 @@ func (w *write) insertGrants(ctx context.Context, kind grantKind, rows []grantRo
 	_, err := w.ExecContext(ctx, "insert into "+kind.table+" (id, org_id, user_id, "+kind.column+
 		`, starts_at, ends_at, granted_at, granted_by, reason)
 		select *, ?::timestamptz, ?::timestamptz, ?::timestamptz, ?::text, ?::text from unnest(?::uuid[], ?::uuid[], ?::uuid[], ?::uuid[])`,
-		t.startsAt, t.endsAt, w.at, w.actor.String(), t.reason,
+		t.startsAt, t.endsAt, w.At, w.actor.String(), t.reason,
 		pgdialect.Array(ids), idArray(orgs), idArray(users), pgdialect.Array(things))
 	return err
 }
@@ -295,11 +303,11 @@ func (w *write) keysOf(ctx context.Context, kind grantKind, things []uuid.UUID) 
 // liveGrants reads what the member holds, or will.
 func (d *Directory) liveGrants(ctx context.Context, w *write, m *db.Membership) ([]db.RoleGrant, []db.PermissionGrant, error) {
 	const of = " where org_id = $1 and user_id = $2 and live and (ends_at is null or ends_at > $3)"
-	roles, err := db.Select[db.RoleGrant](ctx, d.db, "select * from membership_roles"+of, m.OrgID, m.UserID, w.at)
+	roles, err := db.Select[db.RoleGrant](ctx, d.db, "select * from membership_roles"+of, m.OrgID, m.UserID, w.At)
 	if err != nil {
 		return nil, nil, err
 	}
-	permissions, err := db.Select[db.PermissionGrant](ctx, d.db, "select * from membership_permissions"+of, m.OrgID, m.UserID, w.at)
+	permissions, err := db.Select[db.PermissionGrant](ctx, d.db, "select * from membership_permissions"+of, m.OrgID, m.UserID, w.At)
 	return roles, permissions, err
 }
 

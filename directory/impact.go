@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"roster/access"
+	"roster/changes"
 	"roster/db"
 )
 
@@ -42,11 +43,8 @@ var impactLists = sides[string]{"impact.gained", "impact.lost"}
 // members: a rehearsal would otherwise tell who holds what to whoever may define
 // roles.
 func (d *Directory) Impact(ctx context.Context) *Impact {
-	done, ok := ctx.Value(writtenKey{}).(*written)
-	if !ok {
-		done = &written{}
-	}
-	rows, at := done.last, done.at
+	done := changes.WrittenIn(ctx)
+	rows, at := done.Last, done.At
 	return &Impact{lazily(func(ctx context.Context) (*comparison, error) { return d.compare(ctx, at, concerned(rows)) })}
 }
 

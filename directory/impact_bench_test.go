@@ -79,7 +79,7 @@ func BenchmarkImpactOnManyMembers(b *testing.B) {
 			b.Run(c.name+[]string{"", " with a page of both lists", " with their counts too"}[part], func(b *testing.B) {
 				undone := errors.New("undone")
 				for b.Loop() {
-					err := t.Atomically(t.ctx, func(ctx context.Context) error {
+					err := t.Writer.Atomically(t.ctx, func(ctx context.Context) error {
 						return errors.Join(c.write(ctx), read(ctx), undone)
 					})
 					if !errors.Is(err, undone) || err.Error() != undone.Error() {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"roster/access"
+	"roster/changes"
 	"roster/db"
 )
 
@@ -19,28 +20,22 @@ type concern struct {
 	deletedPermissions  []db.PermissionID
 }
 
-// concerned reads from what a write has recorded whom it concerns. An action
-// that is not named here changes nothing about what anybody may do.
+// concerned reads from what a write has recorded whom it concerns.
 func concerned(rows []db.Change) *concern {
 	c := concern{users: []db.UserID{}, organizations: []db.OrganizationID{}} // null is equal to nothing
 	for i := range rows {
 		row := &rows[i]
-		switch row.Action {
-		case "user.suspended", "user.restored", "user.deleted":
-			if changesStatus(row) {
-				c.users = appendSubject(c.users, row)
+		switch effects := changes.Named(row.Action).Effects(); {
+		case effects.Suspends || effects.Restores:
+			if changesStatus(row, effects) {
+				c.users, c.organizations = appendSubject(c.users, row), appendSubject(c.organizations, row)
 			}
-		case "organization.suspended", "organization.restored":
-			if changesStatus(row) {
-				c.organizations = appendSubject(c.organizations, row)
-			}
-		case "role.permissions.added", "role.permissions.removed":
+		case effects.Contents:
 			c.roles = appendSubject(c.roles, row)
-		case "role.deleted":
+		case effects.Deletes:
 			c.deletedRoles = appendSubject(c.deletedRoles, row)
-		case "permission.deleted":
 			c.deletedPermissions = appendSubject(c.deletedPermissions, row)
-		default:
+		case effects.Entitlements:
 			if user, ok := row.Member(); ok && row.OrgID != nil {
 				c.places = append(c.places, access.Place{User: user, Organization: *row.OrgID})
 			}
@@ -50,6 +45,7 @@ func concerned(rows []db.Change) *concern {
 	return &c
 }
 
+// appendSubject appends what was changed, if it is of that kind.
 func appendSubject[K db.Kind](ids []db.ID[K], row *db.Change) []db.ID[K] {
 	id, err := db.ParseID[K](row.Subject)
 	if err != nil {
@@ -58,15 +54,12 @@ func appendSubject[K db.Kind](ids []db.ID[K], row *db.Change) []db.ID[K] {
 	return append(ids, id)
 }
 
-// changesStatus tells whether the change took activity away, or gave it back: a
-// deleted user counts as a suspended one.
-func changesStatus(row *db.Change) bool {
+// changesStatus reports whether the change took activity away from what was
+// active, or brought it back.
+func changesStatus(row *db.Change, effects changes.Effects) bool {
 	var before struct{ Status db.Status }
 	_ = json.Unmarshal(row.Before, &before)
-	if row.Action == "user.deleted" {
-		return before.Status == db.Active
-	}
-	return before.Status != ""
+	return effects.Suspends && before.Status == db.Active || effects.Restores && before.Status == db.Suspended
 }
 
 // rolesOnly tells that the write did nothing but change roles and permissions.

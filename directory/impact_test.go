@@ -90,7 +90,7 @@ func (w *impactWorld) document(writes int) {
 	w.t.Helper()
 	undone := errors.New("undone")
 	now, done := w.effective, 0
-	err := w.Atomically(w.ctx, func(ctx context.Context) error {
+	err := w.Writer.Atomically(w.ctx, func(ctx context.Context) error {
 		now, done = w.effective, 0
 		for range writes {
 			name, write := w.anyWrite()
@@ -366,7 +366,7 @@ func TestImpactsOfRacersAddUp(t *testing.T) {
 			writes := mine.writesToGrants()
 			name := slices.Sorted(maps.Keys(writes))[mine.IntN(len(writes))]
 			var gained, lost map[line]bool
-			err := w.Atomically(w.ctx, func(ctx context.Context) error {
+			err := w.Writer.Atomically(w.ctx, func(ctx context.Context) error {
 				if err := writes[name](ctx); err != nil {
 					return err
 				}

@@ -73,7 +73,7 @@ func (d *Directory) lockUsersToAdd(ctx context.Context, w *write, org *db.Organi
 func (d *Directory) join(ctx context.Context, w *write, org *db.Organization, users []db.UserID, roles []db.RoleID) ([]*db.Membership, error) {
 	newcomers := make([]*db.Membership, len(users))
 	for i, user := range users {
-		newcomers[i] = &db.Membership{ID: db.NewID[db.MembershipKind](), OrgID: org.ID, UserID: user, JoinedAt: w.at}
+		newcomers[i] = &db.Membership{ID: db.NewID[db.MembershipKind](), OrgID: org.ID, UserID: user, JoinedAt: w.At}
 	}
 	var added []db.Membership
 	if _, err := w.NewInsert().Model(&newcomers).On("conflict (org_id, user_id) do nothing").Returning("*").Exec(ctx, &added); err != nil {
@@ -82,7 +82,7 @@ func (d *Directory) join(ctx context.Context, w *write, org *db.Organization, us
 	isNew := make(map[db.UserID]bool, len(added))
 	for _, m := range added {
 		isNew[m.UserID] = true
-		if err := w.record.Add("membership.created", m.ID.String(), &org.ID, nil, placeValues(m.OrgID, m.UserID)); err != nil {
+		if err := w.Record(changes.MembershipCreated, m.ID.String(), &org.ID, nil, placeValues(m.OrgID, m.UserID)); err != nil {
 			return nil, err
 		}
 	}
@@ -97,7 +97,7 @@ func (d *Directory) join(ctx context.Context, w *write, org *db.Organization, us
 		}
 		receivers = slices.DeleteFunc(slices.Clone(members), func(m *db.Membership) bool { return !isNew[m.UserID] })
 	}
-	return members, w.grant(ctx, roleGrants, receivers, raw(roles), term{startsAt: w.at})
+	return members, w.grant(ctx, roleGrants, receivers, raw(roles), term{startsAt: w.At})
 }
 
 // placeValues tell in the log of changes where a membership is.
@@ -228,14 +228,14 @@ func (w *write) leave(ctx context.Context, members []*db.Membership) error {
 	ids := make([]db.MembershipID, len(members))
 	for i, m := range members {
 		ids[i] = m.ID
-		if err := w.record.Add("membership.deleted", m.ID.String(), &m.OrgID, placeValues(m.OrgID, m.UserID), nil); err != nil {
+		if err := w.Record(changes.MembershipDeleted, m.ID.String(), &m.OrgID, placeValues(m.OrgID, m.UserID), nil); err != nil {
 			return err
 		}
 	}
 	for _, kind := range []grantKind{roleGrants, permissionGrants} {
 		if _, err := w.ExecContext(ctx, "update "+kind.table+" g set "+ended+
 			" from memberships m where m.id = any(?) and g.org_id = m.org_id and g.user_id = m.user_id and g.live",
-			w.at, w.at, w.at, w.actor.String(), idArray(ids)); err != nil {
+			w.At, w.At, w.At, w.actor.String(), idArray(ids)); err != nil {
 			return err
 		}
 	}

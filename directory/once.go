@@ -67,7 +67,7 @@ func NewRepeatable(credential, key secret.Text, request [sha256.Size]byte) (Repe
 // Name is the same for all requests of one client under one key.
 func (r *Repeatable) Name() [sha256.Size]byte { return r.name }
 
-// Once is Atomically for what must happen once however often it is asked for: it
+// Once is changes.Writer.Atomically for what must happen once however often it is asked for: it
 // runs fn and keeps the answer in the same transaction, or gives the answer that
 // was kept when it happened before, within the last 24 hours. So the answer is
 // there if and only if the effects are; when fn or the commit fails, neither is,
@@ -80,7 +80,7 @@ func (r *Repeatable) Name() [sha256.Size]byte { return r.name }
 func (d *Directory) Once(ctx context.Context, r *Repeatable, fn func(context.Context) error, answer func(db.Revision) []byte) ([]byte, error) {
 	var given []byte
 	var kept *keptAnswer
-	err := d.Atomically(ctx, func(ctx context.Context) error {
+	err := d.Writer.Atomically(ctx, func(ctx context.Context) error {
 		var err error
 		if kept, err = d.claim(ctx, r); err != nil || kept != nil {
 			return err
@@ -88,7 +88,7 @@ func (d *Directory) Once(ctx context.Context, r *Repeatable, fn func(context.Con
 		if err := fn(ctx); err != nil {
 			return err
 		}
-		given = answer(ctx.Value(writtenKey{}).(*written).revision())
+		given = answer(changes.WrittenIn(ctx).Revision())
 		return d.keep(ctx, r, given)
 	})
 	if err != nil {
@@ -104,14 +104,6 @@ func (d *Directory) Once(ctx context.Context, r *Repeatable, fn func(context.Con
 		return nil, err
 	}
 	return r.open(kept.Sealed)
-}
-
-// revision is what the transaction will have led to; 0 if it changes nothing.
-func (w *written) revision() db.Revision {
-	if len(w.changes) == 0 {
-		return 0
-	}
-	return w.changes[0].XID
 }
 
 // keptAnswer is an answer on record.

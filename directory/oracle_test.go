@@ -223,7 +223,7 @@ func (h *history) mutateIn(ctx context.Context, m mutation) {
 func (h *history) document() {
 	h.note("document")
 	before := h.oracle
-	err := h.writer.Atomically(h.ctx, func(ctx context.Context) error {
+	err := h.writer.Writer.Atomically(h.ctx, func(ctx context.Context) error {
 		h.oracle = before
 		h.inside(ctx)
 		return nil
@@ -237,7 +237,7 @@ func (h *history) document() {
 func (h *history) rehearse() {
 	h.note("rehearsal")
 	before := h.oracle
-	err := h.writer.Rehearse(h.ctx, func(ctx context.Context) error {
+	err := h.writer.Writer.DryRun(h.ctx, func(ctx context.Context) error {
 		h.oracle = before
 		h.inside(ctx)
 		return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"roster/access"
+	"roster/changes"
 	"roster/db"
 	"roster/problem"
 )
@@ -138,7 +139,7 @@ func (d *Directory) CreateOrganization(ctx context.Context, in CreateOrganizatio
 	var org *db.Organization
 	err := d.change(ctx, access.OrganizationsWrite, func(ctx context.Context, w *write) error {
 		org = w.faults.newOrganization(in)
-		org.CreatedAt, org.UpdatedAt = w.at, w.at
+		org.CreatedAt, org.UpdatedAt = w.At, w.At
 		roles, err := d.rolesForNewcomers(ctx, w, &organizationValues{Organization: org}, in.DefaultRoles)
 		if err != nil {
 			return err
@@ -176,7 +177,7 @@ func (w *write) insertOrganization(ctx context.Context, org *db.Organization, ro
 	if err := w.setDefaultRoles(ctx, org, roles); err != nil {
 		return err
 	}
-	return w.record.Add("organization.created", org.ID.String(), &org.ID, nil, organizationValues{org, roleKeys(roles)})
+	return w.Record(changes.OrganizationCreated, org.ID.String(), &org.ID, nil, organizationValues{org, roleKeys(roles)})
 }
 
 // UpdateOrganizationInput changes what is set; null empties.
@@ -193,7 +194,7 @@ type UpdateOrganizationInput struct {
 // UpdateOrganization changes what an organization is called and how it is
 // joined. Its code stays.
 func (d *Directory) UpdateOrganization(ctx context.Context, in UpdateOrganizationInput) (*db.Organization, error) {
-	return d.changeOrganization(ctx, in.Organization, "organization.updated", func(ctx context.Context, w *write, org *organizationValues) error {
+	return d.changeOrganization(ctx, in.Organization, changes.OrganizationUpdated, func(ctx context.Context, w *write, org *organizationValues) error {
 		f := &w.faults
 		f.version(in.IfVersion, org.Version)
 		if in.Name.IsSet() {
@@ -210,7 +211,7 @@ func (d *Directory) UpdateOrganization(ctx context.Context, in UpdateOrganizatio
 			return nil
 		}
 		roles, err := d.rolesForNewcomers(ctx, w, org, in.DefaultRoles.Value())
-		if err != nil || len(f.List) > 0 {
+		if err != nil || len(*f.List) > 0 {
 			return err
 		}
 		keys := roleKeys(roles)
@@ -228,7 +229,7 @@ type OrganizationActionInput struct{ Organization OrganizationRef }
 // SuspendOrganization makes all that was granted in the organization count for
 // nothing, until it is restored. The default organization cannot be suspended.
 func (d *Directory) SuspendOrganization(ctx context.Context, in OrganizationActionInput) (*db.Organization, error) {
-	return d.changeOrganization(ctx, in.Organization, "organization.suspended", func(_ context.Context, w *write, org *organizationValues) error {
+	return d.changeOrganization(ctx, in.Organization, changes.OrganizationSuspended, func(_ context.Context, w *write, org *organizationValues) error {
 		org.Status = db.Suspended
 		w.faults.notDefault(org.Organization)
 		return nil
@@ -238,7 +239,7 @@ func (d *Directory) SuspendOrganization(ctx context.Context, in OrganizationActi
 // RestoreOrganization ends a suspension: what was granted counts again, so that
 // the actor must be allowed to hand it out.
 func (d *Directory) RestoreOrganization(ctx context.Context, in OrganizationActionInput) (*db.Organization, error) {
-	return d.changeOrganization(ctx, in.Organization, "organization.restored", func(ctx context.Context, w *write, org *organizationValues) error {
+	return d.changeOrganization(ctx, in.Organization, changes.OrganizationRestored, func(ctx context.Context, w *write, org *organizationValues) error {
 		if org.Status == db.Active {
 			return nil
 		}
@@ -260,7 +261,7 @@ func (f *faults) notDefault(org *db.Organization) {
 // and records the action if that made a difference. edit writes the default
 // roles itself. When there is no such organization, edit gets an empty row, so
 // that the rest of the input is judged as well.
-func (d *Directory) changeOrganization(ctx context.Context, by OrganizationRef, action string,
+func (d *Directory) changeOrganization(ctx context.Context, by OrganizationRef, action changes.Action,
 	edit func(ctx context.Context, w *write, org *organizationValues) error,
 ) (*db.Organization, error) {
 	var org *db.Organization
@@ -272,7 +273,7 @@ func (d *Directory) changeOrganization(ctx context.Context, by OrganizationRef, 
 		if org == nil {
 			org = &db.Organization{}
 		}
-		if err := w.readClock(ctx); err != nil {
+		if err := w.ReadClock(ctx); err != nil {
 			return err
 		}
 		roles, err := d.defaultRoles(ctx, []db.OrganizationID{org.ID})
@@ -288,11 +289,11 @@ func (d *Directory) changeOrganization(ctx context.Context, by OrganizationRef, 
 		if reflect.DeepEqual(before, after) {
 			return nil
 		}
-		org.Version, org.UpdatedAt = org.Version+1, w.at
+		org.Version, org.UpdatedAt = org.Version+1, w.At
 		if err := w.save(ctx, org); err != nil {
 			return err
 		}
-		return w.record.Add(action, org.ID.String(), &org.ID, before, after)
+		return w.Record(action, org.ID.String(), &org.ID, before, after)
 	})
 	return org, err
 }

@@ -31,7 +31,7 @@ func (f *faults) code(field string, value *string) string {
 // one of acme, acme-2, acme-3 and so on; one that another transaction takes at
 // the same moment is not free.
 func (w *write) insertWithCode(ctx context.Context, org *db.Organization) error {
-	if org.Code != "" || len(w.faults.List) > 0 {
+	if org.Code != "" || len(*w.faults.List) > 0 {
 		org.Derive()
 		return w.insert(ctx, org)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"roster/access"
+	"roster/changes"
 	"roster/db"
 )
 
@@ -32,12 +33,12 @@ func (d *Directory) DeleteOrganization(ctx context.Context, in OrganizationActio
 			return err
 		}
 		org.ExternalID, org.Properties, org.AutoJoinDomains = nil, json.RawMessage("{}"), []string{}
-		org.Version, org.UpdatedAt, org.DeletedAt = org.Version+1, w.at, &w.at
+		org.Version, org.UpdatedAt, org.DeletedAt = org.Version+1, w.At, &w.At
 		org.Derive()
 		if _, err := w.NewUpdate().Model(org).WherePK().Exec(ctx); err != nil {
 			return err
 		}
-		return w.record.Add("organization.deleted", id, &org.ID, before, nil)
+		return w.Record(changes.OrganizationDeleted, id, &org.ID, before, nil)
 	})
 	return []string{id}, err
 }

@@ -90,7 +90,7 @@ func (d *Directory) lockOneOrganization(ctx context.Context, w *write, by Organi
 		withoutRoot(found)
 	}
 	if found[0] == nil {
-		w.faults.List = append(w.faults.List, noOrganization(field))
+		*w.faults.List = append(*w.faults.List, noOrganization(field))
 	}
 	return found[0], nil
 }
@@ -137,7 +137,7 @@ func (d *Directory) organizationsForNewUser(ctx context.Context, w *write, refs 
 	}
 	for i, org := range withoutRoot(found) {
 		if org == nil {
-			w.faults.List = append(w.faults.List, noOrganization(element(field, i, len(refs))))
+			*w.faults.List = append(*w.faults.List, noOrganization(element(field, i, len(refs))))
 		}
 	}
 	return existing(found), nil

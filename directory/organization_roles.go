@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"roster/access"
+	"roster/changes"
 	"roster/db"
 )
 
@@ -156,14 +157,14 @@ func (d *Directory) dropFromDefaults(ctx context.Context, w *write, role *db.Rol
 	if _, err := w.NewDelete().Model((*db.OrganizationDefaultRole)(nil)).Where("role_id = ?", role.ID).Exec(ctx); err != nil {
 		return err
 	}
-	if _, err := w.NewUpdate().Model((*db.Organization)(nil)).Set("version = version + 1, updated_at = ?", w.at).
+	if _, err := w.NewUpdate().Model((*db.Organization)(nil)).Set("version = version + 1, updated_at = ?", w.At).
 		Where("id = any(?)", idArray(ids)).Exec(ctx); err != nil {
 		return err
 	}
 	for i, org := range orgs {
 		before := roleKeys(roles[i])
 		after := slices.DeleteFunc(slices.Clone(before), func(key string) bool { return key == role.Key })
-		if err := w.record.Add("organization.updated", org.ID.String(), &org.ID, organizationValues{org, before}, organizationValues{org, after}); err != nil {
+		if err := w.Record(changes.OrganizationUpdated, org.ID.String(), &org.ID, organizationValues{org, before}, organizationValues{org, after}); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"roster/access"
+	"roster/changes"
 	"roster/db"
 	"roster/problem"
 )
@@ -95,12 +96,12 @@ func (d *Directory) CreatePermission(ctx context.Context, in CreatePermissionInp
 			Key:         key,
 			Name:        f.label("input.name", in.Name, key),
 			Description: f.prose("input.description", in.Description, maxDescription),
-			CreatedAt:   w.at,
+			CreatedAt:   w.At,
 		}
 		if err := w.insert(ctx, permission); err != nil {
 			return err
 		}
-		return w.record.Add("permission.created", permission.ID.String(), nil, nil, permission)
+		return w.Record(changes.PermissionCreated, permission.ID.String(), nil, nil, permission)
 	})
 	return permission, err
 }
@@ -127,7 +128,7 @@ func (d *Directory) UpdatePermission(ctx context.Context, in UpdatePermissionInp
 		if permission.Key != before.Key {
 			w.mayHandOut(nil, []*db.Permission{permission})
 		}
-		return w.update(ctx, permission, "permission.updated", permission.ID.String(), &before, func() {})
+		return w.update(ctx, permission, changes.PermissionUpdated, permission.ID.String(), &before, func() {})
 	})
 }
 
@@ -190,11 +191,11 @@ func (d *Directory) DeletePermission(ctx context.Context, in PermissionActionInp
 		if before.APIKeys, err = lost.RowsAffected(); err != nil {
 			return err
 		}
-		permission.DeletedAt = &w.at
+		permission.DeletedAt = &w.At
 		if _, err := w.NewUpdate().Model(permission).WherePK().Exec(ctx); err != nil {
 			return err
 		}
-		return w.record.Add("permission.deleted", permission.ID.String(), nil, before, nil)
+		return w.Record(changes.PermissionDeleted, permission.ID.String(), nil, before, nil)
 	})
 	if err != nil {
 		return nil, err
@@ -224,7 +225,7 @@ func (d *Directory) dropFromRoles(ctx context.Context, w *write, permission *db.
 		if err := w.saveTouched(ctx, role); err != nil {
 			return nil, err
 		}
-		err := w.record.Add("role.permissions.removed", role.ID.String(), nil, contentValues([]*db.Permission{permission}), nil)
+		err := w.Record(changes.RolePermissionsRemoved, role.ID.String(), nil, contentValues([]*db.Permission{permission}), nil)
 		if err != nil {
 			return nil, err
 		}

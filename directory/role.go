@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"roster/access"
+	"roster/changes"
 	"roster/db"
 	"roster/problem"
 )
@@ -95,7 +96,7 @@ type CreateRoleInput struct {
 func (d *Directory) CreateRole(ctx context.Context, in CreateRoleInput) (*db.Role, error) {
 	var role *db.Role
 	err := d.change(ctx, access.RolesWrite, func(ctx context.Context, w *write) error {
-		role = w.faults.newRole(in, w.at)
+		role = w.faults.newRole(in, w.At)
 		permissions, err := d.permissionsNamed(ctx, w, "input.permissions", in.Permissions, 0)
 		if err != nil {
 			return err
@@ -110,7 +111,7 @@ func (d *Directory) CreateRole(ctx context.Context, in CreateRoleInput) (*db.Rol
 		if err := w.contain(ctx, role, permissions); err != nil {
 			return err
 		}
-		return w.record.Add("role.created", role.ID.String(), nil, nil, roleValues{*role, permissionKeys(permissions)})
+		return w.Record(changes.RoleCreated, role.ID.String(), nil, nil, roleValues{*role, permissionKeys(permissions)})
 	})
 	return role, err
 }
@@ -179,7 +180,7 @@ func (d *Directory) UpdateRole(ctx context.Context, in UpdateRoleInput) (*db.Rol
 			w.faults.forNewcomers("input.isDefault", permissions)
 			w.mayHandOut(nil, permissions)
 		}
-		return w.update(ctx, role, "role.updated", role.ID.String(), &before, func() { w.touch(role) })
+		return w.update(ctx, role, changes.RoleUpdated, role.ID.String(), &before, func() { w.touch(role) })
 	})
 }
 
@@ -195,7 +196,7 @@ func (f *faults) updateRole(in UpdateRoleInput, role *db.Role) {
 }
 
 // touch notes that the role is another one than before.
-func (w *write) touch(role *db.Role) { role.Version, role.UpdatedAt = role.Version+1, w.at }
+func (w *write) touch(role *db.Role) { role.Version, role.UpdatedAt = role.Version+1, w.At }
 
 // changeRole lets edit change a role that is not a system one. When there is no
 // such role, edit gets an empty row, so that the rest of the input is judged as
@@ -242,11 +243,11 @@ func (d *Directory) DeleteRole(ctx context.Context, in RoleActionInput) ([]strin
 		if err := d.dropFromDefaults(ctx, w, role); err != nil {
 			return err
 		}
-		role.IsDefault, role.DeletedAt = false, &w.at
+		role.IsDefault, role.DeletedAt = false, &w.At
 		if err := w.saveTouched(ctx, role); err != nil {
 			return err
 		}
-		return w.record.Add("role.deleted", role.ID.String(), nil, before, nil)
+		return w.Record(changes.RoleDeleted, role.ID.String(), nil, before, nil)
 	})
 	if err != nil {
 		return nil, err

@@ -35,7 +35,7 @@ func (d *Directory) AddRolePermissions(ctx context.Context, in RolePermissionsIn
 		if err := w.saveTouched(ctx, role); err != nil {
 			return err
 		}
-		return w.record.Add("role.permissions.added", role.ID.String(), nil, nil, contentValues(added))
+		return w.Record(changes.RolePermissionsAdded, role.ID.String(), nil, nil, contentValues(added))
 	})
 }
 
@@ -54,7 +54,7 @@ func (d *Directory) RemoveRolePermissions(ctx context.Context, in RolePermission
 		if err := w.saveTouched(ctx, role); err != nil {
 			return err
 		}
-		return w.record.Add("role.permissions.removed", role.ID.String(), nil, contentValues(removed), nil)
+		return w.Record(changes.RolePermissionsRemoved, role.ID.String(), nil, contentValues(removed), nil)
 	})
 }
 
@@ -106,7 +106,7 @@ func (w *write) contain(ctx context.Context, role *db.Role, permissions []*db.Pe
 	}
 	rows := make([]*db.RolePermission, len(permissions))
 	for i, p := range permissions {
-		rows[i] = &db.RolePermission{RoleID: role.ID, PermissionID: p.ID, GrantedAt: w.at, GrantedBy: w.actor.String()}
+		rows[i] = &db.RolePermission{RoleID: role.ID, PermissionID: p.ID, GrantedAt: w.At, GrantedBy: w.actor.String()}
 	}
 	_, err := w.NewInsert().Model(&rows).Exec(ctx)
 	return err
@@ -123,7 +123,7 @@ func (w *write) release(ctx context.Context, role *db.Role, permissions []*db.Pe
 // back, but nothing ends before it began.
 func (w *write) revokeContents() *bun.UpdateQuery {
 	return w.NewUpdate().Model((*db.RolePermission)(nil)).
-		Set("revoked_at = greatest(granted_at, ?), revoked_by = ?", w.at, w.actor.String()).Where("revoked_at is null")
+		Set("revoked_at = greatest(granted_at, ?), revoked_by = ?", w.At, w.actor.String()).Where("revoked_at is null")
 }
 
 // saveTouched stores that the role is another one than before.

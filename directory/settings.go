@@ -8,6 +8,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"roster/access"
+	"roster/changes"
 	"roster/db"
 	"roster/problem"
 )
@@ -54,10 +55,6 @@ func (d *Directory) settings(ctx context.Context, lock string) (*Settings, error
 	}
 	return &Settings{row.AllowSelfSignUp, row.SyncProfilesOnSignIn, org, roles}, nil
 }
-
-// settingsSubject stands for an id in the log of changes, since there is only
-// one row.
-const settingsSubject = "settings"
 
 // settingsValues is what the log of changes has of the settings.
 type settingsValues struct {
@@ -138,7 +135,7 @@ func (d *Directory) newDefaultOrganization(ctx context.Context, w *write, value 
 	org := withoutRoot(found)[0]
 	switch {
 	case org == nil:
-		w.faults.List = append(w.faults.List, noOrganization(field))
+		*w.faults.List = append(*w.faults.List, noOrganization(field))
 		return nil
 	case org.Status != db.Active:
 		w.faults.Add(problem.Invalid, field, "The organization is suspended, so it cannot be the default one.")
@@ -200,7 +197,7 @@ func (w *write) updateSettings(ctx context.Context, before, after *Settings) err
 			return err
 		}
 	}
-	return w.record.Add("settings.updated", settingsSubject, nil, old, now)
+	return w.Record(changes.SettingsUpdated, changes.SettingsSubject, nil, old, now)
 }
 
 // switchDefault makes another organization the default one. First there is none
@@ -211,11 +208,11 @@ func (w *write) switchDefault(ctx context.Context, from, to *db.Organization) er
 		isDefault bool
 	}{{from, false}, {to, true}} {
 		before := *set.org
-		set.org.IsDefault, set.org.Version, set.org.UpdatedAt = set.isDefault, set.org.Version+1, w.at
+		set.org.IsDefault, set.org.Version, set.org.UpdatedAt = set.isDefault, set.org.Version+1, w.At
 		if _, err := w.NewUpdate().Model(set.org).Column("is_default", "version", "updated_at").WherePK().Exec(ctx); err != nil {
 			return err
 		}
-		if err := w.record.Add("organization.updated", set.org.ID.String(), &set.org.ID, before, set.org); err != nil {
+		if err := w.Record(changes.OrganizationUpdated, set.org.ID.String(), &set.org.ID, before, set.org); err != nil {
 			return err
 		}
 	}
@@ -232,14 +229,14 @@ func (w *write) switchDefaultRoles(ctx context.Context, roles []db.RoleID) ([]*d
 	}
 	var switched []db.Role
 	if _, err := w.NewUpdate().Model((*db.Role)(nil)).
-		Set("is_default = not is_default, version = version + 1, updated_at = ?", w.at).
+		Set("is_default = not is_default, version = version + 1, updated_at = ?", w.At).
 		Where("is_default <> (id = any(?)) and deleted_at is null", idArray(roles)).Returning("*").Exec(ctx, &switched); err != nil {
 		return nil, err
 	}
 	for _, role := range switched {
 		before := role
 		before.IsDefault = !role.IsDefault
-		if err := w.record.Add("role.updated", role.ID.String(), nil, before, role); err != nil {
+		if err := w.Record(changes.RoleUpdated, role.ID.String(), nil, before, role); err != nil {
 			return nil, err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"roster/access"
+	"roster/changes"
 	"roster/db"
 )
 
@@ -61,12 +62,12 @@ func (d *Directory) setUpPermissions(ctx context.Context, w *write) error {
 		}
 		permission := &db.Permission{
 			ID: db.NewID[db.PermissionKind](), Key: key, Name: system.Name, Description: &system.Description,
-			IsSystem: true, CreatedAt: w.at,
+			IsSystem: true, CreatedAt: w.At,
 		}
 		if _, err := w.NewInsert().Model(permission).Exec(ctx); err != nil {
 			return err
 		}
-		if err := w.record.Add("permission.created", permission.ID.String(), nil, nil, permission); err != nil {
+		if err := w.Record(changes.PermissionCreated, permission.ID.String(), nil, nil, permission); err != nil {
 			return err
 		}
 	}
@@ -102,7 +103,7 @@ func (d *Directory) setUpRoles(ctx context.Context, w *write) error {
 func (w *write) insertSystemRole(ctx context.Context, catalogue *access.Catalogue, system access.SystemRole) error {
 	role := &db.Role{
 		ID: db.NewID[db.RoleKind](), Key: system.Key, Name: system.Name, Description: &system.Description,
-		IsSystem: true, Version: 1, CreatedAt: w.at, UpdatedAt: w.at,
+		IsSystem: true, Version: 1, CreatedAt: w.At, UpdatedAt: w.At,
 	}
 	if _, err := w.NewInsert().Model(role).Exec(ctx); err != nil {
 		return err
@@ -114,7 +115,7 @@ func (w *write) insertSystemRole(ctx context.Context, catalogue *access.Catalogu
 	if err := w.contain(ctx, role, permissions); err != nil {
 		return err
 	}
-	return w.record.Add("role.created", role.ID.String(), nil, nil, roleValues{*role, permissionKeys(permissions)})
+	return w.Record(changes.RoleCreated, role.ID.String(), nil, nil, roleValues{*role, permissionKeys(permissions)})
 }
 
 // setUpContents gives the role the permissions that it lacks, and takes from it
@@ -144,7 +145,7 @@ func (w *write) setUpContents(ctx context.Context, catalogue *access.Catalogue, 
 		if err := w.contain(ctx, role, missing); err != nil {
 			return err
 		}
-		if err := w.record.Add("role.permissions.added", role.ID.String(), nil, nil, contentValues(missing)); err != nil {
+		if err := w.Record(changes.RolePermissionsAdded, role.ID.String(), nil, nil, contentValues(missing)); err != nil {
 			return err
 		}
 	}
@@ -152,7 +153,7 @@ func (w *write) setUpContents(ctx context.Context, catalogue *access.Catalogue, 
 		if err := w.release(ctx, role, surplus); err != nil {
 			return err
 		}
-		return w.record.Add("role.permissions.removed", role.ID.String(), nil, contentValues(surplus), nil)
+		return w.Record(changes.RolePermissionsRemoved, role.ID.String(), nil, contentValues(surplus), nil)
 	}
 	return nil
 }
@@ -174,7 +175,7 @@ func (d *Directory) setUpSettings(ctx context.Context, w *write) error {
 	if inserted, err := result.RowsAffected(); err != nil || inserted == 0 {
 		return err
 	}
-	return w.record.Add("settings.created", settingsSubject, nil, nil, settings)
+	return w.Record(changes.SettingsCreated, changes.SettingsSubject, nil, nil, settings)
 }
 
 // The default organization that a new business gets.
@@ -213,6 +214,6 @@ func (d *Directory) setUpRoot(ctx context.Context, w *write) error {
 
 func (w *write) insertPlainOrganization(ctx context.Context, org db.Organization) error {
 	org.Status, org.Properties, org.AutoJoinDomains = db.Active, json.RawMessage("{}"), []string{}
-	org.Version, org.CreatedAt, org.UpdatedAt = 1, w.at, w.at
+	org.Version, org.CreatedAt, org.UpdatedAt = 1, w.At, w.At
 	return w.insertOrganization(ctx, &org, nil)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/uptrace/bun"
 
+	"roster/changes"
 	"roster/db"
 )
 
@@ -19,7 +20,7 @@ func (w *write) insert(ctx context.Context, row db.Unique) error {
 // update writes a row that was edited, if that made a difference, and records
 // the action with the values that changed. touch sets version and time. See
 // store.
-func (w *write) update(ctx context.Context, row db.Unique, action, subject string, before any, touch func()) error {
+func (w *write) update(ctx context.Context, row db.Unique, action changes.Action, subject string, before any, touch func()) error {
 	if reflect.DeepEqual(reflect.ValueOf(before).Elem().Interface(), reflect.ValueOf(row).Elem().Interface()) {
 		return w.faults.Err()
 	}
@@ -27,7 +28,7 @@ func (w *write) update(ctx context.Context, row db.Unique, action, subject strin
 	if err := w.save(ctx, row); err != nil {
 		return err
 	}
-	return w.record.Add(action, subject, nil, before, row)
+	return w.Record(action, subject, nil, before, row)
 }
 
 // save writes a row that was edited; see store.
@@ -50,7 +51,7 @@ type rowStatement interface {
 // must be the row's own. Then all of those are added to the faults. When nobody
 // has them any more, the plain statement is run.
 func (w *write) store(ctx context.Context, row db.Unique, guarded, plain rowStatement) error {
-	if len(w.faults.List) == 0 {
+	if len(*w.faults.List) == 0 {
 		result, err := guarded.Exec(ctx)
 		if err != nil {
 			return err
@@ -87,7 +88,7 @@ func (w *write) findTaken(ctx context.Context, row db.Unique) error {
 		return err
 	}
 	for _, constraint := range broken {
-		w.faults.List = append(w.faults.List, db.Refused(constraint))
+		*w.faults.List = append(*w.faults.List, db.Refused(constraint))
 	}
 	return nil
 }

@@ -195,7 +195,7 @@ func (d *Directory) CreateUser(ctx context.Context, in CreateUserInput) (*db.Use
 	var user *db.User
 	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
 		user = w.faults.newUser(in)
-		user.CreatedAt, user.UpdatedAt = w.at, w.at
+		user.CreatedAt, user.UpdatedAt = w.At, w.At
 		organizations, err := d.organizationsForNewUser(ctx, w, in.Organizations)
 		if err != nil {
 			return err
@@ -212,7 +212,7 @@ func (d *Directory) CreateUser(ctx context.Context, in CreateUserInput) (*db.Use
 		if err := w.insert(ctx, user); err != nil {
 			return err
 		}
-		if err := w.record.Add("user.created", user.ID.String(), nil, nil, user); err != nil {
+		if err := w.Record(changes.UserCreated, user.ID.String(), nil, nil, user); err != nil {
 			return err
 		}
 		for _, org := range organizations {
@@ -265,7 +265,7 @@ type UpdateUserInput struct {
 // UpdateUser changes a user's profile. An email address that changes is no
 // longer a verified one.
 func (d *Directory) UpdateUser(ctx context.Context, in UpdateUserInput) (*db.User, error) {
-	return d.changeUser(ctx, in.User, "user.updated", func(_ context.Context, w *write, user *db.User) error {
+	return d.changeUser(ctx, in.User, changes.UserUpdated, func(_ context.Context, w *write, user *db.User) error {
 		f := &w.faults
 		f.version(in.IfVersion, user.Version)
 		before := user.Email
@@ -306,7 +306,7 @@ type UserActionInput struct{ User UserRef }
 // SuspendUser takes from the user everything that they may do, until they are
 // restored.
 func (d *Directory) SuspendUser(ctx context.Context, in UserActionInput) (*db.User, error) {
-	return d.changeUser(ctx, in.User, "user.suspended", func(_ context.Context, _ *write, user *db.User) error {
+	return d.changeUser(ctx, in.User, changes.UserSuspended, func(_ context.Context, _ *write, user *db.User) error {
 		user.Status = db.Suspended
 		return nil
 	})
@@ -315,7 +315,7 @@ func (d *Directory) SuspendUser(ctx context.Context, in UserActionInput) (*db.Us
 // RestoreUser ends a suspension: what was granted counts again, so that the actor
 // must be allowed to hand it out.
 func (d *Directory) RestoreUser(ctx context.Context, in UserActionInput) (*db.User, error) {
-	return d.changeUser(ctx, in.User, "user.restored", func(ctx context.Context, w *write, user *db.User) error {
+	return d.changeUser(ctx, in.User, changes.UserRestored, func(ctx context.Context, w *write, user *db.User) error {
 		if user.Status == db.Active {
 			return nil
 		}
@@ -327,14 +327,14 @@ func (d *Directory) RestoreUser(ctx context.Context, in UserActionInput) (*db.Us
 // changeUser lets edit change the user's row, and records the action if that
 // made a difference. When there is no such user, edit gets an empty row, so that
 // the rest of the input is judged as well.
-func (d *Directory) changeUser(ctx context.Context, by UserRef, action string, edit func(ctx context.Context, w *write, user *db.User) error) (*db.User, error) {
+func (d *Directory) changeUser(ctx context.Context, by UserRef, action changes.Action, edit func(ctx context.Context, w *write, user *db.User) error) (*db.User, error) {
 	var user *db.User
 	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
 		var err error
 		if user, err = d.lockUser(ctx, w, by); err != nil {
 			return err
 		}
-		if err := w.readClock(ctx); err != nil {
+		if err := w.ReadClock(ctx); err != nil {
 			return err
 		}
 		if user == nil {
@@ -345,7 +345,7 @@ func (d *Directory) changeUser(ctx context.Context, by UserRef, action string, e
 			return err
 		}
 		user.Derive()
-		return w.update(ctx, user, action, user.ID.String(), &before, func() { user.Version, user.UpdatedAt = user.Version+1, w.at })
+		return w.update(ctx, user, action, user.ID.String(), &before, func() { user.Version, user.UpdatedAt = user.Version+1, w.At })
 	})
 	return user, err
 }
@@ -371,17 +371,17 @@ func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]strin
 			return err
 		}
 		before := changes.Values{"status": user.Status}
-		user.Erase(w.at)
+		user.Erase(w.At)
 		if _, err := w.NewUpdate().Model(user).WherePK().Exec(ctx); err != nil {
 			return err
 		}
 		if _, err := w.NewDelete().Model((*db.Identity)(nil)).Where("user_id = ?", user.ID).Exec(ctx); err != nil {
 			return err
 		}
-		if err := w.record.Erase(ctx, w.Tx, id); err != nil {
+		if err := w.Erase(ctx, id); err != nil {
 			return err
 		}
-		return w.record.Add("user.deleted", id, nil, before, nil)
+		return w.Record(changes.UserDeleted, id, nil, before, nil)
 	})
 	return []string{id}, err
 }

@@ -32,11 +32,11 @@ const (
 
 // faults collects what is wrong with an input, so that all of it is told at
 // once. Its methods return the value in the form in which it is kept.
-type faults struct{ problem.List }
+type faults struct{ *problem.List }
 
 // about tells whether something is wrong with one of the fields.
 func (f *faults) about(fields ...string) bool {
-	return slices.ContainsFunc(f.List, func(p *problem.Error) bool { return slices.Contains(fields, p.Field) })
+	return slices.ContainsFunc(*f.List, func(p *problem.Error) bool { return slices.Contains(fields, p.Field) })
 }
 
 // text checks a line of text that a person reads; blank is as good as none.

@@ -149,9 +149,9 @@ func (h *Handler) mutation(ctx context.Context, run execute.Run) error {
 	}
 	plainly := func(ctx context.Context) error { _, err := run(ctx); return err }
 	if isDryRun(graphql.GetOperationContext(ctx).Operation) {
-		return h.directory.Rehearse(ctx, plainly)
+		return h.directory.Writer.DryRun(ctx, plainly)
 	}
-	return h.directory.Atomically(ctx, plainly)
+	return h.directory.Writer.Atomically(ctx, plainly)
 }
 
 func isDryRun(operation *ast.OperationDefinition) bool {

@@ -364,7 +364,7 @@ func TestRehearsalSeesDeferredConstraints(t *testing.T) {
 	before := b.state(t)
 	ctx := access.WithActor(t.Context(), access.System("test"))
 	for name, run := range map[string]func(context.Context, func(context.Context) error) error{
-		"rehearsed": b.directory.Rehearse, "real": b.directory.Atomically,
+		"rehearsed": b.directory.Writer.DryRun, "real": b.directory.Writer.Atomically,
 	} {
 		err := run(ctx, func(ctx context.Context) error {
 			_, err := b.database.Of(ctx).NewRaw("delete from memberships").Exec(ctx)
