@@ -44,7 +44,7 @@ func (d *Directory) EnsureAdministratorKey(ctx context.Context, chosen secret.Te
 			return err
 		case key == nil:
 			key = w.newKey(administratorKeyName, chosen, nil)
-			err = w.insertKey(ctx, key, permissions)
+			err = w.insertKey(ctx, key, permissions, access.AllowSetup())
 		case key.RevokedAt != nil:
 			return problem.New(problem.Conflict, "The key %s… was revoked, and a revoked key never works again: choose another one.", key.Prefix)
 		case key.Name != administratorKeyName || key.CreatedBy != w.actor.String():
@@ -69,7 +69,7 @@ func (d *Directory) completeKey(ctx context.Context, w *write, key *db.APIKey, p
 	if len(lacking) == 0 {
 		return nil
 	}
-	if err := w.insertKeyPermissions(ctx, key, lacking); err != nil {
+	if err := w.insertKeyPermissions(ctx, key, lacking, access.AllowSetup()); err != nil {
 		return err
 	}
 	return w.Record(changes.APIKeyPermissionsAdded, key.ID.String(), nil, nil, contentValues(lacking))

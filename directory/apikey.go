@@ -157,15 +157,16 @@ func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key
 		if err != nil {
 			return err
 		}
+		var allowance access.Allowance
 		if org != nil || in.Organization == nil { // else nobody can tell who is there, and what may be handed out
-			if err := d.handOutKey(ctx, w, key, in.User, permissions); err != nil {
+			if allowance, err = d.allowKey(ctx, w, key, in.User, permissions); err != nil {
 				return err
 			}
 		}
 		if err := w.faults.Err(); err != nil {
 			return err
 		}
-		return w.insertKey(ctx, key, permissions)
+		return w.insertKey(ctx, key, permissions, allowance)
 	}
 	if in.Organization == nil {
 		err = d.change(ctx, access.KeysWrite, func(ctx context.Context, w *write) error { return create(ctx, w, nil) })
@@ -178,17 +179,16 @@ func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key
 	return key, shown, nil
 }
 
-// handOutKey checks that the actor may hand out what the key may do, and finds
+// allowKey returns the actor's allowance to hand out what the key may do, and finds
 // the user for whom it is to stand, if any: a member of the organization, if it
 // is one's key.
-func (d *Directory) handOutKey(ctx context.Context, w *write, key *db.APIKey, user *UserRef, permissions []*db.Permission) error {
+func (d *Directory) allowKey(ctx context.Context, w *write, key *db.APIKey, user *UserRef, permissions []*db.Permission) (access.Allowance, error) {
 	if user == nil {
-		w.mayHandOut(key.OrgID, permissions)
-		return nil
+		return w.allow(key.OrgID, permissions), nil
 	}
 	users, err := d.findUsers(ctx, []*UserRef{user}, key.OrgID, "for no key update")
 	if err != nil {
-		return err
+		return access.Allowance{}, err
 	}
 	if users[0] == nil {
 		w.faults.Add(problem.NotFound, "input.user", "There is no such user.")
@@ -196,8 +196,7 @@ func (d *Directory) handOutKey(ctx context.Context, w *write, key *db.APIKey, us
 		key.UserID = &users[0].ID
 	}
 	read, err := d.readByUsers(ctx)
-	w.mayHandOut(key.OrgID, slices.Concat(permissions, read))
-	return err
+	return w.allow(key.OrgID, slices.Concat(permissions, read)), err
 }
 
 // readByUsers are the permissions to read what users may read of themselves.
@@ -239,19 +238,22 @@ type keyValues struct {
 	Permissions []string `json:"permissions"`
 }
 
-func (w *write) insertKey(ctx context.Context, key *db.APIKey, permissions []*db.Permission) error {
+func (w *write) insertKey(ctx context.Context, key *db.APIKey, permissions []*db.Permission, by access.Allowance) error {
 	if _, err := w.NewInsert().Model(key).Exec(ctx); err != nil {
 		return err
 	}
-	if err := w.insertKeyPermissions(ctx, key, permissions); err != nil {
+	if err := w.insertKeyPermissions(ctx, key, permissions, by); err != nil {
 		return err
 	}
 	return w.Record(changes.APIKeyCreated, key.ID.String(), key.OrgID, nil, keyValues{key, permissionKeys(permissions)})
 }
 
-func (w *write) insertKeyPermissions(ctx context.Context, key *db.APIKey, permissions []*db.Permission) error {
+func (w *write) insertKeyPermissions(ctx context.Context, key *db.APIKey, permissions []*db.Permission, by access.Allowance) error {
 	if len(permissions) == 0 {
 		return nil
+	}
+	if err := covered(by, key.OrgID, raw(permissionIDs(permissions))); err != nil {
+		return err
 	}
 	rows := make([]*db.APIKeyPermission, len(permissions))
 	for i, p := range permissions {

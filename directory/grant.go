@@ -60,10 +60,11 @@ func (d *Directory) GrantRoles(ctx context.Context, in GrantRolesInput) ([]*db.M
 				return err
 			}
 			ids := roleIDs(roles)
-			if err := d.mayGrant(ctx, w, org, ids, nil); err != nil {
+			allowance, err := d.allowGrants(ctx, w, org, ids, nil)
+			if err != nil {
 				return err
 			}
-			return w.grant(ctx, roleGrants, members, raw(ids), t)
+			return w.grant(ctx, allowance, roleGrants, members, raw(ids), t)
 		})
 }
 
@@ -77,10 +78,11 @@ func (d *Directory) GrantPermissions(ctx context.Context, in GrantPermissionsInp
 				return err
 			}
 			ids := permissionIDs(permissions)
-			if err := d.mayGrant(ctx, w, org, nil, ids); err != nil {
+			allowance, err := d.allowGrants(ctx, w, org, nil, ids)
+			if err != nil {
 				return err
 			}
-			return w.grant(ctx, permissionGrants, members, raw(ids), t)
+			return w.grant(ctx, allowance, permissionGrants, members, raw(ids), t)
 		})
 }
 

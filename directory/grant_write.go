@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/uptrace/bun/dialect/pgdialect"
 
+	"roster/access"
 	"roster/changes"
 	"roster/db"
 	"roster/problem"
@@ -105,10 +106,10 @@ func (w *write) liveOf(ctx context.Context, kind grantKind, members []*db.Member
 	return live, nil
 }
 
-// grant gives the things to the members of one organization. A grant that holds
+// grant grants the things to the members of one organization, by an allowance. A grant that holds
 // gets the new end and reason; one that has ended, or is still to begin at
 // another time, is replaced. It writes nothing when there are faults.
-func (w *write) grant(ctx context.Context, kind grantKind, members []*db.Membership, things []uuid.UUID, t term) error {
+func (w *write) grant(ctx context.Context, by access.Allowance, kind grantKind, members []*db.Membership, things []uuid.UUID, t term) error {
 	if len(members) == 0 || len(things) == 0 {
 		return w.faults.Err()
 	}
@@ -118,6 +119,9 @@ func (w *write) grant(ctx context.Context, kind grantKind, members []*db.Members
 	}
 	w.mayEnd(live, t)
 	if err := w.faults.Err(); err != nil {
+		return err
+	}
+	if err := covered(by, &members[0].OrgID, things); err != nil {
 		return err
 	}
 	keys, err := w.keysOf(ctx, kind, things)

@@ -30,7 +30,8 @@ func (d *Directory) AddMembers(ctx context.Context, in AddMembersInput) ([]*db.M
 		if err != nil {
 			return err
 		}
-		if err := d.mayGrant(ctx, w, org, roles, nil); err != nil {
+		allowance, err := d.allowGrants(ctx, w, org, roles, nil)
+		if err != nil {
 			return err
 		}
 		users, err := d.lockUsersToAdd(ctx, w, org, in.Users)
@@ -40,7 +41,7 @@ func (d *Directory) AddMembers(ctx context.Context, in AddMembersInput) ([]*db.M
 		if err := w.faults.Err(); err != nil {
 			return err
 		}
-		members, err = d.join(ctx, w, org, users, roles)
+		members, err = d.join(ctx, w, org, users, roles, allowance)
 		return err
 	})
 	return members, err
@@ -67,10 +68,11 @@ func (d *Directory) lockUsersToAdd(ctx context.Context, w *write, org *db.Organi
 	return ids, err
 }
 
-// join makes the users members of the organization, and gives their memberships
-// in that order. Newcomers get the roles or, when they are nil, the default
-// ones; who is a member already gets the roles only.
-func (d *Directory) join(ctx context.Context, w *write, org *db.Organization, users []db.UserID, roles []db.RoleID) ([]*db.Membership, error) {
+// join makes the users members of the organization, and returns their memberships
+// in that order. Everybody gets the roles, which the allowance covers. When roles is
+// nil, newcomers get the default ones, and those who are members already get
+// nothing.
+func (d *Directory) join(ctx context.Context, w *write, org *db.Organization, users []db.UserID, roles []db.RoleID, by access.Allowance) ([]*db.Membership, error) {
 	newcomers := make([]*db.Membership, len(users))
 	for i, user := range users {
 		newcomers[i] = &db.Membership{ID: db.NewID[db.MembershipKind](), OrgID: org.ID, UserID: user, JoinedAt: w.At}
@@ -92,12 +94,13 @@ func (d *Directory) join(ctx context.Context, w *write, org *db.Organization, us
 	}
 	receivers := members
 	if roles == nil && org.ID != db.Root {
-		if roles, err = d.defaultRoleIDs(ctx, w, org.ID); err != nil {
+		if roles, err = d.defaultRoleIDs(ctx, org.ID); err != nil {
 			return nil, err
 		}
+		by = access.AllowDefaults(org.ID, roles)
 		receivers = slices.DeleteFunc(slices.Clone(members), func(m *db.Membership) bool { return !isNew[m.UserID] })
 	}
-	return members, w.grant(ctx, roleGrants, receivers, raw(roles), term{startsAt: w.At})
+	return members, w.grant(ctx, by, roleGrants, receivers, raw(roles), term{startsAt: w.At})
 }
 
 // placeValues tell in the log of changes where a membership is.
@@ -298,7 +301,7 @@ func (d *Directory) MoveMember(ctx context.Context, in MoveMemberInput) (*db.Mem
 		if in.KeepGrants {
 			none = []db.RoleID{}
 		}
-		joined, err := d.join(ctx, w, to, []db.UserID{members[0].UserID}, none)
+		joined, err := d.join(ctx, w, to, []db.UserID{members[0].UserID}, none, access.Allowance{})
 		if err != nil {
 			return err
 		}
@@ -341,21 +344,22 @@ func (d *Directory) carry(ctx context.Context, w *write, to *db.Organization, me
 	if err != nil {
 		return err
 	}
-	if err := d.mayGrant(ctx, w, to, roleIDs, permissionIDs); err != nil {
+	allowance, err := d.allowGrants(ctx, w, to, roleIDs, permissionIDs)
+	if err != nil {
 		return err
 	}
 	if err := w.faults.Err(); err != nil {
 		return err
 	}
-	if err := w.carryGrants(ctx, roleGrants, member, raw(roleIDs), func(i int) db.Grant { return roles[i].Grant }); err != nil {
+	if err := w.carryGrants(ctx, allowance, roleGrants, member, raw(roleIDs), func(i int) db.Grant { return roles[i].Grant }); err != nil {
 		return err
 	}
-	return w.carryGrants(ctx, permissionGrants, member, raw(permissionIDs), func(i int) db.Grant { return permissions[i].Grant })
+	return w.carryGrants(ctx, allowance, permissionGrants, member, raw(permissionIDs), func(i int) db.Grant { return permissions[i].Grant })
 }
 
 // carryGrants gives the member each of the things for the time of its grant. What
 // they hold already gets no shorter by it.
-func (w *write) carryGrants(ctx context.Context, kind grantKind, member *db.Membership, things []uuid.UUID, of func(i int) db.Grant) error {
+func (w *write) carryGrants(ctx context.Context, by access.Allowance, kind grantKind, member *db.Membership, things []uuid.UUID, of func(i int) db.Grant) error {
 	live, err := w.liveOf(ctx, kind, []*db.Membership{member}, things)
 	if err != nil {
 		return err
@@ -365,7 +369,7 @@ func (w *write) carryGrants(ctx context.Context, kind grantKind, member *db.Memb
 		if present, held := live[heldKey{member.UserID, thing}]; held && !w.ended(present) {
 			t = t.widened(present)
 		}
-		if err := w.grant(ctx, kind, []*db.Membership{member}, things[i:i+1], t); err != nil {
+		if err := w.grant(ctx, by, kind, []*db.Membership{member}, things[i:i+1], t); err != nil {
 			return err
 		}
 	}

@@ -140,11 +140,11 @@ func (d *Directory) CreateOrganization(ctx context.Context, in CreateOrganizatio
 	err := d.change(ctx, access.OrganizationsWrite, func(ctx context.Context, w *write) error {
 		org = w.faults.newOrganization(in)
 		org.CreatedAt, org.UpdatedAt = w.At, w.At
-		roles, err := d.rolesForNewcomers(ctx, w, &organizationValues{Organization: org}, in.DefaultRoles)
+		roles, allowance, err := d.rolesForNewcomers(ctx, w, &organizationValues{Organization: org}, in.DefaultRoles)
 		if err != nil {
 			return err
 		}
-		return w.insertOrganization(ctx, org, roles)
+		return w.insertOrganization(ctx, org, roles, allowance)
 	})
 	return org, err
 }
@@ -170,11 +170,11 @@ type organizationValues struct {
 
 // insertOrganization writes a new organization, with a code made from its name
 // when it has none.
-func (w *write) insertOrganization(ctx context.Context, org *db.Organization, roles []*db.Role) error {
+func (w *write) insertOrganization(ctx context.Context, org *db.Organization, roles []*db.Role, by access.Allowance) error {
 	if err := w.insertWithCode(ctx, org); err != nil {
 		return err
 	}
-	if err := w.setDefaultRoles(ctx, org, roles); err != nil {
+	if err := w.setDefaultRoles(ctx, org, roles, nil, by); err != nil {
 		return err
 	}
 	return w.Record(changes.OrganizationCreated, org.ID.String(), &org.ID, nil, organizationValues{org, roleKeys(roles)})
@@ -210,7 +210,7 @@ func (d *Directory) UpdateOrganization(ctx context.Context, in UpdateOrganizatio
 		if !in.DefaultRoles.IsSet() {
 			return nil
 		}
-		roles, err := d.rolesForNewcomers(ctx, w, org, in.DefaultRoles.Value())
+		roles, allowance, err := d.rolesForNewcomers(ctx, w, org, in.DefaultRoles.Value())
 		if err != nil || len(*f.List) > 0 {
 			return err
 		}
@@ -218,8 +218,9 @@ func (d *Directory) UpdateOrganization(ctx context.Context, in UpdateOrganizatio
 		if slices.Equal(keys, org.DefaultRoles) {
 			return nil
 		}
+		before := org.DefaultRoles
 		org.DefaultRoles = keys
-		return w.setDefaultRoles(ctx, org.Organization, roles)
+		return w.setDefaultRoles(ctx, org.Organization, roles, before, allowance)
 	})
 }
 

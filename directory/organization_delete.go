@@ -29,7 +29,7 @@ func (d *Directory) DeleteOrganization(ctx context.Context, in OrganizationActio
 		if err := d.dissolve(ctx, w, org); err != nil {
 			return err
 		}
-		if err := w.setDefaultRoles(ctx, org, nil); err != nil {
+		if err := w.setDefaultRoles(ctx, org, nil, nil, access.Allowance{}); err != nil {
 			return err
 		}
 		org.ExternalID, org.Properties, org.AutoJoinDomains = nil, json.RawMessage("{}"), []string{}
@@ -71,7 +71,7 @@ func (d *Directory) dissolve(ctx context.Context, w *write, org *db.Organization
 		}
 	}
 	if len(homeless) > 0 {
-		if _, err := d.join(ctx, w, fallback, homeless, nil); err != nil {
+		if _, err := d.join(ctx, w, fallback, homeless, nil, access.Allowance{}); err != nil {
 			return err
 		}
 	}

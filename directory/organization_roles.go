@@ -72,7 +72,7 @@ func roleKeys(roles []*db.Role) []string {
 // defaultRoleIDs gives the roles for those who join the organization: its own
 // ones, or else those of the business. They are kept from being deleted until
 // the end of the transaction.
-func (d *Directory) defaultRoleIDs(ctx context.Context, _ *write, org db.OrganizationID) ([]db.RoleID, error) {
+func (d *Directory) defaultRoleIDs(ctx context.Context, org db.OrganizationID) ([]db.RoleID, error) {
 	own, err := db.Select[db.RoleID](ctx, d.db, `select r.id from roles r
 		where r.id in (select role_id from organization_default_roles where org_id = $1) and r.deleted_at is null order by r.id for share`, org)
 	if err != nil || len(own) > 0 {
@@ -100,13 +100,13 @@ func (d *Directory) businessRoleIDs(ctx context.Context) ([]db.RoleID, error) {
 // rolesForNewcomers finds the roles that are to be the organization's default
 // ones, ordered by key and each once. To make a role a default one is to hand it
 // out, so the actor must be allowed to do that with those that are new.
-func (d *Directory) rolesForNewcomers(ctx context.Context, w *write, org *organizationValues, refs []*RoleRef) ([]*db.Role, error) {
+func (d *Directory) rolesForNewcomers(ctx context.Context, w *write, org *organizationValues, refs []*RoleRef) ([]*db.Role, access.Allowance, error) {
 	roles, err := d.defaultRolesNamed(ctx, w, refs)
 	if err != nil || org.Version == 0 { // what may be handed out in one that is not there, nobody can tell
-		return nil, err
+		return nil, access.Allowance{}, err
 	}
-	added := newRoles(roles, org.DefaultRoles)
-	return roles, d.mayGrant(ctx, w, org.Organization, roleIDs(added), nil)
+	allowance, err := d.allowGrants(ctx, w, org.Organization, roleIDs(newRoles(roles, org.DefaultRoles)), nil)
+	return roles, allowance, err
 }
 
 // defaultRolesNamed locks the roles of the input defaultRoles, and gives them
@@ -125,7 +125,12 @@ func newRoles(roles []*db.Role, old []string) []*db.Role {
 	return slices.DeleteFunc(slices.Clone(roles), func(r *db.Role) bool { return slices.Contains(old, r.Key) })
 }
 
-func (w *write) setDefaultRoles(ctx context.Context, org *db.Organization, roles []*db.Role) error {
+// setDefaultRoles makes these the default roles of the organization, which had
+// those of the keys before; the allowance covers those that are new.
+func (w *write) setDefaultRoles(ctx context.Context, org *db.Organization, roles []*db.Role, before []string, by access.Allowance) error {
+	if err := covered(by, &org.ID, raw(roleIDs(newRoles(roles, before)))); err != nil {
+		return err
+	}
 	if _, err := w.NewDelete().Model((*db.OrganizationDefaultRole)(nil)).Where("org_id = ?", org.ID).Exec(ctx); err != nil || len(roles) == 0 {
 		return err
 	}

@@ -126,7 +126,7 @@ func (d *Directory) UpdatePermission(ctx context.Context, in UpdatePermissionInp
 			permission.Description = f.prose("input.description", in.Description.Value(), maxDescription)
 		}
 		if permission.Key != before.Key {
-			w.mayHandOut(nil, []*db.Permission{permission})
+			w.allow(nil, []*db.Permission{permission})
 		}
 		return w.update(ctx, permission, changes.PermissionUpdated, permission.ID.String(), &before, func() {})
 	})

@@ -104,11 +104,11 @@ func (d *Directory) CreateRole(ctx context.Context, in CreateRoleInput) (*db.Rol
 		if role.IsDefault {
 			w.faults.forNewcomers("input.isDefault", permissions)
 		}
-		w.mayHandOut(nil, permissions)
+		allowance := w.allow(nil, permissions)
 		if err := w.insert(ctx, role); err != nil {
 			return err
 		}
-		if err := w.contain(ctx, role, permissions); err != nil {
+		if err := w.addPermissions(ctx, role, permissions, allowance); err != nil {
 			return err
 		}
 		return w.Record(changes.RoleCreated, role.ID.String(), nil, nil, roleValues{*role, permissionKeys(permissions)})
@@ -178,7 +178,7 @@ func (d *Directory) UpdateRole(ctx context.Context, in UpdateRoleInput) (*db.Rol
 				return err
 			}
 			w.faults.forNewcomers("input.isDefault", permissions)
-			w.mayHandOut(nil, permissions)
+			w.allow(nil, permissions)
 		}
 		return w.update(ctx, role, changes.RoleUpdated, role.ID.String(), &before, func() { w.touch(role) })
 	})
@@ -234,7 +234,7 @@ func (d *Directory) DeleteRole(ctx context.Context, in RoleActionInput) ([]strin
 			return err
 		}
 		before := deletedRole{roleValues: roleValues{*role, permissionKeys(permissions)}}
-		if err := w.release(ctx, role, permissions); err != nil {
+		if err := w.removePermissions(ctx, role, permissions); err != nil {
 			return err
 		}
 		if before.Grants, err = w.endGrants(ctx, roleGrants, uuid.UUID(role.ID)); err != nil {

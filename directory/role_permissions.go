@@ -6,6 +6,7 @@ import (
 
 	"github.com/uptrace/bun"
 
+	"roster/access"
 	"roster/changes"
 	"roster/db"
 )
@@ -25,11 +26,11 @@ func (d *Directory) AddRolePermissions(ctx context.Context, in RolePermissionsIn
 		if role.IsDefault {
 			w.faults.forNewcomers("input.permissions", added)
 		}
-		w.mayHandOut(nil, added)
+		allowance := w.allow(nil, added)
 		if err := w.faults.Err(); err != nil || len(added) == 0 {
 			return err
 		}
-		if err := w.contain(ctx, role, added); err != nil {
+		if err := w.addPermissions(ctx, role, added, allowance); err != nil {
 			return err
 		}
 		if err := w.saveTouched(ctx, role); err != nil {
@@ -48,7 +49,7 @@ func (d *Directory) RemoveRolePermissions(ctx context.Context, in RolePermission
 		if err := w.faults.Err(); err != nil || len(removed) == 0 {
 			return err
 		}
-		if err := w.release(ctx, role, removed); err != nil {
+		if err := w.removePermissions(ctx, role, removed); err != nil {
 			return err
 		}
 		if err := w.saveTouched(ctx, role); err != nil {
@@ -99,10 +100,14 @@ func pointers[T any](rows []T, err error) ([]*T, error) {
 	return all, err
 }
 
-// contain writes down that from now on the role contains the permissions.
-func (w *write) contain(ctx context.Context, role *db.Role, permissions []*db.Permission) error {
+// addPermissions writes down that from now on the role contains the permissions,
+// which are thereby handed out to everybody who holds it, wherever that is.
+func (w *write) addPermissions(ctx context.Context, role *db.Role, permissions []*db.Permission, by access.Allowance) error {
 	if len(permissions) == 0 {
 		return nil
+	}
+	if err := covered(by, nil, raw(permissionIDs(permissions))); err != nil {
+		return err
 	}
 	rows := make([]*db.RolePermission, len(permissions))
 	for i, p := range permissions {
@@ -112,9 +117,9 @@ func (w *write) contain(ctx context.Context, role *db.Role, permissions []*db.Pe
 	return err
 }
 
-// release writes down that from now on the role contains them no more; that it
-// did stays on record.
-func (w *write) release(ctx context.Context, role *db.Role, permissions []*db.Permission) error {
+// removePermissions writes down that from now on the role contains them no more;
+// that it did stays on record.
+func (w *write) removePermissions(ctx context.Context, role *db.Role, permissions []*db.Permission) error {
 	_, err := w.revokeContents().Where("role_id = ? and permission_id = any(?)", role.ID, idArray(permissionIDs(permissions))).Exec(ctx)
 	return err
 }

@@ -93,13 +93,14 @@ func (d *Directory) UpdateSettings(ctx context.Context, in UpdateSettingsInput) 
 		if err := d.newDefaultOrganization(ctx, w, in.DefaultOrganization, settings); err != nil {
 			return err
 		}
-		if err := d.newDefaultRoles(ctx, w, in.DefaultRoles, settings); err != nil {
+		allowance, err := d.newDefaultRoles(ctx, w, in.DefaultRoles, settings)
+		if err != nil {
 			return err
 		}
 		if err := f.Err(); err != nil {
 			return err
 		}
-		return w.updateSettings(ctx, &before, settings)
+		return w.updateSettings(ctx, &before, settings, allowance)
 	})
 	return settings, err
 }
@@ -147,37 +148,34 @@ func (d *Directory) newDefaultOrganization(ctx context.Context, w *write, value 
 	if err != nil {
 		return err
 	}
-	return d.mayGrant(ctx, w, org, roleIDs(roles[0]), nil)
+	_, err = d.allowGrants(ctx, w, org, roleIDs(roles[0]), nil)
+	return err
 }
 
 // newDefaultRoles finds and locks the roles that are to be the default ones. To
 // make a role a default one is to hand it out everywhere, so the actor must be
 // allowed to do that with those that are new.
-func (d *Directory) newDefaultRoles(ctx context.Context, w *write, value graphql.Omittable[[]*RoleRef], settings *Settings) error {
+func (d *Directory) newDefaultRoles(ctx context.Context, w *write, value graphql.Omittable[[]*RoleRef], settings *Settings) (access.Allowance, error) {
 	if !value.IsSet() {
-		return nil
+		return access.Allowance{}, nil
 	}
 	roles, err := d.defaultRolesNamed(ctx, w, value.Value())
 	if err != nil {
-		return err
+		return access.Allowance{}, err
 	}
-	catalogue, err := d.engine.Catalogue(ctx)
+	added := roleIDs(newRoles(roles, roleKeys(settings.DefaultRoles)))
+	handedOut, err := d.permissionsIn(ctx, added, nil)
 	if err != nil {
-		return err
-	}
-	var handedOut []*db.Permission
-	for _, role := range newRoles(roles, roleKeys(settings.DefaultRoles)) {
-		handedOut = append(handedOut, catalogue.RolePermissions(role.ID)...)
+		return access.Allowance{}, err
 	}
 	w.faults.forNewcomers("input.defaultRoles", handedOut)
 	settings.DefaultRoles = roles
-	w.mayHandOut(nil, handedOut)
-	return nil
+	return w.allow(nil, handedOut, added...), nil
 }
 
 // updateSettings writes what differs, also in the organizations and roles that
 // become the default ones, or cease to be.
-func (w *write) updateSettings(ctx context.Context, before, after *Settings) error {
+func (w *write) updateSettings(ctx context.Context, before, after *Settings, by access.Allowance) error {
 	old, now := before.values(), after.values()
 	if reflect.DeepEqual(old, now) {
 		return nil
@@ -193,7 +191,7 @@ func (w *write) updateSettings(ctx context.Context, before, after *Settings) err
 	}
 	if !slices.Equal(old.DefaultRoles, now.DefaultRoles) {
 		var err error
-		if after.DefaultRoles, err = w.switchDefaultRoles(ctx, roleIDs(after.DefaultRoles)); err != nil {
+		if after.DefaultRoles, err = w.switchDefaultRoles(ctx, before.DefaultRoles, after.DefaultRoles, by); err != nil {
 			return err
 		}
 	}
@@ -219,9 +217,13 @@ func (w *write) switchDefault(ctx context.Context, from, to *db.Organization) er
 	return nil
 }
 
-// switchDefaultRoles makes these, and only these, the default roles, and gives
-// them ordered by key.
-func (w *write) switchDefaultRoles(ctx context.Context, roles []db.RoleID) ([]*db.Role, error) {
+// switchDefaultRoles makes other roles, and only these, the default ones, and
+// returns them ordered by key. The allowance covers those that were none before.
+func (w *write) switchDefaultRoles(ctx context.Context, from, to []*db.Role, by access.Allowance) ([]*db.Role, error) {
+	if err := covered(by, nil, raw(roleIDs(newRoles(to, roleKeys(from))))); err != nil {
+		return nil, err
+	}
+	roles := roleIDs(to)
 	// In order of id, as roles are locked everywhere.
 	if _, err := w.NewRaw("select from roles where is_default <> (id = any(?)) and deleted_at is null order by id for no key update",
 		idArray(roles)).Exec(ctx); err != nil {

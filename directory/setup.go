@@ -112,7 +112,7 @@ func (w *write) insertSystemRole(ctx context.Context, catalogue *access.Catalogu
 	for i, key := range system.Permissions {
 		permissions[i] = catalogue.PermissionByKey(string(key))
 	}
-	if err := w.contain(ctx, role, permissions); err != nil {
+	if err := w.addPermissions(ctx, role, permissions, access.AllowSetup()); err != nil {
 		return err
 	}
 	return w.Record(changes.RoleCreated, role.ID.String(), nil, nil, roleValues{*role, permissionKeys(permissions)})
@@ -142,7 +142,7 @@ func (w *write) setUpContents(ctx context.Context, catalogue *access.Catalogue, 
 		return err
 	}
 	if len(missing) > 0 {
-		if err := w.contain(ctx, role, missing); err != nil {
+		if err := w.addPermissions(ctx, role, missing, access.AllowSetup()); err != nil {
 			return err
 		}
 		if err := w.Record(changes.RolePermissionsAdded, role.ID.String(), nil, nil, contentValues(missing)); err != nil {
@@ -150,7 +150,7 @@ func (w *write) setUpContents(ctx context.Context, catalogue *access.Catalogue, 
 		}
 	}
 	if len(surplus) > 0 {
-		if err := w.release(ctx, role, surplus); err != nil {
+		if err := w.removePermissions(ctx, role, surplus); err != nil {
 			return err
 		}
 		return w.Record(changes.RolePermissionsRemoved, role.ID.String(), nil, contentValues(surplus), nil)
@@ -215,5 +215,5 @@ func (d *Directory) setUpRoot(ctx context.Context, w *write) error {
 func (w *write) insertPlainOrganization(ctx context.Context, org db.Organization) error {
 	org.Status, org.Properties, org.AutoJoinDomains = db.Active, json.RawMessage("{}"), []string{}
 	org.Version, org.CreatedAt, org.UpdatedAt = 1, w.At, w.At
-	return w.insertOrganization(ctx, &org, nil)
+	return w.insertOrganization(ctx, &org, nil, access.AllowSetup())
 }

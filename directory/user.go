@@ -204,8 +204,9 @@ func (d *Directory) CreateUser(ctx context.Context, in CreateUserInput) (*db.Use
 		if err != nil {
 			return err
 		}
-		for _, org := range organizations {
-			if err := d.mayGrant(ctx, w, org, roles, nil); err != nil {
+		allowances := make([]access.Allowance, len(organizations))
+		for i, org := range organizations {
+			if allowances[i], err = d.allowGrants(ctx, w, org, roles, nil); err != nil {
 				return err
 			}
 		}
@@ -215,8 +216,8 @@ func (d *Directory) CreateUser(ctx context.Context, in CreateUserInput) (*db.Use
 		if err := w.Record(changes.UserCreated, user.ID.String(), nil, nil, user); err != nil {
 			return err
 		}
-		for _, org := range organizations {
-			if _, err := d.join(ctx, w, org, []db.UserID{user.ID}, roles); err != nil {
+		for i, org := range organizations {
+			if _, err := d.join(ctx, w, org, []db.UserID{user.ID}, roles, allowances[i]); err != nil {
 				return err
 			}
 		}

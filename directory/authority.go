@@ -2,65 +2,65 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/google/uuid"
 
 	"roster/access"
 	"roster/db"
 	"roster/problem"
 )
 
-// mayHandOut checks that the actor may hand out the permissions in the
-// organization or, when org is nil, for the business as a whole: nobody hands
-// out what they do not hold there, except that who holds roster:grants:any may
-// hand out every permission that is not a system one. Every way to hand
-// something out comes through here. If not, the fault is an ESCALATION, which
-// names what is missing.
-func (w *write) mayHandOut(org *db.OrganizationID, permissions []*db.Permission) {
-	holds := w.actor.HoldsEverywhere
-	if org != nil {
-		holds = func(p access.Permission) bool { return w.actor.Holds(p, *org) }
-	}
-	anything := holds(access.GrantsAny)
-	var missing []string
-	for _, p := range permissions {
-		if anything && !p.IsSystem || holds(access.Permission(p.Key)) {
-			continue
-		}
-		missing = append(missing, p.Key)
-	}
+// allow returns the actor's allowance to hand out the permissions, and the roles
+// that consist of them, in the organization or, when org is nil, everywhere. What
+// the actor must not hand out is a fault, an ESCALATION, which names what is
+// missing.
+func (w *write) allow(org *db.OrganizationID, permissions []*db.Permission, roles ...db.RoleID) access.Allowance {
+	allowance, missing := w.actor.Allow(org, permissions, roles...)
 	if len(missing) == 0 {
-		return
+		return allowance
 	}
 	slices.Sort(missing)
 	fault := problem.New(problem.Escalation, "You cannot hand out what you do not hold: %s.", enumerate(slices.Compact(missing)))
-	if !slices.ContainsFunc(*w.faults.List, func(told *problem.Error) bool { return *told == *fault }) { // of another organization
-		*w.faults.List = append(*w.faults.List, fault)
+	if !slices.ContainsFunc(w.Faults, func(told *problem.Error) bool { return *told == *fault }) { // of another organization
+		w.Faults = append(w.Faults, fault)
 	}
+	return allowance
 }
 
-// mayGrant checks that the actor may hand out, in the organization, the
-// permissions and all that the roles contain. In the root it must be system
-// permissions: what people do in a product, they do in an organization. What may
-// be handed out in an organization that is not there (nil), nobody can tell.
-func (d *Directory) mayGrant(ctx context.Context, w *write, org *db.Organization, roles []db.RoleID, direct []db.PermissionID) error {
+// allowGrants returns the actor's allowance to grant the roles and permissions in
+// the organization. In the root they must be permissions of Roster itself: what
+// people do in a product, they do in an organization. In an organization that is
+// not there (nil), nothing is allowed, and that is no fault of its own.
+func (d *Directory) allowGrants(ctx context.Context, w *write, org *db.Organization, roles []db.RoleID, direct []db.PermissionID) (access.Allowance, error) {
 	if org == nil {
-		return nil
+		return access.Allowance{}, nil
 	}
-	permissions, err := d.given(ctx, roles, direct)
+	permissions, err := d.permissionsIn(ctx, roles, direct)
 	if err != nil {
-		return err
+		return access.Allowance{}, err
 	}
 	if org.ID == db.Root && slices.ContainsFunc(permissions, func(p *db.Permission) bool { return !p.IsSystem }) {
 		w.faults.Add(problem.Invalid, "input.organization", "Only permissions of Roster itself can be held for the business as a whole.")
 	}
-	w.mayHandOut(&org.ID, permissions)
-	return nil
+	return w.allow(&org.ID, permissions, roles...), nil
 }
 
-// given gives the permissions, and those which the roles contain.
-func (d *Directory) given(ctx context.Context, roles []db.RoleID, direct []db.PermissionID) ([]*db.Permission, error) {
+// covered returns an error unless the allowance covers what is about to be handed
+// out. It is a fault of this program, and never one of the input, which allow has
+// told.
+func covered(by access.Allowance, org *db.OrganizationID, ids []uuid.UUID) error {
+	if by.Covers(org, ids) {
+		return nil
+	}
+	return errors.New("more was to be handed out than was allowed")
+}
+
+// permissionsIn returns the permissions, and those which the roles contain.
+func (d *Directory) permissionsIn(ctx context.Context, roles []db.RoleID, direct []db.PermissionID) ([]*db.Permission, error) {
 	catalogue, err := d.engine.Catalogue(ctx)
 	if err != nil {
 		return nil, err
@@ -96,11 +96,11 @@ func (d *Directory) mayRestore(ctx context.Context, w *write, condition string, 
 		return err
 	}
 	for _, row := range rows {
-		permissions, err := d.given(ctx, row.Roles, row.Direct)
+		permissions, err := d.permissionsIn(ctx, row.Roles, row.Direct)
 		if err != nil {
 			return err
 		}
-		w.mayHandOut(&row.OrgID, permissions)
+		w.allow(&row.OrgID, permissions)
 	}
 	return nil
 }
