@@ -47,7 +47,7 @@ func (e *Engine) Apply(ctx context.Context, rows []db.Change) (again bool) {
 		return false
 	}
 	e.staged = newSnapshot(catalogue, generation)
-	if e.sabotage.staging {
+	if e.without.staging {
 		e.publish()
 		return false
 	}
@@ -71,7 +71,7 @@ func (e *Engine) Reset() {
 // acknowledged: from then on nothing older is answered here. The feed will bring
 // it, too.
 func (e *Engine) Committed(rows []db.Change) {
-	if !e.sabotage.committed && e.invalidate(rows) {
+	if !e.without.committed && e.invalidate(rows) {
 		e.generation.Add(1)
 	}
 }

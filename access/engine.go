@@ -23,22 +23,7 @@ type Options struct {
 	Staleness time.Duration
 	Log       *slog.Logger
 
-	sabotage sabotage
-}
-
-// sabotage takes single guards away. Only tests do, which show that each of them
-// would be missed.
-type sabotage struct {
-	// floors: what was invalidated is used. committed: what this server commits
-	// invalidates nothing. staleness: memory is trusted without a feed.
-	floors, committed, staleness bool
-	// staging: a catalogue is published as soon as it was read. pending: an entry
-	// is used with whatever catalogue there is. recheck: also when roles have
-	// changed meanwhile.
-	staging, pending, recheck bool
-	// meanwhile, unless nil, runs after it was found that the catalogue is current
-	// and before an entry is looked up: as if that moment took long.
-	meanwhile func()
+	without testHooks
 }
 
 // What an engine does unless it is told otherwise.
@@ -71,7 +56,7 @@ type Engine struct {
 	log       *slog.Logger
 	staleness time.Duration
 	began     time.Time
-	sabotage  sabotage
+	without   testHooks
 
 	roles       index[db.RoleID]
 	permissions index[db.PermissionID]
@@ -136,7 +121,7 @@ func newSnapshot(c *Catalogue, generation uint64) *snapshot {
 
 // NewEngine gives the engine over the grants in database.
 func NewEngine(database *db.DB, o Options) *Engine {
-	e := &Engine{db: database, log: o.Log, staleness: o.Staleness, began: time.Now(), sabotage: o.sabotage}
+	e := &Engine{db: database, log: o.Log, staleness: o.Staleness, began: time.Now(), without: o.without}
 	if e.staleness == 0 {
 		e.staleness = DefaultStaleness
 	}
@@ -185,7 +170,7 @@ func (e *Engine) now() time.Duration { return time.Since(e.began) }
 // the staleness bound.
 func (e *Engine) fresh(now time.Duration) bool {
 	feed := e.feed.Load()
-	return feed != nil && (now-feed.Confirmed().Sub(e.began) <= e.staleness || e.sabotage.staleness)
+	return feed != nil && (now-feed.Confirmed().Sub(e.began) <= e.staleness || e.without.staleness)
 }
 
 // current tells whether the catalogue is that of the last change of roles which
@@ -239,14 +224,14 @@ func await(ctx context.Context, replaced <-chan struct{}) error {
 
 // cached gives the entry of a place, if it is good.
 func (e *Engine) cached(place *Place, now time.Duration) *Held {
-	if e.sabotage.meanwhile != nil {
-		e.sabotage.meanwhile()
+	if e.without.meanwhile != nil {
+		e.without.meanwhile()
 	}
 	if e.cache == nil {
 		return nil
 	}
 	h, ok := e.cache.Get(placeHash(place))
-	if !ok || h.place != *place || now >= h.until || !e.floors.good(place, h.epoch) && !e.sabotage.floors {
+	if !ok || h.place != *place || now >= h.until || !e.floors.good(place, h.epoch) && !e.without.floors {
 		return nil
 	}
 	return h
@@ -261,7 +246,7 @@ func (e *Engine) Check(place Place, permission string) (allowed, known bool) {
 		return false, false
 	}
 	h := e.cached(&place, now)
-	if h == nil || !e.current(s) && !e.sabotage.recheck {
+	if h == nil || !e.current(s) && !e.without.recheck {
 		return false, false
 	}
 	e.hits.Add(1)
@@ -341,7 +326,7 @@ func (e *Engine) fromMemory(ctx context.Context, places []Place) (c *Catalogue, 
 			return nil, nil, fresh, err
 		}
 	}
-	if !e.current(s) && !e.sabotage.recheck {
+	if !e.current(s) && !e.without.recheck {
 		return nil, nil, true, nil
 	}
 	return s.Catalogue, held, false, nil

@@ -5,17 +5,17 @@ package access
 func Without(o Options, guard string) Options {
 	switch guard {
 	case "floors":
-		o.sabotage.floors = true
+		o.without.floors = true
 	case "committed":
-		o.sabotage.committed = true
+		o.without.committed = true
 	case "staleness":
-		o.sabotage.staleness = true
+		o.without.staleness = true
 	case "staging":
-		o.sabotage.staging = true
+		o.without.staging = true
 	case "pending":
-		o.sabotage.pending = true
+		o.without.pending = true
 	case "recheck":
-		o.sabotage.recheck = true
+		o.without.recheck = true
 	default:
 		panic(guard)
 	}
@@ -25,6 +25,6 @@ func Without(o Options, guard string) Options {
 // Meanwhile gives options for an engine which calls fn whenever it has found its
 // catalogue current and is about to use an entry with it.
 func Meanwhile(o Options, fn func()) Options {
-	o.sabotage.meanwhile = fn
+	o.without.meanwhile = fn
 	return o
 }

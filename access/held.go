@@ -166,7 +166,7 @@ func (e *Engine) readLive(ctx context.Context, places []Place, position changes.
 	all = make([]*Held, len(rows))
 	for i := range rows {
 		row := &rows[i]
-		if row.Pending && !e.sabotage.pending {
+		if row.Pending && !e.without.pending {
 			return nil, row.Seen, nil
 		}
 		h := e.held(places[i], row)

@@ -73,7 +73,8 @@ var (
 
 // The actions on memberships, and on what members are granted.
 var (
-	MembershipCreated = define[db.MembershipKind]("membership.created", Effects{Entitlements: true})
+	// What a newcomer is granted follows as actions of its own.
+	MembershipCreated = define[db.MembershipKind]("membership.created", Effects{})
 	MembershipDeleted = define[db.MembershipKind]("membership.deleted", Effects{Entitlements: true, Administrator: true})
 
 	RoleGranted      = define[db.MembershipKind]("membership.role.granted", Effects{Entitlements: true})

@@ -1,0 +1,343 @@
+package directory_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"roster/access"
+	"roster/changes"
+	"roster/db"
+	"roster/db/dbtest"
+	"roster/directory"
+	"roster/problem"
+	"roster/secret"
+)
+
+// thing is a permission that Ada holds in Acme, by the role worker, and that two
+// API keys have there: one that stands for her, and one that stands for itself.
+const thing = "thing:do"
+
+// actionWorld is a business in which every action can be done, a server that
+// answers from memory, and one that always reads the database.
+type actionWorld struct {
+	*business
+	exact      *directory.Directory
+	statements *dbtest.Statements
+	secrets    []secret.Text
+	ownKey     directory.APIKeyActionInput
+}
+
+func newActionWorld(t *testing.T) *actionWorld {
+	t.Helper()
+	w := &actionWorld{statements: &dbtest.Statements{}}
+	database := dbtest.New(t, w.statements)
+	w.business = &business{
+		directory.New(database, access.Options{Log: slog.New(slog.DiscardHandler), Staleness: time.Hour}), t, database,
+		access.WithActor(t.Context(), access.System("test")),
+	}
+	t.Cleanup(w.Close)
+	must(0, w.Setup(t.Context()))(t)
+	must(0, w.Follow(t.Context()))(t)
+	w.exact = w.server()
+	w.definePermissions(thing, "spare:do")
+	w.role("worker", permissionRefs(thing)...)
+	acme := must(w.CreateOrganization(w.ctx, directory.CreateOrganizationInput{Name: "acme", ExternalID: new("first")}))(t)
+	w.user("ada", acme)
+	must(0, w.grantRole("ada", "acme", "worker"))(t)
+	_, hers := w.keyOf(ada, "acme", thing)
+	own, its := w.key("acme", thing, "spare:do")
+	w.secrets, w.ownKey = []secret.Text{hers, its}, keyAction(own)
+	return w
+}
+
+// answers are what a server says of everything that it may keep in memory.
+func (w *actionWorld) answers(d *directory.Directory) []string {
+	w.t.Helper()
+	var all []string
+	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	for _, user := range []string{"ada", "bob"} {
+		for _, org := range []directory.OrganizationRef{orgCode("acme"), {ExternalID: new("first")}, {ExternalID: new("second")}} {
+			for _, permission := range []string{thing, "spare:do", "other:do"} {
+				say("%s %s %s: %v", user, textOf(org), permission, must(d.Can(w.ctx, directory.UserRef{Username: &user}, org, permission))(w.t))
+			}
+		}
+	}
+	for _, p := range must(d.Permissions(w.ctx, directory.Page{First: new(100)}, nil))(w.t).Nodes {
+		say("permission %s %s", p.Key, p.Name)
+	}
+	for _, r := range must(d.Roles(w.ctx, directory.Page{First: new(100)}, nil))(w.t).Nodes {
+		say("role %s %s: %s", r.Key, r.Name, keysOf(must(d.RolePermissions(w.ctx, []db.RoleID{r.ID}))(w.t)[0]))
+	}
+	for i, shown := range w.secrets {
+		actor, err := d.Authenticate(w.t.Context(), shown)
+		if err != nil {
+			say("key %d: %v", i, err)
+			continue
+		}
+		say("key %d: %s", i, permissionsOf(actor))
+	}
+	return all
+}
+
+func textOf(org directory.OrganizationRef) string {
+	if org.Code != nil {
+		return *org.Code
+	}
+	return *org.ExternalID
+}
+
+// warm asks until memory answers what it can: a cache takes new entries when it
+// likes, and names that nobody has are looked up each time.
+func (w *actionWorld) warm() {
+	w.t.Helper()
+	for least, same := 1<<30, 0; same < 5; {
+		w.statements.Take()
+		w.answers(w.Directory)
+		switch n := len(w.statements.Take()); {
+		case n < least:
+			least, same = n, 0
+		default:
+			same++
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// wrong returns what memory, impact and history get wrong after an action.
+func (w *actionWorld) wrong(c actionCase) (wrong []string) {
+	w.t.Helper()
+	if c.before != nil {
+		must(0, c.before(w.ctx))(w.t)
+	}
+	w.warm()
+	before := w.entitlements(w.ctx)
+	err := w.Writer.Atomically(w.ctx, func(ctx context.Context) error {
+		wrong = nil
+		if err := c.change(ctx); err != nil {
+			return err
+		}
+		impact, after := w.Impact(ctx), w.entitlements(ctx)
+		for name, list := range map[string]struct {
+			page     func(context.Context, directory.Page) (*directory.Connection[directory.PermissionChange], error)
+			from, to map[string]bool
+		}{"gained": {impact.Gained, before, after}, "lost": {impact.Lost, after, before}} {
+			want := 0
+			for line := range list.to {
+				if !list.from[line] {
+					want++
+				}
+			}
+			if got := must(must(list.page(ctx, directory.Page{}))(w.t).TotalCount(ctx))(w.t); got != want {
+				wrong = append(wrong, fmt.Sprintf("impact has %d %s, want %d", got, name, want))
+			}
+		}
+		return nil
+	})
+	must(0, err)(w.t)
+	if c.after != nil {
+		must(0, c.after(w.ctx))(w.t)
+	}
+	now := w.entitlements(w.ctx)
+	if then := w.entitlementsAsOf(one[time.Time](w.business, "select clock_timestamp()")); !reflect.DeepEqual(now, then) {
+		wrong = append(wrong, fmt.Sprintf("history has %v, want %v", then, now))
+	}
+	got, want := w.answers(w.Directory), w.answers(w.exact)
+	for i := range max(len(got), len(want)) {
+		if i >= len(got) || i >= len(want) || got[i] != want[i] {
+			return append(wrong, fmt.Sprintf("memory has %q, want %q", got, want))
+		}
+	}
+	return wrong
+}
+
+// entitlements are what members may do, as the database has it.
+func (w *actionWorld) entitlements(ctx context.Context) map[string]bool {
+	return w.lines(ctx, w.exact, nil)
+}
+
+func (w *actionWorld) entitlementsAsOf(at time.Time) map[string]bool {
+	return w.lines(w.ctx, w.exact, &at)
+}
+
+func (w *actionWorld) lines(ctx context.Context, d *directory.Directory, at *time.Time) map[string]bool {
+	w.t.Helper()
+	rows := must(db.Select[db.Membership](ctx, w.db, "select * from memberships"))(w.t)
+	members := make([]*db.Membership, len(rows))
+	for i := range rows {
+		members[i] = &rows[i]
+	}
+	lines := map[string]bool{}
+	for i, permissions := range must(d.EffectivePermissions(ctx, members, at))(w.t) {
+		for _, p := range permissions {
+			lines[members[i].ID.String()+" "+p.Key()] = true
+		}
+	}
+	return lines
+}
+
+// does calls a method of a directory whose answer does not matter.
+func does[In, Out any](method func(context.Context, In) (Out, error), in In) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := method(ctx, in)
+		return err
+	}
+}
+
+// actionCase is how an action comes about: change does it, before prepares it, and
+// after makes use of what it has made free.
+type actionCase struct {
+	before, change, after func(ctx context.Context) error
+}
+
+func (w *actionWorld) cases() map[changes.Action]actionCase {
+	acme, users := orgCode("acme"), []*directory.UserRef{&ada}
+	user, org := directory.UserActionInput{User: ada}, directory.OrganizationActionInput{Organization: acme}
+	spare := directory.GrantPermissionsInput{Organization: acme, Users: users, Permissions: permissionRefs("spare:do")}
+	return map[changes.Action]actionCase{
+		changes.UserUpdated:            {change: does(w.UpdateUser, directory.UpdateUserInput{User: ada, Username: graphql.OmittableOf(new("bob"))})},
+		changes.UserSuspended:          {change: does(w.SuspendUser, user)},
+		changes.UserRestored:           {before: does(w.SuspendUser, user), change: does(w.RestoreUser, user)},
+		changes.UserDeleted:            {change: does(w.DeleteUser, user), after: w.again},
+		changes.OrganizationUpdated:    {change: does(w.UpdateOrganization, directory.UpdateOrganizationInput{Organization: acme, ExternalID: graphql.OmittableOf(new("second"))})},
+		changes.OrganizationSuspended:  {change: does(w.SuspendOrganization, org)},
+		changes.OrganizationRestored:   {before: does(w.SuspendOrganization, org), change: does(w.RestoreOrganization, org)},
+		changes.OrganizationDeleted:    {change: does(w.DeleteOrganization, org), after: w.again},
+		changes.MembershipDeleted:      {before: does(w.AddMembers, directory.AddMembersInput{Organization: orgCode("default"), Users: users}), change: does(w.RemoveMembers, directory.RemoveMembersInput{Organization: acme, Users: users})},
+		changes.RoleGranted:            {before: does(w.RevokeRoles, directory.RevokeRolesInput{Organization: acme, Users: users, Roles: roleRefs("worker")}), change: does(w.GrantRoles, directory.GrantRolesInput{Organization: acme, Users: users, Roles: roleRefs("worker")})},
+		changes.RoleRevoked:            {change: does(w.RevokeRoles, directory.RevokeRolesInput{Organization: acme, Users: users, Roles: roleRefs("worker")})},
+		changes.PermissionGranted:      {change: does(w.GrantPermissions, spare)},
+		changes.PermissionRevoked:      {before: does(w.GrantPermissions, spare), change: does(w.RevokePermissions, directory.RevokePermissionsInput{Organization: acme, Users: users, Permissions: permissionRefs("spare:do")})},
+		changes.RoleCreated:            {change: does(w.CreateRole, directory.CreateRoleInput{Key: "other"})},
+		changes.RoleUpdated:            {change: does(w.UpdateRole, directory.UpdateRoleInput{Role: roleRef("worker"), Name: graphql.OmittableOf(new("Other"))})},
+		changes.RoleDeleted:            {change: does(w.DeleteRole, directory.RoleActionInput{Role: roleRef("worker")})},
+		changes.RolePermissionsAdded:   {change: does(w.AddRolePermissions, contents("worker", "spare:do"))},
+		changes.RolePermissionsRemoved: {change: does(w.RemoveRolePermissions, contents("worker", thing))},
+		changes.PermissionCreated:      {change: does(w.CreatePermission, directory.CreatePermissionInput{Key: "other:do"})},
+		changes.PermissionUpdated:      {change: does(w.UpdatePermission, directory.UpdatePermissionInput{Permission: *permissionRefs("spare:do")[0], Key: graphql.OmittableOf(new("other:do"))})},
+		changes.PermissionDeleted:      {before: does(w.GrantPermissions, spare), change: does(w.DeletePermission, directory.PermissionActionInput{Permission: *permissionRefs("spare:do")[0]})},
+		changes.APIKeyRevoked:          {change: does(w.RevokeAPIKey, w.ownKey)},
+		changes.APIKeyPermissionsAdded: {
+			before: func(ctx context.Context) error {
+				w.secrets = append(w.secrets, directory.NewSecret())
+				if err := w.EnsureAdministratorKey(ctx, w.secrets[2]); err != nil {
+					return err
+				}
+				_, err := w.db.NewRaw("delete from api_key_permissions where api_key_id in (select id from api_keys where name = 'Administrator') and permission_id in (select id from permissions where key = ?)",
+					access.KeysWrite).Exec(ctx)
+				return err
+			},
+			change: func(ctx context.Context) error { return w.EnsureAdministratorKey(ctx, w.secrets[2]) },
+		},
+	}
+}
+
+// again makes Ada and Acme once more, in place of whichever is gone.
+func (w *actionWorld) again(ctx context.Context) error {
+	if w.count("users where username = 'ada'") == 0 {
+		return does(w.CreateUser, directory.CreateUserInput{Username: new("ada"), Organizations: []*directory.OrganizationRef{new(orgCode("acme"))}, Roles: roleRefs("worker")})(ctx)
+	}
+	if err := does(w.CreateOrganization, directory.CreateOrganizationInput{Name: "acme"})(ctx); err != nil {
+		return err
+	}
+	return does(w.AddMembers, directory.AddMembersInput{Organization: orgCode("acme"), Users: []*directory.UserRef{&ada}, Roles: roleRefs("worker")})(ctx)
+}
+
+// Memory, impact and history follow every action, and each effect of the table is
+// needed for that: without it, something is wrong.
+func TestEffectsOfActions(t *testing.T) { // not parallel: it changes the table
+	names := make([]string, 0, 9)
+	for f := range reflect.TypeFor[changes.Effects]().Fields() {
+		names = append(names, f.Name)
+	}
+	for _, action := range changes.Actions() {
+		run := func(name, without string) {
+			t.Run(action.String()+name, func(t *testing.T) {
+				if without != "" {
+					t.Cleanup(changes.Without(action, without))
+				}
+				// The same as granting and revoking, by another way.
+				if effects := action.Effects(); effects == (changes.Effects{}) || action == changes.RoleGrantChanged || action == changes.PermissionGrantChanged {
+					return
+				}
+				w := newActionWorld(t)
+				c, known := w.cases()[action]
+				if !known {
+					t.Fatal("no case shows the effects of this action")
+				}
+				switch wrong := w.wrong(c); {
+				case without == "" && wrong != nil:
+					t.Error(wrong)
+				case without != "" && wrong == nil:
+					t.Errorf("nothing is wrong without its effect %s", without)
+				}
+			})
+		}
+		run("", "")
+		for _, effect := range names {
+			if effect != "Administrator" && reflect.ValueOf(action.Effects()).FieldByName(effect).Bool() {
+				run(" without "+effect, effect)
+			}
+		}
+	}
+}
+
+// Each action that may end an administrator is one by which the last one could end
+// if the table did not say so.
+func TestActionsThatMayEndAnAdministrator(t *testing.T) { // not parallel: it changes the table
+	for _, action := range changes.Actions() {
+		if !action.Effects().Administrator {
+			continue
+		}
+		t.Run(action.String(), func(t *testing.T) {
+			t.Cleanup(changes.Without(action, "Administrator"))
+			b := newBusiness(t)
+			actor := *access.System("")
+			actor.Key = &db.APIKey{ID: db.NewID[db.APIKeyKind]()}
+			ctx := access.WithActor(t.Context(), &actor)
+			last := b.administrator("last")
+			for _, end := range ends {
+				err := b.Writer.DryRun(ctx, func(ctx context.Context) error { return end(ctx, b, last) })
+				if err == nil {
+					return // this is how
+				}
+				if !problem.Is(err, problem.LastAdministrator) {
+					t.Error(err)
+				}
+			}
+			t.Error("it never ends one")
+		})
+	}
+}
+
+// An action that is not in the table cannot be recorded, nor one on the wrong kind
+// of thing.
+func TestOnlyActionsAreRecorded(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	user := db.NewID[db.UserKind]().String()
+	for name, c := range map[string]struct {
+		action  changes.Action
+		subject string
+	}{
+		"no action":    {changes.Named("user.locked"), user},
+		"zero":         {changes.Action{}, user},
+		"another kind": {changes.UserSuspended, db.NewID[db.RoleKind]().String()},
+		"no id":        {changes.UserSuspended, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := b.Writer.Write(b.ctx, "system:test", func(_ context.Context, w *changes.Write) error {
+				return w.Record(c.action, c.subject, nil, nil, nil)
+			})
+			if err == nil {
+				t.Error("it was recorded")
+			}
+		})
+	}
+}
