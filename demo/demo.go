@@ -1,10 +1,17 @@
-// Package demo is the business that a new Roster can be filled with to be tried
-// out: a dozen organizations, their people, and what those may do.
+// Package demo holds the demo business, with which people try out a new Roster: a
+// dozen organizations, their people, and their roles and permissions.
 //
-// It is made by the mutation documents in documents/, which a script of an
-// administrator could send as they are. They name things by keys, codes and
-// addresses only, never by ids, and rely on nothing but what an empty Roster
-// has: the organization "default" and Roster's own roles and permissions.
+//	documents/01-permissions.graphql  ─┐
+//	documents/02-….graphql            ─┼─ Fill ─> one transaction each, in this order
+//	…                                 ─┘
+//
+// The mutation documents in documents/ make the business. An administrator's
+// script could send them as they are: they refer to users, organizations, roles
+// and permissions by keys, codes and addresses, never by ids, and they expect only
+// what an empty Roster has, the organization "default" and Roster's own roles and
+// permissions.
+//
+// Begin with Fill.
 package demo
 
 import (
@@ -17,17 +24,18 @@ import (
 //go:embed documents/*.graphql
 var files embed.FS
 
-// Document is one mutation document: one transaction.
+// Document is one mutation document, which is one transaction.
 type Document struct {
-	// Name is that of the file, such as "01-permissions.graphql".
+	// Name is the name of the file, such as "01-permissions.graphql".
 	Name string
+	// Text is the document itself. All of its variables have defaults.
 	Text string
 }
 
-// Documents are those that make the demo business, in the order in which they
-// are to run. Their variables all have defaults.
+// Documents returns the documents that make the demo business, in the order in
+// which they have to run.
 func Documents() []Document {
-	entries, _ := files.ReadDir("documents") // It is in the binary, and sorted.
+	entries, _ := files.ReadDir("documents") // cannot fail: it is embedded; the entries are sorted
 	all := make([]Document, len(entries))
 	for i, entry := range entries {
 		text, _ := files.ReadFile(path.Join("documents", entry.Name()))
@@ -36,10 +44,10 @@ func Documents() []Document {
 	return all
 }
 
-// Fill makes the demo business in an empty Roster: run is given one document
-// after the other, and is to return an error if the document was not carried
-// out. Fill stops at the first error, which it returns with the document's name;
-// what earlier documents did remains.
+// Fill makes the demo business in an empty Roster. It calls run with one document
+// after the other; run must return an error if the document failed. Fill stops at
+// the first error and returns it with the document's name. The effects of earlier
+// documents remain.
 func Fill(ctx context.Context, run func(ctx context.Context, document string) error) error {
 	for _, document := range Documents() {
 		if err := run(ctx, document.Text); err != nil {

@@ -27,7 +27,7 @@ func TestDocumentsReadAndFitTheSchema(t *testing.T) {
 			t.Errorf("%s is not one named mutation that begins with a comment", d.Name)
 		}
 		if fields := len(operation.SelectionSet); fields > 50 {
-			t.Errorf("%s has %d fields; the limit on documents is to have room", d.Name, fields)
+			t.Errorf("%s has %d fields, which leaves too little room below the limit on documents", d.Name, fields)
 		}
 		for _, v := range operation.VariableDefinitions {
 			if v.DefaultValue == nil {
@@ -40,22 +40,22 @@ func TestDocumentsReadAndFitTheSchema(t *testing.T) {
 	}
 }
 
-// What a document names must have been made before it, whatever is unique must
-// be so, and there must be enough to look at.
-func TestTheBusinessHangsTogether(t *testing.T) {
+// TestBusinessIsConsistent expects that documents refer only to what earlier ones
+// have made, that unique names are unique, and that there is enough to look at.
+func TestBusinessIsConsistent(t *testing.T) {
 	t.Parallel()
-	made := business(t, loadSchema(t)).made
+	made := namesOfBusiness(t, loadSchema(t)).made
 	for kind, least := range map[string]int{"UserRef": 300, "OrganizationRef": 12, "PermissionRef": 38, "RoleRef": 8} {
 		if made[kind] < least {
-			t.Errorf("%d things have a %s, want %d at least", made[kind], kind, least)
+			t.Errorf("%d objects have a %s, want %d at least", made[kind], kind, least)
 		}
 	}
 }
 
-func TestPlaygroundExamplesSpeakOfTheBusiness(t *testing.T) {
+func TestPlaygroundExamplesFitTheBusiness(t *testing.T) {
 	t.Parallel()
 	schema := loadSchema(t)
-	known := business(t, schema)
+	known := namesOfBusiness(t, schema)
 	for _, example := range graphiql.Examples() {
 		var variables map[string]any
 		if example.Variables != "" {
@@ -84,7 +84,7 @@ func TestFillRunsInOrder(t *testing.T) {
 	t.Parallel()
 	var ran []Document
 	err := Fill(t.Context(), func(_ context.Context, text string) error {
-		ran = append(ran, Document{Documents()[len(ran)].Name, text})
+		ran = append(ran, Document{Name: Documents()[len(ran)].Name, Text: text})
 		return nil
 	})
 	if err != nil || !slices.Equal(ran, Documents()) {
@@ -134,8 +134,8 @@ func parse(t *testing.T, schema *ast.Schema, name, text string) *ast.OperationDe
 	return document.Operations[0]
 }
 
-// business gives the names that there are once all documents have run.
-func business(t *testing.T, schema *ast.Schema) *names {
+// namesOfBusiness returns the names that exist after all documents have run.
+func namesOfBusiness(t *testing.T, schema *ast.Schema) *names {
 	t.Helper()
 	known := newNames(schema)
 	for _, d := range Documents() {

@@ -11,18 +11,19 @@ import (
 	"roster/db"
 )
 
-// names follows documents as the directory would, as far as names go: what is
-// made, renamed and deleted, and whether all that is referred to is there.
+// names follows documents as the directory would, as far as names are concerned.
+// It knows what was made, renamed and deleted, and reports references to what does
+// not exist.
 type names struct {
 	schema *ast.Schema
-	// owner tells which thing a name belongs to: things are numbered as they are
-	// made, those that Roster brings are 0.
+	// owner holds the number of the object that a name belongs to. Objects are
+	// numbered as they are made; Roster's own have the number 0.
 	owner map[name]int
-	// made counts the things that have names of a kind.
+	// made counts the objects by kind of reference.
 	made map[string]int
 }
 
-// name is what a reference says, such as UserRef, email, ada@acme.example.
+// name is one name of an object, such as UserRef, email, ada@acme.example.
 type name struct{ kind, field, folded string }
 
 func newNames(schema *ast.Schema) *names {
@@ -38,7 +39,7 @@ func newNames(schema *ast.Schema) *names {
 	return n
 }
 
-// follow carries out one operation, and reports what is missing or there twice.
+// follow carries out one operation. It reports names that are missing or taken.
 func (n *names) follow(t *testing.T, document string, operation *ast.OperationDefinition, variables map[string]any) {
 	t.Helper()
 	values, err := validator.VariableValues(n.schema, operation, variables)
@@ -70,7 +71,7 @@ func (n *names) fields(t *testing.T, place string, selection ast.SelectionSet, v
 	}
 }
 
-// refer looks for references in a value of an input type.
+// refer reports references to missing objects in a value of an input type.
 func (n *names) refer(t *testing.T, place, key string, of *ast.Type, value any) {
 	t.Helper()
 	switch value := value.(type) {
@@ -103,7 +104,7 @@ func (n *names) find(t *testing.T, place string, one name) int {
 	return owner
 }
 
-// apply does to the names what the mutation does.
+// apply changes the names as the mutation does.
 func (n *names) apply(t *testing.T, place, mutation string, input map[string]any) {
 	t.Helper()
 	switch mutation {

@@ -1,8 +1,14 @@
-// Package problem is the one error type that callers of Roster see.
+// Package problem holds the one error type that callers of Roster see.
 //
-// Everything that a caller can cause is a *Error or a List of them, with a
-// message fit to show to a person. Every other error is a fault of the server:
-// the graph answers INTERNAL and logs the cause.
+// Every failure that a caller can cause is an *Error, or a List of them, with a
+// message for the person who reads it. Every other error is a fault of the
+// server: package graph answers INTERNAL and logs the cause.
+//
+//	*Error, List  ->  code, message and path in the answer
+//	other errors  ->  INTERNAL in the answer, the cause in the log
+//
+// Begin with New and At to make problems, List to collect all problems of one
+// input, and Is to test an error for a kind.
 package problem
 
 import (
@@ -11,7 +17,7 @@ import (
 	"strings"
 )
 
-// Kind says what went wrong; the names are those of the schema's ErrorCode.
+// Kind classifies a problem. Its values are the values of the schema's ErrorCode.
 type Kind string
 
 // The kinds of problem, one for each ErrorCode of the schema.
@@ -32,16 +38,17 @@ const (
 	Internal          Kind = "INTERNAL"
 )
 
-// Error is a problem which the caller can understand and perhaps mend.
+// Error is a problem that the caller can understand and perhaps correct.
 type Error struct {
-	Kind    Kind
+	Kind Kind
+	// Message is one sentence for the person who reads it.
 	Message string
-	// Field is the path of the input at fault, such as "input.users.3.email";
-	// empty where no single input is.
+	// Field is the path of the input at fault, such as "input.users.3.email". It is
+	// empty if no single input is at fault.
 	Field string
 }
 
-// Error gives the message, led by the field where there is one.
+// Error returns the message, after the field if there is one.
 func (e *Error) Error() string {
 	if e.Field == "" {
 		return e.Message
@@ -49,20 +56,20 @@ func (e *Error) Error() string {
 	return e.Field + ": " + e.Message
 }
 
-// New makes a problem about no particular input.
+// New returns a problem that concerns no single input.
 func New(kind Kind, format string, args ...any) *Error {
 	return &Error{Kind: kind, Message: fmt.Sprintf(format, args...)}
 }
 
-// At makes a problem about the input at field.
+// At returns a problem with the input at field.
 func At(kind Kind, field, format string, args ...any) *Error {
 	return &Error{Kind: kind, Field: field, Message: fmt.Sprintf(format, args...)}
 }
 
-// List is every problem found in one input, reported together.
+// List holds all problems of one input, so that they are reported together.
 type List []*Error
 
-// Error joins the messages.
+// Error returns the messages, separated by semicolons.
 func (l List) Error() string {
 	texts := make([]string, len(l))
 	for i, e := range l {
@@ -71,12 +78,12 @@ func (l List) Error() string {
 	return strings.Join(texts, "; ")
 }
 
-// Add appends a problem about the input at field.
+// Add appends a problem with the input at field.
 func (l *List) Add(kind Kind, field, format string, args ...any) {
 	*l = append(*l, At(kind, field, format, args...))
 }
 
-// Err is the list as an error: nil when it is empty.
+// Err returns the list as an error, or nil if the list is empty.
 func (l List) Err() error {
 	if len(l) == 0 {
 		return nil
@@ -84,8 +91,8 @@ func (l List) Err() error {
 	return l
 }
 
-// All gives the problems that err consists of; none when err is a fault of the
-// server.
+// All returns the problems that err consists of. It returns nil if err is a fault
+// of the server.
 func All(err error) []*Error {
 	if list, ok := errors.AsType[List](err); ok {
 		return list
@@ -96,7 +103,7 @@ func All(err error) []*Error {
 	return nil
 }
 
-// Is tells whether err is, or contains, a problem of that kind.
+// Is reports whether err is or contains a problem of the given kind.
 func Is(err error, kind Kind) bool {
 	for _, e := range All(err) {
 		if e.Kind == kind {

@@ -1,5 +1,11 @@
-// Package secret keeps secrets out of what is told: logs, errors, traces. Code
-// through which a secret passes holds a Text, and has to say Reveal to see it.
+// Package secret keeps secrets out of logs, errors and traces.
+//
+// Code through which a secret passes holds a Text. However a Text is printed,
+// logged or encoded, it appears as ***. Only Reveal returns the secret itself.
+//
+//	key := secret.New("rk_5c0…")
+//	log.Info("read", "key", key)                            // key=***
+//	r.Header.Set("Authorization", "Bearer "+key.Reveal())  // the key
 package secret
 
 import (
@@ -9,19 +15,19 @@ import (
 	"log/slog"
 )
 
-// Shown stands for every secret, whatever it is and whether there is one.
+// Shown is printed in place of every Text, even of an empty one.
 const Shown = "***"
 
-// Text is a secret: an API key, a password, or something that has one in it.
-// However it is printed, logged or encoded, it is Shown. The zero value is the
-// empty text.
+// Text is a secret: an API key, a password, or a text that contains one, such as
+// the address of a database. However it is printed, logged or encoded, it appears
+// as Shown. The zero value is the empty text.
 type Text struct {
-	// A pointer, since fmt looks into fields that are not exported without asking
-	// their methods, but does not follow pointers there.
+	// text is a pointer because fmt prints unexported fields without calling their
+	// methods, but does not follow pointers there.
 	text *string
 }
 
-// New makes a secret of text.
+// New returns text as a secret.
 func New(text string) Text {
 	if text == "" {
 		return Text{}
@@ -29,8 +35,8 @@ func New(text string) Text {
 	return Text{&text}
 }
 
-// Reveal gives the secret itself, for who has to use it: to send it, to store it
-// where it belongs, or to show it to the one person whom it is for.
+// Reveal returns the secret itself. Call it only to send the secret, to store it
+// where it belongs, or to show it to the one person for whom it is meant.
 func (t Text) Reveal() string {
 	if t.text == nil {
 		return ""
@@ -38,26 +44,26 @@ func (t Text) Reveal() string {
 	return *t.text
 }
 
-// Empty tells whether there is none.
+// Empty reports whether the text is empty.
 func (t Text) Empty() bool { return t.text == nil }
 
-// Equal tells whether two secrets are the same, in a time that does not depend on
-// where they differ.
+// Equal reports whether two secrets are the same. The time it takes does not
+// depend on where they differ.
 func (t Text) Equal(other Text) bool {
 	return subtle.ConstantTimeCompare([]byte(t.Reveal()), []byte(other.Reveal())) == 1
 }
 
-// String is Shown.
+// String returns Shown.
 func (Text) String() string { return Shown }
 
-// GoString is Shown.
+// GoString returns Shown.
 func (Text) GoString() string { return Shown }
 
 // Format writes Shown, for every verb.
 func (Text) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, Shown) }
 
-// LogValue is Shown.
+// LogValue returns Shown.
 func (Text) LogValue() slog.Value { return slog.StringValue(Shown) }
 
-// MarshalText gives Shown, in JSON too.
+// MarshalText returns Shown. Package encoding/json uses it, too.
 func (Text) MarshalText() ([]byte, error) { return []byte(Shown), nil }

@@ -11,8 +11,9 @@ import (
 	"testing"
 )
 
-// However a secret is told, it is not.
-func TestSecretsAreNotTold(t *testing.T) {
+// TestSecretsAreNotPrinted prints, logs and encodes a secret in every way, inside
+// of values of every kind.
+func TestSecretsAreNotPrinted(t *testing.T) {
 	t.Parallel()
 	const canary = "s3cr3t-canary"
 	s := New(canary)
@@ -40,10 +41,10 @@ func TestSecretsAreNotTold(t *testing.T) {
 			out.Write(text)
 		}
 	}
-	if told := out.String(); strings.Contains(told, canary) || strings.Contains(told, fmt.Sprintf("%x", canary)) || strings.Count(told, Shown) < 50 {
-		t.Error(told)
+	if printed := out.String(); strings.Contains(printed, canary) || strings.Contains(printed, fmt.Sprintf("%x", canary)) || strings.Count(printed, Shown) < 50 {
+		t.Error(printed)
 	}
 	if s.Reveal() != canary || s.Empty() || !s.Equal(New(canary)) || s.Equal(Text{}) || !(Text{}).Empty() || !New("").Empty() {
-		t.Error("the secret is another one")
+		t.Error("Reveal, Empty or Equal is wrong")
 	}
 }

@@ -10,31 +10,6 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// Exec answers the operation of ctx.
-func (s *Schema) Exec(ctx context.Context) graphql.ResponseHandler {
-	op := graphql.GetOperationContext(ctx)
-	switch op.Operation.Operation {
-	case ast.Query:
-		return once(func(ctx context.Context) *graphql.Response { return s.query(ctx, op) })
-	case ast.Mutation:
-		return once(func(ctx context.Context) *graphql.Response { return s.mutate(ctx, op) })
-	default:
-		return graphql.OneShot(graphql.ErrorResponse(ctx, "unsupported GraphQL operation"))
-	}
-}
-
-// once makes a handler which answers once and then says that it is done.
-func once(answer func(context.Context) *graphql.Response) graphql.ResponseHandler {
-	done := false
-	return func(ctx context.Context) *graphql.Response {
-		if done {
-			return nil
-		}
-		done = true
-		return answer(ctx)
-	}
-}
-
 func (s *Schema) query(ctx context.Context, op *graphql.OperationContext) *graphql.Response {
 	x := s.begin(op, s.definition.Query)
 	x.load(ctx, x.root)
@@ -42,9 +17,9 @@ func (s *Schema) query(ctx context.Context, op *graphql.OperationContext) *graph
 	return &graphql.Response{Data: data, Errors: s.present(ctx, faults)}
 }
 
-// mutate runs the root fields one after the other, each with all that is
-// selected below it, until one fails. The answer is written before Mutation
-// may keep the effects, so that nothing can go wrong after that.
+// mutate runs the root fields one after the other, each with everything selected
+// below it, until one fails. The answer is written before Mutation keeps the
+// effects, so that nothing can fail afterwards.
 func (s *Schema) mutate(ctx context.Context, op *graphql.OperationContext) *graphql.Response {
 	var x *execution
 	var data []byte
@@ -78,7 +53,7 @@ func (x *execution) mutate(ctx context.Context) ([]byte, []fault) {
 	return x.write(ctx, x.all)
 }
 
-// rolledBack reports the root fields which have no error of their own.
+// rolledBack returns a fault for each root field without an error of its own.
 func (x *execution) rolledBack(faults []fault) []fault {
 	if x.plan.schema.RolledBack == nil {
 		return nil
@@ -88,7 +63,7 @@ func (x *execution) rolledBack(faults []fault) []fault {
 		path := ast.Path{ast.PathName(n.name)}
 		own := func(f fault) bool { return len(f.path) > 0 && f.path[0] == path[0] }
 		if !slices.ContainsFunc(faults, own) {
-			others = append(others, fault{x.plan.schema.RolledBack, path})
+			others = append(others, fault{err: x.plan.schema.RolledBack, path: path})
 		}
 	}
 	return others
@@ -96,14 +71,14 @@ func (x *execution) rolledBack(faults []fault) []fault {
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// maxPooled is the size of the largest buffer that is kept for another answer.
+// maxPooled is the capacity of the largest buffer that is reused, in bytes.
 const maxPooled = 1 << 20
 
-// all writes everything that was selected.
+// all writes the whole answer.
 func (x *execution) all(w *writer) bool { return w.object(x.root, 0) }
 
-// write gives the answer which root writes, or null where root returns false,
-// and what went wrong.
+// write returns the answer that root writes, or null if root returns false, and
+// the errors in the order of the answer.
 func (x *execution) write(ctx context.Context, root func(*writer) bool) (data []byte, faults []fault) {
 	if x.stopped != nil {
 		return []byte("null"), []fault{{err: x.stopped}}

@@ -11,7 +11,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// TestErrors holds exactly which errors are reported, and where.
+// TestErrors expects exactly these errors at exactly these paths.
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ document, want string }{
@@ -35,7 +35,7 @@ func TestErrors(t *testing.T) {
 			`{ user(id: "1") { name panics } }`,
 			`{'errors':[{'message':'panic','path':['user','panics']}],'data':{'user':{'name':'user 1','panics':null}}}`,
 		},
-		"null where it may not be takes away its parents": {
+		"a forbidden null removes its parents": {
 			`{ nodes(ids: ["u4"]) { ... on User { name email } } users(first: 4) { nodes { email } } }`,
 			`{'errors':[{'message':'cannot return null for non-null field User.email (String!): the value was nil','path':['nodes',0,'email']},` +
 				`{'message':'cannot return null for non-null field User.email (String!): the value was nil','path':['users','nodes',3,'email']}],'data':null}`,
@@ -45,7 +45,7 @@ func TestErrors(t *testing.T) {
 			`{'errors':[{'message':'cannot return null for non-null element of field User.pals (User!): the list element was nil',` +
 				`'path':['users','nodes',0,'pals',1]}],'data':{'users':{'nodes':[{'pals':null}]}}}`,
 		},
-		"the place in an argument follows that of the field": {
+		"the path in an argument follows the path of the field": {
 			`{ a: users(filter: {since: "never"}) { totalCount } }`,
 			`{'errors':[{'message':'parsing time \'never\' as \'2006-01-02T15:04:05Z07:00\': cannot parse \'never\' as \'2006\'','path':['a','filter','since']}],'data':null}`,
 		},

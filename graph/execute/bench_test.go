@@ -10,8 +10,8 @@ import (
 	"roster/graph/execute/internal/testschema/generated"
 )
 
-// page has the shape of the page that the server is asked for most: 60 users
-// with two memberships each, of each of these its organization and two roles.
+// page has the shape of the most frequent request: 60 users with two memberships
+// each, and the organization and two roles of each membership.
 const page = `{ users(first: 60) { nodes { id name friends(first: 2) { id team { name } friends(first: 2) { name } } } } }`
 
 func BenchmarkPage(b *testing.B) {
@@ -35,7 +35,7 @@ func BenchmarkScalars(b *testing.B) {
 	}
 }
 
-// benchmark measures execution alone: the document has been parsed before.
+// benchmark measures only execution: it parses the document before.
 func benchmark(b *testing.B, e *executor.Executor, document string) {
 	ctx := graphql.StartOperationTrace(b.Context())
 	op, errs := e.CreateOperationContext(ctx, &graphql.RawParams{Query: document})

@@ -9,9 +9,9 @@ import (
 )
 
 // Call is the loading of one field for all parents of a group. Generated code
-// hands it to Root, Each or Batch.
+// passes it to LoadRoot, LoadEach or LoadBatch.
 type Call struct {
-	// Args are the field's arguments as Field.Args read them.
+	// Args holds the field's arguments, as Field.Args returned them.
 	Args map[string]any
 
 	parents []any
@@ -19,7 +19,7 @@ type Call struct {
 	column  *Column
 }
 
-// callContext is the context of a call, through which Selection finds it.
+// callContext is the context of a call. Selection finds the call in it.
 type callContext struct {
 	context.Context
 	call Call
@@ -34,8 +34,8 @@ func (c *callContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// Root loads a field of a root type, whose parent is nothing.
-func Root[T any](call *Call, results Results[T], get func() (T, error)) {
+// LoadRoot loads a field of a root type, which has no parent.
+func LoadRoot[T any](call *Call, results Results[T], get func() (T, error)) {
 	v, err := get()
 	if err != nil {
 		call.column.fail(err)
@@ -44,9 +44,9 @@ func Root[T any](call *Call, results Results[T], get func() (T, error)) {
 	results(call.column, []T{v})
 }
 
-// Each loads a field by asking one parent after the other. It is meant for
-// what is at hand in memory. An error concerns its parent only.
-func Each[P, T any](call *Call, results Results[T], get func(parent P) (T, error)) {
+// LoadEach loads a field by calling get for one parent after the other. Use it for
+// values that are in memory. An error concerns only its parent.
+func LoadEach[P, T any](call *Call, results Results[T], get func(parent P) (T, error)) {
 	values := make([]T, len(call.parents))
 	for i, parent := range call.parents {
 		v, err := get(parent.(P))
@@ -59,15 +59,15 @@ func Each[P, T any](call *Call, results Results[T], get func(parent P) (T, error
 	results(call.column, values)
 }
 
-// Batch loads a field by asking for all parents at once. An error concerns all
-// of them, unless it is a graphql.BatchErrors.
-func Batch[P, T any](call *Call, results Results[T], get func(parents []P) ([]T, error)) {
+// LoadBatch loads a field by calling get once for all parents. An error concerns
+// all of them, unless it is a graphql.BatchErrors with one error for each parent.
+func LoadBatch[P, T any](call *Call, results Results[T], get func(parents []P) ([]T, error)) {
 	parents := make([]P, len(call.parents))
 	for i, parent := range call.parents {
 		parents[i] = parent.(P)
 	}
 	values, err := get(parents)
-	errs, err := separate(err)
+	errs, err := splitErrors(err)
 	switch {
 	case err != nil:
 		call.column.fail(err)
@@ -89,15 +89,15 @@ func Batch[P, T any](call *Call, results Results[T], get func(parents []P) ([]T,
 	results(call.column, values)
 }
 
-// separate takes apart the errors of single parents, and the one of all.
-func separate(err error) ([]error, error) {
-	if each, ok := errors.AsType[graphql.BatchErrors](err); ok {
-		return each.Errors(), nil
+// splitErrors returns err as errors of single parents or as one error of all.
+func splitErrors(err error) ([]error, error) {
+	if batch, ok := errors.AsType[graphql.BatchErrors](err); ok {
+		return batch.Errors(), nil
 	}
 	return nil, err
 }
 
-// failOne notes the error of one parent out of many.
+// failOne records the error of one parent out of parents.
 func (c *Column) failOne(parent, parents int, err error) {
 	if c.errs == nil {
 		c.errs = make([]error, parents)
@@ -107,6 +107,6 @@ func (c *Column) failOne(parent, parents int, err error) {
 
 func (call *Call) miscount(what string, n int) error {
 	c := call.column
-	return fmt.Errorf("resolver of %s.%s gave %d %s for %d parents",
+	return fmt.Errorf("resolver of %s.%s returned %d %s for %d parents",
 		c.owner.Name, c.node.field.Name, n, what, len(call.parents))
 }

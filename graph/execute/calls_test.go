@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestEachResolverIsCalledOncePerPlace holds that the number of calls does not
+// TestEachResolverIsCalledOncePerPosition expects that the number of calls does not
 // depend on the length of lists.
-func TestEachResolverIsCalledOncePerPlace(t *testing.T) {
+func TestEachResolverIsCalledOncePerPosition(t *testing.T) {
 	t.Parallel()
 	tests := map[string]map[string]int{
 		`{ users(first: %d) { nodes { team { members { boss { status } } } } } }`: {
@@ -26,11 +26,14 @@ func TestEachResolverIsCalledOncePerPlace(t *testing.T) {
 	}
 	for document, want := range tests {
 		for _, first := range []int{3, 12} {
-			b := setup(t)
-			answer(t, b.executor, fmt.Sprintf(document, first), "")
-			if calls := b.resolver.Calls(); !maps.Equal(calls, want) {
-				t.Errorf("first %d of %s\ngot  %v\nwant %v", first, document, calls, want)
-			}
+			t.Run(fmt.Sprintf(document, first), func(t *testing.T) {
+				t.Parallel()
+				b := setup(t)
+				answer(t, b.executor, fmt.Sprintf(document, first), "")
+				if calls := b.resolver.Calls(); !maps.Equal(calls, want) {
+					t.Errorf("got  %v\nwant %v", calls, want)
+				}
+			})
 		}
 	}
 }

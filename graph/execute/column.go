@@ -2,27 +2,27 @@ package execute
 
 import "slices"
 
-// group is all objects of one concrete type at one place of the document.
+// group holds all objects of one concrete type at one position in the document.
 type group struct {
 	selection *selection
 	parents   []any    // pointers to the objects
-	columns   []Column // one for each field selected; unused by those with Value
+	columns   []Column // one for each selected field; unused if the field has Value
 }
 
-// newGroup makes a group that is expected to get so many parents or more.
+// newGroup returns an empty group with room for the given number of parents.
 func newGroup(s *selection, parents int) *group {
-	return &group{s, make([]any, 0, parents), make([]Column, len(s.fields))}
+	return &group{selection: s, parents: make([]any, 0, parents), columns: make([]Column, len(s.fields))}
 }
 
-// Column is one selected field of one group: what it yields for each parent.
+// Column is one selected field of one group, with its result for each parent.
 type Column struct {
 	node   *node
 	plan   *plan
 	owner  *Object // the type of the parents
-	object *Object // the type of the children; nil when it is abstract
+	object *Object // the type of the children; nil if it is abstract
 
-	// A parent's result is a tree of cells, or of lists whose leaves only
-	// write can tell.
+	// The result for a parent is a tree of cells, which begins at its start. If the
+	// results are leaves, there are no cells, and write appends them.
 	starts []int32
 	cells  []cell
 	groups []*group
@@ -30,13 +30,13 @@ type Column struct {
 
 	err      error   // concerns every parent
 	errs     []error // one for each parent, or none at all
-	reported bool    // err has been
+	reported bool    // err is in the answer already
 }
 
 // cell is a null, a list, or an object.
 type cell struct {
 	kind int32 // null, list, or the number of the object's group
-	at   int32 // list: where in the cells it ends; object: its place in the group
+	at   int32 // list: the index of the cell after it; object: its index in the group
 }
 
 const (
@@ -44,12 +44,12 @@ const (
 	list int32 = -2
 )
 
-// fail drops whatever was loaded: the column has nothing but an error.
+// fail replaces everything that was loaded by an error of all parents.
 func (c *Column) fail(err error) {
 	c.groups, c.errs, c.err = nil, nil, err
 }
 
-// errorOf gives the error that stands in place of the parent's result.
+// errorOf returns the error of the parent, or nil if the parent has a result.
 func (c *Column) errorOf(parent int) error {
 	if c.errs != nil {
 		return c.errs[parent]
@@ -57,7 +57,7 @@ func (c *Column) errorOf(parent int) error {
 	return c.err
 }
 
-// after gives the place of the cell that follows the whole of the one at i.
+// after returns the index of the cell after the one at i and all its elements.
 func (c *Column) after(i int32) int32 {
 	if c.cells[i].kind == list {
 		return c.cells[i].at
@@ -69,7 +69,7 @@ func (c *Column) addNull() {
 	c.cells = append(c.cells, cell{kind: null})
 }
 
-// addObject appends an object of type o to the group of its type.
+// addObject adds an object to the group of its type o.
 func (c *Column) addObject(o *Object, v any) {
 	kind := 0
 	for kind < len(c.groups) && c.groups[kind].selection.object != o {
@@ -79,33 +79,32 @@ func (c *Column) addObject(o *Object, v any) {
 		c.groups = append(c.groups, newGroup(c.plan.under(c.node, o), len(c.starts)))
 	}
 	g := c.groups[kind]
-	c.cells = append(c.cells, cell{int32(kind), int32(len(g.parents))})
+	c.cells = append(c.cells, cell{kind: int32(kind), at: int32(len(g.parents))})
 	g.parents = append(g.parents, v)
 }
 
-// expect makes room for so many more results like the first one.
+// expect reserves room for more results like the first one.
 func (c *Column) expect(results int) {
-	results = min(results, 1000) // a guess: it must not cost much when it is wrong
+	results = min(results, 1000) // a guess, which must not cost much if it is wrong
 	c.cells = slices.Grow(c.cells, results*len(c.cells))
 	for _, g := range c.groups {
 		g.parents = slices.Grow(g.parents, results*len(g.parents))
 	}
 }
 
-// The functions below are put together by generated code to say of what shape
-// the results of a field are.
-
-// Results stores what a field yielded, one result for each parent, in order.
+// Results stores the results of a field in its column, one for each parent, in
+// order. Generated code composes it from the functions below according to the Go
+// type of the results, such as Composite(AddList(AddPointer[db.User])).
 type Results[T any] func(c *Column, results []T)
 
-// Leaf is for results that are scalars, enums or lists of these.
+// Leaf returns the Results for scalars, enums and lists of them, which write appends.
 func Leaf[T any](write func(b []byte, v T) []byte) Results[T] {
 	return func(c *Column, results []T) {
 		c.write = func(b []byte, parent int) []byte { return write(b, results[parent]) }
 	}
 }
 
-// Composite is for results that are objects or lists of objects.
+// Composite returns the Results for objects and lists of objects, which add adds.
 func Composite[T any](add func(c *Column, v T)) Results[T] {
 	return func(c *Column, results []T) {
 		c.starts = make([]int32, len(results))
@@ -120,8 +119,8 @@ func Composite[T any](add func(c *Column, v T)) Results[T] {
 	}
 }
 
-// Pointer adds an object which is held by a pointer; nil is null.
-func Pointer[T any](c *Column, v *T) {
+// AddPointer adds the object that v points to, or null if v is nil.
+func AddPointer[T any](c *Column, v *T) {
 	if v == nil {
 		c.addNull()
 		return
@@ -129,14 +128,15 @@ func Pointer[T any](c *Column, v *T) {
 	c.addObject(c.object, v)
 }
 
-// Struct adds an object which is held as a value, of which it makes a copy.
-func Struct[T any](c *Column, v T) {
+// AddStruct adds a copy of v.
+func AddStruct[T any](c *Column, v T) {
 	c.addObject(c.object, &v)
 }
 
-// Abstract adds an object which is held by an interface. identify tells the
-// name of its object type, and gives the pointer to it; no name is null.
-func Abstract[T any](identify func(v any) (string, any)) func(*Column, T) {
+// AddAbstract returns a function that adds the object in an interface value.
+// identify returns the name of its object type and a pointer to it, or an empty
+// name for null.
+func AddAbstract[T any](identify func(v any) (string, any)) func(*Column, T) {
 	return func(c *Column, v T) {
 		name, pointer := identify(v)
 		if name == "" {
@@ -147,8 +147,9 @@ func Abstract[T any](identify func(v any) (string, any)) func(*Column, T) {
 	}
 }
 
-// Elements adds a list; nil is null, or an empty list where null may not be.
-func Elements[T any](add func(c *Column, v T)) func(*Column, []T) {
+// AddList returns a function that adds a list, whose elements add adds. A nil list
+// becomes null, or an empty list if the schema does not allow null.
+func AddList[T any](add func(c *Column, v T)) func(*Column, []T) {
 	return func(c *Column, elements []T) {
 		if elements == nil {
 			c.addNull()

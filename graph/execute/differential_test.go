@@ -15,7 +15,8 @@ import (
 	"roster/graph/execute/internal/testschema/generated"
 )
 
-// TestLikeGqlgen runs documents on gqlgen's own executor and on ours.
+// TestLikeGqlgen runs documents on gqlgen's own executor and on ours, and compares
+// the answers.
 func TestLikeGqlgen(t *testing.T) {
 	t.Parallel()
 	file, err := os.ReadFile("testdata/documents.graphql")
@@ -41,9 +42,10 @@ func gqlgenExecutor() *executor.Executor {
 	return newExecutor(generated.NewExecutableSchema(generated.Config{Resolvers: testschema.New(12)}))
 }
 
-// sameAsGqlgen holds ours against gqlgen's answer. The data must be equal.
-// Each of our errors must be one of gqlgen's, which has more: it goes on below
-// what is null already, and repeats what concerns all parents of a batch.
+// sameAsGqlgen compares our answer with gqlgen's. The data must be equal. Each of
+// our errors must be among gqlgen's. gqlgen has more of them, because it continues
+// below values that are null already and repeats errors that concern all parents of
+// a batch.
 func sameAsGqlgen(t testing.TB, ours *executor.Executor, document, variables string) {
 	t.Helper()
 	got, want := answer(t, ours, document, variables), answer(t, gqlgenExecutor(), document, variables)
@@ -69,8 +71,8 @@ func decoded(t testing.TB, data []byte) (v any) {
 	return v
 }
 
-// errorSet has path and message of each error, without gqlgen's guess at where
-// a null came from.
+// errorSet returns path and message of each error, without gqlgen's guess at the
+// origin of a null.
 func errorSet(r *graphql.Response) map[string]bool {
 	set := map[string]bool{}
 	for _, err := range r.Errors {

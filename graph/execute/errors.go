@@ -9,16 +9,16 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// maxErrors bounds how many errors one answer has.
+// maxErrors is the largest number of errors in one answer.
 const maxErrors = 20
 
-// fault is an error and the place in the answer where it belongs.
+// fault is an error with its path in the answer.
 type fault struct {
 	err  error
 	path ast.Path
 }
 
-// fault notes an error at the place which is being written.
+// fault records an error at the current path.
 func (w *writer) fault(err error) {
 	if len(w.faults) >= maxErrors {
 		return
@@ -31,10 +31,10 @@ func (w *writer) fault(err error) {
 			path[i] = ast.PathIndex(step.index)
 		}
 	}
-	w.faults = append(w.faults, fault{err, path})
+	w.faults = append(w.faults, fault{err: err, path: path})
 }
 
-// present makes of faults what the client sees.
+// present returns the errors that the client sees.
 func (s *Schema) present(ctx context.Context, faults []fault) gqlerror.List {
 	var errs gqlerror.List
 	for _, f := range faults {
@@ -48,8 +48,8 @@ func (s *Schema) present(ctx context.Context, faults []fault) gqlerror.List {
 	return errs[:min(len(errs), maxErrors)]
 }
 
-// presentPlainly shows errors as they are. The place of an input at fault is
-// appended to that of the field.
+// presentPlainly returns the error unchanged. The path of an input at fault
+// follows the path of the field.
 func presentPlainly(_ context.Context, err error, path ast.Path) []*gqlerror.Error {
 	shown := gqlerror.Error{Err: err, Message: err.Error()}
 	if known, ok := errors.AsType[*gqlerror.Error](err); ok {

@@ -15,7 +15,7 @@ import (
 	"roster/graph/execute/internal/testschema/generated"
 )
 
-// testBundle is a world, and one executor for it.
+// testBundle is a test world with our executor for it.
 type testBundle struct {
 	resolver *testschema.Resolver
 	schema   *execute.Schema
@@ -26,7 +26,7 @@ func setup(t testing.TB) *testBundle {
 	t.Helper()
 	resolver := testschema.New(12)
 	schema := generated.NewSchema(generated.Config{Resolvers: resolver})
-	return &testBundle{resolver, schema, newExecutor(schema)}
+	return &testBundle{resolver: resolver, schema: schema, executor: newExecutor(schema)}
 }
 
 func newExecutor(schema graphql.ExecutableSchema) *executor.Executor {
@@ -35,7 +35,7 @@ func newExecutor(schema graphql.ExecutableSchema) *executor.Executor {
 	return e
 }
 
-// answer gives the answer to a document, without its extensions.
+// answer returns the response to a document, without its extensions.
 func answer(t testing.TB, e *executor.Executor, document, variables string) *graphql.Response {
 	t.Helper()
 	return answerTo(t.Context(), t, e, document, variables, false)
@@ -63,7 +63,7 @@ func answerTo(ctx context.Context, t testing.TB, e *executor.Executor, document,
 	return response
 }
 
-// text is the answer as it goes out.
+// text returns the response as JSON, with single quotes for readability.
 func text(t testing.TB, r *graphql.Response) string {
 	t.Helper()
 	b, err := json.Marshal(r)

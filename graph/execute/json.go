@@ -12,7 +12,7 @@ import (
 
 const hex = "0123456789abcdef"
 
-// plain tells of each byte whether it stands for itself in a JSON string.
+// plain holds for each byte whether a JSON string contains it unchanged.
 var plain = func() (plain [256]bool) {
 	for c := ' '; c < utf8.RuneSelf; c++ {
 		plain[c] = c != '"' && c != '\\'
@@ -20,8 +20,8 @@ var plain = func() (plain [256]bool) {
 	return plain
 }()
 
-// String appends s as a JSON string. Bytes which are no UTF-8 become U+FFFD.
-func String(b []byte, s string) []byte {
+// AppendString appends s as a JSON string. It replaces invalid UTF-8 by U+FFFD.
+func AppendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	done := 0
 	for i := 0; i < len(s); {
@@ -54,25 +54,25 @@ func appendEscaped(b []byte, r rune) []byte {
 	}
 }
 
-// Bool appends true or false.
-func Bool(b []byte, v bool) []byte { return strconv.AppendBool(b, v) }
+// AppendBool appends true or false.
+func AppendBool(b []byte, v bool) []byte { return strconv.AppendBool(b, v) }
 
-// Int appends an integer of any size.
-func Int[T ~int | ~int8 | ~int16 | ~int32 | ~int64](b []byte, v T) []byte {
+// AppendInt appends a signed integer of any size.
+func AppendInt[T ~int | ~int8 | ~int16 | ~int32 | ~int64](b []byte, v T) []byte {
 	return strconv.AppendInt(b, int64(v), 10)
 }
 
-// Float appends a number, or null for those which JSON does not know.
-func Float(b []byte, v float64) []byte {
+// AppendFloat appends a number, or null for NaN and infinities, which JSON lacks.
+func AppendFloat(b []byte, v float64) []byte {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return append(b, "null"...)
 	}
 	return strconv.AppendFloat(b, v, 'g', -1, 64)
 }
 
-// Time appends an instant as a JSON string: RFC 3339 in UTC, always with six
-// digits of the second's fraction.
-func Time(b []byte, t time.Time) []byte {
+// AppendTime appends an instant as a JSON string: RFC 3339 in UTC, always with
+// microseconds. Years outside of 0 to 9999, which RFC 3339 lacks, become null.
+func AppendTime(b []byte, t time.Time) []byte {
 	t = t.UTC()
 	year, month, day := t.Date()
 	if year < 0 || year > 9999 {
@@ -80,18 +80,18 @@ func Time(b []byte, t time.Time) []byte {
 	}
 	hour, minute, second := t.Clock()
 	b = append(b, '"')
-	b = digits(b, year, 4, '-')
-	b = digits(b, int(month), 2, '-')
-	b = digits(b, day, 2, 'T')
-	b = digits(b, hour, 2, ':')
-	b = digits(b, minute, 2, ':')
-	b = digits(b, second, 2, '.')
-	b = digits(b, t.Nanosecond()/1000, 6, 'Z')
+	b = appendDigits(b, year, 4, '-')
+	b = appendDigits(b, int(month), 2, '-')
+	b = appendDigits(b, day, 2, 'T')
+	b = appendDigits(b, hour, 2, ':')
+	b = appendDigits(b, minute, 2, ':')
+	b = appendDigits(b, second, 2, '.')
+	b = appendDigits(b, t.Nanosecond()/1000, 6, 'Z')
 	return append(b, '"')
 }
 
-// digits appends n in the given width, and what comes after it.
-func digits(b []byte, n, width int, after byte) []byte {
+// appendDigits appends n in the given width, and then the byte after.
+func appendDigits(b []byte, n, width int, after byte) []byte {
 	b = append(b, "000000"[:width]...)
 	for i := len(b) - 1; n > 0; i-- {
 		b[i] = byte('0' + n%10)
@@ -100,24 +100,26 @@ func digits(b []byte, n, width int, after byte) []byte {
 	return append(b, after)
 }
 
-// Raw appends what is JSON already; nothing at all is null.
-func Raw(b []byte, v json.RawMessage) []byte {
+// AppendRaw appends v, which is JSON already, or null if it is empty.
+func AppendRaw(b []byte, v json.RawMessage) []byte {
 	if len(v) == 0 {
 		return append(b, "null"...)
 	}
 	return append(b, v...)
 }
 
-// Nullable appends what v points to by write, or null.
-func Nullable[T any](b []byte, v *T, write func([]byte, T) []byte) []byte {
+// AppendNullable calls write for the value that v points to, or appends null if v
+// is nil.
+func AppendNullable[T any](b []byte, v *T, write func([]byte, T) []byte) []byte {
 	if v == nil {
 		return append(b, "null"...)
 	}
 	return write(b, *v)
 }
 
-// List appends the elements by write; a nil list is an empty one.
-func List[T any](b []byte, list []T, write func([]byte, T) []byte) []byte {
+// AppendList appends a JSON array, whose elements write appends. A nil list becomes
+// an empty array.
+func AppendList[T any](b []byte, list []T, write func([]byte, T) []byte) []byte {
 	b = append(b, '[')
 	for i, v := range list {
 		if i > 0 {
@@ -128,16 +130,16 @@ func List[T any](b []byte, list []T, write func([]byte, T) []byte) []byte {
 	return append(b, ']')
 }
 
-// NullableList appends the elements by write; a nil list is null.
-func NullableList[T any](b []byte, list []T, write func([]byte, T) []byte) []byte {
+// AppendNullableList is like AppendList, but appends null for a nil list.
+func AppendNullableList[T any](b []byte, list []T, write func([]byte, T) []byte) []byte {
 	if list == nil {
 		return append(b, "null"...)
 	}
-	return List(b, list, write)
+	return AppendList(b, list, write)
 }
 
-// Marshal appends what m writes, for types without a faster way.
-func Marshal(b []byte, m graphql.Marshaler) []byte {
+// AppendMarshaler appends the output of m. It is for types without a function above.
+func AppendMarshaler(b []byte, m graphql.Marshaler) []byte {
 	w := appender{b}
 	m.MarshalGQL(&w)
 	return w.b

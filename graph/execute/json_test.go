@@ -24,9 +24,12 @@ func TestString(t *testing.T) {
 		"\xff cut \xe4\xbd":     `"\ufffd cut \ufffd\ufffd"`,
 		"\ufffd is itself, too": "\"\ufffd is itself, too\"",
 	} {
-		if got := string(execute.String(nil, s)); got != want {
-			t.Errorf("%q: got %s, want %s", s, got, want)
-		}
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			if got := string(execute.AppendString(nil, s)); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
 	}
 }
 
@@ -38,7 +41,7 @@ func TestStringIsReadBack(t *testing.T) {
 			s = rapid.String().Draw(t, "string")
 		}
 		var got string
-		if err := json.Unmarshal(execute.String(nil, s), &got); err != nil {
+		if err := json.Unmarshal(execute.AppendString(nil, s), &got); err != nil {
 			t.Fatal(err)
 		}
 		var want strings.Builder
@@ -61,24 +64,30 @@ func TestTime(t *testing.T) {
 		`"9999-12-31T23:59:59.999999Z"`: time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC),
 		`null`:                          time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC),
 	} {
-		if got := string(execute.Time(nil, at)); got != want {
-			t.Errorf("%v: got %s, want %s", at, got, want)
-		}
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			if got := string(execute.AppendTime(nil, at)); got != want {
+				t.Errorf("%v: got %s, want %s", at, got, want)
+			}
+		})
 	}
 }
 
 func TestNumbers(t *testing.T) {
 	t.Parallel()
 	for want, got := range map[string][]byte{
-		"-9223372036854775808": execute.Int(nil, int64(math.MinInt64)),
-		"0.1":                  execute.Float(nil, 0.1),
-		"1e+21":                execute.Float(nil, 1e21),
-		"null":                 execute.Float(nil, math.Inf(1)),
-		"true":                 execute.Bool(nil, true),
+		"-9223372036854775808": execute.AppendInt(nil, int64(math.MinInt64)),
+		"0.1":                  execute.AppendFloat(nil, 0.1),
+		"1e+21":                execute.AppendFloat(nil, 1e21),
+		"null":                 execute.AppendFloat(nil, math.Inf(1)),
+		"true":                 execute.AppendBool(nil, true),
 	} {
-		if string(got) != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			if string(got) != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
 	}
 }
 
@@ -92,7 +101,7 @@ func BenchmarkString(b *testing.B) {
 			b.ReportAllocs()
 			buf := make([]byte, 0, 256)
 			for b.Loop() {
-				buf = execute.String(buf[:0], s)
+				buf = execute.AppendString(buf[:0], s)
 			}
 		})
 	}
@@ -103,6 +112,6 @@ func BenchmarkTime(b *testing.B) {
 	at := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 	buf := make([]byte, 0, 256)
 	for b.Loop() {
-		buf = execute.Time(buf[:0], at)
+		buf = execute.AppendTime(buf[:0], at)
 	}
 }

@@ -13,9 +13,10 @@ type execution struct {
 	root    *group
 	recover graphql.RecoverFunc
 
-	// failed is true once any field has given an error.
+	// failed reports whether any field has returned an error.
 	failed bool
-	// stopped is why the context ended; nothing is loaded from then on.
+	// stopped is the error of the context once it has ended. Nothing is loaded from
+	// then on.
 	stopped error
 }
 
@@ -29,8 +30,8 @@ func (s *Schema) begin(op *graphql.OperationContext, root *ast.Definition) *exec
 	return x
 }
 
-// load resolves what is selected of groups, and all that lies below, level
-// after level.
+// load resolves the selected fields of groups and of everything below, level by
+// level.
 func (x *execution) load(ctx context.Context, groups ...*group) {
 	for ; len(groups) > 0; groups = groups[1:] {
 		for i := range groups[0].columns {
@@ -39,8 +40,7 @@ func (x *execution) load(ctx context.Context, groups ...*group) {
 	}
 }
 
-// loadField resolves one field of a group, and gives the groups of its
-// children.
+// loadField resolves one field of a group. It returns the groups of its children.
 func (x *execution) loadField(ctx context.Context, g *group, i int) []*group {
 	n, c := g.selection.fields[i], &g.columns[i]
 	if n.field == nil || n.field.Load == nil || x.isStopped(ctx) {
@@ -59,10 +59,10 @@ func (x *execution) call(ctx context.Context, c *Column, parents []any) {
 			c.fail(x.recover(ctx, r))
 		}
 	}()
-	inner := &callContext{ctx, Call{parents: parents, plan: &x.plan, column: c}}
+	inner := &callContext{Context: ctx, call: Call{parents: parents, plan: &x.plan, column: c}}
 	field := c.node.field
 	if field.Args != nil {
-		args, err := field.Args(inner, c.node.asked.ArgumentMap(x.plan.variables))
+		args, err := field.Args(inner, c.node.ast.ArgumentMap(x.plan.variables))
 		if err != nil {
 			c.fail(err)
 			return

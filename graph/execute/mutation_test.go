@@ -35,12 +35,12 @@ func TestMutation(t *testing.T) {
 			`{'errors':[{'message':'it is broken','path':['b','user','broken']},{'message':'undone','path':['a']},{'message':'undone','path':['c']}],'data':null}`,
 			map[string]int{"Mutation.rename": 2, "User.broken": 1, "User.team": 1},
 		},
-		"none of the errors of single parents is one": {
+		"an error of a parent that has none": {
 			`rename(input: {id: "2"})`, "risky",
 			`{'data':{'a':{'user':{'name':'x','team':{'name':'team 2'}}},'b':{'user':{'risky':null}},'c':{'user':{'name':'anonymous'}}}}`,
 			map[string]int{"Mutation.rename": 3, "User.rank": 1, "User.team": 1},
 		},
-		"null where it may not be": {
+		"a forbidden null": {
 			`rename(input: {id: "4"})`, "email",
 			`{'errors':[{'message':'cannot return null for non-null field User.email (String!): the value was nil','path':['b','user','email']},` +
 				`{'message':'undone','path':['a']},{'message':'undone','path':['c']}],'data':null}`,
@@ -70,14 +70,14 @@ func TestMutationHook(t *testing.T) {
 	b := setup(t)
 	b.resolver.Watch = func(ctx context.Context, _ string) {
 		if ctx.Value(key{}) != "transaction" {
-			t.Error("resolvers do not get the context of the hook")
+			t.Error("resolvers do not receive the context of the hook")
 		}
 	}
 	b.schema.Mutation = func(ctx context.Context, run execute.Run) error {
 		ctx = context.WithValue(ctx, key{}, "transaction")
 		for range 2 {
 			if data, err := run(ctx); data != nil || err == nil || err.Error() != "no" {
-				t.Errorf("run gave %s, %v", data, err)
+				t.Errorf("run returned %s, %v", data, err)
 			}
 		}
 		return nil
@@ -97,7 +97,7 @@ func TestMutationCannotBeCommitted(t *testing.T) {
 	b.schema.Mutation = func(ctx context.Context, run execute.Run) error {
 		data, err := run(ctx)
 		if err != nil || string(data) != `{"rename":{"note":null}}` {
-			t.Errorf("run gave %s, %v", data, err)
+			t.Errorf("run returned %s, %v", data, err)
 		}
 		return errors.New("no commit")
 	}

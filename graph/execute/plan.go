@@ -6,31 +6,31 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// plan is one operation's document with its variables. Selections are worked
-// out when they are first needed, and once per place and concrete type.
+// plan is the document of one operation with its variables. It computes a selection
+// when it is first needed, once for each position and concrete type.
 type plan struct {
 	schema    *Schema
 	variables map[string]any
 }
 
-// selection is what the document asks of one concrete type at one place.
+// selection holds the selected fields of one concrete type at one position.
 type selection struct {
 	object *Object
 	fields []*node
 }
 
-// node is one response name in a selection, with all that the document says
-// about it in however many fragments.
+// node is one response name in a selection, merged from all fragments that select
+// it.
 type node struct {
-	name  string // in the response
-	key   []byte // the name as a JSON key: "name":
-	field *Field // nil for __typename
-	asked *ast.Field
+	name  string     // in the response
+	key   []byte     // the name as a JSON key: "name":
+	field *Field     // nil for __typename
+	ast   *ast.Field // the first one
 	sets  []ast.SelectionSet
-	below []*selection // one for each concrete type met so far
+	below []*selection // one for each concrete type so far
 }
 
-// under gives what is selected below n on values of type o.
+// under returns the selection below n for values of type o.
 func (p *plan) under(n *node, o *Object) *selection {
 	for _, s := range n.below {
 		if s.object == o {
@@ -42,7 +42,7 @@ func (p *plan) under(n *node, o *Object) *selection {
 	return s
 }
 
-// collect merges selection sets into what they ask of type o.
+// collect merges selection sets into the selection of type o.
 func (p *plan) collect(o *Object, sets ...ast.SelectionSet) *selection {
 	c := collector{plan: p, selection: &selection{object: o}}
 	for _, set := range sets {
@@ -51,7 +51,7 @@ func (p *plan) collect(o *Object, sets ...ast.SelectionSet) *selection {
 	return c.selection
 }
 
-// collector is the state of the algorithm CollectFields of the specification.
+// collector is the state of the specification's algorithm CollectFields.
 type collector struct {
 	*plan
 	*selection
@@ -91,12 +91,12 @@ func (c *collector) addField(f *ast.Field) {
 	}
 }
 
-func newNode(field *Field, asked *ast.Field) *node {
-	n := &node{name: asked.Alias, field: field, asked: asked}
+func newNode(field *Field, selected *ast.Field) *node {
+	n := &node{name: selected.Alias, field: field, ast: selected}
 	if field != nil && field.Name == n.name {
 		n.key = field.key
 	} else {
-		n.key = append(String(nil, n.name), ':')
+		n.key = append(AppendString(nil, n.name), ':')
 	}
 	return n
 }
@@ -105,7 +105,7 @@ func (c *collector) applies(typeCondition string) bool {
 	return typeCondition == "" || c.object.satisfies[typeCondition]
 }
 
-// included obeys @skip and @include.
+// included reports whether @skip and @include let a selection through.
 func (c *collector) included(directives ast.DirectiveList) bool {
 	for _, d := range directives {
 		if d.Name == "skip" && c.condition(d) || d.Name == "include" && !c.condition(d) {

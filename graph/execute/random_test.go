@@ -11,12 +11,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestLikeGqlgenAtRandom runs random documents on both executors.
+// TestLikeGqlgenAtRandom runs random documents on both executors, and compares the
+// answers.
 func TestLikeGqlgenAtRandom(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		g := documentGenerator{rt, b.schema.Schema()}
+		g := documentGenerator{T: rt, schema: b.schema.Schema()}
 		document := fmt.Sprintf(`query ($yes: Boolean = true, $no: Boolean = false) { ...All }
 			fragment All on Query { user(id: "5") @skip(if: $no) @include(if: $yes) { ...F } ...Q }
 			fragment Q on Query %s fragment F on User %s`,
@@ -28,14 +29,14 @@ func TestLikeGqlgenAtRandom(t *testing.T) {
 	})
 }
 
-// documentGenerator draws documents. A response name always has the same
-// arguments, so that fields merge when it is drawn twice.
+// documentGenerator draws documents. The same response name always has the same
+// arguments, so that fields merge if it is drawn twice.
 type documentGenerator struct {
 	*rapid.T
 	schema *ast.Schema
 }
 
-// notForGqlgen are fields that gqlgen's executor answers otherwise.
+// notForGqlgen lists the fields that gqlgen's executor answers differently.
 var notForGqlgen = []string{"panics", "raw", "stamps"}
 
 var randomArguments = map[string]string{
@@ -72,7 +73,7 @@ func (g documentGenerator) part(typeName string, depth int) string {
 	}
 }
 
-// on draws a type condition which values of the type may meet.
+// on draws a type condition that values of the type can meet.
 func (g documentGenerator) on(definition *ast.Definition) string {
 	names := []string{definition.Name}
 	for _, possible := range g.schema.GetPossibleTypes(definition) {

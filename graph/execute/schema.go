@@ -8,39 +8,41 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// Schema says how each field of a GraphQL schema is resolved. Generated code
-// makes it; the exported fields are set before the first operation and not
-// changed after. It is safe for concurrent use.
+// Schema knows how to resolve each field of a GraphQL schema. Generated code makes
+// it. Set its exported fields before the first operation, and do not change them
+// afterwards. It is safe for concurrent use.
 type Schema struct {
-	// Present turns the error of one field into what the client sees of it:
-	// one or more errors, which are given path unless they bring their own.
-	// The error may be a *gqlerror.Error whose path is that of the input at
-	// fault, relative to the field. Path is nil when the error concerns the
-	// operation as a whole. It defaults to the error's own text.
+	// Present returns the errors that the client sees for the error of one field.
+	// Errors that it returns without a path get the given one. The given error may be
+	// a *gqlerror.Error whose path leads to the input at fault, relative to the
+	// field. The given path is nil if the error concerns the whole operation. By
+	// default, the client sees the error's own text.
 	Present func(ctx context.Context, err error, path ast.Path) []*gqlerror.Error
 
-	// Mutation runs a mutation document, in a transaction if there is to be
-	// one. It calls run, with a context which resolvers will get, and keeps
-	// the effects if run and itself return nil. run gives the data of the
-	// answer, or the first error of any field, as the resolver returned it, and
-	// may be called again after what it did has been undone: the answer is that
-	// of the last call.
+	// Mutation runs a mutation document, for example in a transaction. It calls run
+	// with a context that the resolvers receive. It must keep the effects if both run
+	// and it return nil, and undo them otherwise. It may call run again after it has
+	// undone the effects; the last call determines the answer. By default, it only
+	// calls run.
 	Mutation func(ctx context.Context, run Run) error
 
-	// RolledBack is reported for each root field of a failed mutation
-	// document that has no error of its own.
+	// RolledBack is the error of each root field of a failed mutation document that
+	// has no error of its own. If it is nil, these fields get no error.
 	RolledBack error
 
 	definition *ast.Schema
 	objects    map[string]*Object
 }
 
-// Run carries a mutation document out, and gives its data in JSON.
+// Run executes a mutation document. It returns its data as JSON, or the first error
+// of any field, as the resolver returned it.
 type Run func(ctx context.Context) (data []byte, err error)
 
 // Object is a GraphQL object type.
 type Object struct {
-	Name   string
+	// Name is the name in the schema.
+	Name string
+	// Fields holds the fields by their names in the schema.
 	Fields map[string]*Field
 
 	typename  []byte
@@ -49,26 +51,27 @@ type Object struct {
 
 // Field is a field of an object type. It has either Value or Load.
 type Field struct {
-	// Name is the name in the schema, GoName that of the Go field or method.
+	// Name is the name in the schema, GoName the name of the Go field or method.
 	Name, GoName string
 	// Type is the field's type in the schema.
 	Type *ast.Type
 
-	// Value appends the JSON of a scalar, an enum or a list of these, read
-	// from its parent at no cost.
+	// Value appends the field of parent as JSON. It is for scalars, enums and lists
+	// of them that are a plain Go field.
 	Value func(b []byte, parent any) []byte
 
-	// Load resolves the field for all parents of call at once.
+	// Load resolves the field for all parents of call at once. It calls LoadRoot,
+	// LoadEach or LoadBatch.
 	Load func(ctx context.Context, call *Call)
-	// Args reads the field's arguments; nil when it has none.
+	// Args coerces the field's arguments. It is nil if the field has none.
 	Args func(ctx context.Context, raw map[string]any) (map[string]any, error)
 
-	key []byte // of the field under its own name
+	key []byte // the JSON key of the field without an alias: "name":
 }
 
-// New makes the schema that is defined by definition and resolved by objects.
-// Only Name and Fields of an object, and GoName and the functions of a field,
-// need be set.
+// New returns the schema with the given definition, which objects resolve. Only
+// Name and Fields of an object, and GoName and the functions of a field, need to be
+// set.
 func New(definition *ast.Schema, objects ...*Object) *Schema {
 	s := &Schema{
 		Present:    presentPlainly,
@@ -83,10 +86,10 @@ func New(definition *ast.Schema, objects ...*Object) *Schema {
 	return s
 }
 
-// define fills in what the schema's definition knows of the object.
+// define sets everything that follows from the definition of the schema.
 func (o *Object) define(schema *ast.Schema) {
 	definition := schema.Types[o.Name]
-	o.typename = String(nil, o.Name)
+	o.typename = AppendString(nil, o.Name)
 	o.satisfies = map[string]bool{o.Name: true}
 	for _, abstract := range schema.GetImplements(definition) {
 		o.satisfies[abstract.Name] = true
@@ -94,11 +97,11 @@ func (o *Object) define(schema *ast.Schema) {
 	for name, field := range o.Fields {
 		field.Name = name
 		field.Type = definition.Fields.ForName(name).Type
-		field.key = append(String(nil, name), ':')
+		field.key = append(AppendString(nil, name), ':')
 	}
 }
 
-// possible gives the object types that a value of the named type can have.
+// possible returns the object types that a value of the named type can have.
 func (s *Schema) possible(name string) []*Object {
 	if o := s.objects[name]; o != nil {
 		return []*Object{o}
@@ -110,10 +113,10 @@ func (s *Schema) possible(name string) []*Object {
 	return objects
 }
 
-// Schema gives the definition, for parsing and validation.
+// Schema returns the definition, for parsing and validation.
 func (s *Schema) Schema() *ast.Schema { return s.definition }
 
-// Complexity knows of no cost: costs are computed before execution, elsewhere.
+// Complexity reports no cost: costs are computed before execution, elsewhere.
 func (s *Schema) Complexity(context.Context, string, string, int, map[string]any) (int, bool) {
 	return 0, false
 }

@@ -5,18 +5,17 @@ import (
 	"slices"
 )
 
-// Selected is what the client asked for below a field. It follows fragments,
-// aliases, @skip and @include, and works out nothing before it is asked. The
-// zero Selected has nothing selected. It is of use only while the resolver
-// runs, and to one goroutine.
+// Selected holds the fields that the client selected below a field. It resolves
+// fragments, aliases, @skip and @include, and computes nothing in advance. The zero
+// Selected has no fields. Use it only while the resolver runs, and in one goroutine.
 type Selected struct {
 	plan  *plan
 	nodes []*node
 	on    string
 }
 
-// Selection gives what is selected below the field that a resolver is being
-// called for, given the context of that call.
+// Selection returns what is selected below the field that a resolver is called
+// for, given the context of that call. In any other context, nothing is selected.
 func Selection(ctx context.Context) Selected {
 	call, _ := ctx.Value(callKey{}).(*Call)
 	if call == nil {
@@ -25,8 +24,8 @@ func Selection(ctx context.Context) Selected {
 	return Selected{plan: call.plan, nodes: []*node{call.column.node}}
 }
 
-// Fields lists the fields selected here, each once and without __typename.
-// Where the type is abstract, these are the fields of all its object types.
+// Fields returns the selected fields, each once and without __typename. If the
+// type is abstract, it returns the fields of all its object types.
 func (s Selected) Fields() []*Field {
 	var fields []*Field
 	for _, n := range s.under() {
@@ -37,14 +36,14 @@ func (s Selected) Fields() []*Field {
 	return fields
 }
 
-// Has tells whether a field is selected, given the names from here down to it,
-// such as Has("nodes", "user", "email").
+// Has reports whether a field is selected, given the names that lead to it, such
+// as Has("nodes", "user", "email").
 func (s Selected) Has(names ...string) bool {
 	return len(s.At(names...).nodes) > 0
 }
 
-// At gives what is selected below a field, given the names down to it, under
-// all of its aliases together.
+// At returns what is selected below a field, given the names that lead to it. It
+// merges all aliases of the field.
 func (s Selected) At(names ...string) Selected {
 	for _, name := range names {
 		at := Selected{plan: s.plan}
@@ -58,7 +57,7 @@ func (s Selected) At(names ...string) Selected {
 	return s
 }
 
-// Node gives what is selected of the nodes of a connection: below nodes, and
+// Node returns what is selected of the nodes of a connection: below nodes, and
 // below node of edges.
 func (s Selected) Node() Selected {
 	node := s.At("nodes")
@@ -66,14 +65,14 @@ func (s Selected) Node() Selected {
 	return node
 }
 
-// On keeps what is selected for values of one object type, where the type is
+// On returns only what is selected for values of one object type, if the type is
 // abstract.
 func (s Selected) On(object string) Selected {
 	s.on = object
 	return s
 }
 
-// under lists the nodes of the next level.
+// under returns the nodes of the next level.
 func (s Selected) under() []*node {
 	var nodes []*node
 	for _, n := range s.nodes {

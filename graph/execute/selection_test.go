@@ -3,12 +3,13 @@ package execute_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 
 	"roster/graph/execute"
 )
 
-// selected runs a document and gives what look sees in the named resolver.
+// selected runs a document and returns the result of look in the named resolver.
 func selected[T any](t *testing.T, document, resolver string, look func(execute.Selected) T) (seen T) {
 	t.Helper()
 	b := setup(t)
@@ -95,12 +96,15 @@ func TestSelectionHas(t *testing.T) {
 		{"edges", "boss", "email"}: false,
 		{"pageInfo", "x", "y"}:     false,
 	} {
-		got := selected(t, document, "Query.users", func(s execute.Selected) bool { return s.Has(path[:]...) })
-		if got != want {
-			t.Errorf("%v: %v", path, got)
-		}
+		t.Run(strings.Join(path[:], "."), func(t *testing.T) {
+			t.Parallel()
+			got := selected(t, document, "Query.users", func(s execute.Selected) bool { return s.Has(path[:]...) })
+			if got != want {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		})
 	}
 	if execute.Selection(t.Context()).Has("id") {
-		t.Error("something is selected outside of an operation")
+		t.Error("a field is selected outside of an operation")
 	}
 }

@@ -5,17 +5,17 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// writer appends the answer to a buffer. Its methods which write return false
-// when null stands where null may not be: nothing has been written then, and
-// the surrounding value is null instead.
+// writer appends the answer to a buffer. Its methods that write a value return
+// false if the value is null although the schema forbids it. They have written
+// nothing then, and the surrounding value must be null.
 type writer struct {
 	buf    []byte
 	path   []step
 	faults []fault
 }
 
-// step is an element of the path to what is being written: the name of a
-// field, or, when that is empty, an index.
+// step is an element of the path in the answer: the name of a field, or an index
+// if the name is empty.
 type step struct {
 	name  string
 	index int
@@ -57,7 +57,7 @@ func (w *writer) field(g *group, i, parent int) bool {
 	return ok
 }
 
-// leaf judges the scalar that has been written from start on.
+// leaf checks the scalar that begins at start for a forbidden null.
 func (w *writer) leaf(o *Object, n *node, start int) bool {
 	if !n.field.Type.NonNull || string(w.buf[start:]) != "null" {
 		return true
@@ -119,7 +119,7 @@ func (w *writer) list(c *Column, i int32, t *ast.Type) bool {
 	return true
 }
 
-// null writes null where type t allows it.
+// null writes null if type t allows it.
 func (w *writer) null(t *ast.Type) bool {
 	if t.NonNull {
 		return false
@@ -128,7 +128,7 @@ func (w *writer) null(t *ast.Type) bool {
 	return true
 }
 
-// report notes the error of a column: once, if it concerns all parents.
+// report records the error of a column, only once if it concerns all parents.
 func (w *writer) report(c *Column, err error) {
 	if c.errs == nil {
 		if c.reported {

@@ -9,9 +9,9 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// bindAppenders binds scalar fields to Go fields whose type appends its own
-// JSON, or is JSON. gqlgen knows only types with MarshalGQL and UnmarshalGQL, and has made
-// resolvers of these fields.
+// bindAppenders binds scalar fields to Go fields whose type appends its own JSON
+// or is JSON. gqlgen supports only types with MarshalGQL and UnmarshalGQL, and has
+// turned these fields into resolvers.
 func bindAppenders(data *codegen.Data) {
 	for _, o := range data.Objects {
 		for _, f := range o.Fields {
@@ -30,7 +30,8 @@ func bindAppenders(data *codegen.Data) {
 	}
 }
 
-// structField finds a field as gqlgen does, whatever its letter case.
+// structField returns the exported field with the name, or nil. Like gqlgen, it
+// ignores letter case.
 func structField(t types.Type, name string) *types.Var {
 	s, ok := t.Underlying().(*types.Struct)
 	if !ok {
@@ -44,8 +45,8 @@ func structField(t types.Type, name string) *types.Var {
 	return nil
 }
 
-// appends is true of Go types that append their own JSON or are JSON, pointers to them, and
-// lists of them where the schema has a list.
+// appends reports whether a Go type appends its own JSON or is JSON, or is a pointer
+// to such a type, or is a list of it and the schema has a list, too.
 func appends(schema *ast.Type, t types.Type) bool {
 	switch t := types.Unalias(t).(type) {
 	case *types.Pointer:
@@ -57,10 +58,10 @@ func appends(schema *ast.Type, t types.Type) bool {
 	}
 }
 
-// hideAppenders keeps these types away from gqlgen's own
-// executor, which need not know them, and which cannot tell instances of a
-// generic type apart: it names its functions after the type alone. It is given
-// an interface instead. By then, all that we need has been rendered.
+// hideAppenders replaces these types by an interface in the data for gqlgen's own
+// executor, which does not need them. It could not tell instances of a generic type
+// apart: it names its functions after the type alone. Call it after objects.go has
+// been rendered.
 func hideAppenders(data *codegen.Data) error {
 	marshaler, err := data.Config.NewBinder().FindType("github.com/99designs/gqlgen/graphql", "Marshaler")
 	if err != nil {
@@ -82,7 +83,7 @@ func hideAppenders(data *codegen.Data) error {
 	return nil
 }
 
-// isInput is true of types that have to be read, too.
+// isInput reports whether arguments or input objects use the type.
 func isInput(data *codegen.Data, ref *config.TypeReference) bool {
 	for _, o := range data.Inputs {
 		for _, f := range o.Fields {
@@ -101,10 +102,10 @@ func isInput(data *codegen.Data, ref *config.TypeReference) bool {
 	return false
 }
 
-// hidden is ref as an output type that is held by an interface.
+// hidden returns ref as an output type held by an interface.
 func hidden(ref *config.TypeReference, marshaler types.Type) *config.TypeReference {
 	definition := *ref.Definition
-	definition.Kind = ast.Union // gqlgen makes no unmarshaller for it
+	definition.Kind = ast.Union // gqlgen generates no unmarshaler for unions
 	return &config.TypeReference{
 		Definition: &definition, GQL: ref.GQL, GO: marshaler, Target: marshaler, IsMarshaler: true,
 	}

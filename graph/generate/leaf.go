@@ -8,15 +8,15 @@ import (
 	"github.com/99designs/gqlgen/codegen/templates"
 )
 
-// appendLeaf gives the expression which appends v, of type ref, to b.
+// appendLeaf returns the expression that appends v, of type ref, to b.
 func appendLeaf(ref *config.TypeReference, v string) string {
 	switch {
 	case ref.IsSlice() && ref.GQL.NonNull:
-		return fmt.Sprintf("execute.List(b, %s, %s)", v, leafFunc(ref.Elem()))
+		return fmt.Sprintf("execute.AppendList(b, %s, %s)", v, leafFunc(ref.Elem()))
 	case ref.IsSlice():
-		return fmt.Sprintf("execute.NullableList(b, %s, %s)", v, leafFunc(ref.Elem()))
+		return fmt.Sprintf("execute.AppendNullableList(b, %s, %s)", v, leafFunc(ref.Elem()))
 	case ref.IsPtr():
-		return fmt.Sprintf("execute.Nullable(b, %s, %s)", v, leafFunc(ref.Elem()))
+		return fmt.Sprintf("execute.AppendNullable(b, %s, %s)", v, leafFunc(ref.Elem()))
 	case appendsItself(ref.GO, false):
 		return fmt.Sprintf("%s.AppendJSON(b)", v)
 	case appendsItself(ref.GO, true):
@@ -24,11 +24,11 @@ func appendLeaf(ref *config.TypeReference, v string) string {
 	case nativeFunc(ref) != "":
 		return fmt.Sprintf("%s(b, %s)", nativeFunc(ref), converted(ref, v))
 	default:
-		return fmt.Sprintf("execute.Marshal(b, %s)", marshaler(ref, v))
+		return fmt.Sprintf("execute.AppendMarshaler(b, %s)", marshaler(ref, v))
 	}
 }
 
-// leafFunc gives a function which appends a value of type ref.
+// leafFunc returns the expression of a function that appends a value of type ref.
 func leafFunc(ref *config.TypeReference) string {
 	if native := nativeFunc(ref); native != "" && converted(ref, "v") == "v" {
 		return native
@@ -40,8 +40,8 @@ func leafFunc(ref *config.TypeReference) string {
 	return fmt.Sprintf("func(b []byte, v %s) []byte { return %s }", typeName(ref.GO), body(ref, "v"))
 }
 
-// isNative is true of types which package execute has a function for, or which
-// append themselves.
+// isNative reports whether package execute has a function for the type, or the type
+// appends its own JSON.
 func isNative(ref *config.TypeReference) bool {
 	if ref.IsPtr() {
 		ref = ref.Elem()
@@ -51,13 +51,14 @@ func isNative(ref *config.TypeReference) bool {
 
 const rawJSON = "encoding/json.RawMessage"
 
-// nativeFunc names the function of package execute for the type, if any.
+// nativeFunc returns the name of the function of package execute for the type, or
+// an empty name if there is none.
 func nativeFunc(ref *config.TypeReference) string {
 	switch types.Unalias(ref.GO).String() {
 	case "time.Time":
-		return "execute.Time"
+		return "execute.AppendTime"
 	case rawJSON:
-		return "execute.Raw"
+		return "execute.AppendRaw"
 	}
 	basic, ok := ref.GO.Underlying().(*types.Basic)
 	if !ok || appendsItself(ref.GO, true) || ref.HasEnumValues() {
@@ -66,20 +67,20 @@ func nativeFunc(ref *config.TypeReference) string {
 	isEnum := len(ref.Definition.EnumValues) > 0
 	switch name := ref.Definition.Name; {
 	case basic.Kind() == types.String && (isEnum || ref.CastType != nil || isOwn(ref, "String", "ID")):
-		return "execute.String"
+		return "execute.AppendString"
 	case basic.Info()&types.IsInteger != 0 && basic.Info()&types.IsUnsigned == 0 && isOwn(ref, "Int"):
-		return "execute.Int"
+		return "execute.AppendInt"
 	case basic.Kind() == types.Float64 && name == "Float":
-		return "execute.Float"
+		return "execute.AppendFloat"
 	case basic.Kind() == types.Bool && isOwn(ref, "Boolean"):
-		return "execute.Bool"
+		return "execute.AppendBool"
 	default:
 		return ""
 	}
 }
 
-// isOwn is true of GraphQL's own scalars where the Go type has no JSON of its
-// own.
+// isOwn reports whether ref is one of the named scalars of GraphQL itself, and its
+// Go type has no JSON of its own.
 func isOwn(ref *config.TypeReference, names ...string) bool {
 	for _, name := range names {
 		if ref.Definition.Name == name {
@@ -89,7 +90,8 @@ func isOwn(ref *config.TypeReference, names ...string) bool {
 	return false
 }
 
-// converted turns a named type into the one that its native function takes.
+// converted returns the expression that converts v, of a named type, to the type
+// that its native function takes.
 func converted(ref *config.TypeReference, v string) string {
 	basic, ok := ref.GO.Underlying().(*types.Basic)
 	if _, named := types.Unalias(ref.GO).(*types.Named); !named || !ok || basic.Info()&types.IsInteger != 0 {
@@ -98,21 +100,22 @@ func converted(ref *config.TypeReference, v string) string {
 	return fmt.Sprintf("%s(%s)", basic.Name(), v)
 }
 
-// appendsItself is true of types with the method AppendJSON([]byte) []byte, on
-// the pointer too if the value can be addressed.
+// appendsItself reports whether t has the method AppendJSON([]byte) []byte. If the
+// value is addressable, a pointer receiver will do.
 func appendsItself(t types.Type, addressable bool) bool {
 	method, _, _ := types.LookupFieldOrMethod(t, addressable, nil, "AppendJSON")
 	f, ok := method.(*types.Func)
 	return ok && types.Identical(f.Signature(), appendJSON)
 }
 
-// appendJSON is the type of that method.
+// appendJSON is the signature of AppendJSON.
 var appendJSON = func() *types.Signature {
 	bytes := types.NewTuple(types.NewParam(0, nil, "", types.NewSlice(types.Typ[types.Byte])))
 	return types.NewSignatureType(nil, nil, nil, bytes, bytes, false)
 }()
 
-// marshaler gives the graphql.Marshaler for types without a faster way.
+// marshaler returns the expression of a graphql.Marshaler, for types without a
+// function in package execute.
 func marshaler(ref *config.TypeReference, v string) string {
 	switch {
 	case ref.IsMarshaler:

@@ -9,8 +9,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// TestListsThatMayHoldNull holds that what would write null into a list which
-// has none by the schema is refused.
+// TestListsThatMayHoldNull expects an error for Go types that could write a null
+// into a list for which the schema forbids it.
 func TestListsThatMayHoldNull(t *testing.T) {
 	t.Parallel()
 	text := types.Typ[types.String]
@@ -27,14 +27,17 @@ func TestListsThatMayHoldNull(t *testing.T) {
 		"lists":                 {ast.ListType(ast.NonNullListType(nonNull, nil), nil), types.NewSlice(types.NewSlice(text)), true},
 		"lists of pointers":     {ast.ListType(ast.NonNullListType(nonNull, nil), nil), types.NewSlice(types.NewSlice(pointer)), false},
 	} {
-		ref := &config.TypeReference{Definition: &ast.Definition{Name: "String"}, GQL: test.schema, GO: test.goType}
-		if err := supportedLeaf(ref); (err == nil) != test.supported {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ref := &config.TypeReference{Definition: &ast.Definition{Name: "String"}, GQL: test.schema, GO: test.goType}
+			if err := supportedLeaf(ref); (err == nil) != test.supported {
+				t.Error(err)
+			}
+		})
 	}
 }
 
-func TestTypesWhichAppendThemselves(t *testing.T) {
+func TestTypesThatAppendThemselves(t *testing.T) {
 	t.Parallel()
 	id := types.NewNamed(types.NewTypeName(token.NoPos, nil, "ID", nil), types.NewStruct(nil, nil), nil)
 	receiver := types.NewVar(token.NoPos, nil, "id", types.NewPointer(id))
@@ -53,8 +56,11 @@ func TestTypesWhichAppendThemselves(t *testing.T) {
 		{name, types.NewSlice(id), false},
 		{name, types.Typ[types.String], false},
 	} {
-		if got := appends(test.schema, test.goType); got != test.want {
-			t.Errorf("%s as %s: %v", test.schema, test.goType, got)
-		}
+		t.Run(test.schema.String()+" as "+test.goType.String(), func(t *testing.T) {
+			t.Parallel()
+			if got := appends(test.schema, test.goType); got != test.want {
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+		})
 	}
 }

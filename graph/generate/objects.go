@@ -17,14 +17,15 @@ import (
 //go:embed objects.gotpl
 var objectsTemplate string
 
-// objects is the gqlgen plugin that writes objects.go into the package of the
+// objects is a plugin for gqlgen. It writes objects.go into the package of the
 // generated code.
 type objects struct{}
 
-// Name names the plugin in gqlgen's errors.
+// Name returns the name of the plugin for gqlgen's errors.
 func (objects) Name() string { return "objects" }
 
-// GenerateCode refuses what package execute does not do, and writes the file.
+// GenerateCode writes objects.go. It returns an error if package execute does not
+// support a field.
 func (objects) GenerateCode(data *codegen.Data) error {
 	bindAppenders(data)
 	for _, o := range data.Objects {
@@ -67,8 +68,9 @@ func supported(f *codegen.Field) error {
 	}
 }
 
-// supportedLeaf holds that a list can have no null where the schema forbids it,
-// by its Go type: the writing of scalars does not look for them.
+// supportedLeaf returns an error if the Go type of a list allows null where the
+// schema forbids it, because package execute does not check for it while it writes
+// scalars.
 func supportedLeaf(ref *config.TypeReference) error {
 	if !ref.IsSlice() {
 		if ref.IsContext && !isNative(ref) {
@@ -78,18 +80,18 @@ func supportedLeaf(ref *config.TypeReference) error {
 	}
 	elem := ref.Elem()
 	if elem.GQL.NonNull && elem.IsNilable() && !elem.IsSlice() {
-		return fmt.Errorf("has elements which are %s in Go but not null in the schema", elem.GO)
+		return fmt.Errorf("has elements that are %s in Go but not null in the schema", elem.GO)
 	}
 	return supportedLeaf(elem)
 }
 
-// isLeaf is true of scalars, enums and lists of these.
+// isLeaf reports whether ref is a scalar, an enum or a list of these.
 func isLeaf(ref *config.TypeReference) bool {
 	return ref.Definition.Kind == ast.Scalar || ref.Definition.Kind == ast.Enum
 }
 
-// value gives the expression that appends a field which is read from obj at
-// no cost; empty where the field has to be loaded.
+// value returns the expression that appends a plain Go field of its parent, or an
+// empty text if the field has to be loaded.
 func value(f *codegen.Field) string {
 	if !isLeaf(f.TypeReference) || f.IsResolver || f.Object.Root || len(f.Args) > 0 ||
 		f.MethodHasContext || f.IsMethod() && !f.NoErr {
@@ -99,8 +101,8 @@ func value(f *codegen.Field) string {
 	return appendLeaf(f.TypeReference, obj+"."+read(f))
 }
 
-// get gives the expression, of two results, which resolves a field for what
-// its template calls obj or objs.
+// get returns the expression that resolves a field for obj or objs of the template.
+// It has two results.
 func get(f *codegen.Field) string {
 	switch {
 	case f.IsBatch():
@@ -122,7 +124,8 @@ func read(f *codegen.Field) string {
 	return f.GoFieldName
 }
 
-// results gives the expression that says of what shape a field's results are.
+// results returns the expression of the execute.Results that store the field's
+// results.
 func results(f *codegen.Field) string {
 	if isLeaf(f.TypeReference) {
 		return fmt.Sprintf("execute.Leaf[%s](%s)", typeName(f.TypeReference.GO), leafFunc(f.TypeReference))
@@ -130,22 +133,23 @@ func results(f *codegen.Field) string {
 	return fmt.Sprintf("execute.Composite(%s)", adder(f.TypeReference))
 }
 
-// adder gives the function of package execute that adds a value of type ref.
+// adder returns the expression of the function that adds a value of type ref to a
+// column.
 func adder(ref *config.TypeReference) string {
 	kind := ref.Definition.Kind
 	switch {
 	case ref.IsSlice():
-		return fmt.Sprintf("execute.Elements(%s)", adder(ref.Elem()))
+		return fmt.Sprintf("execute.AddList(%s)", adder(ref.Elem()))
 	case kind == ast.Interface || kind == ast.Union:
-		return fmt.Sprintf("execute.Abstract[%s](identify%s)", typeName(ref.GO), ref.Definition.Name)
+		return fmt.Sprintf("execute.AddAbstract[%s](identify%s)", typeName(ref.GO), ref.Definition.Name)
 	case ref.IsPtr():
-		return fmt.Sprintf("execute.Pointer[%s]", typeName(ref.Elem().GO))
+		return fmt.Sprintf("execute.AddPointer[%s]", typeName(ref.Elem().GO))
 	default:
-		return fmt.Sprintf("execute.Struct[%s]", typeName(ref.GO))
+		return fmt.Sprintf("execute.AddStruct[%s]", typeName(ref.GO))
 	}
 }
 
-// typeName spells a type as the generated file has to.
+// typeName returns the name of a type in the generated file, with its package.
 func typeName(t types.Type) string {
 	return templates.CurrentImports.LookupType(t)
 }

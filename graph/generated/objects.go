@@ -15,7 +15,7 @@ import (
 	"github.com/99designs/gqlgen/graphql/introspection"
 )
 
-// NewSchema makes the schema that is resolved by cfg.Resolvers.
+// NewSchema returns the schema that cfg.Resolvers resolves.
 func NewSchema(cfg Config) *execute.Schema {
 	schema := &executableSchema{SchemaData: cfg.Schema, Resolvers: cfg.Resolvers, Directives: cfg.Directives}
 	ec := newExecutionContext(nil, schema, nil)
@@ -81,42 +81,42 @@ func (ec *executionContext) objectApiKey(schema *executableSchema) *execute.Obje
 			return parent.(*db.APIKey).ID.AppendJSON(b)
 		}},
 		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*db.APIKey).Name)
+			return execute.AppendString(b, parent.(*db.APIKey).Name)
 		}},
 		"prefix": {GoName: "Prefix", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*db.APIKey).Prefix)
+			return execute.AppendString(b, parent.(*db.APIKey).Prefix)
 		}},
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[db.Organization]), func(objs []*db.APIKey) ([]*db.Organization, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*db.APIKey) ([]*db.Organization, error) {
 				return ec.Resolvers.ApiKey().Organization(ctx, objs)
 			})
 		}},
 		"user": {GoName: "User", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[db.User]), func(objs []*db.APIKey) ([]*db.User, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.User]), func(objs []*db.APIKey) ([]*db.User, error) {
 				return ec.Resolvers.ApiKey().User(ctx, objs)
 			})
 		}},
 		"permissions": {GoName: "Permissions", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Elements(execute.Pointer[db.Permission])), func(objs []*db.APIKey) ([][]*db.Permission, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Permission])), func(objs []*db.APIKey) ([][]*db.Permission, error) {
 				return ec.Resolvers.ApiKey().Permissions(ctx, objs)
 			})
 		}},
 		"createdAt": {GoName: "CreatedAt", Value: func(b []byte, parent any) []byte {
-			return execute.Time(b, parent.(*db.APIKey).CreatedAt)
+			return execute.AppendTime(b, parent.(*db.APIKey).CreatedAt)
 		}},
 		"createdBy": {GoName: "CreatedBy", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Abstract[model.Actor](identifyActor)), func(objs []*db.APIKey) ([]model.Actor, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddAbstract[model.Actor](identifyActor)), func(objs []*db.APIKey) ([]model.Actor, error) {
 				return ec.Resolvers.ApiKey().CreatedBy(ctx, objs)
 			})
 		}},
 		"expiresAt": {GoName: "ExpiresAt", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*db.APIKey).ExpiresAt, execute.Time)
+			return execute.AppendNullable(b, parent.(*db.APIKey).ExpiresAt, execute.AppendTime)
 		}},
 		"lastUsedAt": {GoName: "LastUsedAt", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*db.APIKey).LastUsedAt, execute.Time)
+			return execute.AppendNullable(b, parent.(*db.APIKey).LastUsedAt, execute.AppendTime)
 		}},
 		"revokedAt": {GoName: "RevokedAt", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*db.APIKey).RevokedAt, execute.Time)
+			return execute.AppendNullable(b, parent.(*db.APIKey).RevokedAt, execute.AppendTime)
 		}},
 	}}
 }
@@ -124,22 +124,22 @@ func (ec *executionContext) objectApiKey(schema *executableSchema) *execute.Obje
 func (ec *executionContext) objectApiKeyConnection(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "ApiKeyConnection", Fields: map[string]*execute.Field{
 		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[directory.Edge[db.APIKey]])), func(obj *directory.Connection[db.APIKey]) ([]*directory.Edge[db.APIKey], error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.Edge[db.APIKey]])), func(obj *directory.Connection[db.APIKey]) ([]*directory.Edge[db.APIKey], error) {
 				return obj.Edges(), nil
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[db.APIKey])), func(obj *directory.Connection[db.APIKey]) ([]*db.APIKey, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.APIKey])), func(obj *directory.Connection[db.APIKey]) ([]*db.APIKey, error) {
 				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[directory.PageInfo]), func(obj *directory.Connection[db.APIKey]) (*directory.PageInfo, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.PageInfo]), func(obj *directory.Connection[db.APIKey]) (*directory.PageInfo, error) {
 				return obj.PageInfo(), nil
 			})
 		}},
 		"totalCount": {GoName: "TotalCount", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Leaf[int](execute.Int), func(obj *directory.Connection[db.APIKey]) (int, error) {
+			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *directory.Connection[db.APIKey]) (int, error) {
 				return obj.TotalCount(ctx)
 			})
 		}},
@@ -149,10 +149,10 @@ func (ec *executionContext) objectApiKeyConnection(schema *executableSchema) *ex
 func (ec *executionContext) objectApiKeyEdge(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "ApiKeyEdge", Fields: map[string]*execute.Field{
 		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*directory.Edge[db.APIKey]).Cursor())
+			return execute.AppendString(b, parent.(*directory.Edge[db.APIKey]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[db.APIKey]), func(obj *directory.Edge[db.APIKey]) (*db.APIKey, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.APIKey]), func(obj *directory.Edge[db.APIKey]) (*db.APIKey, error) {
 				return obj.Node, nil
 			})
 		}},
@@ -162,7 +162,7 @@ func (ec *executionContext) objectApiKeyEdge(schema *executableSchema) *execute.
 func (ec *executionContext) objectApiKeyPayload(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "ApiKeyPayload", Fields: map[string]*execute.Field{
 		"apiKey": {GoName: "APIKey", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[db.APIKey]), func(obj *model.APIKeyPayload) (*db.APIKey, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.APIKey]), func(obj *model.APIKeyPayload) (*db.APIKey, error) {
 				return obj.APIKey, nil
 			})
 		}},
@@ -178,37 +178,37 @@ func (ec *executionContext) objectChange(schema *executableSchema) *execute.Obje
 			return parent.(*db.Change).XID.AppendJSON(b)
 		}},
 		"at": {GoName: "At", Value: func(b []byte, parent any) []byte {
-			return execute.Time(b, parent.(*db.Change).At)
+			return execute.AppendTime(b, parent.(*db.Change).At)
 		}},
 		"actor": {GoName: "Actor", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Abstract[model.Actor](identifyActor)), func(objs []*db.Change) ([]model.Actor, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddAbstract[model.Actor](identifyActor)), func(objs []*db.Change) ([]model.Actor, error) {
 				return ec.Resolvers.Change().Actor(ctx, objs)
 			})
 		}},
 		"action": {GoName: "Action", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*db.Change).Action)
+			return execute.AppendString(b, parent.(*db.Change).Action)
 		}},
 		"subject": {GoName: "Subject", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Abstract[model.Node](identifyNode)), func(objs []*db.Change) ([]model.Node, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddAbstract[model.Node](identifyNode)), func(objs []*db.Change) ([]model.Node, error) {
 				return ec.Resolvers.Change().Subject(ctx, objs)
 			})
 		}},
 		"subjectId": {GoName: "Subject", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*db.Change).Subject)
+			return execute.AppendString(b, parent.(*db.Change).Subject)
 		}},
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[db.Organization]), func(objs []*db.Change) ([]*db.Organization, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*db.Change) ([]*db.Organization, error) {
 				return ec.Resolvers.Change().Organization(ctx, objs)
 			})
 		}},
 		"before": {GoName: "Before", Value: func(b []byte, parent any) []byte {
-			return execute.Raw(b, parent.(*db.Change).Before)
+			return execute.AppendRaw(b, parent.(*db.Change).Before)
 		}},
 		"after": {GoName: "After", Value: func(b []byte, parent any) []byte {
-			return execute.Raw(b, parent.(*db.Change).After)
+			return execute.AppendRaw(b, parent.(*db.Change).After)
 		}},
 		"requestId": {GoName: "RequestID", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*db.Change).RequestID, execute.String)
+			return execute.AppendNullable(b, parent.(*db.Change).RequestID, execute.AppendString)
 		}},
 	}}
 }
@@ -216,17 +216,17 @@ func (ec *executionContext) objectChange(schema *executableSchema) *execute.Obje
 func (ec *executionContext) objectChangeConnection(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "ChangeConnection", Fields: map[string]*execute.Field{
 		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[directory.Edge[db.Change]])), func(obj *directory.Connection[db.Change]) ([]*directory.Edge[db.Change], error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.Edge[db.Change]])), func(obj *directory.Connection[db.Change]) ([]*directory.Edge[db.Change], error) {
 				return obj.Edges(), nil
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[db.Change])), func(obj *directory.Connection[db.Change]) ([]*db.Change, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Change])), func(obj *directory.Connection[db.Change]) ([]*db.Change, error) {
 				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[directory.PageInfo]), func(obj *directory.Connection[db.Change]) (*directory.PageInfo, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.PageInfo]), func(obj *directory.Connection[db.Change]) (*directory.PageInfo, error) {
 				return obj.PageInfo(), nil
 			})
 		}},
@@ -236,10 +236,10 @@ func (ec *executionContext) objectChangeConnection(schema *executableSchema) *ex
 func (ec *executionContext) objectChangeEdge(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "ChangeEdge", Fields: map[string]*execute.Field{
 		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*directory.Edge[db.Change]).Cursor())
+			return execute.AppendString(b, parent.(*directory.Edge[db.Change]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[db.Change]), func(obj *directory.Edge[db.Change]) (*db.Change, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Change]), func(obj *directory.Edge[db.Change]) (*db.Change, error) {
 				return obj.Node, nil
 			})
 		}},
@@ -249,12 +249,12 @@ func (ec *executionContext) objectChangeEdge(schema *executableSchema) *execute.
 func (ec *executionContext) objectCreateApiKeyPayload(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "CreateApiKeyPayload", Fields: map[string]*execute.Field{
 		"apiKey": {GoName: "APIKey", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[db.APIKey]), func(obj *model.CreateAPIKeyPayload) (*db.APIKey, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.APIKey]), func(obj *model.CreateAPIKeyPayload) (*db.APIKey, error) {
 				return obj.APIKey, nil
 			})
 		}},
 		"secret": {GoName: "Secret", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*model.CreateAPIKeyPayload).Secret)
+			return execute.AppendString(b, parent.(*model.CreateAPIKeyPayload).Secret)
 		}},
 	}}
 }
@@ -262,10 +262,10 @@ func (ec *executionContext) objectCreateApiKeyPayload(schema *executableSchema) 
 func (ec *executionContext) objectDeletePayload(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "DeletePayload", Fields: map[string]*execute.Field{
 		"deletedIds": {GoName: "DeletedIds", Value: func(b []byte, parent any) []byte {
-			return execute.List(b, parent.(*model.DeletePayload).DeletedIds, execute.String)
+			return execute.AppendList(b, parent.(*model.DeletePayload).DeletedIds, execute.AppendString)
 		}},
 		"impact": {GoName: "Impact", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[directory.Impact]), func(obj *model.DeletePayload) (*directory.Impact, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.Impact]), func(obj *model.DeletePayload) (*directory.Impact, error) {
 				return obj.Impact, nil
 			})
 		}},
@@ -275,15 +275,15 @@ func (ec *executionContext) objectDeletePayload(schema *executableSchema) *execu
 func (ec *executionContext) objectEffectivePermission(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "EffectivePermission", Fields: map[string]*execute.Field{
 		"permission": {GoName: "Permission", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[db.Permission]), func(obj *directory.EffectivePermission) (*db.Permission, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Permission]), func(obj *directory.EffectivePermission) (*db.Permission, error) {
 				return obj.Permission, nil
 			})
 		}},
 		"key": {GoName: "Key", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*directory.EffectivePermission).Key())
+			return execute.AppendString(b, parent.(*directory.EffectivePermission).Key())
 		}},
 		"sources": {GoName: "Sources", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Abstract[directory.Grant](identifyGrant))), func(obj *directory.EffectivePermission) ([]directory.Grant, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddAbstract[directory.Grant](identifyGrant))), func(obj *directory.EffectivePermission) ([]directory.Grant, error) {
 				return obj.Sources(ctx)
 			})
 		}},
@@ -293,18 +293,18 @@ func (ec *executionContext) objectEffectivePermission(schema *executableSchema) 
 func (ec *executionContext) objectExplanation(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Explanation", Fields: map[string]*execute.Field{
 		"allowed": {GoName: "Allowed", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*directory.Explanation).Allowed)
+			return execute.AppendBool(b, parent.(*directory.Explanation).Allowed)
 		}},
 		"sources": {GoName: "Sources", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Abstract[directory.Grant](identifyGrant))), func(obj *directory.Explanation) ([]directory.Grant, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddAbstract[directory.Grant](identifyGrant))), func(obj *directory.Explanation) ([]directory.Grant, error) {
 				return obj.Sources, nil
 			})
 		}},
 		"obstacles": {GoName: "Obstacles", Value: func(b []byte, parent any) []byte {
-			return execute.List(b, parent.(*directory.Explanation).Obstacles, func(b []byte, v directory.Obstacle) []byte { return execute.String(b, string(v)) })
+			return execute.AppendList(b, parent.(*directory.Explanation).Obstacles, func(b []byte, v directory.Obstacle) []byte { return execute.AppendString(b, string(v)) })
 		}},
 		"rolesThatWouldAllow": {GoName: "RolesThatWouldAllow", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[db.Role])), func(obj *directory.Explanation) ([]*db.Role, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(obj *directory.Explanation) ([]*db.Role, error) {
 				return obj.RolesThatWouldAllow, nil
 			})
 		}},
@@ -314,19 +314,19 @@ func (ec *executionContext) objectExplanation(schema *executableSchema) *execute
 func (ec *executionContext) objectIdentity(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Identity", Fields: map[string]*execute.Field{
 		"provider": {GoName: "Provider", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*db.Identity).Provider)
+			return execute.AppendString(b, parent.(*db.Identity).Provider)
 		}},
 		"subject": {GoName: "Subject", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*db.Identity).Subject)
+			return execute.AppendString(b, parent.(*db.Identity).Subject)
 		}},
 		"email": {GoName: "Email", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*db.Identity).Email, execute.String)
+			return execute.AppendNullable(b, parent.(*db.Identity).Email, execute.AppendString)
 		}},
 		"lastSignedInAt": {GoName: "LastSignedInAt", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*db.Identity).LastSignedInAt, execute.Time)
+			return execute.AppendNullable(b, parent.(*db.Identity).LastSignedInAt, execute.AppendTime)
 		}},
 		"createdAt": {GoName: "CreatedAt", Value: func(b []byte, parent any) []byte {
-			return execute.Time(b, parent.(*db.Identity).CreatedAt)
+			return execute.AppendTime(b, parent.(*db.Identity).CreatedAt)
 		}},
 	}}
 }
@@ -334,12 +334,12 @@ func (ec *executionContext) objectIdentity(schema *executableSchema) *execute.Ob
 func (ec *executionContext) objectImpact(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Impact", Fields: map[string]*execute.Field{
 		"gained": {GoName: "Gained", Args: ec.field_Impact_gained_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[directory.Connection[directory.PermissionChange]]), func(objs []*directory.Impact) ([]*directory.Connection[directory.PermissionChange], error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[directory.Connection[directory.PermissionChange]]), func(objs []*directory.Impact) ([]*directory.Connection[directory.PermissionChange], error) {
 				return ec.Resolvers.Impact().Gained(ctx, objs, fc.Args["first"].(*int), fc.Args["after"].(*string))
 			})
 		}},
 		"lost": {GoName: "Lost", Args: ec.field_Impact_lost_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[directory.Connection[directory.PermissionChange]]), func(objs []*directory.Impact) ([]*directory.Connection[directory.PermissionChange], error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[directory.Connection[directory.PermissionChange]]), func(objs []*directory.Impact) ([]*directory.Connection[directory.PermissionChange], error) {
 				return ec.Resolvers.Impact().Lost(ctx, objs, fc.Args["first"].(*int), fc.Args["after"].(*string))
 			})
 		}},
@@ -349,22 +349,22 @@ func (ec *executionContext) objectImpact(schema *executableSchema) *execute.Obje
 func (ec *executionContext) objectImpactConnection(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "ImpactConnection", Fields: map[string]*execute.Field{
 		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[directory.Edge[directory.PermissionChange]])), func(obj *directory.Connection[directory.PermissionChange]) ([]*directory.Edge[directory.PermissionChange], error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.Edge[directory.PermissionChange]])), func(obj *directory.Connection[directory.PermissionChange]) ([]*directory.Edge[directory.PermissionChange], error) {
 				return obj.Edges(), nil
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[directory.PermissionChange])), func(obj *directory.Connection[directory.PermissionChange]) ([]*directory.PermissionChange, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.PermissionChange])), func(obj *directory.Connection[directory.PermissionChange]) ([]*directory.PermissionChange, error) {
 				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[directory.PageInfo]), func(obj *directory.Connection[directory.PermissionChange]) (*directory.PageInfo, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.PageInfo]), func(obj *directory.Connection[directory.PermissionChange]) (*directory.PageInfo, error) {
 				return obj.PageInfo(), nil
 			})
 		}},
 		"totalCount": {GoName: "TotalCount", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Leaf[int](execute.Int), func(obj *directory.Connection[directory.PermissionChange]) (int, error) {
+			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *directory.Connection[directory.PermissionChange]) (int, error) {
 				return obj.TotalCount(ctx)
 			})
 		}},
@@ -374,10 +374,10 @@ func (ec *executionContext) objectImpactConnection(schema *executableSchema) *ex
 func (ec *executionContext) objectImpactEdge(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "ImpactEdge", Fields: map[string]*execute.Field{
 		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*directory.Edge[directory.PermissionChange]).Cursor())
+			return execute.AppendString(b, parent.(*directory.Edge[directory.PermissionChange]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[directory.PermissionChange]), func(obj *directory.Edge[directory.PermissionChange]) (*directory.PermissionChange, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.PermissionChange]), func(obj *directory.Edge[directory.PermissionChange]) (*directory.PermissionChange, error) {
 				return obj.Node, nil
 			})
 		}},
@@ -390,40 +390,40 @@ func (ec *executionContext) objectMembership(schema *executableSchema) *execute.
 			return parent.(*db.Membership).ID.AppendJSON(b)
 		}},
 		"user": {GoName: "User", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[db.User]), func(objs []*db.Membership) ([]*db.User, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.User]), func(objs []*db.Membership) ([]*db.User, error) {
 				return ec.Resolvers.Membership().User(ctx, objs)
 			})
 		}},
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[db.Organization]), func(objs []*db.Membership) ([]*db.Organization, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*db.Membership) ([]*db.Organization, error) {
 				return ec.Resolvers.Membership().Organization(ctx, objs)
 			})
 		}},
 		"joinedAt": {GoName: "JoinedAt", Value: func(b []byte, parent any) []byte {
-			return execute.Time(b, parent.(*db.Membership).JoinedAt)
+			return execute.AppendTime(b, parent.(*db.Membership).JoinedAt)
 		}},
 		"roles": {GoName: "Roles", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Elements(execute.Pointer[db.Role])), func(objs []*db.Membership) ([][]*db.Role, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(objs []*db.Membership) ([][]*db.Role, error) {
 				return ec.Resolvers.Membership().Roles(ctx, objs)
 			})
 		}},
 		"grants": {GoName: "Grants", Args: ec.field_Membership_grants_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Elements(execute.Abstract[directory.Grant](identifyGrant))), func(objs []*db.Membership) ([][]directory.Grant, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddAbstract[directory.Grant](identifyGrant))), func(objs []*db.Membership) ([][]directory.Grant, error) {
 				return ec.Resolvers.Membership().Grants(ctx, objs, fc.Args["includeEnded"].(bool))
 			})
 		}},
 		"effectivePermissions": {GoName: "EffectivePermissions", Args: ec.field_Membership_effectivePermissions_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Elements(execute.Pointer[directory.EffectivePermission])), func(objs []*db.Membership) ([][]*directory.EffectivePermission, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.EffectivePermission])), func(objs []*db.Membership) ([][]*directory.EffectivePermission, error) {
 				return ec.Resolvers.Membership().EffectivePermissions(ctx, objs, fc.Args["asOf"].(*time.Time))
 			})
 		}},
 		"can": {GoName: "Can", Args: ec.field_Membership_can_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Leaf[bool](execute.Bool), func(objs []*db.Membership) ([]bool, error) {
+			execute.LoadBatch(fc, execute.Leaf[bool](execute.AppendBool), func(objs []*db.Membership) ([]bool, error) {
 				return ec.Resolvers.Membership().Can(ctx, objs, fc.Args["permission"].(string))
 			})
 		}},
 		"explain": {GoName: "Explain", Args: ec.field_Membership_explain_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[directory.Explanation]), func(objs []*db.Membership) ([]*directory.Explanation, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[directory.Explanation]), func(objs []*db.Membership) ([]*directory.Explanation, error) {
 				return ec.Resolvers.Membership().Explain(ctx, objs, fc.Args["permission"].(string))
 			})
 		}},
@@ -433,22 +433,22 @@ func (ec *executionContext) objectMembership(schema *executableSchema) *execute.
 func (ec *executionContext) objectMembershipConnection(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "MembershipConnection", Fields: map[string]*execute.Field{
 		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[directory.Edge[db.Membership]])), func(obj *directory.Connection[db.Membership]) ([]*directory.Edge[db.Membership], error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.Edge[db.Membership]])), func(obj *directory.Connection[db.Membership]) ([]*directory.Edge[db.Membership], error) {
 				return obj.Edges(), nil
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[db.Membership])), func(obj *directory.Connection[db.Membership]) ([]*db.Membership, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Membership])), func(obj *directory.Connection[db.Membership]) ([]*db.Membership, error) {
 				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[directory.PageInfo]), func(obj *directory.Connection[db.Membership]) (*directory.PageInfo, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.PageInfo]), func(obj *directory.Connection[db.Membership]) (*directory.PageInfo, error) {
 				return obj.PageInfo(), nil
 			})
 		}},
 		"totalCount": {GoName: "TotalCount", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Leaf[int](execute.Int), func(obj *directory.Connection[db.Membership]) (int, error) {
+			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *directory.Connection[db.Membership]) (int, error) {
 				return obj.TotalCount(ctx)
 			})
 		}},
@@ -458,10 +458,10 @@ func (ec *executionContext) objectMembershipConnection(schema *executableSchema)
 func (ec *executionContext) objectMembershipEdge(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "MembershipEdge", Fields: map[string]*execute.Field{
 		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*directory.Edge[db.Membership]).Cursor())
+			return execute.AppendString(b, parent.(*directory.Edge[db.Membership]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[db.Membership]), func(obj *directory.Edge[db.Membership]) (*db.Membership, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Membership]), func(obj *directory.Edge[db.Membership]) (*db.Membership, error) {
 				return obj.Node, nil
 			})
 		}},
@@ -471,12 +471,12 @@ func (ec *executionContext) objectMembershipEdge(schema *executableSchema) *exec
 func (ec *executionContext) objectMembershipPayload(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "MembershipPayload", Fields: map[string]*execute.Field{
 		"membership": {GoName: "Membership", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[db.Membership]), func(obj *model.MembershipPayload) (*db.Membership, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Membership]), func(obj *model.MembershipPayload) (*db.Membership, error) {
 				return obj.Membership, nil
 			})
 		}},
 		"impact": {GoName: "Impact", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[directory.Impact]), func(obj *model.MembershipPayload) (*directory.Impact, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.Impact]), func(obj *model.MembershipPayload) (*directory.Impact, error) {
 				return obj.Impact, nil
 			})
 		}},
@@ -486,12 +486,12 @@ func (ec *executionContext) objectMembershipPayload(schema *executableSchema) *e
 func (ec *executionContext) objectMembershipsPayload(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "MembershipsPayload", Fields: map[string]*execute.Field{
 		"memberships": {GoName: "Memberships", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[db.Membership])), func(obj *model.MembershipsPayload) ([]*db.Membership, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Membership])), func(obj *model.MembershipsPayload) ([]*db.Membership, error) {
 				return obj.Memberships, nil
 			})
 		}},
 		"impact": {GoName: "Impact", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[directory.Impact]), func(obj *model.MembershipsPayload) (*directory.Impact, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.Impact]), func(obj *model.MembershipsPayload) (*directory.Impact, error) {
 				return obj.Impact, nil
 			})
 		}},
@@ -501,142 +501,142 @@ func (ec *executionContext) objectMembershipsPayload(schema *executableSchema) *
 func (ec *executionContext) objectMutation(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Mutation", Fields: map[string]*execute.Field{
 		"createUser": {GoName: "CreateUser", Args: ec.field_Mutation_createUser_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.UserPayload]), func() (*model.UserPayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.UserPayload]), func() (*model.UserPayload, error) {
 				return ec.Resolvers.Mutation().CreateUser(ctx, fc.Args["input"].(directory.CreateUserInput))
 			})
 		}},
 		"updateUser": {GoName: "UpdateUser", Args: ec.field_Mutation_updateUser_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.UserPayload]), func() (*model.UserPayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.UserPayload]), func() (*model.UserPayload, error) {
 				return ec.Resolvers.Mutation().UpdateUser(ctx, fc.Args["input"].(directory.UpdateUserInput))
 			})
 		}},
 		"suspendUser": {GoName: "SuspendUser", Args: ec.field_Mutation_suspendUser_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.UserPayload]), func() (*model.UserPayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.UserPayload]), func() (*model.UserPayload, error) {
 				return ec.Resolvers.Mutation().SuspendUser(ctx, fc.Args["input"].(directory.UserActionInput))
 			})
 		}},
 		"restoreUser": {GoName: "RestoreUser", Args: ec.field_Mutation_restoreUser_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.UserPayload]), func() (*model.UserPayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.UserPayload]), func() (*model.UserPayload, error) {
 				return ec.Resolvers.Mutation().RestoreUser(ctx, fc.Args["input"].(directory.UserActionInput))
 			})
 		}},
 		"deleteUser": {GoName: "DeleteUser", Args: ec.field_Mutation_deleteUser_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.DeletePayload]), func() (*model.DeletePayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.DeletePayload]), func() (*model.DeletePayload, error) {
 				return ec.Resolvers.Mutation().DeleteUser(ctx, fc.Args["input"].(directory.UserActionInput))
 			})
 		}},
 		"createOrganization": {GoName: "CreateOrganization", Args: ec.field_Mutation_createOrganization_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.OrganizationPayload]), func() (*model.OrganizationPayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.OrganizationPayload]), func() (*model.OrganizationPayload, error) {
 				return ec.Resolvers.Mutation().CreateOrganization(ctx, fc.Args["input"].(directory.CreateOrganizationInput))
 			})
 		}},
 		"updateOrganization": {GoName: "UpdateOrganization", Args: ec.field_Mutation_updateOrganization_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.OrganizationPayload]), func() (*model.OrganizationPayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.OrganizationPayload]), func() (*model.OrganizationPayload, error) {
 				return ec.Resolvers.Mutation().UpdateOrganization(ctx, fc.Args["input"].(directory.UpdateOrganizationInput))
 			})
 		}},
 		"suspendOrganization": {GoName: "SuspendOrganization", Args: ec.field_Mutation_suspendOrganization_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.OrganizationPayload]), func() (*model.OrganizationPayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.OrganizationPayload]), func() (*model.OrganizationPayload, error) {
 				return ec.Resolvers.Mutation().SuspendOrganization(ctx, fc.Args["input"].(directory.OrganizationActionInput))
 			})
 		}},
 		"restoreOrganization": {GoName: "RestoreOrganization", Args: ec.field_Mutation_restoreOrganization_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.OrganizationPayload]), func() (*model.OrganizationPayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.OrganizationPayload]), func() (*model.OrganizationPayload, error) {
 				return ec.Resolvers.Mutation().RestoreOrganization(ctx, fc.Args["input"].(directory.OrganizationActionInput))
 			})
 		}},
 		"deleteOrganization": {GoName: "DeleteOrganization", Args: ec.field_Mutation_deleteOrganization_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.DeletePayload]), func() (*model.DeletePayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.DeletePayload]), func() (*model.DeletePayload, error) {
 				return ec.Resolvers.Mutation().DeleteOrganization(ctx, fc.Args["input"].(directory.OrganizationActionInput))
 			})
 		}},
 		"addMembers": {GoName: "AddMembers", Args: ec.field_Mutation_addMembers_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.MembershipsPayload]), func() (*model.MembershipsPayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.MembershipsPayload]), func() (*model.MembershipsPayload, error) {
 				return ec.Resolvers.Mutation().AddMembers(ctx, fc.Args["input"].(directory.AddMembersInput))
 			})
 		}},
 		"removeMembers": {GoName: "RemoveMembers", Args: ec.field_Mutation_removeMembers_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.DeletePayload]), func() (*model.DeletePayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.DeletePayload]), func() (*model.DeletePayload, error) {
 				return ec.Resolvers.Mutation().RemoveMembers(ctx, fc.Args["input"].(directory.RemoveMembersInput))
 			})
 		}},
 		"moveMember": {GoName: "MoveMember", Args: ec.field_Mutation_moveMember_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.MembershipPayload]), func() (*model.MembershipPayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.MembershipPayload]), func() (*model.MembershipPayload, error) {
 				return ec.Resolvers.Mutation().MoveMember(ctx, fc.Args["input"].(directory.MoveMemberInput))
 			})
 		}},
 		"createPermission": {GoName: "CreatePermission", Args: ec.field_Mutation_createPermission_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.PermissionPayload]), func() (*model.PermissionPayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.PermissionPayload]), func() (*model.PermissionPayload, error) {
 				return ec.Resolvers.Mutation().CreatePermission(ctx, fc.Args["input"].(directory.CreatePermissionInput))
 			})
 		}},
 		"updatePermission": {GoName: "UpdatePermission", Args: ec.field_Mutation_updatePermission_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.PermissionPayload]), func() (*model.PermissionPayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.PermissionPayload]), func() (*model.PermissionPayload, error) {
 				return ec.Resolvers.Mutation().UpdatePermission(ctx, fc.Args["input"].(directory.UpdatePermissionInput))
 			})
 		}},
 		"deletePermission": {GoName: "DeletePermission", Args: ec.field_Mutation_deletePermission_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.DeletePayload]), func() (*model.DeletePayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.DeletePayload]), func() (*model.DeletePayload, error) {
 				return ec.Resolvers.Mutation().DeletePermission(ctx, fc.Args["input"].(directory.PermissionActionInput))
 			})
 		}},
 		"createRole": {GoName: "CreateRole", Args: ec.field_Mutation_createRole_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.RolePayload]), func() (*model.RolePayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.RolePayload]), func() (*model.RolePayload, error) {
 				return ec.Resolvers.Mutation().CreateRole(ctx, fc.Args["input"].(directory.CreateRoleInput))
 			})
 		}},
 		"updateRole": {GoName: "UpdateRole", Args: ec.field_Mutation_updateRole_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.RolePayload]), func() (*model.RolePayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.RolePayload]), func() (*model.RolePayload, error) {
 				return ec.Resolvers.Mutation().UpdateRole(ctx, fc.Args["input"].(directory.UpdateRoleInput))
 			})
 		}},
 		"deleteRole": {GoName: "DeleteRole", Args: ec.field_Mutation_deleteRole_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.DeletePayload]), func() (*model.DeletePayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.DeletePayload]), func() (*model.DeletePayload, error) {
 				return ec.Resolvers.Mutation().DeleteRole(ctx, fc.Args["input"].(directory.RoleActionInput))
 			})
 		}},
 		"addRolePermissions": {GoName: "AddRolePermissions", Args: ec.field_Mutation_addRolePermissions_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.RolePayload]), func() (*model.RolePayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.RolePayload]), func() (*model.RolePayload, error) {
 				return ec.Resolvers.Mutation().AddRolePermissions(ctx, fc.Args["input"].(directory.RolePermissionsInput))
 			})
 		}},
 		"removeRolePermissions": {GoName: "RemoveRolePermissions", Args: ec.field_Mutation_removeRolePermissions_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.RolePayload]), func() (*model.RolePayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.RolePayload]), func() (*model.RolePayload, error) {
 				return ec.Resolvers.Mutation().RemoveRolePermissions(ctx, fc.Args["input"].(directory.RolePermissionsInput))
 			})
 		}},
 		"grantRoles": {GoName: "GrantRoles", Args: ec.field_Mutation_grantRoles_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.MembershipsPayload]), func() (*model.MembershipsPayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.MembershipsPayload]), func() (*model.MembershipsPayload, error) {
 				return ec.Resolvers.Mutation().GrantRoles(ctx, fc.Args["input"].(directory.GrantRolesInput))
 			})
 		}},
 		"revokeRoles": {GoName: "RevokeRoles", Args: ec.field_Mutation_revokeRoles_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.MembershipsPayload]), func() (*model.MembershipsPayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.MembershipsPayload]), func() (*model.MembershipsPayload, error) {
 				return ec.Resolvers.Mutation().RevokeRoles(ctx, fc.Args["input"].(directory.RevokeRolesInput))
 			})
 		}},
 		"grantPermissions": {GoName: "GrantPermissions", Args: ec.field_Mutation_grantPermissions_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.MembershipsPayload]), func() (*model.MembershipsPayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.MembershipsPayload]), func() (*model.MembershipsPayload, error) {
 				return ec.Resolvers.Mutation().GrantPermissions(ctx, fc.Args["input"].(directory.GrantPermissionsInput))
 			})
 		}},
 		"revokePermissions": {GoName: "RevokePermissions", Args: ec.field_Mutation_revokePermissions_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.MembershipsPayload]), func() (*model.MembershipsPayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.MembershipsPayload]), func() (*model.MembershipsPayload, error) {
 				return ec.Resolvers.Mutation().RevokePermissions(ctx, fc.Args["input"].(directory.RevokePermissionsInput))
 			})
 		}},
 		"updateSettings": {GoName: "UpdateSettings", Args: ec.field_Mutation_updateSettings_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.SettingsPayload]), func() (*model.SettingsPayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.SettingsPayload]), func() (*model.SettingsPayload, error) {
 				return ec.Resolvers.Mutation().UpdateSettings(ctx, fc.Args["input"].(directory.UpdateSettingsInput))
 			})
 		}},
 		"createApiKey": {GoName: "CreateAPIKey", Args: ec.field_Mutation_createApiKey_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.CreateAPIKeyPayload]), func() (*model.CreateAPIKeyPayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.CreateAPIKeyPayload]), func() (*model.CreateAPIKeyPayload, error) {
 				return ec.Resolvers.Mutation().CreateAPIKey(ctx, fc.Args["input"].(directory.CreateAPIKeyInput))
 			})
 		}},
 		"revokeApiKey": {GoName: "RevokeAPIKey", Args: ec.field_Mutation_revokeApiKey_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.APIKeyPayload]), func() (*model.APIKeyPayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.APIKeyPayload]), func() (*model.APIKeyPayload, error) {
 				return ec.Resolvers.Mutation().RevokeAPIKey(ctx, fc.Args["input"].(directory.APIKeyActionInput))
 			})
 		}},
@@ -649,47 +649,47 @@ func (ec *executionContext) objectOrganization(schema *executableSchema) *execut
 			return parent.(*db.Organization).ID.AppendJSON(b)
 		}},
 		"code": {GoName: "Code", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*db.Organization).Code)
+			return execute.AppendString(b, parent.(*db.Organization).Code)
 		}},
 		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*db.Organization).Name)
+			return execute.AppendString(b, parent.(*db.Organization).Name)
 		}},
 		"externalId": {GoName: "ExternalID", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*db.Organization).ExternalID, execute.String)
+			return execute.AppendNullable(b, parent.(*db.Organization).ExternalID, execute.AppendString)
 		}},
 		"isDefault": {GoName: "IsDefault", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*db.Organization).IsDefault)
+			return execute.AppendBool(b, parent.(*db.Organization).IsDefault)
 		}},
 		"status": {GoName: "Status", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, string(parent.(*db.Organization).Status))
+			return execute.AppendString(b, string(parent.(*db.Organization).Status))
 		}},
 		"properties": {GoName: "Properties", Value: func(b []byte, parent any) []byte {
-			return execute.Raw(b, parent.(*db.Organization).Properties)
+			return execute.AppendRaw(b, parent.(*db.Organization).Properties)
 		}},
 		"autoJoinDomains": {GoName: "AutoJoinDomains", Value: func(b []byte, parent any) []byte {
-			return execute.List(b, parent.(*db.Organization).AutoJoinDomains, execute.String)
+			return execute.AppendList(b, parent.(*db.Organization).AutoJoinDomains, execute.AppendString)
 		}},
 		"defaultRoles": {GoName: "DefaultRoles", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Elements(execute.Pointer[db.Role])), func(objs []*db.Organization) ([][]*db.Role, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(objs []*db.Organization) ([][]*db.Role, error) {
 				return ec.Resolvers.Organization().DefaultRoles(ctx, objs)
 			})
 		}},
 		"version": {GoName: "Version", Value: func(b []byte, parent any) []byte {
-			return execute.Int(b, parent.(*db.Organization).Version)
+			return execute.AppendInt(b, parent.(*db.Organization).Version)
 		}},
 		"createdAt": {GoName: "CreatedAt", Value: func(b []byte, parent any) []byte {
-			return execute.Time(b, parent.(*db.Organization).CreatedAt)
+			return execute.AppendTime(b, parent.(*db.Organization).CreatedAt)
 		}},
 		"updatedAt": {GoName: "UpdatedAt", Value: func(b []byte, parent any) []byte {
-			return execute.Time(b, parent.(*db.Organization).UpdatedAt)
+			return execute.AppendTime(b, parent.(*db.Organization).UpdatedAt)
 		}},
 		"members": {GoName: "Members", Args: ec.field_Organization_members_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[directory.Connection[db.Membership]]), func(objs []*db.Organization) ([]*directory.Connection[db.Membership], error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[directory.Connection[db.Membership]]), func(objs []*db.Organization) ([]*directory.Connection[db.Membership], error) {
 				return ec.Resolvers.Organization().Members(ctx, objs, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*directory.MemberFilter), fc.Args["orderBy"].(*directory.MemberOrder))
 			})
 		}},
 		"member": {GoName: "Member", Args: ec.field_Organization_member_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[db.Membership]), func(objs []*db.Organization) ([]*db.Membership, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Membership]), func(objs []*db.Organization) ([]*db.Membership, error) {
 				return ec.Resolvers.Organization().Member(ctx, objs, fc.Args["user"].(directory.UserRef))
 			})
 		}},
@@ -699,22 +699,22 @@ func (ec *executionContext) objectOrganization(schema *executableSchema) *execut
 func (ec *executionContext) objectOrganizationConnection(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "OrganizationConnection", Fields: map[string]*execute.Field{
 		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[directory.Edge[db.Organization]])), func(obj *directory.Connection[db.Organization]) ([]*directory.Edge[db.Organization], error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.Edge[db.Organization]])), func(obj *directory.Connection[db.Organization]) ([]*directory.Edge[db.Organization], error) {
 				return obj.Edges(), nil
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[db.Organization])), func(obj *directory.Connection[db.Organization]) ([]*db.Organization, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Organization])), func(obj *directory.Connection[db.Organization]) ([]*db.Organization, error) {
 				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[directory.PageInfo]), func(obj *directory.Connection[db.Organization]) (*directory.PageInfo, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.PageInfo]), func(obj *directory.Connection[db.Organization]) (*directory.PageInfo, error) {
 				return obj.PageInfo(), nil
 			})
 		}},
 		"totalCount": {GoName: "TotalCount", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Leaf[int](execute.Int), func(obj *directory.Connection[db.Organization]) (int, error) {
+			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *directory.Connection[db.Organization]) (int, error) {
 				return obj.TotalCount(ctx)
 			})
 		}},
@@ -724,10 +724,10 @@ func (ec *executionContext) objectOrganizationConnection(schema *executableSchem
 func (ec *executionContext) objectOrganizationEdge(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "OrganizationEdge", Fields: map[string]*execute.Field{
 		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*directory.Edge[db.Organization]).Cursor())
+			return execute.AppendString(b, parent.(*directory.Edge[db.Organization]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[db.Organization]), func(obj *directory.Edge[db.Organization]) (*db.Organization, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Organization]), func(obj *directory.Edge[db.Organization]) (*db.Organization, error) {
 				return obj.Node, nil
 			})
 		}},
@@ -737,12 +737,12 @@ func (ec *executionContext) objectOrganizationEdge(schema *executableSchema) *ex
 func (ec *executionContext) objectOrganizationPayload(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "OrganizationPayload", Fields: map[string]*execute.Field{
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[db.Organization]), func(obj *model.OrganizationPayload) (*db.Organization, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Organization]), func(obj *model.OrganizationPayload) (*db.Organization, error) {
 				return obj.Organization, nil
 			})
 		}},
 		"impact": {GoName: "Impact", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[directory.Impact]), func(obj *model.OrganizationPayload) (*directory.Impact, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.Impact]), func(obj *model.OrganizationPayload) (*directory.Impact, error) {
 				return obj.Impact, nil
 			})
 		}},
@@ -752,16 +752,16 @@ func (ec *executionContext) objectOrganizationPayload(schema *executableSchema) 
 func (ec *executionContext) objectPageInfo(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "PageInfo", Fields: map[string]*execute.Field{
 		"hasNextPage": {GoName: "HasNextPage", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*directory.PageInfo).HasNextPage)
+			return execute.AppendBool(b, parent.(*directory.PageInfo).HasNextPage)
 		}},
 		"hasPreviousPage": {GoName: "HasPreviousPage", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*directory.PageInfo).HasPreviousPage)
+			return execute.AppendBool(b, parent.(*directory.PageInfo).HasPreviousPage)
 		}},
 		"startCursor": {GoName: "StartCursor", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*directory.PageInfo).StartCursor, execute.String)
+			return execute.AppendNullable(b, parent.(*directory.PageInfo).StartCursor, execute.AppendString)
 		}},
 		"endCursor": {GoName: "EndCursor", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*directory.PageInfo).EndCursor, execute.String)
+			return execute.AppendNullable(b, parent.(*directory.PageInfo).EndCursor, execute.AppendString)
 		}},
 	}}
 }
@@ -772,27 +772,27 @@ func (ec *executionContext) objectPermission(schema *executableSchema) *execute.
 			return parent.(*db.Permission).ID.AppendJSON(b)
 		}},
 		"key": {GoName: "Key", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*db.Permission).Key)
+			return execute.AppendString(b, parent.(*db.Permission).Key)
 		}},
 		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*db.Permission).Name)
+			return execute.AppendString(b, parent.(*db.Permission).Name)
 		}},
 		"description": {GoName: "Description", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*db.Permission).Description, execute.String)
+			return execute.AppendNullable(b, parent.(*db.Permission).Description, execute.AppendString)
 		}},
 		"isSystem": {GoName: "IsSystem", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*db.Permission).IsSystem)
+			return execute.AppendBool(b, parent.(*db.Permission).IsSystem)
 		}},
 		"createdAt": {GoName: "CreatedAt", Value: func(b []byte, parent any) []byte {
-			return execute.Time(b, parent.(*db.Permission).CreatedAt)
+			return execute.AppendTime(b, parent.(*db.Permission).CreatedAt)
 		}},
 		"roles": {GoName: "Roles", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Elements(execute.Pointer[db.Role])), func(objs []*db.Permission) ([][]*db.Role, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(objs []*db.Permission) ([][]*db.Role, error) {
 				return ec.Resolvers.Permission().Roles(ctx, objs)
 			})
 		}},
 		"holders": {GoName: "Holders", Args: ec.field_Permission_holders_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[directory.Connection[db.Membership]]), func(objs []*db.Permission) ([]*directory.Connection[db.Membership], error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[directory.Connection[db.Membership]]), func(objs []*db.Permission) ([]*directory.Connection[db.Membership], error) {
 				return ec.Resolvers.Permission().Holders(ctx, objs, fc.Args["organization"].(*directory.OrganizationRef), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
 			})
 		}},
@@ -802,17 +802,17 @@ func (ec *executionContext) objectPermission(schema *executableSchema) *execute.
 func (ec *executionContext) objectPermissionChange(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "PermissionChange", Fields: map[string]*execute.Field{
 		"user": {GoName: "User", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[db.User]), func(objs []*directory.PermissionChange) ([]*db.User, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.User]), func(objs []*directory.PermissionChange) ([]*db.User, error) {
 				return ec.Resolvers.PermissionChange().User(ctx, objs)
 			})
 		}},
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[db.Organization]), func(objs []*directory.PermissionChange) ([]*db.Organization, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*directory.PermissionChange) ([]*db.Organization, error) {
 				return ec.Resolvers.PermissionChange().Organization(ctx, objs)
 			})
 		}},
 		"permission": {GoName: "Permission", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[db.Permission]), func(obj *directory.PermissionChange) (*db.Permission, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Permission]), func(obj *directory.PermissionChange) (*db.Permission, error) {
 				return obj.Permission, nil
 			})
 		}},
@@ -822,22 +822,22 @@ func (ec *executionContext) objectPermissionChange(schema *executableSchema) *ex
 func (ec *executionContext) objectPermissionConnection(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "PermissionConnection", Fields: map[string]*execute.Field{
 		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[directory.Edge[db.Permission]])), func(obj *directory.Connection[db.Permission]) ([]*directory.Edge[db.Permission], error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.Edge[db.Permission]])), func(obj *directory.Connection[db.Permission]) ([]*directory.Edge[db.Permission], error) {
 				return obj.Edges(), nil
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[db.Permission])), func(obj *directory.Connection[db.Permission]) ([]*db.Permission, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Permission])), func(obj *directory.Connection[db.Permission]) ([]*db.Permission, error) {
 				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[directory.PageInfo]), func(obj *directory.Connection[db.Permission]) (*directory.PageInfo, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.PageInfo]), func(obj *directory.Connection[db.Permission]) (*directory.PageInfo, error) {
 				return obj.PageInfo(), nil
 			})
 		}},
 		"totalCount": {GoName: "TotalCount", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Leaf[int](execute.Int), func(obj *directory.Connection[db.Permission]) (int, error) {
+			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *directory.Connection[db.Permission]) (int, error) {
 				return obj.TotalCount(ctx)
 			})
 		}},
@@ -847,10 +847,10 @@ func (ec *executionContext) objectPermissionConnection(schema *executableSchema)
 func (ec *executionContext) objectPermissionEdge(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "PermissionEdge", Fields: map[string]*execute.Field{
 		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*directory.Edge[db.Permission]).Cursor())
+			return execute.AppendString(b, parent.(*directory.Edge[db.Permission]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[db.Permission]), func(obj *directory.Edge[db.Permission]) (*db.Permission, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Permission]), func(obj *directory.Edge[db.Permission]) (*db.Permission, error) {
 				return obj.Node, nil
 			})
 		}},
@@ -860,37 +860,37 @@ func (ec *executionContext) objectPermissionEdge(schema *executableSchema) *exec
 func (ec *executionContext) objectPermissionGrant(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "PermissionGrant", Fields: map[string]*execute.Field{
 		"permission": {GoName: "Permission", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[db.Permission]), func(objs []*directory.PermissionGrant) ([]*db.Permission, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Permission]), func(objs []*directory.PermissionGrant) ([]*db.Permission, error) {
 				return ec.Resolvers.PermissionGrant().Permission(ctx, objs)
 			})
 		}},
 		"membership": {GoName: "Membership", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[db.Membership]), func(objs []*directory.PermissionGrant) ([]*db.Membership, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Membership]), func(objs []*directory.PermissionGrant) ([]*db.Membership, error) {
 				return ec.Resolvers.PermissionGrant().Membership(ctx, objs)
 			})
 		}},
 		"grantedAt": {GoName: "GrantedAt", Value: func(b []byte, parent any) []byte {
-			return execute.Time(b, parent.(*directory.PermissionGrant).GrantedAt)
+			return execute.AppendTime(b, parent.(*directory.PermissionGrant).GrantedAt)
 		}},
 		"grantedBy": {GoName: "GrantedBy", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Abstract[model.Actor](identifyActor)), func(objs []*directory.PermissionGrant) ([]model.Actor, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddAbstract[model.Actor](identifyActor)), func(objs []*directory.PermissionGrant) ([]model.Actor, error) {
 				return ec.Resolvers.PermissionGrant().GrantedBy(ctx, objs)
 			})
 		}},
 		"reason": {GoName: "Reason", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*directory.PermissionGrant).Reason, execute.String)
+			return execute.AppendNullable(b, parent.(*directory.PermissionGrant).Reason, execute.AppendString)
 		}},
 		"startsAt": {GoName: "StartsAt", Value: func(b []byte, parent any) []byte {
-			return execute.Time(b, parent.(*directory.PermissionGrant).StartsAt)
+			return execute.AppendTime(b, parent.(*directory.PermissionGrant).StartsAt)
 		}},
 		"endsAt": {GoName: "EndsAt", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*directory.PermissionGrant).EndsAt, execute.Time)
+			return execute.AppendNullable(b, parent.(*directory.PermissionGrant).EndsAt, execute.AppendTime)
 		}},
 		"revokedAt": {GoName: "RevokedAt", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*directory.PermissionGrant).RevokedAt, execute.Time)
+			return execute.AppendNullable(b, parent.(*directory.PermissionGrant).RevokedAt, execute.AppendTime)
 		}},
 		"revokedBy": {GoName: "RevokedBy", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Abstract[model.Actor](identifyActor)), func(objs []*directory.PermissionGrant) ([]model.Actor, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddAbstract[model.Actor](identifyActor)), func(objs []*directory.PermissionGrant) ([]model.Actor, error) {
 				return ec.Resolvers.PermissionGrant().RevokedBy(ctx, objs)
 			})
 		}},
@@ -900,12 +900,12 @@ func (ec *executionContext) objectPermissionGrant(schema *executableSchema) *exe
 func (ec *executionContext) objectPermissionPayload(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "PermissionPayload", Fields: map[string]*execute.Field{
 		"permission": {GoName: "Permission", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[db.Permission]), func(obj *model.PermissionPayload) (*db.Permission, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Permission]), func(obj *model.PermissionPayload) (*db.Permission, error) {
 				return obj.Permission, nil
 			})
 		}},
 		"impact": {GoName: "Impact", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[directory.Impact]), func(obj *model.PermissionPayload) (*directory.Impact, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.Impact]), func(obj *model.PermissionPayload) (*directory.Impact, error) {
 				return obj.Impact, nil
 			})
 		}},
@@ -915,106 +915,106 @@ func (ec *executionContext) objectPermissionPayload(schema *executableSchema) *e
 func (ec *executionContext) objectQuery(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Query", Fields: map[string]*execute.Field{
 		"node": {GoName: "Node", Args: ec.field_Query_node_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Abstract[model.Node](identifyNode)), func() (model.Node, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddAbstract[model.Node](identifyNode)), func() (model.Node, error) {
 				return ec.Resolvers.Query().Node(ctx, fc.Args["id"].(string))
 			})
 		}},
 		"nodes": {GoName: "Nodes", Args: ec.field_Query_nodes_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Elements(execute.Abstract[model.Node](identifyNode))), func() ([]model.Node, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddList(execute.AddAbstract[model.Node](identifyNode))), func() ([]model.Node, error) {
 				return ec.Resolvers.Query().Nodes(ctx, fc.Args["ids"].([]string))
 			})
 		}},
 		"viewer": {GoName: "Viewer", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.Viewer]), func() (*model.Viewer, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.Viewer]), func() (*model.Viewer, error) {
 				return ec.Resolvers.Query().Viewer(ctx)
 			})
 		}},
 		"user": {GoName: "User", Args: ec.field_Query_user_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[db.User]), func() (*db.User, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[db.User]), func() (*db.User, error) {
 				return ec.Resolvers.Query().User(ctx, fc.Args["by"].(directory.UserRef))
 			})
 		}},
 		"users": {GoName: "Users", Args: ec.field_Query_users_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[directory.Connection[db.User]]), func() (*directory.Connection[db.User], error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[directory.Connection[db.User]]), func() (*directory.Connection[db.User], error) {
 				return ec.Resolvers.Query().Users(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*directory.UserFilter), fc.Args["orderBy"].(*directory.UserOrder))
 			})
 		}},
 		"organization": {GoName: "Organization", Args: ec.field_Query_organization_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[db.Organization]), func() (*db.Organization, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[db.Organization]), func() (*db.Organization, error) {
 				return ec.Resolvers.Query().Organization(ctx, fc.Args["by"].(directory.OrganizationRef))
 			})
 		}},
 		"organizations": {GoName: "Organizations", Args: ec.field_Query_organizations_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[directory.Connection[db.Organization]]), func() (*directory.Connection[db.Organization], error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[directory.Connection[db.Organization]]), func() (*directory.Connection[db.Organization], error) {
 				return ec.Resolvers.Query().Organizations(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*directory.OrganizationFilter), fc.Args["orderBy"].(*directory.OrganizationOrder))
 			})
 		}},
 		"role": {GoName: "Role", Args: ec.field_Query_role_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[db.Role]), func() (*db.Role, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[db.Role]), func() (*db.Role, error) {
 				return ec.Resolvers.Query().Role(ctx, fc.Args["by"].(directory.RoleRef))
 			})
 		}},
 		"roles": {GoName: "Roles", Args: ec.field_Query_roles_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[directory.Connection[db.Role]]), func() (*directory.Connection[db.Role], error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[directory.Connection[db.Role]]), func() (*directory.Connection[db.Role], error) {
 				return ec.Resolvers.Query().Roles(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["search"].(*string))
 			})
 		}},
 		"permission": {GoName: "Permission", Args: ec.field_Query_permission_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[db.Permission]), func() (*db.Permission, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[db.Permission]), func() (*db.Permission, error) {
 				return ec.Resolvers.Query().Permission(ctx, fc.Args["by"].(directory.PermissionRef))
 			})
 		}},
 		"permissions": {GoName: "Permissions", Args: ec.field_Query_permissions_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[directory.Connection[db.Permission]]), func() (*directory.Connection[db.Permission], error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[directory.Connection[db.Permission]]), func() (*directory.Connection[db.Permission], error) {
 				return ec.Resolvers.Query().Permissions(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["search"].(*string))
 			})
 		}},
 		"can": {GoName: "Can", Args: ec.field_Query_can_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Leaf[bool](execute.Bool), func() (bool, error) {
+			execute.LoadRoot(fc, execute.Leaf[bool](execute.AppendBool), func() (bool, error) {
 				return ec.Resolvers.Query().Can(ctx, fc.Args["user"].(directory.UserRef), fc.Args["organization"].(directory.OrganizationRef), fc.Args["permission"].(string))
 			})
 		}},
 		"checks": {GoName: "Checks", Args: ec.field_Query_checks_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Leaf[[]bool](func(b []byte, v []bool) []byte { return execute.List(b, v, execute.Bool) }), func() ([]bool, error) {
+			execute.LoadRoot(fc, execute.Leaf[[]bool](func(b []byte, v []bool) []byte { return execute.AppendList(b, v, execute.AppendBool) }), func() ([]bool, error) {
 				return ec.Resolvers.Query().Checks(ctx, fc.Args["input"].([]*directory.CheckInput))
 			})
 		}},
 		"checkMatrix": {GoName: "CheckMatrix", Args: ec.field_Query_checkMatrix_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Leaf[[][]bool](func(b []byte, v [][]bool) []byte {
-				return execute.List(b, v, func(b []byte, v []bool) []byte { return execute.List(b, v, execute.Bool) })
+			execute.LoadRoot(fc, execute.Leaf[[][]bool](func(b []byte, v [][]bool) []byte {
+				return execute.AppendList(b, v, func(b []byte, v []bool) []byte { return execute.AppendList(b, v, execute.AppendBool) })
 			}), func() ([][]bool, error) {
 				return ec.Resolvers.Query().CheckMatrix(ctx, fc.Args["organization"].(directory.OrganizationRef), fc.Args["users"].([]*directory.UserRef), fc.Args["permissions"].([]string))
 			})
 		}},
 		"explain": {GoName: "Explain", Args: ec.field_Query_explain_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[directory.Explanation]), func() (*directory.Explanation, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[directory.Explanation]), func() (*directory.Explanation, error) {
 				return ec.Resolvers.Query().Explain(ctx, fc.Args["user"].(directory.UserRef), fc.Args["organization"].(directory.OrganizationRef), fc.Args["permission"].(string))
 			})
 		}},
 		"settings": {GoName: "Settings", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[directory.Settings]), func() (*directory.Settings, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[directory.Settings]), func() (*directory.Settings, error) {
 				return ec.Resolvers.Query().Settings(ctx)
 			})
 		}},
 		"apiKeys": {GoName: "APIKeys", Args: ec.field_Query_apiKeys_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[directory.Connection[db.APIKey]]), func() (*directory.Connection[db.APIKey], error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[directory.Connection[db.APIKey]]), func() (*directory.Connection[db.APIKey], error) {
 				return ec.Resolvers.Query().APIKeys(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
 			})
 		}},
 		"changes": {GoName: "Changes", Args: ec.field_Query_changes_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[directory.Connection[db.Change]]), func() (*directory.Connection[db.Change], error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[directory.Connection[db.Change]]), func() (*directory.Connection[db.Change], error) {
 				return ec.Resolvers.Query().Changes(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*directory.ChangeFilter))
 			})
 		}},
 		"__type": {GoName: "IntrospectType", Args: ec.field_Query___type_args, Load: func(ctx context.Context, fc *execute.Call) {
 			ec := newExecutionContext(graphql.GetOperationContext(ctx), schema, nil)
-			execute.Root(fc, execute.Composite(execute.Pointer[introspection.Type]), func() (*introspection.Type, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[introspection.Type]), func() (*introspection.Type, error) {
 				return ec.IntrospectType(fc.Args["name"].(string))
 			})
 		}},
 		"__schema": {GoName: "IntrospectSchema", Load: func(ctx context.Context, fc *execute.Call) {
 			ec := newExecutionContext(graphql.GetOperationContext(ctx), schema, nil)
-			execute.Root(fc, execute.Composite(execute.Pointer[introspection.Schema]), func() (*introspection.Schema, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[introspection.Schema]), func() (*introspection.Schema, error) {
 				return ec.IntrospectSchema()
 			})
 		}},
@@ -1027,38 +1027,38 @@ func (ec *executionContext) objectRole(schema *executableSchema) *execute.Object
 			return parent.(*db.Role).ID.AppendJSON(b)
 		}},
 		"key": {GoName: "Key", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*db.Role).Key)
+			return execute.AppendString(b, parent.(*db.Role).Key)
 		}},
 		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*db.Role).Name)
+			return execute.AppendString(b, parent.(*db.Role).Name)
 		}},
 		"description": {GoName: "Description", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*db.Role).Description, execute.String)
+			return execute.AppendNullable(b, parent.(*db.Role).Description, execute.AppendString)
 		}},
 		"isSystem": {GoName: "IsSystem", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*db.Role).IsSystem)
+			return execute.AppendBool(b, parent.(*db.Role).IsSystem)
 		}},
 		"isDefault": {GoName: "IsDefault", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*db.Role).IsDefault)
+			return execute.AppendBool(b, parent.(*db.Role).IsDefault)
 		}},
 		"permissions": {GoName: "Permissions", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Elements(execute.Pointer[db.Permission])), func(objs []*db.Role) ([][]*db.Permission, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Permission])), func(objs []*db.Role) ([][]*db.Permission, error) {
 				return ec.Resolvers.Role().Permissions(ctx, objs)
 			})
 		}},
 		"members": {GoName: "Members", Args: ec.field_Role_members_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[directory.Connection[db.Membership]]), func(objs []*db.Role) ([]*directory.Connection[db.Membership], error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[directory.Connection[db.Membership]]), func(objs []*db.Role) ([]*directory.Connection[db.Membership], error) {
 				return ec.Resolvers.Role().Members(ctx, objs, fc.Args["organization"].(*directory.OrganizationRef), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
 			})
 		}},
 		"version": {GoName: "Version", Value: func(b []byte, parent any) []byte {
-			return execute.Int(b, parent.(*db.Role).Version)
+			return execute.AppendInt(b, parent.(*db.Role).Version)
 		}},
 		"createdAt": {GoName: "CreatedAt", Value: func(b []byte, parent any) []byte {
-			return execute.Time(b, parent.(*db.Role).CreatedAt)
+			return execute.AppendTime(b, parent.(*db.Role).CreatedAt)
 		}},
 		"updatedAt": {GoName: "UpdatedAt", Value: func(b []byte, parent any) []byte {
-			return execute.Time(b, parent.(*db.Role).UpdatedAt)
+			return execute.AppendTime(b, parent.(*db.Role).UpdatedAt)
 		}},
 	}}
 }
@@ -1066,22 +1066,22 @@ func (ec *executionContext) objectRole(schema *executableSchema) *execute.Object
 func (ec *executionContext) objectRoleConnection(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "RoleConnection", Fields: map[string]*execute.Field{
 		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[directory.Edge[db.Role]])), func(obj *directory.Connection[db.Role]) ([]*directory.Edge[db.Role], error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.Edge[db.Role]])), func(obj *directory.Connection[db.Role]) ([]*directory.Edge[db.Role], error) {
 				return obj.Edges(), nil
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[db.Role])), func(obj *directory.Connection[db.Role]) ([]*db.Role, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(obj *directory.Connection[db.Role]) ([]*db.Role, error) {
 				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[directory.PageInfo]), func(obj *directory.Connection[db.Role]) (*directory.PageInfo, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.PageInfo]), func(obj *directory.Connection[db.Role]) (*directory.PageInfo, error) {
 				return obj.PageInfo(), nil
 			})
 		}},
 		"totalCount": {GoName: "TotalCount", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Leaf[int](execute.Int), func(obj *directory.Connection[db.Role]) (int, error) {
+			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *directory.Connection[db.Role]) (int, error) {
 				return obj.TotalCount(ctx)
 			})
 		}},
@@ -1091,10 +1091,10 @@ func (ec *executionContext) objectRoleConnection(schema *executableSchema) *exec
 func (ec *executionContext) objectRoleEdge(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "RoleEdge", Fields: map[string]*execute.Field{
 		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*directory.Edge[db.Role]).Cursor())
+			return execute.AppendString(b, parent.(*directory.Edge[db.Role]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[db.Role]), func(obj *directory.Edge[db.Role]) (*db.Role, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Role]), func(obj *directory.Edge[db.Role]) (*db.Role, error) {
 				return obj.Node, nil
 			})
 		}},
@@ -1104,37 +1104,37 @@ func (ec *executionContext) objectRoleEdge(schema *executableSchema) *execute.Ob
 func (ec *executionContext) objectRoleGrant(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "RoleGrant", Fields: map[string]*execute.Field{
 		"role": {GoName: "Role", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[db.Role]), func(objs []*directory.RoleGrant) ([]*db.Role, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Role]), func(objs []*directory.RoleGrant) ([]*db.Role, error) {
 				return ec.Resolvers.RoleGrant().Role(ctx, objs)
 			})
 		}},
 		"membership": {GoName: "Membership", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[db.Membership]), func(objs []*directory.RoleGrant) ([]*db.Membership, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Membership]), func(objs []*directory.RoleGrant) ([]*db.Membership, error) {
 				return ec.Resolvers.RoleGrant().Membership(ctx, objs)
 			})
 		}},
 		"grantedAt": {GoName: "GrantedAt", Value: func(b []byte, parent any) []byte {
-			return execute.Time(b, parent.(*directory.RoleGrant).GrantedAt)
+			return execute.AppendTime(b, parent.(*directory.RoleGrant).GrantedAt)
 		}},
 		"grantedBy": {GoName: "GrantedBy", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Abstract[model.Actor](identifyActor)), func(objs []*directory.RoleGrant) ([]model.Actor, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddAbstract[model.Actor](identifyActor)), func(objs []*directory.RoleGrant) ([]model.Actor, error) {
 				return ec.Resolvers.RoleGrant().GrantedBy(ctx, objs)
 			})
 		}},
 		"reason": {GoName: "Reason", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*directory.RoleGrant).Reason, execute.String)
+			return execute.AppendNullable(b, parent.(*directory.RoleGrant).Reason, execute.AppendString)
 		}},
 		"startsAt": {GoName: "StartsAt", Value: func(b []byte, parent any) []byte {
-			return execute.Time(b, parent.(*directory.RoleGrant).StartsAt)
+			return execute.AppendTime(b, parent.(*directory.RoleGrant).StartsAt)
 		}},
 		"endsAt": {GoName: "EndsAt", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*directory.RoleGrant).EndsAt, execute.Time)
+			return execute.AppendNullable(b, parent.(*directory.RoleGrant).EndsAt, execute.AppendTime)
 		}},
 		"revokedAt": {GoName: "RevokedAt", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*directory.RoleGrant).RevokedAt, execute.Time)
+			return execute.AppendNullable(b, parent.(*directory.RoleGrant).RevokedAt, execute.AppendTime)
 		}},
 		"revokedBy": {GoName: "RevokedBy", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Abstract[model.Actor](identifyActor)), func(objs []*directory.RoleGrant) ([]model.Actor, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddAbstract[model.Actor](identifyActor)), func(objs []*directory.RoleGrant) ([]model.Actor, error) {
 				return ec.Resolvers.RoleGrant().RevokedBy(ctx, objs)
 			})
 		}},
@@ -1144,12 +1144,12 @@ func (ec *executionContext) objectRoleGrant(schema *executableSchema) *execute.O
 func (ec *executionContext) objectRolePayload(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "RolePayload", Fields: map[string]*execute.Field{
 		"role": {GoName: "Role", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[db.Role]), func(obj *model.RolePayload) (*db.Role, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Role]), func(obj *model.RolePayload) (*db.Role, error) {
 				return obj.Role, nil
 			})
 		}},
 		"impact": {GoName: "Impact", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[directory.Impact]), func(obj *model.RolePayload) (*directory.Impact, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.Impact]), func(obj *model.RolePayload) (*directory.Impact, error) {
 				return obj.Impact, nil
 			})
 		}},
@@ -1159,18 +1159,18 @@ func (ec *executionContext) objectRolePayload(schema *executableSchema) *execute
 func (ec *executionContext) objectSettings(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Settings", Fields: map[string]*execute.Field{
 		"allowSelfSignUp": {GoName: "AllowSelfSignUp", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*directory.Settings).AllowSelfSignUp)
+			return execute.AppendBool(b, parent.(*directory.Settings).AllowSelfSignUp)
 		}},
 		"syncProfilesOnSignIn": {GoName: "SyncProfilesOnSignIn", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*directory.Settings).SyncProfilesOnSignIn)
+			return execute.AppendBool(b, parent.(*directory.Settings).SyncProfilesOnSignIn)
 		}},
 		"defaultOrganization": {GoName: "DefaultOrganization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[db.Organization]), func(obj *directory.Settings) (*db.Organization, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Organization]), func(obj *directory.Settings) (*db.Organization, error) {
 				return obj.DefaultOrganization, nil
 			})
 		}},
 		"defaultRoles": {GoName: "DefaultRoles", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[db.Role])), func(obj *directory.Settings) ([]*db.Role, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(obj *directory.Settings) ([]*db.Role, error) {
 				return obj.DefaultRoles, nil
 			})
 		}},
@@ -1180,7 +1180,7 @@ func (ec *executionContext) objectSettings(schema *executableSchema) *execute.Ob
 func (ec *executionContext) objectSettingsPayload(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "SettingsPayload", Fields: map[string]*execute.Field{
 		"settings": {GoName: "Settings", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[directory.Settings]), func(obj *model.SettingsPayload) (*directory.Settings, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.Settings]), func(obj *model.SettingsPayload) (*directory.Settings, error) {
 				return obj.Settings, nil
 			})
 		}},
@@ -1190,7 +1190,7 @@ func (ec *executionContext) objectSettingsPayload(schema *executableSchema) *exe
 func (ec *executionContext) objectSystem(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "System", Fields: map[string]*execute.Field{
 		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*model.System).Name)
+			return execute.AppendString(b, parent.(*model.System).Name)
 		}},
 	}}
 }
@@ -1201,70 +1201,70 @@ func (ec *executionContext) objectUser(schema *executableSchema) *execute.Object
 			return parent.(*db.User).ID.AppendJSON(b)
 		}},
 		"email": {GoName: "Email", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*db.User).Email, execute.String)
+			return execute.AppendNullable(b, parent.(*db.User).Email, execute.AppendString)
 		}},
 		"emailVerified": {GoName: "EmailVerified", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*db.User).EmailVerified)
+			return execute.AppendBool(b, parent.(*db.User).EmailVerified)
 		}},
 		"username": {GoName: "Username", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*db.User).Username, execute.String)
+			return execute.AppendNullable(b, parent.(*db.User).Username, execute.AppendString)
 		}},
 		"phone": {GoName: "Phone", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*db.User).Phone, execute.String)
+			return execute.AppendNullable(b, parent.(*db.User).Phone, execute.AppendString)
 		}},
 		"givenName": {GoName: "GivenName", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*db.User).GivenName, execute.String)
+			return execute.AppendNullable(b, parent.(*db.User).GivenName, execute.AppendString)
 		}},
 		"familyName": {GoName: "FamilyName", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*db.User).FamilyName, execute.String)
+			return execute.AppendNullable(b, parent.(*db.User).FamilyName, execute.AppendString)
 		}},
 		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*db.User).Name)
+			return execute.AppendString(b, parent.(*db.User).Name)
 		}},
 		"pictureUrl": {GoName: "PictureURL", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*db.User).PictureURL, execute.String)
+			return execute.AppendNullable(b, parent.(*db.User).PictureURL, execute.AppendString)
 		}},
 		"externalId": {GoName: "ExternalID", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*db.User).ExternalID, execute.String)
+			return execute.AppendNullable(b, parent.(*db.User).ExternalID, execute.AppendString)
 		}},
 		"status": {GoName: "Status", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, string(parent.(*db.User).Status))
+			return execute.AppendString(b, string(parent.(*db.User).Status))
 		}},
 		"properties": {GoName: "Properties", Value: func(b []byte, parent any) []byte {
-			return execute.Raw(b, parent.(*db.User).Properties)
+			return execute.AppendRaw(b, parent.(*db.User).Properties)
 		}},
 		"identities": {GoName: "Identities", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Elements(execute.Pointer[db.Identity])), func(objs []*db.User) ([][]*db.Identity, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Identity])), func(objs []*db.User) ([][]*db.Identity, error) {
 				return ec.Resolvers.User().Identities(ctx, objs)
 			})
 		}},
 		"version": {GoName: "Version", Value: func(b []byte, parent any) []byte {
-			return execute.Int(b, parent.(*db.User).Version)
+			return execute.AppendInt(b, parent.(*db.User).Version)
 		}},
 		"createdAt": {GoName: "CreatedAt", Value: func(b []byte, parent any) []byte {
-			return execute.Time(b, parent.(*db.User).CreatedAt)
+			return execute.AppendTime(b, parent.(*db.User).CreatedAt)
 		}},
 		"updatedAt": {GoName: "UpdatedAt", Value: func(b []byte, parent any) []byte {
-			return execute.Time(b, parent.(*db.User).UpdatedAt)
+			return execute.AppendTime(b, parent.(*db.User).UpdatedAt)
 		}},
 		"lastSignedInAt": {GoName: "LastSignedInAt", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*db.User).LastSignedInAt, execute.Time)
+			return execute.AppendNullable(b, parent.(*db.User).LastSignedInAt, execute.AppendTime)
 		}},
 		"signInCount": {GoName: "SignInCount", Value: func(b []byte, parent any) []byte {
-			return execute.Int(b, parent.(*db.User).SignInCount)
+			return execute.AppendInt(b, parent.(*db.User).SignInCount)
 		}},
 		"memberships": {GoName: "Memberships", Args: ec.field_User_memberships_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[directory.Connection[db.Membership]]), func(objs []*db.User) ([]*directory.Connection[db.Membership], error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[directory.Connection[db.Membership]]), func(objs []*db.User) ([]*directory.Connection[db.Membership], error) {
 				return ec.Resolvers.User().Memberships(ctx, objs, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["can"].(*string))
 			})
 		}},
 		"membership": {GoName: "Membership", Args: ec.field_User_membership_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[db.Membership]), func(objs []*db.User) ([]*db.Membership, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Membership]), func(objs []*db.User) ([]*db.Membership, error) {
 				return ec.Resolvers.User().Membership(ctx, objs, fc.Args["organization"].(directory.OrganizationRef))
 			})
 		}},
 		"can": {GoName: "Can", Args: ec.field_User_can_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Leaf[bool](execute.Bool), func(objs []*db.User) ([]bool, error) {
+			execute.LoadBatch(fc, execute.Leaf[bool](execute.AppendBool), func(objs []*db.User) ([]bool, error) {
 				return ec.Resolvers.User().Can(ctx, objs, fc.Args["organization"].(directory.OrganizationRef), fc.Args["permission"].(string))
 			})
 		}},
@@ -1274,22 +1274,22 @@ func (ec *executionContext) objectUser(schema *executableSchema) *execute.Object
 func (ec *executionContext) objectUserConnection(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "UserConnection", Fields: map[string]*execute.Field{
 		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[directory.Edge[db.User]])), func(obj *directory.Connection[db.User]) ([]*directory.Edge[db.User], error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.Edge[db.User]])), func(obj *directory.Connection[db.User]) ([]*directory.Edge[db.User], error) {
 				return obj.Edges(), nil
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[db.User])), func(obj *directory.Connection[db.User]) ([]*db.User, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.User])), func(obj *directory.Connection[db.User]) ([]*db.User, error) {
 				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[directory.PageInfo]), func(obj *directory.Connection[db.User]) (*directory.PageInfo, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.PageInfo]), func(obj *directory.Connection[db.User]) (*directory.PageInfo, error) {
 				return obj.PageInfo(), nil
 			})
 		}},
 		"totalCount": {GoName: "TotalCount", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Leaf[int](execute.Int), func(obj *directory.Connection[db.User]) (int, error) {
+			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *directory.Connection[db.User]) (int, error) {
 				return obj.TotalCount(ctx)
 			})
 		}},
@@ -1299,10 +1299,10 @@ func (ec *executionContext) objectUserConnection(schema *executableSchema) *exec
 func (ec *executionContext) objectUserEdge(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "UserEdge", Fields: map[string]*execute.Field{
 		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*directory.Edge[db.User]).Cursor())
+			return execute.AppendString(b, parent.(*directory.Edge[db.User]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[db.User]), func(obj *directory.Edge[db.User]) (*db.User, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.User]), func(obj *directory.Edge[db.User]) (*db.User, error) {
 				return obj.Node, nil
 			})
 		}},
@@ -1312,12 +1312,12 @@ func (ec *executionContext) objectUserEdge(schema *executableSchema) *execute.Ob
 func (ec *executionContext) objectUserPayload(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "UserPayload", Fields: map[string]*execute.Field{
 		"user": {GoName: "User", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[db.User]), func(obj *model.UserPayload) (*db.User, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.User]), func(obj *model.UserPayload) (*db.User, error) {
 				return obj.User, nil
 			})
 		}},
 		"impact": {GoName: "Impact", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[directory.Impact]), func(obj *model.UserPayload) (*directory.Impact, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.Impact]), func(obj *model.UserPayload) (*directory.Impact, error) {
 				return obj.Impact, nil
 			})
 		}},
@@ -1327,30 +1327,30 @@ func (ec *executionContext) objectUserPayload(schema *executableSchema) *execute
 func (ec *executionContext) objectViewer(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Viewer", Fields: map[string]*execute.Field{
 		"user": {GoName: "User", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[db.User]), func(objs []*model.Viewer) ([]*db.User, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.User]), func(objs []*model.Viewer) ([]*db.User, error) {
 				return ec.Resolvers.Viewer().User(ctx, objs)
 			})
 		}},
 		"apiKey": {GoName: "APIKey", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[db.APIKey]), func(obj *model.Viewer) (*db.APIKey, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.APIKey]), func(obj *model.Viewer) (*db.APIKey, error) {
 				return obj.APIKey(), nil
 			})
 		}},
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[db.Organization]), func(objs []*model.Viewer) ([]*db.Organization, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*model.Viewer) ([]*db.Organization, error) {
 				return ec.Resolvers.Viewer().Organization(ctx, objs)
 			})
 		}},
 		"membership": {GoName: "Membership", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[db.Membership]), func(objs []*model.Viewer) ([]*db.Membership, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Membership]), func(objs []*model.Viewer) ([]*db.Membership, error) {
 				return ec.Resolvers.Viewer().Membership(ctx, objs)
 			})
 		}},
 		"permissions": {GoName: "Permissions", Value: func(b []byte, parent any) []byte {
-			return execute.List(b, parent.(*model.Viewer).Permissions(), execute.String)
+			return execute.AppendList(b, parent.(*model.Viewer).Permissions(), execute.AppendString)
 		}},
 		"can": {GoName: "Can", Args: ec.field_Viewer_can_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Leaf[bool](execute.Bool), func(obj *model.Viewer) (bool, error) {
+			execute.LoadEach(fc, execute.Leaf[bool](execute.AppendBool), func(obj *model.Viewer) (bool, error) {
 				return obj.Can(fc.Args["permission"].(string)), nil
 			})
 		}},
@@ -1360,19 +1360,19 @@ func (ec *executionContext) objectViewer(schema *executableSchema) *execute.Obje
 func (ec *executionContext) object__Directive(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "__Directive", Fields: map[string]*execute.Field{
 		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*introspection.Directive).Name)
+			return execute.AppendString(b, parent.(*introspection.Directive).Name)
 		}},
 		"description": {GoName: "Description", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.Directive).Description(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.Directive).Description(), execute.AppendString)
 		}},
 		"isRepeatable": {GoName: "IsRepeatable", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*introspection.Directive).IsRepeatable)
+			return execute.AppendBool(b, parent.(*introspection.Directive).IsRepeatable)
 		}},
 		"locations": {GoName: "Locations", Value: func(b []byte, parent any) []byte {
-			return execute.List(b, parent.(*introspection.Directive).Locations, execute.String)
+			return execute.AppendList(b, parent.(*introspection.Directive).Locations, execute.AppendString)
 		}},
 		"args": {GoName: "VisibleArgs", Args: ec.field___Directive_args_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Struct[introspection.InputValue])), func(obj *introspection.Directive) ([]introspection.InputValue, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddStruct[introspection.InputValue])), func(obj *introspection.Directive) ([]introspection.InputValue, error) {
 				return obj.VisibleArgs(fc.Args["includeDeprecated"].(bool)), nil
 			})
 		}},
@@ -1382,16 +1382,16 @@ func (ec *executionContext) object__Directive(schema *executableSchema) *execute
 func (ec *executionContext) object__EnumValue(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "__EnumValue", Fields: map[string]*execute.Field{
 		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*introspection.EnumValue).Name)
+			return execute.AppendString(b, parent.(*introspection.EnumValue).Name)
 		}},
 		"description": {GoName: "Description", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.EnumValue).Description(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.EnumValue).Description(), execute.AppendString)
 		}},
 		"isDeprecated": {GoName: "IsDeprecated", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*introspection.EnumValue).IsDeprecated())
+			return execute.AppendBool(b, parent.(*introspection.EnumValue).IsDeprecated())
 		}},
 		"deprecationReason": {GoName: "DeprecationReason", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.EnumValue).DeprecationReason(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.EnumValue).DeprecationReason(), execute.AppendString)
 		}},
 	}}
 }
@@ -1399,26 +1399,26 @@ func (ec *executionContext) object__EnumValue(schema *executableSchema) *execute
 func (ec *executionContext) object__Field(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "__Field", Fields: map[string]*execute.Field{
 		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*introspection.Field).Name)
+			return execute.AppendString(b, parent.(*introspection.Field).Name)
 		}},
 		"description": {GoName: "Description", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.Field).Description(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.Field).Description(), execute.AppendString)
 		}},
 		"args": {GoName: "VisibleArgs", Args: ec.field___Field_args_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Struct[introspection.InputValue])), func(obj *introspection.Field) ([]introspection.InputValue, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddStruct[introspection.InputValue])), func(obj *introspection.Field) ([]introspection.InputValue, error) {
 				return obj.VisibleArgs(fc.Args["includeDeprecated"].(bool)), nil
 			})
 		}},
 		"type": {GoName: "Type", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[introspection.Type]), func(obj *introspection.Field) (*introspection.Type, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[introspection.Type]), func(obj *introspection.Field) (*introspection.Type, error) {
 				return obj.Type, nil
 			})
 		}},
 		"isDeprecated": {GoName: "IsDeprecated", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*introspection.Field).IsDeprecated())
+			return execute.AppendBool(b, parent.(*introspection.Field).IsDeprecated())
 		}},
 		"deprecationReason": {GoName: "DeprecationReason", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.Field).DeprecationReason(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.Field).DeprecationReason(), execute.AppendString)
 		}},
 	}}
 }
@@ -1426,24 +1426,24 @@ func (ec *executionContext) object__Field(schema *executableSchema) *execute.Obj
 func (ec *executionContext) object__InputValue(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "__InputValue", Fields: map[string]*execute.Field{
 		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*introspection.InputValue).Name)
+			return execute.AppendString(b, parent.(*introspection.InputValue).Name)
 		}},
 		"description": {GoName: "Description", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.InputValue).Description(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.InputValue).Description(), execute.AppendString)
 		}},
 		"type": {GoName: "Type", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[introspection.Type]), func(obj *introspection.InputValue) (*introspection.Type, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[introspection.Type]), func(obj *introspection.InputValue) (*introspection.Type, error) {
 				return obj.Type, nil
 			})
 		}},
 		"defaultValue": {GoName: "DefaultValue", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.InputValue).DefaultValue, execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.InputValue).DefaultValue, execute.AppendString)
 		}},
 		"isDeprecated": {GoName: "IsDeprecated", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*introspection.InputValue).IsDeprecated())
+			return execute.AppendBool(b, parent.(*introspection.InputValue).IsDeprecated())
 		}},
 		"deprecationReason": {GoName: "DeprecationReason", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.InputValue).DeprecationReason(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.InputValue).DeprecationReason(), execute.AppendString)
 		}},
 	}}
 }
@@ -1451,30 +1451,30 @@ func (ec *executionContext) object__InputValue(schema *executableSchema) *execut
 func (ec *executionContext) object__Schema(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "__Schema", Fields: map[string]*execute.Field{
 		"description": {GoName: "Description", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.Schema).Description(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.Schema).Description(), execute.AppendString)
 		}},
 		"types": {GoName: "Types", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Struct[introspection.Type])), func(obj *introspection.Schema) ([]introspection.Type, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddStruct[introspection.Type])), func(obj *introspection.Schema) ([]introspection.Type, error) {
 				return obj.Types(), nil
 			})
 		}},
 		"queryType": {GoName: "QueryType", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[introspection.Type]), func(obj *introspection.Schema) (*introspection.Type, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[introspection.Type]), func(obj *introspection.Schema) (*introspection.Type, error) {
 				return obj.QueryType(), nil
 			})
 		}},
 		"mutationType": {GoName: "MutationType", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[introspection.Type]), func(obj *introspection.Schema) (*introspection.Type, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[introspection.Type]), func(obj *introspection.Schema) (*introspection.Type, error) {
 				return obj.MutationType(), nil
 			})
 		}},
 		"subscriptionType": {GoName: "SubscriptionType", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[introspection.Type]), func(obj *introspection.Schema) (*introspection.Type, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[introspection.Type]), func(obj *introspection.Schema) (*introspection.Type, error) {
 				return obj.SubscriptionType(), nil
 			})
 		}},
 		"directives": {GoName: "Directives", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Struct[introspection.Directive])), func(obj *introspection.Schema) ([]introspection.Directive, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddStruct[introspection.Directive])), func(obj *introspection.Schema) ([]introspection.Directive, error) {
 				return obj.Directives(), nil
 			})
 		}},
@@ -1484,49 +1484,49 @@ func (ec *executionContext) object__Schema(schema *executableSchema) *execute.Ob
 func (ec *executionContext) object__Type(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "__Type", Fields: map[string]*execute.Field{
 		"kind": {GoName: "Kind", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*introspection.Type).Kind())
+			return execute.AppendString(b, parent.(*introspection.Type).Kind())
 		}},
 		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.Type).Name(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.Type).Name(), execute.AppendString)
 		}},
 		"description": {GoName: "Description", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.Type).Description(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.Type).Description(), execute.AppendString)
 		}},
 		"specifiedByURL": {GoName: "SpecifiedByURL", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.Type).SpecifiedByURL(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.Type).SpecifiedByURL(), execute.AppendString)
 		}},
 		"fields": {GoName: "Fields", Args: ec.field___Type_fields_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Struct[introspection.Field])), func(obj *introspection.Type) ([]introspection.Field, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddStruct[introspection.Field])), func(obj *introspection.Type) ([]introspection.Field, error) {
 				return obj.Fields(fc.Args["includeDeprecated"].(bool)), nil
 			})
 		}},
 		"interfaces": {GoName: "Interfaces", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Struct[introspection.Type])), func(obj *introspection.Type) ([]introspection.Type, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddStruct[introspection.Type])), func(obj *introspection.Type) ([]introspection.Type, error) {
 				return obj.Interfaces(), nil
 			})
 		}},
 		"possibleTypes": {GoName: "PossibleTypes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Struct[introspection.Type])), func(obj *introspection.Type) ([]introspection.Type, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddStruct[introspection.Type])), func(obj *introspection.Type) ([]introspection.Type, error) {
 				return obj.PossibleTypes(), nil
 			})
 		}},
 		"enumValues": {GoName: "EnumValues", Args: ec.field___Type_enumValues_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Struct[introspection.EnumValue])), func(obj *introspection.Type) ([]introspection.EnumValue, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddStruct[introspection.EnumValue])), func(obj *introspection.Type) ([]introspection.EnumValue, error) {
 				return obj.EnumValues(fc.Args["includeDeprecated"].(bool)), nil
 			})
 		}},
 		"inputFields": {GoName: "VisibleInputFields", Args: ec.field___Type_inputFields_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Struct[introspection.InputValue])), func(obj *introspection.Type) ([]introspection.InputValue, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddStruct[introspection.InputValue])), func(obj *introspection.Type) ([]introspection.InputValue, error) {
 				return obj.VisibleInputFields(fc.Args["includeDeprecated"].(bool)), nil
 			})
 		}},
 		"ofType": {GoName: "OfType", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[introspection.Type]), func(obj *introspection.Type) (*introspection.Type, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[introspection.Type]), func(obj *introspection.Type) (*introspection.Type, error) {
 				return obj.OfType(), nil
 			})
 		}},
 		"isOneOf": {GoName: "IsOneOf", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*introspection.Type).IsOneOf())
+			return execute.AppendBool(b, parent.(*introspection.Type).IsOneOf())
 		}},
 	}}
 }

@@ -22,7 +22,7 @@ import (
 )
 
 // MarshalString writes a string.
-func MarshalString(s string) graphql.Marshaler { return appended(execute.String, s) }
+func MarshalString(s string) graphql.Marshaler { return appended(execute.AppendString, s) }
 
 // UnmarshalString takes text without NUL, which the database cannot keep.
 func UnmarshalString(v any) (string, error) {
@@ -57,7 +57,7 @@ func UnmarshalID(v any) (string, error) {
 }
 
 // MarshalBoolean writes a boolean.
-func MarshalBoolean(b bool) graphql.Marshaler { return appended(execute.Bool, b) }
+func MarshalBoolean(b bool) graphql.Marshaler { return appended(execute.AppendBool, b) }
 
 // UnmarshalBoolean takes true and false only.
 func UnmarshalBoolean(v any) (bool, error) {
@@ -68,7 +68,7 @@ func UnmarshalBoolean(v any) (bool, error) {
 }
 
 // MarshalInt writes an integer.
-func MarshalInt(i int) graphql.Marshaler { return appended(execute.Int[int], i) }
+func MarshalInt(i int) graphql.Marshaler { return appended(execute.AppendInt[int], i) }
 
 // UnmarshalInt takes integers of 32 bits (GraphQL specification, 3.5.1).
 func UnmarshalInt(v any) (int, error) {
@@ -91,7 +91,7 @@ func UnmarshalInt(v any) (int, error) {
 }
 
 // MarshalDateTime writes an instant as RFC 3339 in UTC with microseconds.
-func MarshalDateTime(t time.Time) graphql.Marshaler { return appended(execute.Time, t) }
+func MarshalDateTime(t time.Time) graphql.Marshaler { return appended(execute.AppendTime, t) }
 
 // instant is the grammar of RFC 3339, 5.6, to which time.Parse does not hold: it
 // takes a comma, hours of one digit, and zones of 24 hours and more.

@@ -16,10 +16,11 @@ import (
 	"roster/graph/execute/internal/testschema/row"
 )
 
-// Resolver resolves the test schema from a world in memory in which odd things
-// are missing. It counts the calls of each resolver.
+// Resolver resolves the test schema from a world in memory, in which some values
+// are missing against the schema. It counts the calls of each resolver.
 type Resolver struct {
-	// Watch, when set, is called within every resolver.
+	// Watch, if not nil, is called in every resolver with its name, such as
+	// "Query.users".
 	Watch func(ctx context.Context, name string)
 
 	users   []*row.User
@@ -31,7 +32,7 @@ type Resolver struct {
 	calls map[string]int
 }
 
-// New makes a world of the given number of users.
+// New returns a world with the given number of users.
 func New(users int) *Resolver {
 	r := &Resolver{calls: map[string]int{}}
 	for n := 1; n <= 5; n++ {
@@ -90,7 +91,7 @@ func unless[T any](missing bool, v T) *T {
 	return &v
 }
 
-// Calls says how often each resolver was called since the last time.
+// Calls returns how often each resolver was called since the last call of Calls.
 func (r *Resolver) Calls() map[string]int {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -108,7 +109,7 @@ func (r *Resolver) called(ctx context.Context, name string) {
 	}
 }
 
-// user gives the user of that number, counted round and round.
+// user returns the user with number n. It counts round and round.
 func (r *Resolver) user(n int) *row.User {
 	return r.users[(n-1+len(r.users))%len(r.users)]
 }
@@ -128,9 +129,9 @@ func (r *Resolver) result(n int) row.Result {
 	}
 }
 
-// each asks once for every user. Those which are nil come from gqlgen's
-// executor, which puts null elements of lists among the parents.
-func each[T any](ctx context.Context, r *Resolver, name string, users []*row.User, get func(n int) T) ([]T, error) {
+// forUsers calls get for every user that is not nil. gqlgen's executor passes null
+// elements of lists as nil parents.
+func forUsers[T any](ctx context.Context, r *Resolver, name string, users []*row.User, get func(n int) T) ([]T, error) {
 	r.called(ctx, name)
 	results := make([]T, len(users))
 	for i, u := range users {
@@ -141,11 +142,17 @@ func each[T any](ctx context.Context, r *Resolver, name string, users []*row.Use
 	return results, nil
 }
 
-// Query, Mutation, Team and User give the resolvers of the types.
-func (r *Resolver) Query() generated.QueryResolver       { return query{r} }
+// Query returns the resolvers of the type Query.
+func (r *Resolver) Query() generated.QueryResolver { return query{r} }
+
+// Mutation returns the resolvers of the type Mutation.
 func (r *Resolver) Mutation() generated.MutationResolver { return mutation{r} }
-func (r *Resolver) Team() generated.TeamResolver         { return team{r} }
-func (r *Resolver) User() generated.UserResolver         { return user{r} }
+
+// Team returns the resolvers of the type Team.
+func (r *Resolver) Team() generated.TeamResolver { return team{r} }
+
+// User returns the resolvers of the type User.
+func (r *Resolver) User() generated.UserResolver { return user{r} }
 
 type query struct{ *Resolver }
 
@@ -288,17 +295,17 @@ func (r team) Lead(ctx context.Context, objs []*row.Team) ([]*row.User, error) {
 type user struct{ *Resolver }
 
 func (r user) Status(ctx context.Context, objs []*row.User) ([]model.Status, error) {
-	return each(ctx, r.Resolver, "User.status", objs, func(int) model.Status { return model.StatusActive })
+	return forUsers(ctx, r.Resolver, "User.status", objs, func(int) model.Status { return model.StatusActive })
 }
 
 func (r user) Previous(ctx context.Context, objs []*row.User) ([]*model.Status, error) {
-	return each(ctx, r.Resolver, "User.previous", objs, func(n int) *model.Status {
+	return forUsers(ctx, r.Resolver, "User.previous", objs, func(n int) *model.Status {
 		return unless(n%2 == 0, model.StatusSuspended)
 	})
 }
 
 func (r user) Team(ctx context.Context, objs []*row.User) ([]*row.Team, error) {
-	return each(ctx, r.Resolver, "User.team", objs, func(n int) *row.Team {
+	return forUsers(ctx, r.Resolver, "User.team", objs, func(n int) *row.Team {
 		if n%6 == 0 {
 			return nil
 		}
@@ -307,7 +314,7 @@ func (r user) Team(ctx context.Context, objs []*row.User) ([]*row.Team, error) {
 }
 
 func (r user) Home(ctx context.Context, objs []*row.User) ([]*row.Team, error) {
-	return each(ctx, r.Resolver, "User.home", objs, func(n int) *row.Team {
+	return forUsers(ctx, r.Resolver, "User.home", objs, func(n int) *row.Team {
 		if n%5 == 0 {
 			return nil
 		}
@@ -316,7 +323,7 @@ func (r user) Home(ctx context.Context, objs []*row.User) ([]*row.Team, error) {
 }
 
 func (r user) Friends(ctx context.Context, objs []*row.User, first *int) ([][]*row.User, error) {
-	return each(ctx, r.Resolver, "User.friends", objs, func(n int) []*row.User {
+	return forUsers(ctx, r.Resolver, "User.friends", objs, func(n int) []*row.User {
 		if n%7 == 0 || first == nil {
 			return nil
 		}
@@ -325,7 +332,7 @@ func (r user) Friends(ctx context.Context, objs []*row.User, first *int) ([][]*r
 }
 
 func (r user) Pals(ctx context.Context, objs []*row.User) ([][]*row.User, error) {
-	return each(ctx, r.Resolver, "User.pals", objs, func(n int) []*row.User {
+	return forUsers(ctx, r.Resolver, "User.pals", objs, func(n int) []*row.User {
 		switch n % 4 {
 		case 0:
 			return nil
@@ -338,7 +345,7 @@ func (r user) Pals(ctx context.Context, objs []*row.User) ([][]*row.User, error)
 }
 
 func (r user) Boss(ctx context.Context, objs []*row.User) ([]*row.User, error) {
-	return each(ctx, r.Resolver, "User.boss", objs, func(n int) *row.User {
+	return forUsers(ctx, r.Resolver, "User.boss", objs, func(n int) *row.User {
 		if n == 1 {
 			return nil
 		}
@@ -347,19 +354,19 @@ func (r user) Boss(ctx context.Context, objs []*row.User) ([]*row.User, error) {
 }
 
 func (r user) Favourite(ctx context.Context, objs []*row.User) ([]row.Result, error) {
-	return each(ctx, r.Resolver, "User.favourite", objs, r.result)
+	return forUsers(ctx, r.Resolver, "User.favourite", objs, r.result)
 }
 
 func (r user) Can(ctx context.Context, objs []*row.User, permission string) ([]bool, error) {
-	return each(ctx, r.Resolver, "User.can", objs, func(n int) bool { return n%len(permission) == 0 })
+	return forUsers(ctx, r.Resolver, "User.can", objs, func(n int) bool { return n%len(permission) == 0 })
 }
 
 func (r user) Rank(ctx context.Context, objs []*row.User) ([]*int, error) {
-	return each(ctx, r.Resolver, "User.rank", objs, func(n int) *int { return unless(n%2 == 0, n) })
+	return forUsers(ctx, r.Resolver, "User.rank", objs, func(n int) *int { return unless(n%2 == 0, n) })
 }
 
-// some gives an error for every third user, beginning with the first.
-func some(users []*row.User) error {
+// errorForSome returns an error for every third user, beginning with the first.
+func errorForSome(users []*row.User) error {
 	errs := make(graphql.BatchErrorList, len(users))
 	for i, u := range users {
 		if u != nil && u.ID.N%3 == 1 {
@@ -371,12 +378,12 @@ func some(users []*row.User) error {
 
 func (r user) Risky(ctx context.Context, objs []*row.User) ([]*int, error) {
 	results, _ := r.Rank(ctx, objs)
-	return results, some(objs)
+	return results, errorForSome(objs)
 }
 
 func (r user) RiskyTeam(ctx context.Context, objs []*row.User) ([]*row.Team, error) {
-	results, _ := each(ctx, r.Resolver, "User.riskyTeam", objs, r.team)
-	return results, some(objs)
+	results, _ := forUsers(ctx, r.Resolver, "User.riskyTeam", objs, r.team)
+	return results, errorForSome(objs)
 }
 
 func (r user) Broken(ctx context.Context, _ []*row.User) ([]*string, error) {
@@ -395,7 +402,7 @@ func (r user) Panics(ctx context.Context, _ []*row.User) ([]*string, error) {
 }
 
 func (r user) Grid(ctx context.Context, objs []*row.User) ([][][]row.Node, error) {
-	return each(ctx, r.Resolver, "User.grid", objs, func(n int) [][]row.Node {
+	return forUsers(ctx, r.Resolver, "User.grid", objs, func(n int) [][]row.Node {
 		switch n % 3 {
 		case 0:
 			return nil
@@ -408,7 +415,7 @@ func (r user) Grid(ctx context.Context, objs []*row.User) ([][][]row.Node, error
 }
 
 func (r user) Flags(ctx context.Context, objs []*row.User) ([][][]bool, error) {
-	return each(ctx, r.Resolver, "User.flags", objs, func(n int) [][]bool {
+	return forUsers(ctx, r.Resolver, "User.flags", objs, func(n int) [][]bool {
 		return [][]bool{{n%2 == 0}, {}}
 	})
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/99designs/gqlgen/graphql/introspection"
 )
 
-// NewSchema makes the schema that is resolved by cfg.Resolvers.
+// NewSchema returns the schema that cfg.Resolvers resolves.
 func NewSchema(cfg Config) *execute.Schema {
 	schema := &executableSchema{SchemaData: cfg.Schema, Resolvers: cfg.Resolvers, Directives: cfg.Directives}
 	ec := newExecutionContext(nil, schema, nil)
@@ -42,13 +42,13 @@ func NewSchema(cfg Config) *execute.Schema {
 func (ec *executionContext) objectAddress(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Address", Fields: map[string]*execute.Field{
 		"street": {GoName: "Street", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*row.Address).Street)
+			return execute.AppendString(b, parent.(*row.Address).Street)
 		}},
 		"city": {GoName: "City", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*row.Address).City, execute.String)
+			return execute.AppendNullable(b, parent.(*row.Address).City, execute.AppendString)
 		}},
 		"zip": {GoName: "Zip", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[row.Zip]), func(obj *row.Address) (*row.Zip, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[row.Zip]), func(obj *row.Address) (*row.Zip, error) {
 				return obj.Zip, nil
 			})
 		}},
@@ -58,12 +58,12 @@ func (ec *executionContext) objectAddress(schema *executableSchema) *execute.Obj
 func (ec *executionContext) objectMutation(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Mutation", Fields: map[string]*execute.Field{
 		"rename": {GoName: "Rename", Args: ec.field_Mutation_rename_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.RenamePayload]), func() (*model.RenamePayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.RenamePayload]), func() (*model.RenamePayload, error) {
 				return ec.Resolvers.Mutation().Rename(ctx, fc.Args["input"].(model.RenameInput))
 			})
 		}},
 		"fail": {GoName: "Fail", Args: ec.field_Mutation_fail_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.RenamePayload]), func() (*model.RenamePayload, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.RenamePayload]), func() (*model.RenamePayload, error) {
 				return ec.Resolvers.Mutation().Fail(ctx, fc.Args["message"].(string))
 			})
 		}},
@@ -73,10 +73,10 @@ func (ec *executionContext) objectMutation(schema *executableSchema) *execute.Ob
 func (ec *executionContext) objectPageInfo(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "PageInfo", Fields: map[string]*execute.Field{
 		"hasNextPage": {GoName: "HasNextPage", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*model.PageInfo).HasNextPage)
+			return execute.AppendBool(b, parent.(*model.PageInfo).HasNextPage)
 		}},
 		"endCursor": {GoName: "EndCursor", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*model.PageInfo).EndCursor, execute.String)
+			return execute.AppendNullable(b, parent.(*model.PageInfo).EndCursor, execute.AppendString)
 		}},
 	}}
 }
@@ -84,76 +84,76 @@ func (ec *executionContext) objectPageInfo(schema *executableSchema) *execute.Ob
 func (ec *executionContext) objectQuery(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Query", Fields: map[string]*execute.Field{
 		"users": {GoName: "Users", Args: ec.field_Query_users_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[model.UserConnection]), func() (*model.UserConnection, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.UserConnection]), func() (*model.UserConnection, error) {
 				return ec.Resolvers.Query().Users(ctx, fc.Args["first"].(int), fc.Args["filter"].(*model.UserFilter))
 			})
 		}},
 		"user": {GoName: "User", Args: ec.field_Query_user_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[row.User]), func() (*row.User, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[row.User]), func() (*row.User, error) {
 				return ec.Resolvers.Query().User(ctx, fc.Args["id"].(string))
 			})
 		}},
 		"node": {GoName: "Node", Args: ec.field_Query_node_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Abstract[row.Node](identifyNode)), func() (row.Node, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddAbstract[row.Node](identifyNode)), func() (row.Node, error) {
 				return ec.Resolvers.Query().Node(ctx, fc.Args["id"].(string))
 			})
 		}},
 		"nodes": {GoName: "Nodes", Args: ec.field_Query_nodes_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Elements(execute.Abstract[row.Node](identifyNode))), func() ([]row.Node, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddList(execute.AddAbstract[row.Node](identifyNode))), func() ([]row.Node, error) {
 				return ec.Resolvers.Query().Nodes(ctx, fc.Args["ids"].([]string))
 			})
 		}},
 		"search": {GoName: "Search", Args: ec.field_Query_search_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Elements(execute.Abstract[row.Result](identifyResult))), func() ([]row.Result, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddList(execute.AddAbstract[row.Result](identifyResult))), func() ([]row.Result, error) {
 				return ec.Resolvers.Query().Search(ctx, fc.Args["text"].(*string))
 			})
 		}},
 		"named": {GoName: "Named", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Elements(execute.Abstract[row.Named](identifyNamed))), func() ([]row.Named, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddList(execute.AddAbstract[row.Named](identifyNamed))), func() ([]row.Named, error) {
 				return ec.Resolvers.Query().Named(ctx)
 			})
 		}},
 		"matrix": {GoName: "Matrix", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Leaf[[][]bool](func(b []byte, v [][]bool) []byte {
-				return execute.List(b, v, func(b []byte, v []bool) []byte { return execute.List(b, v, execute.Bool) })
+			execute.LoadRoot(fc, execute.Leaf[[][]bool](func(b []byte, v [][]bool) []byte {
+				return execute.AppendList(b, v, func(b []byte, v []bool) []byte { return execute.AppendList(b, v, execute.AppendBool) })
 			}), func() ([][]bool, error) {
 				return ec.Resolvers.Query().Matrix(ctx)
 			})
 		}},
 		"counts": {GoName: "Counts", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Leaf[[]int](func(b []byte, v []int) []byte { return execute.NullableList(b, v, execute.Int) }), func() ([]int, error) {
+			execute.LoadRoot(fc, execute.Leaf[[]int](func(b []byte, v []int) []byte { return execute.AppendNullableList(b, v, execute.AppendInt) }), func() ([]int, error) {
 				return ec.Resolvers.Query().Counts(ctx)
 			})
 		}},
 		"now": {GoName: "Now", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Leaf[*time.Time](func(b []byte, v *time.Time) []byte { return execute.Nullable(b, v, execute.Time) }), func() (*time.Time, error) {
+			execute.LoadRoot(fc, execute.Leaf[*time.Time](func(b []byte, v *time.Time) []byte { return execute.AppendNullable(b, v, execute.AppendTime) }), func() (*time.Time, error) {
 				return ec.Resolvers.Query().Now(ctx)
 			})
 		}},
 		"fails": {GoName: "Fails", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Leaf[*string](func(b []byte, v *string) []byte { return execute.Nullable(b, v, execute.String) }), func() (*string, error) {
+			execute.LoadRoot(fc, execute.Leaf[*string](func(b []byte, v *string) []byte { return execute.AppendNullable(b, v, execute.AppendString) }), func() (*string, error) {
 				return ec.Resolvers.Query().Fails(ctx)
 			})
 		}},
 		"failsHard": {GoName: "FailsHard", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Leaf[string](execute.String), func() (string, error) {
+			execute.LoadRoot(fc, execute.Leaf[string](execute.AppendString), func() (string, error) {
 				return ec.Resolvers.Query().FailsHard(ctx)
 			})
 		}},
 		"nothing": {GoName: "Nothing", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Root(fc, execute.Composite(execute.Pointer[row.User]), func() (*row.User, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[row.User]), func() (*row.User, error) {
 				return ec.Resolvers.Query().Nothing(ctx)
 			})
 		}},
 		"__type": {GoName: "IntrospectType", Args: ec.field_Query___type_args, Load: func(ctx context.Context, fc *execute.Call) {
 			ec := newExecutionContext(graphql.GetOperationContext(ctx), schema, nil)
-			execute.Root(fc, execute.Composite(execute.Pointer[introspection.Type]), func() (*introspection.Type, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[introspection.Type]), func() (*introspection.Type, error) {
 				return ec.IntrospectType(fc.Args["name"].(string))
 			})
 		}},
 		"__schema": {GoName: "IntrospectSchema", Load: func(ctx context.Context, fc *execute.Call) {
 			ec := newExecutionContext(graphql.GetOperationContext(ctx), schema, nil)
-			execute.Root(fc, execute.Composite(execute.Pointer[introspection.Schema]), func() (*introspection.Schema, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[introspection.Schema]), func() (*introspection.Schema, error) {
 				return ec.IntrospectSchema()
 			})
 		}},
@@ -163,12 +163,12 @@ func (ec *executionContext) objectQuery(schema *executableSchema) *execute.Objec
 func (ec *executionContext) objectRenamePayload(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "RenamePayload", Fields: map[string]*execute.Field{
 		"user": {GoName: "User", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[row.User]), func(obj *model.RenamePayload) (*row.User, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[row.User]), func(obj *model.RenamePayload) (*row.User, error) {
 				return obj.User, nil
 			})
 		}},
 		"note": {GoName: "Note", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*model.RenamePayload).Note, execute.String)
+			return execute.AppendNullable(b, parent.(*model.RenamePayload).Note, execute.AppendString)
 		}},
 	}}
 }
@@ -176,10 +176,10 @@ func (ec *executionContext) objectRenamePayload(schema *executableSchema) *execu
 func (ec *executionContext) objectRobot(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Robot", Fields: map[string]*execute.Field{
 		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*row.Robot).Name)
+			return execute.AppendString(b, parent.(*row.Robot).Name)
 		}},
 		"model": {GoName: "Model", Value: func(b []byte, parent any) []byte {
-			return execute.Int(b, parent.(*row.Robot).Model)
+			return execute.AppendInt(b, parent.(*row.Robot).Model)
 		}},
 	}}
 }
@@ -190,18 +190,18 @@ func (ec *executionContext) objectTeam(schema *executableSchema) *execute.Object
 			return parent.(*row.Team).ID.AppendJSON(b)
 		}},
 		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*row.Team).Name)
+			return execute.AppendString(b, parent.(*row.Team).Name)
 		}},
 		"motto": {GoName: "Motto", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*row.Team).Motto(), execute.String)
+			return execute.AppendNullable(b, parent.(*row.Team).Motto(), execute.AppendString)
 		}},
 		"members": {GoName: "Members", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Elements(execute.Pointer[row.User])), func(objs []*row.Team) ([][]*row.User, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[row.User])), func(objs []*row.Team) ([][]*row.User, error) {
 				return ec.Resolvers.Team().Members(ctx, objs)
 			})
 		}},
 		"lead": {GoName: "Lead", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[row.User]), func(objs []*row.Team) ([]*row.User, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[row.User]), func(objs []*row.Team) ([]*row.User, error) {
 				return ec.Resolvers.Team().Lead(ctx, objs)
 			})
 		}},
@@ -214,152 +214,152 @@ func (ec *executionContext) objectUser(schema *executableSchema) *execute.Object
 			return parent.(*row.User).ID.AppendJSON(b)
 		}},
 		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*row.User).Name)
+			return execute.AppendString(b, parent.(*row.User).Name)
 		}},
 		"nick": {GoName: "Nick", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*row.User).Nick, execute.String)
+			return execute.AppendNullable(b, parent.(*row.User).Nick, execute.AppendString)
 		}},
 		"email": {GoName: "Email", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*row.User).Email, execute.String)
+			return execute.AppendNullable(b, parent.(*row.User).Email, execute.AppendString)
 		}},
 		"status": {GoName: "Status", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Leaf[model.Status](func(b []byte, v model.Status) []byte { return execute.String(b, string(v)) }), func(objs []*row.User) ([]model.Status, error) {
+			execute.LoadBatch(fc, execute.Leaf[model.Status](func(b []byte, v model.Status) []byte { return execute.AppendString(b, string(v)) }), func(objs []*row.User) ([]model.Status, error) {
 				return ec.Resolvers.User().Status(ctx, objs)
 			})
 		}},
 		"previous": {GoName: "Previous", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Leaf[*model.Status](func(b []byte, v *model.Status) []byte {
-				return execute.Nullable(b, v, func(b []byte, v model.Status) []byte { return execute.String(b, string(v)) })
+			execute.LoadBatch(fc, execute.Leaf[*model.Status](func(b []byte, v *model.Status) []byte {
+				return execute.AppendNullable(b, v, func(b []byte, v model.Status) []byte { return execute.AppendString(b, string(v)) })
 			}), func(objs []*row.User) ([]*model.Status, error) {
 				return ec.Resolvers.User().Previous(ctx, objs)
 			})
 		}},
 		"color": {GoName: "Color", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, string(parent.(*row.User).Color))
+			return execute.AppendString(b, string(parent.(*row.User).Color))
 		}},
 		"age": {GoName: "Age", Value: func(b []byte, parent any) []byte {
-			return execute.Int(b, parent.(*row.User).Age)
+			return execute.AppendInt(b, parent.(*row.User).Age)
 		}},
 		"score": {GoName: "Score", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*row.User).Score, execute.Float)
+			return execute.AppendNullable(b, parent.(*row.User).Score, execute.AppendFloat)
 		}},
 		"createdAt": {GoName: "CreatedAt", Value: func(b []byte, parent any) []byte {
-			return execute.Time(b, parent.(*row.User).CreatedAt)
+			return execute.AppendTime(b, parent.(*row.User).CreatedAt)
 		}},
 		"seenAt": {GoName: "SeenAt", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*row.User).SeenAt, execute.Time)
+			return execute.AppendNullable(b, parent.(*row.User).SeenAt, execute.AppendTime)
 		}},
 		"blob": {GoName: "Blob", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*row.User).Blob, func(b []byte, v row.Blob) []byte { return execute.Marshal(b, v) })
+			return execute.AppendNullable(b, parent.(*row.User).Blob, func(b []byte, v row.Blob) []byte { return execute.AppendMarshaler(b, v) })
 		}},
 		"raw": {GoName: "Raw", Value: func(b []byte, parent any) []byte {
-			return execute.Raw(b, parent.(*row.User).Raw)
+			return execute.AppendRaw(b, parent.(*row.User).Raw)
 		}},
 		"stamps": {GoName: "Stamps", Value: func(b []byte, parent any) []byte {
-			return execute.NullableList(b, parent.(*row.User).Stamps, func(b []byte, v row.Stamp) []byte { return v.AppendJSON(b) })
+			return execute.AppendNullableList(b, parent.(*row.User).Stamps, func(b []byte, v row.Stamp) []byte { return v.AppendJSON(b) })
 		}},
 		"tags": {GoName: "Tags", Value: func(b []byte, parent any) []byte {
-			return execute.List(b, parent.(*row.User).Tags, execute.String)
+			return execute.AppendList(b, parent.(*row.User).Tags, execute.AppendString)
 		}},
 		"hints": {GoName: "Hints", Value: func(b []byte, parent any) []byte {
-			return execute.NullableList(b, parent.(*row.User).Hints, func(b []byte, v *string) []byte { return execute.Nullable(b, v, execute.String) })
+			return execute.AppendNullableList(b, parent.(*row.User).Hints, func(b []byte, v *string) []byte { return execute.AppendNullable(b, v, execute.AppendString) })
 		}},
 		"marks": {GoName: "Marks", Value: func(b []byte, parent any) []byte {
-			return execute.NullableList(b, parent.(*row.User).Marks, func(b []byte, v []int) []byte { return execute.List(b, v, execute.Int) })
+			return execute.AppendNullableList(b, parent.(*row.User).Marks, func(b []byte, v []int) []byte { return execute.AppendList(b, v, execute.AppendInt) })
 		}},
 		"greeting": {GoName: "Greeting", Args: ec.field_User_greeting_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Leaf[string](execute.String), func(obj *row.User) (string, error) {
+			execute.LoadEach(fc, execute.Leaf[string](execute.AppendString), func(obj *row.User) (string, error) {
 				return obj.Greeting(fc.Args["to"].(string), fc.Args["loud"].(*bool)), nil
 			})
 		}},
 		"checked": {GoName: "Checked", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Leaf[string](execute.String), func(obj *row.User) (string, error) {
+			execute.LoadEach(fc, execute.Leaf[string](execute.AppendString), func(obj *row.User) (string, error) {
 				return obj.Checked()
 			})
 		}},
 		"address": {GoName: "Address", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[row.Address]), func(obj *row.User) (*row.Address, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[row.Address]), func(obj *row.User) (*row.Address, error) {
 				return obj.Address, nil
 			})
 		}},
 		"addresses": {GoName: "Addresses", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Struct[row.Address])), func(obj *row.User) ([]row.Address, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddStruct[row.Address])), func(obj *row.User) ([]row.Address, error) {
 				return obj.Addresses, nil
 			})
 		}},
 		"team": {GoName: "Team", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[row.Team]), func(objs []*row.User) ([]*row.Team, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[row.Team]), func(objs []*row.User) ([]*row.Team, error) {
 				return ec.Resolvers.User().Team(ctx, objs)
 			})
 		}},
 		"home": {GoName: "Home", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[row.Team]), func(objs []*row.User) ([]*row.Team, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[row.Team]), func(objs []*row.User) ([]*row.Team, error) {
 				return ec.Resolvers.User().Home(ctx, objs)
 			})
 		}},
 		"friends": {GoName: "Friends", Args: ec.field_User_friends_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Elements(execute.Pointer[row.User])), func(objs []*row.User) ([][]*row.User, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[row.User])), func(objs []*row.User) ([][]*row.User, error) {
 				return ec.Resolvers.User().Friends(ctx, objs, fc.Args["first"].(*int))
 			})
 		}},
 		"pals": {GoName: "Pals", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Elements(execute.Pointer[row.User])), func(objs []*row.User) ([][]*row.User, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[row.User])), func(objs []*row.User) ([][]*row.User, error) {
 				return ec.Resolvers.User().Pals(ctx, objs)
 			})
 		}},
 		"boss": {GoName: "Boss", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[row.User]), func(objs []*row.User) ([]*row.User, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[row.User]), func(objs []*row.User) ([]*row.User, error) {
 				return ec.Resolvers.User().Boss(ctx, objs)
 			})
 		}},
 		"favourite": {GoName: "Favourite", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Abstract[row.Result](identifyResult)), func(objs []*row.User) ([]row.Result, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddAbstract[row.Result](identifyResult)), func(objs []*row.User) ([]row.Result, error) {
 				return ec.Resolvers.User().Favourite(ctx, objs)
 			})
 		}},
 		"can": {GoName: "Can", Args: ec.field_User_can_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Leaf[bool](execute.Bool), func(objs []*row.User) ([]bool, error) {
+			execute.LoadBatch(fc, execute.Leaf[bool](execute.AppendBool), func(objs []*row.User) ([]bool, error) {
 				return ec.Resolvers.User().Can(ctx, objs, fc.Args["permission"].(string))
 			})
 		}},
 		"rank": {GoName: "Rank", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Leaf[*int](func(b []byte, v *int) []byte { return execute.Nullable(b, v, execute.Int) }), func(objs []*row.User) ([]*int, error) {
+			execute.LoadBatch(fc, execute.Leaf[*int](func(b []byte, v *int) []byte { return execute.AppendNullable(b, v, execute.AppendInt) }), func(objs []*row.User) ([]*int, error) {
 				return ec.Resolvers.User().Rank(ctx, objs)
 			})
 		}},
 		"risky": {GoName: "Risky", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Leaf[*int](func(b []byte, v *int) []byte { return execute.Nullable(b, v, execute.Int) }), func(objs []*row.User) ([]*int, error) {
+			execute.LoadBatch(fc, execute.Leaf[*int](func(b []byte, v *int) []byte { return execute.AppendNullable(b, v, execute.AppendInt) }), func(objs []*row.User) ([]*int, error) {
 				return ec.Resolvers.User().Risky(ctx, objs)
 			})
 		}},
 		"riskyTeam": {GoName: "RiskyTeam", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[row.Team]), func(objs []*row.User) ([]*row.Team, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[row.Team]), func(objs []*row.User) ([]*row.Team, error) {
 				return ec.Resolvers.User().RiskyTeam(ctx, objs)
 			})
 		}},
 		"broken": {GoName: "Broken", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Leaf[*string](func(b []byte, v *string) []byte { return execute.Nullable(b, v, execute.String) }), func(objs []*row.User) ([]*string, error) {
+			execute.LoadBatch(fc, execute.Leaf[*string](func(b []byte, v *string) []byte { return execute.AppendNullable(b, v, execute.AppendString) }), func(objs []*row.User) ([]*string, error) {
 				return ec.Resolvers.User().Broken(ctx, objs)
 			})
 		}},
 		"brokenTeam": {GoName: "BrokenTeam", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Pointer[row.Team]), func(objs []*row.User) ([]*row.Team, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[row.Team]), func(objs []*row.User) ([]*row.Team, error) {
 				return ec.Resolvers.User().BrokenTeam(ctx, objs)
 			})
 		}},
 		"panics": {GoName: "Panics", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Leaf[*string](func(b []byte, v *string) []byte { return execute.Nullable(b, v, execute.String) }), func(objs []*row.User) ([]*string, error) {
+			execute.LoadBatch(fc, execute.Leaf[*string](func(b []byte, v *string) []byte { return execute.AppendNullable(b, v, execute.AppendString) }), func(objs []*row.User) ([]*string, error) {
 				return ec.Resolvers.User().Panics(ctx, objs)
 			})
 		}},
 		"grid": {GoName: "Grid", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Composite(execute.Elements(execute.Elements(execute.Abstract[row.Node](identifyNode)))), func(objs []*row.User) ([][][]row.Node, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddList(execute.AddAbstract[row.Node](identifyNode)))), func(objs []*row.User) ([][][]row.Node, error) {
 				return ec.Resolvers.User().Grid(ctx, objs)
 			})
 		}},
 		"flags": {GoName: "Flags", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Batch(fc, execute.Leaf[[][]bool](func(b []byte, v [][]bool) []byte {
-				return execute.List(b, v, func(b []byte, v []bool) []byte { return execute.List(b, v, execute.Bool) })
+			execute.LoadBatch(fc, execute.Leaf[[][]bool](func(b []byte, v [][]bool) []byte {
+				return execute.AppendList(b, v, func(b []byte, v []bool) []byte { return execute.AppendList(b, v, execute.AppendBool) })
 			}), func(objs []*row.User) ([][][]bool, error) {
 				return ec.Resolvers.User().Flags(ctx, objs)
 			})
@@ -370,22 +370,22 @@ func (ec *executionContext) objectUser(schema *executableSchema) *execute.Object
 func (ec *executionContext) objectUserConnection(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "UserConnection", Fields: map[string]*execute.Field{
 		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[model.UserEdge])), func(obj *model.UserConnection) ([]*model.UserEdge, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[model.UserEdge])), func(obj *model.UserConnection) ([]*model.UserEdge, error) {
 				return obj.Edges, nil
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Pointer[row.User])), func(obj *model.UserConnection) ([]*row.User, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[row.User])), func(obj *model.UserConnection) ([]*row.User, error) {
 				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[model.PageInfo]), func(obj *model.UserConnection) (*model.PageInfo, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[model.PageInfo]), func(obj *model.UserConnection) (*model.PageInfo, error) {
 				return obj.PageInfo, nil
 			})
 		}},
 		"totalCount": {GoName: "TotalCount", Value: func(b []byte, parent any) []byte {
-			return execute.Int(b, parent.(*model.UserConnection).TotalCount)
+			return execute.AppendInt(b, parent.(*model.UserConnection).TotalCount)
 		}},
 	}}
 }
@@ -393,10 +393,10 @@ func (ec *executionContext) objectUserConnection(schema *executableSchema) *exec
 func (ec *executionContext) objectUserEdge(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "UserEdge", Fields: map[string]*execute.Field{
 		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*model.UserEdge).Cursor)
+			return execute.AppendString(b, parent.(*model.UserEdge).Cursor)
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[row.User]), func(obj *model.UserEdge) (*row.User, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[row.User]), func(obj *model.UserEdge) (*row.User, error) {
 				return obj.Node, nil
 			})
 		}},
@@ -406,7 +406,7 @@ func (ec *executionContext) objectUserEdge(schema *executableSchema) *execute.Ob
 func (ec *executionContext) objectZip(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Zip", Fields: map[string]*execute.Field{
 		"code": {GoName: "Code", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*row.Zip).Code)
+			return execute.AppendString(b, parent.(*row.Zip).Code)
 		}},
 	}}
 }
@@ -414,19 +414,19 @@ func (ec *executionContext) objectZip(schema *executableSchema) *execute.Object 
 func (ec *executionContext) object__Directive(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "__Directive", Fields: map[string]*execute.Field{
 		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*introspection.Directive).Name)
+			return execute.AppendString(b, parent.(*introspection.Directive).Name)
 		}},
 		"description": {GoName: "Description", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.Directive).Description(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.Directive).Description(), execute.AppendString)
 		}},
 		"isRepeatable": {GoName: "IsRepeatable", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*introspection.Directive).IsRepeatable)
+			return execute.AppendBool(b, parent.(*introspection.Directive).IsRepeatable)
 		}},
 		"locations": {GoName: "Locations", Value: func(b []byte, parent any) []byte {
-			return execute.List(b, parent.(*introspection.Directive).Locations, execute.String)
+			return execute.AppendList(b, parent.(*introspection.Directive).Locations, execute.AppendString)
 		}},
 		"args": {GoName: "VisibleArgs", Args: ec.field___Directive_args_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Struct[introspection.InputValue])), func(obj *introspection.Directive) ([]introspection.InputValue, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddStruct[introspection.InputValue])), func(obj *introspection.Directive) ([]introspection.InputValue, error) {
 				return obj.VisibleArgs(fc.Args["includeDeprecated"].(bool)), nil
 			})
 		}},
@@ -436,16 +436,16 @@ func (ec *executionContext) object__Directive(schema *executableSchema) *execute
 func (ec *executionContext) object__EnumValue(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "__EnumValue", Fields: map[string]*execute.Field{
 		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*introspection.EnumValue).Name)
+			return execute.AppendString(b, parent.(*introspection.EnumValue).Name)
 		}},
 		"description": {GoName: "Description", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.EnumValue).Description(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.EnumValue).Description(), execute.AppendString)
 		}},
 		"isDeprecated": {GoName: "IsDeprecated", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*introspection.EnumValue).IsDeprecated())
+			return execute.AppendBool(b, parent.(*introspection.EnumValue).IsDeprecated())
 		}},
 		"deprecationReason": {GoName: "DeprecationReason", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.EnumValue).DeprecationReason(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.EnumValue).DeprecationReason(), execute.AppendString)
 		}},
 	}}
 }
@@ -453,26 +453,26 @@ func (ec *executionContext) object__EnumValue(schema *executableSchema) *execute
 func (ec *executionContext) object__Field(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "__Field", Fields: map[string]*execute.Field{
 		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*introspection.Field).Name)
+			return execute.AppendString(b, parent.(*introspection.Field).Name)
 		}},
 		"description": {GoName: "Description", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.Field).Description(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.Field).Description(), execute.AppendString)
 		}},
 		"args": {GoName: "VisibleArgs", Args: ec.field___Field_args_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Struct[introspection.InputValue])), func(obj *introspection.Field) ([]introspection.InputValue, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddStruct[introspection.InputValue])), func(obj *introspection.Field) ([]introspection.InputValue, error) {
 				return obj.VisibleArgs(fc.Args["includeDeprecated"].(bool)), nil
 			})
 		}},
 		"type": {GoName: "Type", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[introspection.Type]), func(obj *introspection.Field) (*introspection.Type, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[introspection.Type]), func(obj *introspection.Field) (*introspection.Type, error) {
 				return obj.Type, nil
 			})
 		}},
 		"isDeprecated": {GoName: "IsDeprecated", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*introspection.Field).IsDeprecated())
+			return execute.AppendBool(b, parent.(*introspection.Field).IsDeprecated())
 		}},
 		"deprecationReason": {GoName: "DeprecationReason", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.Field).DeprecationReason(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.Field).DeprecationReason(), execute.AppendString)
 		}},
 	}}
 }
@@ -480,24 +480,24 @@ func (ec *executionContext) object__Field(schema *executableSchema) *execute.Obj
 func (ec *executionContext) object__InputValue(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "__InputValue", Fields: map[string]*execute.Field{
 		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*introspection.InputValue).Name)
+			return execute.AppendString(b, parent.(*introspection.InputValue).Name)
 		}},
 		"description": {GoName: "Description", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.InputValue).Description(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.InputValue).Description(), execute.AppendString)
 		}},
 		"type": {GoName: "Type", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[introspection.Type]), func(obj *introspection.InputValue) (*introspection.Type, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[introspection.Type]), func(obj *introspection.InputValue) (*introspection.Type, error) {
 				return obj.Type, nil
 			})
 		}},
 		"defaultValue": {GoName: "DefaultValue", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.InputValue).DefaultValue, execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.InputValue).DefaultValue, execute.AppendString)
 		}},
 		"isDeprecated": {GoName: "IsDeprecated", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*introspection.InputValue).IsDeprecated())
+			return execute.AppendBool(b, parent.(*introspection.InputValue).IsDeprecated())
 		}},
 		"deprecationReason": {GoName: "DeprecationReason", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.InputValue).DeprecationReason(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.InputValue).DeprecationReason(), execute.AppendString)
 		}},
 	}}
 }
@@ -505,30 +505,30 @@ func (ec *executionContext) object__InputValue(schema *executableSchema) *execut
 func (ec *executionContext) object__Schema(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "__Schema", Fields: map[string]*execute.Field{
 		"description": {GoName: "Description", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.Schema).Description(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.Schema).Description(), execute.AppendString)
 		}},
 		"types": {GoName: "Types", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Struct[introspection.Type])), func(obj *introspection.Schema) ([]introspection.Type, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddStruct[introspection.Type])), func(obj *introspection.Schema) ([]introspection.Type, error) {
 				return obj.Types(), nil
 			})
 		}},
 		"queryType": {GoName: "QueryType", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[introspection.Type]), func(obj *introspection.Schema) (*introspection.Type, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[introspection.Type]), func(obj *introspection.Schema) (*introspection.Type, error) {
 				return obj.QueryType(), nil
 			})
 		}},
 		"mutationType": {GoName: "MutationType", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[introspection.Type]), func(obj *introspection.Schema) (*introspection.Type, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[introspection.Type]), func(obj *introspection.Schema) (*introspection.Type, error) {
 				return obj.MutationType(), nil
 			})
 		}},
 		"subscriptionType": {GoName: "SubscriptionType", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[introspection.Type]), func(obj *introspection.Schema) (*introspection.Type, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[introspection.Type]), func(obj *introspection.Schema) (*introspection.Type, error) {
 				return obj.SubscriptionType(), nil
 			})
 		}},
 		"directives": {GoName: "Directives", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Struct[introspection.Directive])), func(obj *introspection.Schema) ([]introspection.Directive, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddStruct[introspection.Directive])), func(obj *introspection.Schema) ([]introspection.Directive, error) {
 				return obj.Directives(), nil
 			})
 		}},
@@ -538,49 +538,49 @@ func (ec *executionContext) object__Schema(schema *executableSchema) *execute.Ob
 func (ec *executionContext) object__Type(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "__Type", Fields: map[string]*execute.Field{
 		"kind": {GoName: "Kind", Value: func(b []byte, parent any) []byte {
-			return execute.String(b, parent.(*introspection.Type).Kind())
+			return execute.AppendString(b, parent.(*introspection.Type).Kind())
 		}},
 		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.Type).Name(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.Type).Name(), execute.AppendString)
 		}},
 		"description": {GoName: "Description", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.Type).Description(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.Type).Description(), execute.AppendString)
 		}},
 		"specifiedByURL": {GoName: "SpecifiedByURL", Value: func(b []byte, parent any) []byte {
-			return execute.Nullable(b, parent.(*introspection.Type).SpecifiedByURL(), execute.String)
+			return execute.AppendNullable(b, parent.(*introspection.Type).SpecifiedByURL(), execute.AppendString)
 		}},
 		"fields": {GoName: "Fields", Args: ec.field___Type_fields_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Struct[introspection.Field])), func(obj *introspection.Type) ([]introspection.Field, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddStruct[introspection.Field])), func(obj *introspection.Type) ([]introspection.Field, error) {
 				return obj.Fields(fc.Args["includeDeprecated"].(bool)), nil
 			})
 		}},
 		"interfaces": {GoName: "Interfaces", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Struct[introspection.Type])), func(obj *introspection.Type) ([]introspection.Type, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddStruct[introspection.Type])), func(obj *introspection.Type) ([]introspection.Type, error) {
 				return obj.Interfaces(), nil
 			})
 		}},
 		"possibleTypes": {GoName: "PossibleTypes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Struct[introspection.Type])), func(obj *introspection.Type) ([]introspection.Type, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddStruct[introspection.Type])), func(obj *introspection.Type) ([]introspection.Type, error) {
 				return obj.PossibleTypes(), nil
 			})
 		}},
 		"enumValues": {GoName: "EnumValues", Args: ec.field___Type_enumValues_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Struct[introspection.EnumValue])), func(obj *introspection.Type) ([]introspection.EnumValue, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddStruct[introspection.EnumValue])), func(obj *introspection.Type) ([]introspection.EnumValue, error) {
 				return obj.EnumValues(fc.Args["includeDeprecated"].(bool)), nil
 			})
 		}},
 		"inputFields": {GoName: "VisibleInputFields", Args: ec.field___Type_inputFields_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Elements(execute.Struct[introspection.InputValue])), func(obj *introspection.Type) ([]introspection.InputValue, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddStruct[introspection.InputValue])), func(obj *introspection.Type) ([]introspection.InputValue, error) {
 				return obj.VisibleInputFields(fc.Args["includeDeprecated"].(bool)), nil
 			})
 		}},
 		"ofType": {GoName: "OfType", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.Each(fc, execute.Composite(execute.Pointer[introspection.Type]), func(obj *introspection.Type) (*introspection.Type, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[introspection.Type]), func(obj *introspection.Type) (*introspection.Type, error) {
 				return obj.OfType(), nil
 			})
 		}},
 		"isOneOf": {GoName: "IsOneOf", Value: func(b []byte, parent any) []byte {
-			return execute.Bool(b, parent.(*introspection.Type).IsOneOf())
+			return execute.AppendBool(b, parent.(*introspection.Type).IsOneOf())
 		}},
 	}}
 }

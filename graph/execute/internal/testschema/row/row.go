@@ -1,5 +1,6 @@
-// Package row has the types behind the test schema, as package db has those
-// behind the real one.
+// Package row holds the Go types behind the objects of the test schema, as package
+// db does for the real schema. They cover every way in which a type can become JSON:
+// by its kind, by AppendJSON, by MarshalGQL, and by a function of this package.
 package row
 
 import (
@@ -12,18 +13,23 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// ID is an id which knows in its type what it names, as the real ones do.
+// ID is an id whose type says which kind of object it names, like the ids of package
+// db.
 type ID[K any] struct{ N int }
 
-// UserKind and TeamKind tell the ids apart.
+// The kinds of ids.
 type (
+	// UserKind is the kind of the ids of users.
 	UserKind struct{}
+	// TeamKind is the kind of the ids of teams.
 	TeamKind struct{}
 )
 
-// UserID and TeamID are the ids there are.
+// The ids.
 type (
+	// UserID is the id of a user.
 	UserID = ID[UserKind]
+	// TeamID is the id of a team.
 	TeamID = ID[TeamKind]
 )
 
@@ -35,14 +41,14 @@ func (id ID[K]) AppendJSON(b []byte) []byte {
 // MarshalGQL writes the id for gqlgen's executor.
 func (id ID[K]) MarshalGQL(w io.Writer) { _, _ = w.Write(id.AppendJSON(nil)) }
 
-// UnmarshalGQL reads what AppendJSON wrote.
+// UnmarshalGQL reads the output of AppendJSON.
 func (id *ID[K]) UnmarshalGQL(v any) (err error) {
 	text, _ := v.(string)
 	id.N, err = strconv.Atoi(text)
 	return err
 }
 
-// Stamp appends its own JSON, and does no more.
+// Stamp is a scalar with AppendJSON but without MarshalGQL.
 type Stamp int
 
 // AppendJSON appends the number as a JSON string.
@@ -50,7 +56,7 @@ func (s Stamp) AppendJSON(b []byte) []byte {
 	return append(strconv.AppendInt(append(b, '"'), int64(s), 10), '"')
 }
 
-// Blob is a scalar without a faster way to JSON.
+// Blob is a scalar with MarshalGQL but without AppendJSON.
 type Blob struct{ Text string }
 
 // MarshalGQL writes the text.
@@ -62,7 +68,7 @@ func (b *Blob) UnmarshalGQL(v any) error {
 	return nil
 }
 
-// MarshalDateTime writes what package execute writes, for gqlgen's executor.
+// MarshalDateTime writes the same as package execute, for gqlgen's executor.
 func MarshalDateTime(t time.Time) graphql.Marshaler {
 	return graphql.MarshalString(t.UTC().Format("2006-01-02T15:04:05.000000Z"))
 }
@@ -76,14 +82,17 @@ func UnmarshalDateTime(v any) (time.Time, error) {
 // Color is an enum of strings without methods.
 type Color string
 
-// Node, Named and Result are the abstract types.
+// The abstract types.
 type (
-	Node   interface{ isNode() }
-	Named  interface{ isNamed() }
+	// Node is an interface of the schema.
+	Node interface{ isNode() }
+	// Named is an interface of the schema.
+	Named interface{ isNamed() }
+	// Result is a union of the schema.
 	Result interface{ isResult() }
 )
 
-// User is what most tests are about.
+// User is the object of most tests.
 type User struct {
 	ID        UserID
 	Name      string
@@ -112,7 +121,7 @@ func (u *User) Greeting(to string, loud *bool) string {
 	return u.Name + " greets " + to
 }
 
-// Checked is a method which fails for every third user.
+// Checked is a method that fails for every third user.
 func (u *User) Checked() (string, error) {
 	if u.ID.N%3 == 0 {
 		return "", errors.New("check failed for " + u.Name)
@@ -120,14 +129,14 @@ func (u *User) Checked() (string, error) {
 	return "fine", nil
 }
 
-// Address is held both by a pointer and as a value.
+// Address is held by a pointer in one field, and by value in another.
 type Address struct {
 	Street string
 	City   *string
 	Zip    *Zip
 }
 
-// Zip is missing from some addresses, against the schema.
+// Zip is nil in some addresses, against the schema.
 type Zip struct{ Code string }
 
 // Team has members.
@@ -136,7 +145,7 @@ type Team struct {
 	Name string
 }
 
-// Motto is a method on the pointer.
+// Motto is a method with a pointer receiver.
 func (t *Team) Motto() *string {
 	if t.ID.N%2 == 0 {
 		return nil
@@ -145,7 +154,7 @@ func (t *Team) Motto() *string {
 	return &motto
 }
 
-// Robot is in abstract types as a value.
+// Robot is held by value in interfaces.
 type Robot struct {
 	Name  string
 	Model int
