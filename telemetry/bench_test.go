@@ -13,7 +13,7 @@ import (
 	"roster/db/dbtest"
 )
 
-// withConn lends a connection.
+// withConn calls use with a connection to a database.
 func withConn(t testing.TB, use func(*pgx.Conn)) {
 	t.Helper()
 	pooled, err := dbtest.New(t).DB.DB.Conn(t.Context())
@@ -28,26 +28,27 @@ func withConn(t testing.TB, use func(*pgx.Conn)) {
 
 var start = pgx.TraceQueryStartData{SQL: "\n\t\tselect id from users where id = $1", Args: []any{"x"}}
 
-func statementOff(ctx context.Context, tracer *Tracer, conn *pgx.Conn) {
+func traceStatement(ctx context.Context, tracer *Tracer, conn *pgx.Conn) {
 	tracer.TraceQueryEnd(tracer.TraceQueryStart(ctx, conn, start), conn, pgx.TraceQueryEndData{})
 }
 
-func operationOff(ctx context.Context, m *Metrics) {
+func traceOperation(ctx context.Context, m *Metrics) {
 	_, operation := m.Operation(ctx, "query", "People")
 	operation.End()
 }
 
-// TestOffPathAllocatesNothing is not parallel: others would be counted.
-func TestOffPathAllocatesNothing(t *testing.T) {
+// TestNoAllocationsWithoutTracing is not parallel, because allocations of other tests
+// would count.
+func TestNoAllocationsWithoutTracing(t *testing.T) {
 	m := NewMetrics()
 	tracer := m.Tracer()
 	ctx := t.Context()
 	withConn(t, func(conn *pgx.Conn) {
-		if n := testing.AllocsPerRun(1000, func() { statementOff(ctx, tracer, conn) }); n != 0 {
+		if n := testing.AllocsPerRun(1000, func() { traceStatement(ctx, tracer, conn) }); n != 0 {
 			t.Errorf("%v allocations for each statement", n)
 		}
 	})
-	if n := testing.AllocsPerRun(1000, func() { operationOff(ctx, m) }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { traceOperation(ctx, m) }); n != 0 {
 		t.Errorf("%v allocations for each operation", n)
 	}
 }
@@ -58,21 +59,21 @@ func BenchmarkStatementOff(b *testing.B) {
 	withConn(b, func(conn *pgx.Conn) {
 		b.ReportAllocs()
 		for b.Loop() {
-			statementOff(ctx, tracer, conn)
+			traceStatement(ctx, tracer, conn)
 		}
 	})
 }
 
 func BenchmarkStatementTraced(b *testing.B) {
 	m := NewMetrics()
-	m.spans = sdktrace.NewTracerProvider().Tracer("test") // records, and exports to nobody
+	m.spans = sdktrace.NewTracerProvider().Tracer("test") // records without exporting
 	tracer := m.Tracer()
 	ctx, operation := m.Operation(b.Context(), "query", "")
 	defer operation.End()
 	withConn(b, func(conn *pgx.Conn) {
 		b.ReportAllocs()
 		for b.Loop() {
-			statementOff(ctx, tracer, conn)
+			traceStatement(ctx, tracer, conn)
 		}
 	})
 }
@@ -82,11 +83,11 @@ func BenchmarkOperationOff(b *testing.B) {
 	ctx := b.Context()
 	b.ReportAllocs()
 	for b.Loop() {
-		operationOff(ctx, m)
+		traceOperation(ctx, m)
 	}
 }
 
-// nowhere is a response that costs nothing.
+// nowhere is a response writer that discards everything at no cost.
 type nowhere struct{ header http.Header }
 
 func (w nowhere) Header() http.Header         { return w.header }

@@ -11,19 +11,20 @@ import (
 	"roster/changes"
 )
 
-// Format is how log lines are written.
+// Format is the format of log lines.
 type Format string
 
 // The formats of logs.
 const (
-	LogAuto Format = ""     // text for a person at a terminal, else JSON
+	LogAuto Format = ""     // LogText if the output is a terminal, otherwise LogJSON
 	LogText Format = "text" // key=value
-	LogJSON Format = "json" // one object a line
+	LogJSON Format = "json" // one object on each line
 )
 
-// NewLogger makes a logger of lines from level upwards, with durations in words.
-// A line that is logged with the context of a request has its request_id, and
-// the trace_id of its trace; inside a group (WithGroup) these land in the group.
+// NewLogger returns a logger that writes lines from level upwards to w. Durations
+// have a unit, such as 1.5s. A line that is logged with the context of a request has
+// its request_id, and the trace_id if the request is traced; in a logger with a group
+// (WithGroup) they belong to the group.
 func NewLogger(w io.Writer, format Format, level slog.Leveler) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
 	if format == LogText || format == LogAuto && isTerminal(w) {
@@ -32,7 +33,7 @@ func NewLogger(w io.Writer, format Format, level slog.Leveler) *slog.Logger {
 	return slog.New(requestHandler{slog.NewJSONHandler(w, options)})
 }
 
-// readable writes durations as "1.5s": as numbers, their unit would be missing.
+// readable writes durations as "1.5s", because a number would have no unit.
 func readable(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
 		a.Value = slog.StringValue(a.Value.Duration().String())
@@ -40,8 +41,8 @@ func readable(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// isTerminal tells whether w is a device for characters; apart from terminals
-// only /dev/null is one that matters, and it does not mind.
+// isTerminal reports whether w is a character device. Besides terminals, only
+// /dev/null matters, for which the format does not.
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	if !ok {
@@ -51,10 +52,10 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// requestHandler says which request a line belongs to.
+// requestHandler adds the ids of the request and its trace to log lines.
 type requestHandler struct{ slog.Handler }
 
-// Handle adds what the context knows.
+// Handle adds the ids that the context carries.
 func (h requestHandler) Handle(ctx context.Context, record slog.Record) error {
 	if id := changes.RequestID(ctx); id != "" {
 		record.AddAttrs(slog.String("request_id", id))
@@ -65,12 +66,12 @@ func (h requestHandler) Handle(ctx context.Context, record slog.Record) error {
 	return h.Handler.Handle(ctx, record)
 }
 
-// WithAttrs keeps the handler around the one that it makes.
+// WithAttrs wraps the new handler, so that it adds the ids, too.
 func (h requestHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return requestHandler{h.Handler.WithAttrs(attrs)}
 }
 
-// WithGroup keeps the handler around the one that it makes.
+// WithGroup wraps the new handler, so that it adds the ids, too.
 func (h requestHandler) WithGroup(name string) slog.Handler {
 	return requestHandler{h.Handler.WithGroup(name)}
 }

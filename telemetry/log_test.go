@@ -30,6 +30,6 @@ func TestLogLines(t *testing.T) {
 	out.Reset()
 	NewLogger(&out, LogText, slog.LevelInfo).Info("hello")
 	if !strings.HasSuffix(out.String(), "level=INFO msg=hello\n") {
-		t.Error("outside of a request there is neither id:", out.String())
+		t.Error("outside of a request there is an id:", out.String())
 	}
 }

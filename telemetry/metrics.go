@@ -1,17 +1,9 @@
-// Package telemetry lets an operator see what the server does: logs, metrics
-// for Prometheus, and traces for OpenTelemetry.
-//
-// Two rules hold for all of it. No personal data: SQL that holds values, error
-// messages of the database and query strings stay out. And nothing that a
-// client chooses is a label of a metric, since each new value would be kept in
-// memory for ever.
 package telemetry
 
 import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -20,19 +12,20 @@ import (
 )
 
 // Metrics measures requests, operations and statements: always for Prometheus,
-// and once StartTracing has found an exporter, as spans too.
+// and also as spans once StartTracing has found an exporter. It is safe for
+// concurrent use.
 type Metrics struct {
 	registry   *prometheus.Registry
 	requests   requestMetrics
 	operations operationMetrics
 	statements statementMetrics
-	// spans is nil while nothing is traced. It is set before anything is
-	// measured, and never again.
+	// spans is nil if nothing is traced. It is set at most once, before anything is
+	// measured.
 	spans trace.Tracer
 }
 
-// NewMetrics makes metrics in a registry of their own, together with those of
-// the Go runtime and of the process.
+// NewMetrics returns metrics in a registry of their own, together with the metrics
+// of the Go runtime and the process.
 func NewMetrics() *Metrics {
 	m := &Metrics{
 		registry:   prometheus.NewRegistry(),
@@ -51,25 +44,24 @@ func NewMetrics() *Metrics {
 	return m
 }
 
-// Handler answers with all metrics, as Prometheus reads them. They tell an
-// outsider how busy the business is: where the address is public, a proxy
-// should not pass them on.
+// Handler answers with all metrics in the format of Prometheus. They show outsiders
+// how busy the business is: if the server is public, a proxy should block them.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
 
-// WatchCounter adds a counter whose value is asked for at each scrape; it must
-// only grow.
+// WatchCounter adds a counter. It calls value at each scrape; the value must never
+// decrease.
 func (m *Metrics) WatchCounter(name, help string, value func() float64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
 }
 
-// WatchGauge adds a gauge whose value is asked for at each scrape.
+// WatchGauge adds a gauge. It calls value at each scrape.
 func (m *Metrics) WatchGauge(name, help string, value func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 }
 
-// buildInfo is always 1; what it tells is in its labels.
+// buildInfo returns a gauge that is always 1, with the build in its labels.
 func buildInfo() prometheus.Collector {
 	b := readBuild()
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -81,11 +73,11 @@ func buildInfo() prometheus.Collector {
 	return info
 }
 
-// build is which source a program was built from, as far as Go has noted it.
+// build names the source from which the program was built, as far as Go knows it.
 type build struct{ version, revision string }
 
 func readBuild() build {
-	b := build{"unknown", "unknown"}
+	b := build{version: "unknown", revision: "unknown"}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
@@ -100,9 +92,3 @@ func readBuild() build {
 	}
 	return b
 }
-
-var epoch = time.Now()
-
-// now is the time since the program began. It reads the monotonic clock alone,
-// which costs half of what time.Now does.
-func now() time.Duration { return time.Since(epoch) }

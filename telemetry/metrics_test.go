@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
 
-// traced gives metrics whose spans, once ended, are in the exporter.
+// traced returns metrics whose ended spans are in the exporter.
 func traced(t *testing.T) (*Metrics, *tracetest.InMemoryExporter) {
 	t.Helper()
 	exporter := tracetest.NewInMemoryExporter()
@@ -27,7 +27,7 @@ func traced(t *testing.T) (*Metrics, *tracetest.InMemoryExporter) {
 	return m, exporter
 }
 
-// scrape gives all metrics as Prometheus reads them.
+// scrape returns all metrics in the format of Prometheus.
 func scrape(t testing.TB, m *Metrics) string {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -56,7 +56,7 @@ func expect(t *testing.T, m *Metrics, lines ...string) {
 	}
 }
 
-// ours leaves out the metrics of libraries.
+// ours returns Roster's own metrics, without those of libraries.
 func ours(text string) string {
 	var lines []string
 	for line := range strings.Lines(text) {
@@ -93,7 +93,7 @@ func TestHandlerShowsAllKinds(t *testing.T) {
 	}
 }
 
-// TestLabelsAreBounded lets clients choose all they can, and expects no more
+// TestLabelsAreBounded varies everything that clients choose, and expects no more
 // series than there are methods, classes of status and types.
 func TestLabelsAreBounded(t *testing.T) {
 	t.Parallel()
@@ -112,7 +112,7 @@ func TestLabelsAreBounded(t *testing.T) {
 	}
 	text := ours(scrape(t, m))
 	if strings.Contains(strings.ToLower(text), "chosen") || strings.Contains(text, "METHOD") {
-		t.Error("what a client has chosen is a label:", text)
+		t.Error("a label has a value that a client chose:", text)
 	}
 	if n := strings.Count(text, "\n"); n > 400 {
 		t.Errorf("%d series", n)

@@ -13,14 +13,16 @@ import (
 	"roster/changes"
 )
 
-// operationTypes are those of GraphQL; the first stands for what is none.
+// operationTypes lists the types of operations in GraphQL. The first entry stands
+// for everything else.
 var operationTypes = [...]string{"other", "query", "mutation", "subscription"}
 
 type operationMetrics struct {
 	finished *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	codes    *codeSet
-	// What nearly every operation needs is found once, by index of operationTypes.
+	// The metrics of nearly every operation, looked up once, by index of
+	// operationTypes.
 	ok   [len(operationTypes)]prometheus.Counter
 	took [len(operationTypes)]prometheus.Observer
 }
@@ -45,19 +47,19 @@ func newOperationMetrics() operationMetrics {
 	return m
 }
 
-// Operation is one GraphQL operation that is being carried out.
+// Operation is the measurement of one running GraphQL operation.
 type Operation struct {
 	metrics *Metrics
 	kind    int // index of operationTypes
 	began   time.Duration
-	span    trace.Span // nil when it is not traced
+	span    trace.Span // nil if it is not traced
 }
 
-// Operation begins to measure an operation; call End when it has ended. kind is
-// query, mutation or subscription; name is the client's name for it, which may
-// be empty and which only the trace has. The context is the one to carry the
-// operation out on. A nil Metrics measures nothing. Nothing is allocated while
-// nothing is traced.
+// Operation begins to measure an operation; call End when the operation has ended.
+// kind is query, mutation or subscription. name is the client's name for the
+// operation; it may be empty, and only the trace contains it. Run the operation with
+// the returned context, which carries the span. A nil Metrics measures nothing.
+// Operation does not allocate if nothing is traced.
 func (m *Metrics) Operation(ctx context.Context, kind, name string) (context.Context, Operation) {
 	o := Operation{metrics: m}
 	if m == nil {
@@ -87,8 +89,8 @@ func (m *Metrics) startOperation(ctx context.Context, kind, name string) (contex
 	return m.spans.Start(ctx, kind, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attributes...))
 }
 
-// isOperationName tells whether text is a name in GraphQL, and a short one:
-// anything else that a client calls a name might be data.
+// isOperationName reports whether text is a short GraphQL name. Anything else that a
+// client sends as a name might be data.
 func isOperationName(text string) bool {
 	if text == "" || len(text) > 80 || '0' <= text[0] && text[0] <= '9' {
 		return false
@@ -103,7 +105,7 @@ func isOperationName(text string) bool {
 	return true
 }
 
-// End tells that the operation has ended, with the codes of its errors.
+// End records the end of the operation, with the codes of its errors.
 func (o Operation) End(codes ...string) {
 	if o.metrics == nil {
 		return
@@ -124,8 +126,8 @@ func (o Operation) End(codes ...string) {
 	}
 }
 
-// endSpan marks as failed only what was the server's fault: the others were
-// answered as they should be.
+// endSpan marks the span as failed only if the server was at fault. It answered all
+// other operations as it should.
 func (o Operation) endSpan(outcome string) {
 	o.span.SetAttributes(attribute.String("error.type", outcome))
 	if outcome == internalCode {
@@ -140,8 +142,9 @@ const (
 	otherCode      = "OTHER"
 )
 
-// outcomeOf picks the code that an operator would ask about: a fault of the
-// server, else the first, since ROLLED_BACK only follows from another.
+// outcomeOf returns the code that matters most to an operator: INTERNAL if there is
+// one, otherwise the first code that is not ROLLED_BACK, which only follows from
+// another.
 func outcomeOf(codes []string) string {
 	first := ""
 	for _, code := range codes {
@@ -155,18 +158,18 @@ func outcomeOf(codes []string) string {
 	return first
 }
 
-// maxCodes is twice what the schema's ErrorCode has.
+// maxCodes is twice the number of values of the schema's ErrorCode.
 const maxCodes = 32
 
-// codeSet keeps the label of outcomes bounded, even if a caller should pass
-// texts for codes one day.
+// codeSet bounds the values of the label of outcomes, even if a caller passes other
+// texts as codes.
 type codeSet struct {
 	mu   sync.Mutex
 	seen map[string]bool
 }
 
-// label is the code itself, if it looks like one and there are not too many;
-// else OTHER.
+// label returns the code itself if it looks like a code and there are not too many
+// of them, otherwise OTHER.
 func (s *codeSet) label(code string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

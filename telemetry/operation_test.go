@@ -39,7 +39,7 @@ func TestOutcome(t *testing.T) {
 	}
 }
 
-// TestCodesOfTheSchemaHaveRoom holds the bound of labels against the schema.
+// TestCodesOfTheSchemaHaveRoom expects a label for every code of the schema.
 func TestCodesOfTheSchemaHaveRoom(t *testing.T) {
 	t.Parallel()
 	schema, err := os.ReadFile("../schema.graphqls")
@@ -50,7 +50,7 @@ func TestCodesOfTheSchemaHaveRoom(t *testing.T) {
 	enum, _, _ = strings.Cut(enum, "}")
 	all := regexp.MustCompile(`(?m)^ *([A-Z_]+)`).FindAllStringSubmatch(enum, -1)
 	if len(all) < 10 {
-		t.Fatalf("found only %d codes", len(all))
+		t.Fatalf("only %d codes found", len(all))
 	}
 	m := NewMetrics()
 	for _, code := range all {
@@ -101,7 +101,7 @@ func TestOperationSpan(t *testing.T) {
 	}
 	failed := attribute.NewSet(all[1].Attributes...)
 	if failed.HasValue("graphql.operation.name") {
-		t.Error("what is no name in GraphQL is told")
+		t.Error("the span contains a name that is none in GraphQL")
 	}
 	if all[0].Status.Code != codes.Unset || all[1].Status.Code != codes.Error {
 		t.Error("only the server's own fault is a failure:", all[0].Status, all[1].Status)

@@ -5,13 +5,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// WatchPool adds the figures of a pool of connections under its name. A pool that
-// is waited for often is too small for its load, or the database is.
+// WatchPool adds the metrics of a pool of connections, with its name as a label. If
+// requests often wait for a pool, it or the database is too small for the load.
 func (m *Metrics) WatchPool(name string, stat func() *pgxpool.Stat) {
 	m.registry.MustRegister(newPoolMetrics(name, stat))
 }
 
-// poolMetrics asks a pool once for each scrape, so that its figures fit together.
+// poolMetrics reads a pool once for each scrape, so that its figures are consistent.
 type poolMetrics struct {
 	stat    func() *pgxpool.Stat
 	figures []poolFigure
@@ -27,7 +27,7 @@ func newPoolMetrics(pool string, stat func() *pgxpool.Stat) *poolMetrics {
 	p := &poolMetrics{stat: stat}
 	add := func(kind prometheus.ValueType, name, help string, value func(*pgxpool.Stat) float64) {
 		desc := prometheus.NewDesc("roster_db_pool_"+name, help, nil, prometheus.Labels{"pool": pool})
-		p.figures = append(p.figures, poolFigure{desc, kind, value})
+		p.figures = append(p.figures, poolFigure{Desc: desc, kind: kind, value: value})
 	}
 	add(prometheus.GaugeValue, "acquired_connections", "Connections in use.", func(s *pgxpool.Stat) float64 { return float64(s.AcquiredConns()) })
 	add(prometheus.GaugeValue, "idle_connections", "Connections that nobody uses.", func(s *pgxpool.Stat) float64 { return float64(s.IdleConns()) })
@@ -39,14 +39,14 @@ func newPoolMetrics(pool string, stat func() *pgxpool.Stat) *poolMetrics {
 	return p
 }
 
-// Describe is that of prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (p *poolMetrics) Describe(all chan<- *prometheus.Desc) {
 	for _, f := range p.figures {
 		all <- f.Desc
 	}
 }
 
-// Collect is that of prometheus.Collector.
+// Collect implements prometheus.Collector.
 func (p *poolMetrics) Collect(all chan<- prometheus.Metric) {
 	stat := p.stat()
 	for _, f := range p.figures {

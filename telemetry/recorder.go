@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// exchange is one request and its answer, which it passes on and takes note of.
-type exchange struct {
+// responseRecorder passes the response to one request on, and records its status
+// and size.
+type responseRecorder struct {
 	http.ResponseWriter
 	metrics  *Metrics
 	log      *slog.Logger
@@ -20,109 +21,110 @@ type exchange struct {
 	began    time.Duration
 	status   int   // 0 until the header is written
 	bytes    int64 // of the body
-	streamed bool  // it was flushed, or taken over
+	streamed bool  // it was flushed or hijacked
 	hijacked bool
 }
 
-// Unwrap lets http.ResponseController reach deadlines and full duplex.
-func (e *exchange) Unwrap() http.ResponseWriter { return e.ResponseWriter }
+// Unwrap lets http.ResponseController set deadlines and full duplex.
+func (w *responseRecorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader notes the first status that is final: 100 to 199 come before one,
-// except for 101, which switches to another protocol.
-func (e *exchange) WriteHeader(status int) {
-	if e.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
-		e.status = status
+// WriteHeader records the first final status. 100 to 199 are not final, except 101,
+// which switches to another protocol.
+func (w *responseRecorder) WriteHeader(status int) {
+	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		w.status = status
 	}
-	e.ResponseWriter.WriteHeader(status)
+	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write counts the bytes.
-func (e *exchange) Write(body []byte) (int, error) {
-	e.begin()
-	n, err := e.ResponseWriter.Write(body)
-	e.bytes += int64(n)
+// Write writes the bytes and counts them.
+func (w *responseRecorder) Write(body []byte) (int, error) {
+	w.setDefaultStatus()
+	n, err := w.ResponseWriter.Write(body)
+	w.bytes += int64(n)
 	return n, err
 }
 
-// Flush is for those who ask for an http.Flusher.
-func (e *exchange) Flush() { _ = e.FlushError() }
+// Flush implements http.Flusher.
+func (w *responseRecorder) Flush() { _ = w.FlushError() }
 
-// FlushError is for http.ResponseController.
-func (e *exchange) FlushError() error {
-	e.begin()
-	e.streamed = true
-	return http.NewResponseController(e.ResponseWriter).Flush()
+// FlushError flushes for http.ResponseController.
+func (w *responseRecorder) FlushError() error {
+	w.setDefaultStatus()
+	w.streamed = true
+	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Hijack is for websockets, whose libraries ask for an http.Hijacker.
-func (e *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, buffer, err := http.NewResponseController(e.ResponseWriter).Hijack()
+// Hijack implements http.Hijacker, which libraries for websockets ask for.
+func (w *responseRecorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffer, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err == nil {
-		e.streamed, e.hijacked = true, true
-		if e.status == 0 {
-			e.status = http.StatusSwitchingProtocols
+		w.streamed, w.hijacked = true, true
+		if w.status == 0 {
+			w.status = http.StatusSwitchingProtocols
 		}
 	}
 	return conn, buffer, err
 }
 
-// begin notes that the header is sent, which is 200 where none was chosen.
-func (e *exchange) begin() {
-	if e.status == 0 {
-		e.status = http.StatusOK
+// setDefaultStatus sets the status to 200 if none was written.
+func (w *responseRecorder) setDefaultStatus() {
+	if w.status == 0 {
+		w.status = http.StatusOK
 	}
 }
 
-// end is deferred, since it recovers panics.
-func (e *exchange) end() {
+// end measures and logs the request. Defer it, because it recovers panics.
+func (w *responseRecorder) end() {
 	abort := false
 	if cause := recover(); cause != nil {
-		abort = e.panicked(cause)
+		abort = w.handlePanic(cause)
 	}
-	e.begin()
-	took := now() - e.began
-	e.metrics.requests.measure(e.request.Method, e.status, took, e.streamed)
-	if ctx := e.request.Context(); e.log.Enabled(ctx, slog.LevelDebug) {
-		// The path alone: the query string may hold variables and sign-in codes.
-		e.log.LogAttrs(ctx, slog.LevelDebug, "request",
-			slog.String("method", e.request.Method), slog.String("path", e.request.URL.Path),
-			slog.Int("status", e.status), slog.String("took", took.String()), slog.Int64("bytes", e.bytes))
+	w.setDefaultStatus()
+	took := now() - w.began
+	w.metrics.requests.measure(w.request.Method, w.status, took, w.streamed)
+	if ctx := w.request.Context(); w.log.Enabled(ctx, slog.LevelDebug) {
+		// Only the path: the query string may contain variables and sign-in codes.
+		w.log.LogAttrs(ctx, slog.LevelDebug, "request",
+			slog.String("method", w.request.Method), slog.String("path", w.request.URL.Path),
+			slog.Int("status", w.status), slog.String("took", took.String()), slog.Int64("bytes", w.bytes))
 	}
 	if abort {
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// panicked answers 500 while nothing has been sent. When something has, the
-// connection must be aborted, lest the client takes half an answer for a whole.
-func (e *exchange) panicked(cause any) (abort bool) {
-	begun := e.status != 0
+// handlePanic answers 500 if nothing has been sent. Otherwise it reports that the
+// connection must be aborted, so that the client does not take half an answer for
+// a whole one.
+func (w *responseRecorder) handlePanic(cause any) (abort bool) {
+	begun := w.status != 0
 	//nolint:errorlint // the value itself is the sign, as in net/http
-	if cause == http.ErrAbortHandler { // meant so, and not worth a line
+	if cause == http.ErrAbortHandler { // deliberate, and not worth a log line
 		begun = true
 	} else {
-		e.log.ErrorContext(e.request.Context(), "panic", "cause", cause, "stack", string(debug.Stack()))
+		w.log.ErrorContext(w.request.Context(), "panic", "cause", cause, "stack", string(debug.Stack()))
 	}
-	if e.hijacked { // whoever took the connection over has to close it
+	if w.hijacked { // whoever hijacked the connection has to close it
 		return false
 	}
 	if !begun {
-		e.writeInternal()
+		w.writeInternal()
 	}
-	e.status = http.StatusInternalServerError // for the metrics, whatever was sent
+	w.status = http.StatusInternalServerError // for the metrics, whatever was sent
 	return begun
 }
 
-// writeInternal answers as the graph does of its own faults.
-func (e *exchange) writeInternal() {
-	h := e.Header()
+// writeInternal answers like package graph does for internal errors.
+func (w *responseRecorder) writeInternal() {
+	h := w.Header()
 	for _, name := range []string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified"} {
-		h.Del(name) // the handler meant them for its own body
+		h.Del(name) // the handler set them for its own body
 	}
 	h.Set("Content-Type", "application/graphql-response+json; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	e.WriteHeader(http.StatusInternalServerError)
-	// Characters of ids need no escape in JSON.
-	_, _ = io.WriteString(e, `{"errors":[{"message":"Internal server error.","extensions":{"code":"INTERNAL","requestId":"`+e.id+`"}}]}`)
+	w.WriteHeader(http.StatusInternalServerError)
+	// The characters of ids need no escape in JSON.
+	_, _ = io.WriteString(w, `{"errors":[{"message":"Internal server error.","extensions":{"code":"INTERNAL","requestId":"`+w.id+`"}}]}`)
 }

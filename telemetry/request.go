@@ -12,12 +12,11 @@ import (
 	"roster/changes"
 )
 
-// requestIDHeader carries the id of a request, in both directions.
+// requestIDHeader carries the id of a request in requests and responses.
 const requestIDHeader = "X-Request-Id"
 
-// buckets are the bounds of the histograms of requests and operations, in
-// seconds: a read from memory takes less than the first, and who waits for the
-// last has given up.
+// buckets holds the bounds of the histograms of requests and operations, in seconds.
+// A read from memory takes less than the first; clients give up before the last.
 var buckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
 type requestMetrics struct {
@@ -44,14 +43,15 @@ func newRequestMetrics() requestMetrics {
 	}
 }
 
-// Middleware gives each request an id, which its context, its changes, its log
-// lines, its errors and its answer (X-Request-Id) carry; it measures the request,
-// logs it at level Debug, and makes a 500 of a panic. It is the outermost handler.
+// Middleware returns a handler that assigns an id to each request and then calls
+// next. The id is in the request's context, changes, log lines, errors and response
+// (X-Request-Id). The handler also measures the request, logs it at level Debug, and
+// answers 500 if next panics. Make it the outermost handler.
 //
-// A client's own X-Request-Id is kept if it is 1 to 64 letters, digits, ".", "_"
-// or "-"; such ids need not be unique. While traces are exported, a client's
-// traceparent is continued, its decision whether to record included; baggage
-// is not taken.
+// It keeps a client's own X-Request-Id if the id is 1 to 64 letters, digits, ".",
+// "_" or "-"; such ids need not be unique. If traces are exported, it continues a
+// client's traceparent, including the decision whether to record. It ignores
+// baggage.
 func (m *Metrics) Middleware(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := requestID(r.Header)
@@ -61,19 +61,20 @@ func (m *Metrics) Middleware(log *slog.Logger, next http.Handler) http.Handler {
 		}
 		w.Header()[requestIDHeader] = []string{id}
 		r = r.WithContext(ctx)
-		e := &exchange{ResponseWriter: w, metrics: m, log: log, request: r, id: id, began: now()}
+		recorder := &responseRecorder{ResponseWriter: w, metrics: m, log: log, request: r, id: id, began: now()}
 		m.requests.inFlight.Inc()
-		defer e.end()
-		next.ServeHTTP(e, r)
+		defer recorder.end()
+		next.ServeHTTP(recorder, r)
 	})
 }
 
-// requestID is the one that the client has sent, if it will do, else a new one.
+// requestID returns the id that the client sent if it is acceptable, otherwise a new
+// one.
 func requestID(h http.Header) string {
-	if given := h[requestIDHeader]; len(given) == 1 && isRequestID(given[0]) {
-		return given[0]
+	if ids := h[requestIDHeader]; len(ids) == 1 && isRequestID(ids[0]) {
+		return ids[0]
 	}
-	return uuid.Must(uuid.NewV7()).String() // fails only where there is no randomness
+	return uuid.Must(uuid.NewV7()).String() // fails only without a source of randomness
 }
 
 func isRequestID(text string) bool {
@@ -99,7 +100,7 @@ func (m *requestMetrics) measure(method string, status int, took time.Duration, 
 	}
 }
 
-// methodLabel keeps the methods that clients make up out of the labels.
+// methodLabel returns the method, or "other" for methods that clients make up.
 func methodLabel(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:

@@ -20,7 +20,7 @@ import (
 
 var discard = slog.New(slog.DiscardHandler)
 
-// lines collects what is logged.
+// lines collects log lines.
 type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -38,7 +38,7 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-// serve starts a server whose handler is in the middleware, and gives its
+// serve starts a server with handler inside of the middleware. It returns its
 // address, metrics and log.
 func serve(t *testing.T, handler http.HandlerFunc) (url string, m *Metrics, log *lines) {
 	t.Helper()
@@ -65,17 +65,17 @@ func TestRequestID(t *testing.T) {
 		sent []string
 		kept bool
 	}{
-		"none":                {nil, false},
-		"empty":               {[]string{""}, false},
-		"letters and digits":  {[]string{"Az09._-"}, true},
-		"64 characters":       {[]string{strings.Repeat("a", 64)}, true},
-		"65 characters":       {[]string{strings.Repeat("a", 65)}, false},
-		"a space":             {[]string{"a b"}, false},
-		"a quote":             {[]string{`a"b`}, false},
-		"an end of line":      {[]string{"a\n"}, false},
-		"not ASCII":           {[]string{"ä"}, false},
-		"an address":          {[]string{"ann@example.com"}, false},
-		"more than one of it": {[]string{"a", "b"}, false},
+		"none":               {nil, false},
+		"empty":              {[]string{""}, false},
+		"letters and digits": {[]string{"Az09._-"}, true},
+		"64 characters":      {[]string{strings.Repeat("a", 64)}, true},
+		"65 characters":      {[]string{strings.Repeat("a", 65)}, false},
+		"a space":            {[]string{"a b"}, false},
+		"a quote":            {[]string{`a"b`}, false},
+		"an end of line":     {[]string{"a\n"}, false},
+		"not ASCII":          {[]string{"ä"}, false},
+		"an address":         {[]string{"ann@example.com"}, false},
+		"two":                {[]string{"a", "b"}, false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -88,8 +88,8 @@ func TestRequestID(t *testing.T) {
 			r.Header["X-Request-Id"] = test.sent
 			w := httptest.NewRecorder()
 			handler.ServeHTTP(w, r)
-			if told := w.Header().Get("X-Request-Id"); told != seen {
-				t.Errorf("the handler sees %q, the client %q", seen, told)
+			if sent := w.Header().Get("X-Request-Id"); sent != seen {
+				t.Errorf("the handler sees %q, the client %q", seen, sent)
 			}
 			if test.kept {
 				if seen != test.sent[0] {
@@ -98,7 +98,7 @@ func TestRequestID(t *testing.T) {
 				return
 			}
 			if id, err := uuid.Parse(seen); err != nil || id.Version() != 7 || id.String() != seen {
-				t.Errorf("%q is no UUIDv7", seen)
+				t.Errorf("%q is not a UUIDv7", seen)
 			}
 		})
 	}
@@ -127,7 +127,8 @@ func TestRequestsAreMeasuredAndLogged(t *testing.T) {
 	expect(t, m, `roster_http_requests_total{method="GET",status="4xx"} 1`, "roster_http_request_duration_seconds_count 1", "roster_http_requests_in_flight 0")
 }
 
-// eventually waits for what the server does after the client has its answer.
+// eventually waits until done returns true. The server measures and logs a request
+// after the client has the answer.
 func eventually(t *testing.T, done func() bool) {
 	t.Helper()
 	for range 500 {
@@ -136,7 +137,7 @@ func eventually(t *testing.T, done func() bool) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatal("it did not come about")
+	t.Fatal("it did not happen within 5 s")
 }
 
 func TestInformationalStatusIsNotFinal(t *testing.T) {
@@ -168,7 +169,7 @@ func TestPanicIsAnswered(t *testing.T) {
 		t.Errorf("%d %s", response.StatusCode, body)
 	}
 	if strings.Contains(body, "disco") {
-		t.Error("the cause is told to the client")
+		t.Error("the client sees the cause")
 	}
 	eventually(t, func() bool { return strings.Count(log.String(), "\n") == 2 })
 	for _, part := range []string{`"level":"ERROR"`, "at the disco", "request_test.go", `"request_id"`} {
@@ -190,7 +191,7 @@ func TestPanicAfterTheHeaderCutsTheAnswer(t *testing.T) {
 				panic(cause)
 			})
 			if _, body, err := get(t, url); err == nil {
-				t.Errorf("the client takes %q for whole", body)
+				t.Errorf("the client takes %q for a whole answer", body)
 			}
 			eventually(t, func() bool {
 				return strings.Contains(scrape(t, m), `roster_http_requests_total{method="GET",status="5xx"} 1`)
@@ -223,7 +224,7 @@ func TestStreams(t *testing.T) {
 	defer response.Body.Close()
 	first := make([]byte, 5)
 	if _, err := io.ReadFull(response.Body, first); err != nil {
-		t.Error("nothing came before the end:", err)
+		t.Error("nothing arrived before the end:", err)
 	}
 	expect(t, m, "roster_http_requests_in_flight 1")
 	close(next)
@@ -241,12 +242,12 @@ func TestHijack(t *testing.T) {
 		}
 		defer conn.Close()
 		_, _ = io.WriteString(conn, "HTTP/1.1 204 No Content\r\n\r\n")
-		panic("after it was taken over")
+		panic("after hijacking")
 	})
 	if response, _, err := get(t, url); err != nil || response.StatusCode != http.StatusNoContent {
 		t.Error(response, err)
 	}
-	eventually(t, func() bool { return strings.Contains(log.String(), "after it was taken over") })
+	eventually(t, func() bool { return strings.Contains(log.String(), "after hijacking") })
 	eventually(t, func() bool {
 		return strings.Contains(scrape(t, m), `roster_http_requests_total{method="GET",status="1xx"} 1`)
 	})

@@ -12,15 +12,16 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// maxText is how many bytes of a statement a span holds: lists of placeholders
-// can be long.
+// maxText is the largest number of bytes of a statement in a span. Lists of
+// placeholders can be long.
 const maxText = 4096
 
 // startStatement begins the span of a statement.
 //
-// Its text is told only if it was run with arguments, which means that values
-// stand beside it and not in it. bun writes values into the text, and these are
-// personal data: of its statements only the summary is told.
+// The span contains the text of the statement only if the statement has arguments:
+// then the values are in the arguments and not in the text. bun writes values into
+// the text, and values are personal data, so the spans of its statements contain
+// only a summary.
 func (m *Metrics) startStatement(ctx context.Context, data pgx.TraceQueryStartData) (context.Context, trace.Span) {
 	name := summary(data.SQL)
 	attributes := make([]attribute.KeyValue, 0, 3)
@@ -32,8 +33,8 @@ func (m *Metrics) startStatement(ctx context.Context, data pgx.TraceQueryStartDa
 	return m.spans.Start(ctx, name, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attributes...))
 }
 
-// endStatement ends the span. Of an error it tells the code alone: messages and
-// details of PostgreSQL quote values ("Key (email)=(…) already exists").
+// endStatement ends the span. It records only the code of an error, because messages
+// and details of PostgreSQL quote values ("Key (email)=(…) already exists").
 func endStatement(span trace.Span, data pgx.TraceQueryEndData) {
 	if data.Err != nil {
 		span.SetStatus(codes.Error, "")
@@ -44,7 +45,8 @@ func endStatement(span trace.Span, data pgx.TraceQueryEndData) {
 	span.End()
 }
 
-// errorType is the SQLSTATE of an error, or what else ended the statement.
+// errorType returns the SQLSTATE of an error, or another reason why the statement
+// ended.
 func errorType(err error) string {
 	if server, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return server.Code
@@ -58,8 +60,8 @@ func errorType(err error) string {
 	return "_OTHER"
 }
 
-// hasArguments tells whether there are values among the arguments, which begin
-// with options for pgx.
+// hasArguments reports whether args contains a value, besides the options for pgx
+// with which it may begin.
 func hasArguments(args []any) bool {
 	for _, arg := range args {
 		switch arg.(type) {
@@ -71,8 +73,8 @@ func hasArguments(args []any) bool {
 	return false
 }
 
-// summary is the first word of a statement, with the table that it writes to:
-// "insert into users", "select". It never holds a value.
+// summary returns the first word of a statement, with the table that it writes to:
+// "insert into users", "select". The result never contains a value.
 func summary(text string) string {
 	verb, rest := nextWord(text)
 	verb = strings.ToLower(verb[:min(len(verb), 20)])
@@ -83,17 +85,17 @@ func summary(text string) string {
 			preposition = " into "
 		}
 		_, rest = nextWord(rest)
-		return verb + preposition + table(rest)
+		return verb + preposition + tableName(rest)
 	case "update":
-		return verb + " " + table(rest)
+		return verb + " " + tableName(rest)
 	case "":
 		return "statement"
 	}
 	return verb
 }
 
-// table is the name that text begins with, without quotes.
-func table(text string) string {
+// tableName returns the name with which text begins, without quotes.
+func tableName(text string) string {
 	text = strings.TrimLeft(text, space)
 	end := strings.IndexFunc(text, func(r rune) bool { return r != '.' && r != '"' && r != '_' && !isLetter(r) && (r < '0' || '9' < r) })
 	if end >= 0 {
@@ -102,10 +104,10 @@ func table(text string) string {
 	return strings.ReplaceAll(text[:min(len(text), 130)], `"`, "")
 }
 
-// space is what stands between words.
+// space holds the characters between words.
 const space = " \t\r\n"
 
-// nextWord splits off the letters that text begins with.
+// nextWord returns the first word of text, letters only, and the rest.
 func nextWord(text string) (word, rest string) {
 	start := 0
 	for start < len(text) && strings.IndexByte(space, text[start]) >= 0 {
@@ -120,7 +122,8 @@ func nextWord(text string) (word, rest string) {
 
 func isLetter(r rune) bool { return 'a' <= r|0x20 && r|0x20 <= 'z' }
 
-// equalFold compares a word of letters with one in lower case.
+// equalFold reports whether a word of letters equals one in lower case, ignoring
+// case.
 func equalFold(word, lower string) bool {
 	if len(word) != len(lower) {
 		return false

@@ -9,8 +9,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// statementKinds are the first words that are told apart; the first entry
-// stands for all others.
+// statementKinds lists the first words of statements that the metrics distinguish.
+// The first entry stands for all other words.
 var statementKinds = [...]string{"other", "select", "with", "insert", "update", "delete", "begin", "commit", "rollback"}
 
 type statementMetrics struct {
@@ -24,7 +24,7 @@ func newStatementMetrics() statementMetrics {
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "roster_db_statement_duration_seconds",
 			Help: "Time that SQL statements took until their last row was read, by first word; _count is how many there were. Waiting for a connection is not in it.",
-			// Finer at the start than for requests, which take many; 30 s is the statement timeout.
+			// Finer than for requests, which run many statements. 30 s is the statement timeout.
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 30},
 		}, []string{"statement"}),
 		failed: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -34,36 +34,36 @@ func newStatementMetrics() statementMetrics {
 	}
 	for i, name := range statementKinds {
 		m.took[i] = m.duration.WithLabelValues(name)
-		m.failed.WithLabelValues(name) // so that it exists, as 0
+		m.failed.WithLabelValues(name) // so that the series exists from the start
 	}
 	return m
 }
 
-// Tracer sees each statement that pgx runs.
+// Tracer measures each statement that pgx runs. Make it with Metrics.Tracer.
 type Tracer struct{ metrics *Metrics }
 
 var _ pgx.QueryTracer = (*Tracer)(nil)
 
-// Tracer gives the tracer to connect to the database with.
+// Tracer returns a tracer for the connections to the database.
 func (m *Metrics) Tracer() *Tracer { return &Tracer{m} }
 
-// statement is the one that a connection is running.
+// statement is the statement that a connection is running.
 type statement struct {
 	kind  int // index of statementKinds
 	began time.Duration
-	span  trace.Span // nil when it is not traced
+	span  trace.Span // nil if it is not traced
 }
 
-// statementKey is where a connection keeps its statement.
+// statementKey is the key of the statement in the custom data of a connection.
 const statementKey = "roster/telemetry"
 
-// running gives the statement of a connection. It is kept with the connection,
-// which runs one at a time, and not in the context, for which two things would
-// have to be allocated for each statement.
+// statementOf returns the statement of a connection. The connection holds it,
+// because it runs one statement at a time. The context would need two allocations
+// for each statement.
 //
-// A second statement while rows are still being read fails as "conn busy"; it
-// then makes the first look shorter than it was, and loses its span.
-func running(conn *pgx.Conn) *statement {
+// A second statement fails with "conn busy" while rows of the first are being read.
+// The first then appears shorter than it was, and loses its span.
+func statementOf(conn *pgx.Conn) *statement {
 	custom := conn.PgConn().CustomData()
 	s, ok := custom[statementKey].(*statement)
 	if !ok {
@@ -73,13 +73,13 @@ func running(conn *pgx.Conn) *statement {
 	return s
 }
 
-// TraceQueryStart notes that a statement begins.
+// TraceQueryStart records the beginning of a statement.
 func (t *Tracer) TraceQueryStart(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	s := running(conn)
+	s := statementOf(conn)
 	s.kind, s.span = kindOf(data.SQL), nil
 	s.began = now()
-	// Only within a trace that is recorded: a trace of a single statement, such
-	// as those which follow the changes each second, says no more than the metrics.
+	// Only within a recorded trace: a trace of a single statement, such as the poll
+	// for changes, would say no more than the metrics.
 	if t.metrics.spans == nil || !trace.SpanContextFromContext(ctx).IsSampled() {
 		return ctx
 	}
@@ -89,7 +89,7 @@ func (t *Tracer) TraceQueryStart(ctx context.Context, conn *pgx.Conn, data pgx.T
 
 // TraceQueryEnd measures the statement.
 func (t *Tracer) TraceQueryEnd(_ context.Context, conn *pgx.Conn, data pgx.TraceQueryEndData) {
-	s := running(conn)
+	s := statementOf(conn)
 	m := &t.metrics.statements
 	m.took[s.kind].Observe((now() - s.began).Seconds())
 	if data.Err != nil {
@@ -101,7 +101,7 @@ func (t *Tracer) TraceQueryEnd(_ context.Context, conn *pgx.Conn, data pgx.Trace
 	}
 }
 
-// kindOf gives the index of statementKinds.
+// kindOf returns the index of a statement's first word in statementKinds.
 func kindOf(text string) int {
 	word, _ := nextWord(text)
 	for i := 1; i < len(statementKinds); i++ {

@@ -21,11 +21,11 @@ type person struct {
 	Email         string
 }
 
-// secret stands for personal data: it must be seen in the database alone.
+// secret stands for personal data, which only the database may see.
 const secret = "ann.secret@example.com"
 
-// runPeople runs statements of each sort, with values in the text and beside
-// it, and one of each that fails.
+// runPeople runs statements of each kind, with values in the text and in arguments,
+// and failing ones.
 func runPeople(ctx context.Context, t *testing.T, d *db.DB) {
 	t.Helper()
 	must := func(err error) {
@@ -41,7 +41,7 @@ func runPeople(ctx context.Context, t *testing.T, d *db.DB) {
 	}
 	_, err := db.Select[person](ctx, d, "select email from people where email = $1", secret)
 	must(err)
-	_, err = db.Select[person](ctx, d, "select email from people where email = '"+secret+"'") // as nobody should
+	_, err = db.Select[person](ctx, d, "select email from people where email = '"+secret+"'") // as nobody should write it
 	must(err)
 	_, err = d.NewUpdate().Model(&person{Email: secret}).Where("email = ?", secret).Exec(ctx)
 	must(err)
@@ -85,7 +85,7 @@ func TestStatements(t *testing.T) {
 	if !slices.Equal(names, want) {
 		t.Errorf("got  %q\nwant %q", names, want)
 	}
-	checkTold(t, fmt.Sprintf("%+v", spans.GetSpans()))
+	checkSpans(t, fmt.Sprintf("%+v", spans.GetSpans()))
 	if text := scrape(t, m); strings.Contains(text, "secret") || strings.Contains(text, "people") {
 		t.Error("personal data:", text)
 	}
@@ -95,16 +95,16 @@ func TestStatements(t *testing.T) {
 		`roster_db_statement_duration_seconds_count{statement="with"} 1`, `roster_db_statement_errors_total{statement="other"} 1`)
 }
 
-// checkTold expects the text of the one statement that was run with arguments,
-// and the codes of those that failed.
-func checkTold(t *testing.T, text string) {
+// checkSpans expects the text of the one statement with arguments and no other text,
+// and the codes of the failed statements.
+func checkSpans(t *testing.T, text string) {
 	t.Helper()
 	if !strings.Contains(text, "select email from people where email = $1") || strings.Count(text, "db.query.text") != 1 {
-		t.Error("the text of the statement with arguments should be told, and no other:", text)
+		t.Error("the spans should contain the text of the statement with arguments, and no other:", text)
 	}
 	for _, state := range []string{"23505", "42601"} {
 		if !strings.Contains(text, state) {
-			t.Errorf("SQLSTATE %s is not told", state)
+			t.Errorf("no SQLSTATE %s", state)
 		}
 	}
 }
@@ -145,9 +145,12 @@ func TestSummary(t *testing.T) {
 		strings.Repeat("x", 100):                  strings.Repeat("x", 20),
 	}
 	for text, want := range tests {
-		if got := summary(text); got != want {
-			t.Errorf("%q: got %q, want %q", text, got, want)
-		}
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			if got := summary(text); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
 	}
 }
 
@@ -155,9 +158,9 @@ func TestOptionsAreNoArguments(t *testing.T) {
 	t.Parallel()
 	options := []any{pgx.QueryExecModeExec, pgx.QueryResultFormats{1}, pgx.QueryResultFormatsByOID{}}
 	if hasArguments(nil) || hasArguments(options) {
-		t.Error("options are taken for arguments")
+		t.Error("options count as arguments")
 	}
 	if !hasArguments(append(options, "ann")) || !hasArguments([]any{nil}) {
-		t.Error("arguments are not seen")
+		t.Error("arguments are missed")
 	}
 }

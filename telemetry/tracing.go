@@ -19,19 +19,21 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// flushTime is how long shutdown may take to send what is left: the collector
-// may be gone already.
-const flushTime = 5 * time.Second
+// flushTimeout is how long shutdown may take to send the remaining spans: the
+// collector may be gone already.
+const flushTimeout = 5 * time.Second
 
 // StartTracing exports traces if the standard environment variables of
 // OpenTelemetry name an exporter: OTEL_TRACES_EXPORTER (otlp, console, none), or
 // only an endpoint, OTEL_EXPORTER_OTLP_ENDPOINT or
-// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT. The others (headers, certificates,
-// sampler, limits, OTEL_SERVICE_NAME, OTEL_SDK_DISABLED, …) mean what they
-// usually do; of the protocols there is http/protobuf. What an export fails of
-// goes to log; it never holds up a request.
+// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT. The other variables (headers, certificates,
+// sampler, limits, OTEL_SERVICE_NAME, OTEL_SDK_DISABLED, …) have their usual
+// meaning; the only protocol is http/protobuf. Failed exports are logged, and never
+// delay a request.
 //
-// Call it before anything is measured. shutdown sends what is left, within 5 s.
+// Call it before anything is measured. shutdown sends the remaining spans, within
+// 5 s. StartTracing returns an error if a variable has a wrong value; the error does
+// not contain the value of a variable that may hold a secret.
 func (m *Metrics) StartTracing(ctx context.Context, log *slog.Logger) (shutdown func(context.Context) error, err error) {
 	names, err := exporterNames(os.Getenv)
 	if err != nil {
@@ -47,14 +49,14 @@ func (m *Metrics) StartTracing(ctx context.Context, log *slog.Logger) (shutdown 
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces are not exported", "cause", err) }))
 	m.spans = provider.Tracer("roster")
 	return func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, flushTime)
+		ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 		defer cancel()
 		return provider.Shutdown(ctx)
 	}, nil
 }
 
-// exporterNames reads which exporters are wanted: none, or some of otlp and
-// console.
+// exporterNames returns the exporters that the environment asks for: none, or some
+// of otlp and console.
 func exporterNames(getenv func(string) string) ([]string, error) {
 	if strings.EqualFold(strings.TrimSpace(getenv("OTEL_SDK_DISABLED")), "true") {
 		return nil, nil
@@ -81,13 +83,12 @@ func exporterNames(getenv func(string) string) ([]string, error) {
 	return names, nil
 }
 
-// checkOTLP finds the mistakes which the exporter itself would pass over,
-// sending to localhost instead, or would tell of together with the secret that is
-// in them.
+// checkOTLP returns an error for mistakes that the exporter would ignore, by sending
+// to localhost instead, and for those that it would log together with a secret.
 func checkOTLP(getenv func(string) string) error {
 	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
 		if protocol := getenv(name); protocol == "http/protobuf" {
-			break // the one for traces decides
+			break // the variable for traces takes precedence
 		} else if protocol != "" {
 			return fmt.Errorf("%s: there is only http/protobuf (usually port 4318), not %q", name, protocol)
 		}
@@ -97,7 +98,7 @@ func checkOTLP(getenv func(string) string) error {
 		if text == "" {
 			continue
 		}
-		// Without the value, which may hold a password.
+		// The error omits the value, which may contain a password.
 		if u, err := url.Parse(text); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			return errors.New(name + ": not an address such as http://localhost:4318")
 		}
@@ -112,7 +113,7 @@ func checkOTLP(getenv func(string) string) error {
 
 var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 
-// areHeaders tells whether the exporter takes every header of a list.
+// areHeaders reports whether the exporter accepts every header of a list.
 func areHeaders(text string) bool {
 	for header := range strings.SplitSeq(text, ",") {
 		name, value, found := strings.Cut(header, "=")
@@ -124,11 +125,11 @@ func areHeaders(text string) bool {
 }
 
 func newProvider(ctx context.Context, names []string) (*sdktrace.TracerProvider, error) {
-	// Neither the arguments of the process nor its user: they are nobody else's business.
+	// Without the arguments of the process and its user, which may be private.
 	about, err := resource.New(ctx,
 		resource.WithTelemetrySDK(),
 		resource.WithAttributes(attribute.String("service.name", "roster"), attribute.String("service.version", readBuild().version)),
-		resource.WithFromEnv(), // the last one wins
+		resource.WithFromEnv(), // overrides the attributes above
 	)
 	if err != nil {
 		return nil, err
@@ -144,8 +145,8 @@ func newProvider(ctx context.Context, names []string) (*sdktrace.TracerProvider,
 	return sdktrace.NewTracerProvider(options...), nil
 }
 
-// newExporter makes what sends spans: to a collector in batches, dropping what
-// it cannot take; or to standard output at once.
+// newExporter returns an exporter that sends spans to a collector in batches,
+// dropping what the collector cannot take, or writes them to standard output at once.
 func newExporter(ctx context.Context, name string) (sdktrace.TracerProviderOption, error) {
 	if name == "console" {
 		exporter, err := stdouttrace.New()

@@ -33,11 +33,11 @@ func TestExporterNames(t *testing.T) {
 		"no address":                {map[string]string{endpoint: "user:hunter2@c:4318"}, nil, endpoint},
 		"headers":                   {map[string]string{endpoint: "http://c:4318", headers: "a=b, c=hunter2%20"}, []string{"otlp"}, ""},
 		"a header without a name":   {map[string]string{endpoint: "http://c:4318", headers: "a=b,hunter2"}, nil, headers},
-		"a header that is none":     {map[string]string{traces: "otlp", headers: "a b=hunter2"}, nil, headers},
+		"a header with a space":     {map[string]string{traces: "otlp", headers: "a b=hunter2"}, nil, headers},
 		"a header that is cut off":  {map[string]string{traces: "otlp", ownHeaders: "a=hunter2%2"}, nil, ownHeaders},
 		"grpc":                      {map[string]string{endpoint: "http://c:4317", protocol: "grpc"}, nil, `"grpc"`},
 		"grpc, but not for traces":  {map[string]string{endpoint: "http://c:4318", protocol: "grpc", ownProtocol: "http/protobuf"}, []string{"otlp"}, ""},
-		"grpc for who has no otlp":  {map[string]string{traces: "console", protocol: "grpc"}, []string{"console"}, ""},
+		"grpc, but no otlp":         {map[string]string{traces: "console", protocol: "grpc"}, []string{"console"}, ""},
 		"the protocol that we have": {map[string]string{traces: "otlp", protocol: "http/protobuf"}, []string{"otlp"}, ""},
 	}
 	for name, test := range tests {
@@ -85,7 +85,7 @@ func TestStartTracing(t *testing.T) {
 		}
 	}
 	if bytes.Contains(*body, []byte("process.")) {
-		t.Errorf("the process is told of: %q", *body)
+		t.Errorf("the resource describes the process: %q", *body)
 	}
 }
 

@@ -15,22 +15,22 @@ import (
 //go:embed assets
 var files embed.FS
 
-// types are stated here because what the machine's own table says differs from
-// one to the next, and browsers refuse a script of the wrong type.
-var types = map[string]string{
+// contentTypes holds the content types by extension. The tables of machines differ,
+// and browsers refuse a script of the wrong type.
+var contentTypes = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
 	".svg":  "image/svg+xml",
 }
 
-// asset is one embedded file, ready to be served.
+// asset is one embedded file.
 type asset struct {
 	path, etag string
 	body       []byte
 }
 
-// assets are the embedded files by their path under /graphiql/.
+// assets holds the embedded files by their path under /graphiql/.
 var assets = readAssets()
 
 func readAssets() map[string]asset {
@@ -46,13 +46,13 @@ func readAssets() map[string]asset {
 		return err
 	})
 	if err != nil {
-		panic(err) // The files are in the binary: there is no way to fail but a broken build.
+		panic(err) // the files are in the binary: only a broken build fails
 	}
 	return all
 }
 
-// serveAsset lets browsers keep a file for good where its folder names a
-// version, and makes them ask again, by ETag, where it does not.
+// serveAsset lets browsers cache a file for a year if its folder names a version.
+// Otherwise it makes them ask again, by ETag.
 func serveAsset(w http.ResponseWriter, r *http.Request) {
 	a, found := assets[r.PathValue("path")]
 	if !found || a.path == "index.html" {
@@ -69,7 +69,7 @@ func serveAsset(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a asset) serve(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", types[path.Ext(a.path)])
+	w.Header().Set("Content-Type", contentTypes[path.Ext(a.path)])
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	http.ServeContent(w, r, a.path, time.Time{}, bytes.NewReader(a.body))
 }

@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// config is what the page asks for when it starts. It comes apart from the page
-// so that nothing which may be cached ever holds a key.
+// config is what the page requests when it starts. It is separate from the page, so
+// that nothing that may be cached ever contains a key.
 type config struct {
 	Endpoint string `json:"endpoint"`
-	// Headers are sent with every request, until the user edits them.
+	// Headers holds the headers of every request, until the user edits them.
 	Headers  map[string]string `json:"headers"`
 	Examples []Example         `json:"examples"`
 }
 
-// serveConfig answers the page itself and nobody else's page. To a caller who
-// may not have the administrator's key it answers without.
+// serveConfig answers the page itself, and refuses pages of other sites. It omits the
+// administrator's key unless the caller is on this machine.
 func (o Options) serveConfig(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
@@ -34,12 +34,12 @@ func (o Options) serveConfig(w http.ResponseWriter, r *http.Request) {
 		c.Headers["Authorization"] = "Bearer " + o.AdminKey.Reveal()
 	}
 	h.Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(c) // What fails here is the connection: nobody is left to tell.
+	_ = json.NewEncoder(w).Encode(c) // only the connection can fail
 }
 
-// sameOrigin reports whether no browser says that another site's page is asking.
-// Browsers that do not send Sec-Fetch-Site still send Origin when they are asked
-// to let another origin read the answer.
+// sameOrigin reports whether the request has no sign that it comes from a page of
+// another site. Browsers that do not send Sec-Fetch-Site still send Origin if
+// another origin wants to read the answer.
 func sameOrigin(r *http.Request) bool {
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" {
 		return false
@@ -53,9 +53,9 @@ func sameOrigin(r *http.Request) bool {
 }
 
 // fromThisMachine reports whether the request was made on this machine and
-// addressed to it by a loopback name. The name stops DNS rebinding, where
-// another site's own name is pointed at this server; the address stops those
-// who merely claim the name; the headers give away a proxy.
+// addressed to it by a loopback name. The name stops DNS rebinding, by which another
+// site's name resolves to this server. The address stops callers elsewhere that
+// claim the name. The headers reveal a proxy.
 func fromThisMachine(r *http.Request) bool {
 	for _, header := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
 		if r.Header.Get(header) != "" {

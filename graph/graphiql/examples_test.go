@@ -24,24 +24,26 @@ func TestExamplesFitTheSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, example := range Examples() {
-		document, faults := gqlparser.LoadQueryWithRules(schema, example.Query, rules.NewDefaultRules())
-		if faults != nil {
-			t.Errorf("%s: %v", example.Name, faults)
-			continue
-		}
-		var variables map[string]any
-		if example.Variables != "" {
-			if err := json.Unmarshal([]byte(example.Variables), &variables); err != nil {
-				t.Errorf("%s: variables: %v", example.Name, err)
+		t.Run(example.Name, func(t *testing.T) {
+			t.Parallel()
+			document, faults := gqlparser.LoadQueryWithRules(schema, example.Query, rules.NewDefaultRules())
+			if faults != nil {
+				t.Fatal(faults)
 			}
-		}
-		if _, err := validator.VariableValues(schema, document.Operations[0], variables); err != nil {
-			t.Errorf("%s: variables: %v", example.Name, err)
-		}
+			var variables map[string]any
+			if example.Variables != "" {
+				if err := json.Unmarshal([]byte(example.Variables), &variables); err != nil {
+					t.Errorf("variables: %v", err)
+				}
+			}
+			if _, err := validator.VariableValues(schema, document.Operations[0], variables); err != nil {
+				t.Errorf("variables: %v", err)
+			}
+		})
 	}
 }
 
-func TestExamplesSayWhatTheyShow(t *testing.T) {
+func TestExamplesExplainThemselves(t *testing.T) {
 	t.Parallel()
 	all := Examples()
 	if len(all) < 8 {
@@ -55,9 +57,9 @@ func TestExamplesSayWhatTheyShow(t *testing.T) {
 		}
 	}
 	if first := all[0]; names[0] != "viewer" || first.Variables != "" {
-		t.Errorf("the first is %s, with variables %q, which GraphiQL would leave out", names[0], first.Variables)
+		t.Errorf("the first is %s, with variables %q, which GraphiQL would ignore", names[0], first.Variables)
 	}
 	if slices.Sort(names); len(slices.Compact(names)) != len(all) {
-		t.Error("two examples have one name")
+		t.Error("two examples have the same name")
 	}
 }

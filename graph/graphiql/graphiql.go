@@ -1,12 +1,18 @@
-// Package graphiql is the playground: the page on which people try the API.
+// Package graphiql serves the playground, the page on which people try the API.
 //
-// Everything that the page needs is in the binary, so that it works without
-// internet. It has neither inline scripts nor inline styles of its own; its
-// Content-Security-Policy below says what it does need.
+//	GET /                      the page
+//	GET /graphiql/…            its scripts and styles, from assets/
+//	GET /graphiql/config.json  endpoint, examples, and in development a key
 //
-// A key that is typed into the page, or filled in for the developer, stays in
-// the page's memory: see assets/playground.js for how, and config.go for who is
-// handed one.
+// Everything that the page needs is in the binary, so it works without internet. It
+// has no inline scripts or styles of its own; the Content-Security-Policy below
+// lists what it needs.
+//
+// A key that a person types into the page, or that the server fills in for the
+// developer, stays in the page's memory. See assets/playground.js for how, and
+// config.go for the callers who receive one.
+//
+// Begin with Handler.
 package graphiql
 
 import (
@@ -17,26 +23,27 @@ import (
 
 //go:generate ./update.sh
 
-// Options say what the page talks to and what it opens with.
+// Options configure the page.
 type Options struct {
 	// Endpoint is the path of the GraphQL endpoint; empty means "/graphql".
 	Endpoint string
-	// AdminKey is filled into the page as the credential of every request. It is
-	// for development only and must be empty elsewhere: a proxy on the same machine
-	// which hides that it is one makes the whole world look like this machine.
+	// AdminKey is filled into the page as the credential of every request, if the
+	// caller is on this machine. Set it only in development: behind a proxy on the
+	// same machine that hides itself, every caller looks like one on this machine.
 	AdminKey secret.Text
 	// Examples are opened as tabs, in this order.
 	Examples []Example
 }
 
-// policy allows what GraphiQL does, and nothing from elsewhere: its style sheet
-// carries fonts and pictures as data: URLs, and its dialogs add style elements
+// policy allows only what GraphiQL does, and nothing from elsewhere. Its style sheet
+// contains fonts and pictures as data: URLs, and its dialogs add style elements
 // while they are open.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
 	"font-src 'self' data:; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Handler serves the page at /, and what it loads under /graphiql/.
+// Handler returns a handler that serves the page at /, and the files that it loads
+// under /graphiql/.
 func Handler(o Options) http.Handler {
 	if o.Endpoint == "" {
 		o.Endpoint = "/graphql"
@@ -48,7 +55,7 @@ func Handler(o Options) http.Handler {
 	return mux
 }
 
-// servePage is never cached, so that a new release brings its new scripts.
+// servePage serves the page uncached, so that a new release brings its new scripts.
 func servePage(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// get asks the handler as a program on this machine would; change may turn the
-// request into another.
+// get returns the response to a request of a program on this machine, after change
+// has edited the request.
 func get(t *testing.T, o Options, target string, change func(*http.Request)) *http.Response {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, target, nil)
@@ -39,32 +39,38 @@ func TestEachAssetHasItsType(t *testing.T) {
 		if name == "index.html" {
 			continue
 		}
-		answer := get(t, Options{}, "/graphiql/"+name, nil)
-		if answer.StatusCode != http.StatusOK || answer.ContentLength == 0 {
-			t.Errorf("%s: status %d, %d bytes", name, answer.StatusCode, answer.ContentLength)
-		}
-		wantHeader(t, answer, "Content-Type", want[name[strings.LastIndex(name, ".")+1:]])
-		wantHeader(t, answer, "X-Content-Type-Options", "nosniff")
-		again := get(t, Options{}, "/graphiql/"+name, func(r *http.Request) { r.Header.Set("If-None-Match", a.etag) })
-		if again.StatusCode != http.StatusNotModified {
-			t.Errorf("%s: asked again with its ETag, it answers %d", name, again.StatusCode)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			answer := get(t, Options{}, "/graphiql/"+name, nil)
+			if answer.StatusCode != http.StatusOK || answer.ContentLength == 0 {
+				t.Errorf("status %d, %d bytes", answer.StatusCode, answer.ContentLength)
+			}
+			wantHeader(t, answer, "Content-Type", want[name[strings.LastIndex(name, ".")+1:]])
+			wantHeader(t, answer, "X-Content-Type-Options", "nosniff")
+			again := get(t, Options{}, "/graphiql/"+name, func(r *http.Request) { r.Header.Set("If-None-Match", a.etag) })
+			if again.StatusCode != http.StatusNotModified {
+				t.Errorf("with its ETag: status %d", again.StatusCode)
+			}
+		})
 	}
 }
 
-func TestOnlyVersionedAssetsAreKeptForGood(t *testing.T) {
+func TestOnlyVersionedAssetsAreCached(t *testing.T) {
 	t.Parallel()
 	wantHeader(t, get(t, Options{}, "/graphiql/playground.js", nil), "Cache-Control", "no-cache")
 	wantHeader(t, get(t, Options{}, "/graphiql/graphiql-4.1.2/graphiql.min.js", nil),
 		"Cache-Control", "public, max-age=31536000, immutable")
 }
 
-func TestWhatIsNotThere(t *testing.T) {
+func TestNotFound(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/graphiql/", "/graphiql/graphiql-4.1.2/", "/graphiql/index.html", "/graphiql/../assets.go", "/other"} {
-		if status := get(t, Options{}, path, nil).StatusCode; status == http.StatusOK {
-			t.Errorf("%s answers %d", path, status)
-		}
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			if status := get(t, Options{}, path, nil).StatusCode; status == http.StatusOK {
+				t.Errorf("status %d", status)
+			}
+		})
 	}
 	post := get(t, Options{}, "/", func(r *http.Request) { r.Method = http.MethodPost })
 	if post.StatusCode != http.StatusMethodNotAllowed || post.Header.Get("Allow") == "" {
@@ -72,8 +78,8 @@ func TestWhatIsNotThere(t *testing.T) {
 	}
 }
 
-// The page has to work without internet, and under a policy that forbids what is
-// written between its lines.
+// TestPageLoadsNothingFromElsewhere expects that the page works without internet, and
+// under a policy that forbids inline scripts and styles.
 func TestPageLoadsNothingFromElsewhere(t *testing.T) {
 	t.Parallel()
 	page := string(assets["index.html"].body)
@@ -105,12 +111,12 @@ func TestPageLoadsNothingFromElsewhere(t *testing.T) {
 	}
 }
 
-func TestNothingEmbeddedIsUnknown(t *testing.T) {
+func TestEachFileHasAContentType(t *testing.T) {
 	t.Parallel()
 	_ = fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			t.Error(err)
-		} else if !entry.IsDir() && types[name[strings.LastIndex(name, "."):]] == "" {
+		} else if !entry.IsDir() && contentTypes[name[strings.LastIndex(name, "."):]] == "" {
 			t.Errorf("%s has no content type", name)
 		}
 		return nil
