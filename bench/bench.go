@@ -1,16 +1,21 @@
-// Command bench measures the whole server over HTTP: how many requests per
-// second it answers, as a ratio to a plain handler that runs one hand-written
-// SQL statement and gives the same answer; for checks, to one that
-// does nothing but send the same bytes.
+// Command bench measures how many requests per second the whole server answers over
+// HTTP. It compares the server with a plain handler, which runs one hand-written SQL
+// statement and sends the same answer. For checks, the plain handler only sends the
+// same bytes.
 //
 //	go run ./bench [-queries user,page,members,can,checks,matrix] [-rounds 5] [-duration 2s] [-cpuprofile roster.pprof]
 //
-// PostgreSQL, Roster, the plain handler and the load generator are four
-// processes on the same machine, and share its cores. Roster and the plain
-// handler are asked in turns, one second or two each, so that whatever else the
-// machine does falls on both; only their ratio means anything elsewhere. The
-// plain handler does without everything but its statement: no API key, no
-// query language, no check of who may see what.
+//	                   ┌─> Roster ────────┐
+//	load generator ────┤   (in turns)     ├─> PostgreSQL
+//	                   └─> plain handler ─┘
+//
+// PostgreSQL, Roster, the plain handler and the load generator are four processes
+// on the same machine, and share its cores. The load generator asks Roster and the
+// plain handler in turns of a second or two, so that other load on the machine
+// affects both. Only their ratio is meaningful on other machines. The plain handler
+// has nothing but its statement: no API key, no query language, no permissions.
+//
+// Begin with run; queries.go holds what is measured.
 package main
 
 import (
@@ -22,13 +27,14 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// options are the flags.
+// options holds the flags.
 type options struct {
 	duration    time.Duration
 	rounds      int
@@ -63,8 +69,8 @@ func main() {
 	}
 }
 
-// cacheFolder is where caches of this account lie. That of root is not below
-// its home, which PostgreSQL's account may not enter.
+// cacheFolder returns the default folder of the database. For root, it is not in
+// the home directory, which PostgreSQL's account cannot enter.
 func cacheFolder() string {
 	dir, err := os.UserCacheDir()
 	if err != nil || os.Geteuid() == 0 {
@@ -102,7 +108,7 @@ func run(ctx context.Context, o options, args []string, out io.Writer) (err erro
 	}
 	defer roster.stop()
 
-	cases, err := gather(ctx, dsn, roster)
+	cases, err := gatherCases(ctx, dsn, roster)
 	if err != nil {
 		return err
 	}
@@ -121,19 +127,15 @@ func run(ctx context.Context, o options, args []string, out io.Writer) (err erro
 	return nil
 }
 
-// choose finds the queries that are named.
+// choose returns the queries with the given names, separated by commas.
 func choose(names string) ([]query, error) {
 	var chosen []query
 	for name := range strings.SplitSeq(names, ",") {
-		found := false
-		for _, q := range queries {
-			if q.name == name {
-				chosen, found = append(chosen, q), true
-			}
-		}
-		if !found {
+		i := slices.IndexFunc(queries, func(q query) bool { return q.name == name })
+		if i < 0 {
 			return nil, fmt.Errorf("there is no query %q", name)
 		}
+		chosen = append(chosen, queries[i])
 	}
 	return chosen, nil
 }

@@ -15,7 +15,7 @@ func TestMain(m *testing.M) { dbtest.Main(m) }
 
 var smallSize = size{users: 2_000, organizations: 10, roles: 20, permissions: 200, rolePermissions: 25}
 
-// testBundle is both servers over a small business, and what to ask them.
+// testBundle holds both servers over a small business, and the cases to ask them.
 type testBundle struct {
 	handlers      map[string]http.Handler
 	plain, roster *process
@@ -42,7 +42,7 @@ func setup(t testing.TB) *testBundle {
 		return &process{name: name, addr: strings.TrimPrefix(server.URL, "http://")}
 	}
 	b.plain, b.roster = start("plain"), start("roster")
-	cases, err := gather(t.Context(), c.dsn, b.roster)
+	cases, err := gatherCases(t.Context(), c.dsn, b.roster)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,30 +50,34 @@ func setup(t testing.TB) *testBundle {
 	return b
 }
 
-// The statements must mean what the documents mean, or the ratios mean nothing.
+// TestAnswersAgree expects the same answers from Roster and the plain handler:
+// otherwise their ratio means nothing.
 func TestAnswersAgree(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, q := range queries {
-		if n := len(q.cases(b.cases)); n < 15 {
-			t.Errorf("%s: only %d cases", q.name, n)
-		}
-		if err := compare(t.Context(), q, b.cases, b.plain, b.roster); err != nil {
-			t.Error(err)
-		}
+		t.Run(q.name, func(t *testing.T) {
+			t.Parallel()
+			if n := len(q.cases(b.cases)); n < 15 {
+				t.Errorf("only %d cases", n)
+			}
+			if err := compare(t.Context(), q, b.cases, b.plain, b.roster); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
-// BenchmarkHandler is one request after the other, without a network.
+// BenchmarkHandler measures one request after the other, without a network.
 func BenchmarkHandler(b *testing.B) {
 	bundle := setup(b)
 	for _, q := range queries {
 		for _, server := range []*process{bundle.roster, bundle.plain} {
 			b.Run(q.name+"/"+server.name, func(b *testing.B) {
-				of := q.cases(bundle.cases)
+				cases := q.cases(bundle.cases)
 				b.ReportAllocs()
 				for i := 0; b.Loop(); i++ {
-					request, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(server.request(q, of[i%len(of)]))))
+					request, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(server.request(q, cases[i%len(cases)]))))
 					if err != nil {
 						b.Fatal(err)
 					}

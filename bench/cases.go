@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,35 +12,36 @@ import (
 	"roster/db"
 )
 
-// cases are the variables to ask with: every user, every page.
+// cases holds the variables of the requests.
 type cases struct {
+	// One for every user, and for every page.
 	users, userPages, memberPages []variables
-	// checks and named ask about one place, batches and matrices about many.
+	// checks and named ask about one membership, batches and matrices about many.
 	checks, named, batches, matrices []variables
 }
 
-// gather reads the ids, and walks all pages of Roster for the cursors behind
-// which the pages begin. On the way Roster sees every membership once, as a
-// server does that has run for a while, and remembers those that it has room for.
-func gather(ctx context.Context, dsn string, roster *process) (*cases, error) {
+// gatherCases returns the cases for the business in the database. To find the
+// cursors, it reads all pages from Roster, which warms Roster's memory like that of a
+// server that has run for a while.
+func gatherCases(ctx context.Context, dsn string, roster *process) (*cases, error) {
 	conn, err := pgx.Connect(ctx, dsn)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close(ctx)
 	c := &cases{}
-	users, err := ids(ctx, conn, "select id from users")
+	users, err := selectIDs(ctx, conn, "select id from users")
 	if err != nil {
 		return nil, err
 	}
 	for _, id := range users {
-		c.users = append(c.users, variables{map[string]any{"id": db.UserID(id).String()}, []string{id.String()}})
+		c.users = append(c.users, variables{document: map[string]any{"id": db.UserID(id).String()}, statement: []string{id.String()}})
 	}
-	organizations, err := ids(ctx, conn, "select id from organizations")
+	organizations, err := selectIDs(ctx, conn, "select id from organizations")
 	if err != nil {
 		return nil, err
 	}
-	if c.userPages, err = userPages(ctx, roster); err != nil {
+	if c.userPages, err = walkUsers(ctx, roster); err != nil {
 		return nil, err
 	}
 	pages := make([][]variables, len(organizations))
@@ -47,24 +49,22 @@ func gather(ctx context.Context, dsn string, roster *process) (*cases, error) {
 	walks.SetLimit(8)
 	for i, id := range organizations {
 		walks.Go(func() (err error) {
-			pages[i], err = memberPages(ctx, roster, id)
+			pages[i], err = walkMembers(ctx, roster, id)
 			return err
 		})
 	}
 	err = walks.Wait()
-	for _, of := range pages {
-		c.memberPages = append(c.memberPages, of...)
-	}
 	if err != nil {
 		return nil, err
 	}
+	c.memberPages = slices.Concat(pages...)
 	if err := c.gatherChecks(ctx, conn); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-func ids(ctx context.Context, conn *pgx.Conn, text string) ([]uuid.UUID, error) {
+func selectIDs(ctx context.Context, conn *pgx.Conn, text string) ([]uuid.UUID, error) {
 	rows, err := conn.Query(ctx, text)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func ids(ctx context.Context, conn *pgx.Conn, text string) ([]uuid.UUID, error) 
 	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 }
 
-// position is where a page ends, for Roster and for SQL.
+// position is the end of a page, for Roster and for SQL.
 type position struct {
 	PageInfo struct {
 		HasNextPage bool
@@ -84,40 +84,45 @@ type position struct {
 	}
 }
 
-func userPages(ctx context.Context, roster *process) (pages []variables, err error) {
+// walkUsers returns the variables of each page of users but the first, by the end of
+// the page before it.
+func walkUsers(ctx context.Context, roster *process) (pages []variables, err error) {
 	const document = `query ($after: String) { users(first: 100, after: $after) { pageInfo { hasNextPage endCursor } nodes { id createdAt memberships { nodes { roles { key } } } } } }`
 	var after *string
 	for {
-		var found struct{ Users position }
-		if err := roster.ask(ctx, document, map[string]any{"after": after}, &found); err != nil {
+		var page struct{ Users position }
+		if err := roster.ask(ctx, document, map[string]any{"after": after}, &page); err != nil {
 			return nil, err
 		}
-		if !found.Users.PageInfo.HasNextPage {
+		if !page.Users.PageInfo.HasNextPage {
 			return pages, nil
 		}
-		after = &found.Users.PageInfo.EndCursor
-		last := found.Users.Nodes[len(found.Users.Nodes)-1]
+		after = &page.Users.PageInfo.EndCursor
+		last := page.Users.Nodes[len(page.Users.Nodes)-1]
 		id, err := db.ParseID[db.UserKind](last.ID)
 		if err != nil {
 			return nil, err
 		}
 		pages = append(pages, variables{
-			map[string]any{"after": *after}, []string{last.CreatedAt.Format(time.RFC3339Nano), uuid.UUID(id).String()},
+			document:  map[string]any{"after": *after},
+			statement: []string{last.CreatedAt.Format(time.RFC3339Nano), uuid.UUID(id).String()},
 		})
 	}
 }
 
-func memberPages(ctx context.Context, roster *process, org uuid.UUID) (pages []variables, err error) {
+// walkMembers returns the variables of each page of an organization's members but
+// the first, by the end of the page before it.
+func walkMembers(ctx context.Context, roster *process, org uuid.UUID) (pages []variables, err error) {
 	const document = `query ($id: ID!, $after: String) { organization(by: {id: $id}) {
 		members(first: 100, after: $after) { pageInfo { hasNextPage endCursor } nodes { id joinedAt } } } }`
 	name := db.OrganizationID(org).String()
 	var after *string
 	for {
-		var found struct{ Organization struct{ Members position } }
-		if err := roster.ask(ctx, document, map[string]any{"id": name, "after": after}, &found); err != nil {
+		var page struct{ Organization struct{ Members position } }
+		if err := roster.ask(ctx, document, map[string]any{"id": name, "after": after}, &page); err != nil {
 			return nil, err
 		}
-		members := found.Organization.Members
+		members := page.Organization.Members
 		if !members.PageInfo.HasNextPage {
 			return pages, nil
 		}
@@ -128,8 +133,8 @@ func memberPages(ctx context.Context, roster *process, org uuid.UUID) (pages []v
 			return nil, err
 		}
 		pages = append(pages, variables{
-			map[string]any{"id": name, "after": *after},
-			[]string{org.String(), last.JoinedAt.Format(time.RFC3339Nano), uuid.UUID(id).String()},
+			document:  map[string]any{"id": name, "after": *after},
+			statement: []string{org.String(), last.JoinedAt.Format(time.RFC3339Nano), uuid.UUID(id).String()},
 		})
 	}
 }

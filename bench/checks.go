@@ -10,7 +10,8 @@ import (
 	"roster/db"
 )
 
-// gatherChecks makes questions about members, of which some hold the permission.
+// gatherChecks adds the cases of checks. They ask about members, some of whom hold
+// the permission.
 func (c *cases) gatherChecks(ctx context.Context, conn *pgx.Conn) error {
 	rows, err := conn.Query(ctx, `select org_id, user_id, code, email from memberships m
 		join organizations o on o.id = org_id join users u on u.id = user_id order by org_id, user_id`)
@@ -49,7 +50,7 @@ func (c *cases) gatherChecks(ctx context.Context, conn *pgx.Conn) error {
 		c.batches = append(c.batches, variables{document: map[string]any{"input": input}})
 	}
 	for range matrices {
-		// Neighbours are of one organization, but for the last ones of it.
+		// Neighbors are in one organization, except at its end.
 		first := rand.IntN(len(members) - matrixSide)
 		users := make([]any, matrixSide)
 		for i := range users {
@@ -62,7 +63,7 @@ func (c *cases) gatherChecks(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// member is where a user is a member.
+// member is a user in an organization.
 type member struct {
 	Organization, User uuid.UUID
 	Code, Email        string

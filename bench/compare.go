@@ -8,32 +8,34 @@ import (
 	"reflect"
 )
 
-// compared is how many cases of each query are compared.
-const compared = 200
+// maxCompared is roughly how many cases of each query are compared.
+const maxCompared = 200
 
-// compare checks that both servers answer the query alike.
+// compare returns an error unless both servers answer the query alike. For a query
+// without a statement, it teaches the plain handler the answer.
 func compare(ctx context.Context, q query, all *cases, plain, roster *process) error {
 	if q.statement == "" {
 		return q.teach(ctx, all, plain, roster)
 	}
-	of := q.cases(all)
-	for i := 0; i < len(of); i += max(1, len(of)/compared) {
-		ours, err := roster.send(ctx, http.MethodPost, "/graphql", operation(q.document, of[i].document))
+	cases := q.cases(all)
+	for i := 0; i < len(cases); i += max(1, len(cases)/maxCompared) {
+		ours, err := roster.send(ctx, http.MethodPost, "/graphql", operation(q.document, cases[i].document))
 		if err != nil {
 			return err
 		}
-		theirs, err := plain.send(ctx, http.MethodGet, q.path(of[i]), nil)
+		theirs, err := plain.send(ctx, http.MethodGet, q.path(cases[i]), nil)
 		if err != nil {
 			return err
 		}
 		if !sameData(ours, theirs) {
-			return fmt.Errorf("%s: the answers for %v differ:\nRoster %.2000s\nplain  %.2000s", q.name, of[i].document, ours, theirs)
+			return fmt.Errorf("%s: the answers for %v differ:\nRoster %.2000s\nplain  %.2000s", q.name, cases[i].document, ours, theirs)
 		}
 	}
 	return nil
 }
 
-// teach lets the plain handler know the bytes of an answer, which it will repeat.
+// teach sends the plain handler the bytes of one of Roster's answers, which it then
+// repeats.
 func (q query) teach(ctx context.Context, all *cases, plain, roster *process) error {
 	answer, err := roster.send(ctx, http.MethodPost, "/graphql", operation(q.document, q.cases(all)[0].document))
 	if err != nil {
@@ -43,8 +45,8 @@ func (q query) teach(ctx context.Context, all *cases, plain, roster *process) er
 	return err
 }
 
-// sameData tells whether the answers have the same data. Roster's has
-// extensions besides.
+// sameData reports whether two answers have the same data. Roster's also has
+// extensions.
 func sameData(a, b []byte) bool {
 	var x, y struct{ Data any }
 	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && x.Data != nil && reflect.DeepEqual(x, y)

@@ -19,16 +19,16 @@ import (
 	"roster/db/migrations"
 )
 
-// databaseName is that of the seeded database; one that is being seeded has
-// another, so that it is there whole or not at all.
+// The name of the seeded database. While it is being seeded, it has another name, so
+// that it exists completely or not at all.
 const (
 	databaseName = "bench"
 	seedingName  = "seeding"
 )
 
-// openDatabase starts a PostgreSQL of our own, as Roster does, which holds the
-// seeded database. It is kept below cache, under a name which changes with the
-// migrations and with what is seeded, and seeded if it is not there yet.
+// openDatabase starts a private PostgreSQL with the seeded database, as Roster does,
+// and seeds the database if it does not exist. Its folder is in cache, and has
+// another name for other migrations and other seeds.
 func openDatabase(ctx context.Context, cache string, s size, out io.Writer) (*embedded.Server, error) {
 	key, err := seedKey(s)
 	if err != nil {
@@ -48,7 +48,8 @@ func openDatabase(ctx context.Context, cache string, s size, out io.Writer) (*em
 	return server, nil
 }
 
-// seedKey names what the database is made of.
+// seedKey returns a hash of the migrations and of everything that determines the
+// seed.
 func seedKey(s size) (string, error) {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%d %+v", seedVersion, s)
@@ -66,14 +67,15 @@ func seedKey(s size) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
 }
 
+// seedOnce makes the seeded database unless it exists.
 func seedOnce(ctx context.Context, server *embedded.Server, s size, out io.Writer) error {
 	admin, err := pgx.Connect(ctx, server.DSN("postgres"))
 	if err != nil {
 		return err
 	}
 	defer admin.Close(ctx)
-	var there bool
-	if err := admin.QueryRow(ctx, "select exists (select from pg_database where datname = $1)", databaseName).Scan(&there); err != nil || there {
+	var exists bool
+	if err := admin.QueryRow(ctx, "select exists (select from pg_database where datname = $1)", databaseName).Scan(&exists); err != nil || exists {
 		return err
 	}
 	began := time.Now()

@@ -16,18 +16,18 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// load is what one turn came to.
+// load is the result of one turn.
 type load struct {
 	requests, bytes int64
 	took            time.Duration
 }
 
-// perSecond is the rate of requests.
+// perSecond returns the number of requests per second.
 func (l load) perSecond() float64 { return float64(l.requests) / l.took.Seconds() }
 
-// generate asks a server for that long over so many connections, each of which
-// sends one of the requests at random when the last one has been answered. It
-// reads HTTP itself, because it takes its share of the same cores.
+// generate sends requests to a server for the given duration. Each connection sends
+// a random one of them as soon as its last one has been answered. generate reads HTTP
+// by itself to use little time, because it shares its cores with the server.
 func generate(ctx context.Context, addr string, requests [][]byte, connections int, duration time.Duration) (load, error) {
 	var all load
 	began := time.Now()
@@ -55,7 +55,7 @@ func generate(ctx context.Context, addr string, requests [][]byte, connections i
 	return all, err
 }
 
-// client is one connection.
+// client is one connection to a server.
 type client struct {
 	net.Conn
 	in   *bufio.Reader
@@ -70,8 +70,8 @@ func dial(ctx context.Context, addr string) (*client, error) {
 	return &client{Conn: conn, in: bufio.NewReaderSize(conn, 64<<10)}, nil
 }
 
-// ask sends a request and gives the size of the answer's body. It fails unless
-// the answer is a good one.
+// ask sends a request and returns the size of the response body in bytes. It returns
+// an error unless the status is 200 and the body has no errors.
 func (c *client) ask(request []byte) (int, error) {
 	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		return 0, err
@@ -93,9 +93,9 @@ func (c *client) ask(request []byte) (int, error) {
 	return len(c.body), nil
 }
 
-var errHTTP = errors.New("not the HTTP that was expected")
+var errHTTP = errors.New("unexpected form of HTTP response")
 
-// readBody reads the headers and what they say follows.
+// readBody reads the headers and the body.
 func (c *client) readBody() error {
 	length := -1 // chunked
 	for {
@@ -129,7 +129,7 @@ func (c *client) readBody() error {
 		if err := c.read(int(length)); err != nil {
 			return err
 		}
-		if _, err := c.in.Discard(2); err != nil || length == 0 { // the line's end
+		if _, err := c.in.Discard(2); err != nil || length == 0 { // the end of the line
 			return err
 		}
 	}

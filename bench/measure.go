@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// measurement is how queries are measured.
+// measurement measures queries.
 type measurement struct {
 	options
 	postgres int // process id
@@ -19,24 +19,24 @@ type side struct {
 	*process
 	requests [][]byte
 	turns    []load
-	used     stats
-	postgres time.Duration // CPU of the database
+	used     stats         // in all turns
+	postgres time.Duration // CPU of the database in all turns
 }
 
-// result is what the measurement of one query came to.
+// result is the measurement of one query.
 type result struct {
 	query
 	plain, roster *side
 }
 
-// measure lets both servers take turns.
+// measure sends load to both servers in turns.
 func (m measurement) measure(ctx context.Context, q query, all *cases, plain, roster *process) (*result, error) {
 	r := &result{query: q, plain: &side{process: plain}, roster: &side{process: roster}}
 	for _, s := range []*side{r.plain, r.roster} {
 		for _, v := range q.cases(all) {
 			s.requests = append(s.requests, s.request(q, v))
 		}
-		// Connections, plans and caches before anything counts.
+		// Warm connections, plans and caches before the measurement.
 		if _, err := generate(ctx, s.addr, s.requests, m.connections, m.duration/2); err != nil {
 			return nil, fmt.Errorf("%s: %s: %w", q.name, s.name, err)
 		}
@@ -51,6 +51,7 @@ func (m measurement) measure(ctx context.Context, q query, all *cases, plain, ro
 	return r, nil
 }
 
+// turn sends load to one server, and adds what it used.
 func (m measurement) turn(ctx context.Context, s *side) error {
 	before, err := s.stats(ctx)
 	if err != nil {
@@ -71,8 +72,8 @@ func (m measurement) turn(ctx context.Context, s *side) error {
 	return err
 }
 
-// each gives the part of what all turns came to that falls on one request.
-func (s *side) each(total int64) float64 {
+// perRequest divides the total of all turns by the number of requests.
+func (s *side) perRequest(total int64) float64 {
 	var requests int64
 	for _, turn := range s.turns {
 		requests += turn.requests
@@ -85,7 +86,7 @@ func (s *side) size() float64 {
 	for _, turn := range s.turns {
 		bytes += turn.bytes
 	}
-	return s.each(bytes)
+	return s.perRequest(bytes)
 }
 
 func (s *side) rate() float64 {
@@ -96,7 +97,7 @@ func (s *side) rate() float64 {
 	return median(rates)
 }
 
-// ratios are those of turns that followed one another, sorted.
+// ratios returns the ratio of each pair of successive turns, sorted.
 func (r *result) ratios() []float64 {
 	ratios := make([]float64, len(r.roster.turns))
 	for i := range ratios {
@@ -131,7 +132,7 @@ func (r *result) print(out io.Writer) {
 }
 
 func (s *side) print(out io.Writer) {
-	micro := func(d time.Duration) float64 { return s.each(d.Nanoseconds()) / 1000 }
+	micro := func(d time.Duration) float64 { return s.perRequest(d.Nanoseconds()) / 1000 }
 	fmt.Fprintf(out, " %26.0f %14.0f %12.0f %12.2f %13.0f %14.1f %15.0f", s.rate(), micro(s.used.CPU), micro(s.postgres),
-		s.each(s.used.Statements), s.each(s.used.Allocations), s.each(s.used.Bytes)/1024, s.size())
+		s.perRequest(s.used.Statements), s.perRequest(s.used.Allocations), s.perRequest(s.used.Bytes)/1024, s.size())
 }

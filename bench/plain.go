@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// plain is a handler for each query which runs its statement, prepared, and
-// sends what it gives. It has as many connections to the database as Roster.
+// plain returns the plain handler. For each query, it runs the prepared statement and
+// sends the result. It has as many connections to the database as Roster.
 func (c *child) plain(ctx context.Context) (http.Handler, func(), error) {
 	config, err := pgxpool.ParseConfig(c.dsn)
 	if err != nil {
@@ -20,7 +20,7 @@ func (c *child) plain(ctx context.Context) (http.Handler, func(), error) {
 	config.ConnConfig.Tracer = &c.statements
 	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	config.ConnConfig.RuntimeParams["jit"] = "off"
-	// One plan for all values is as good, and need not be made again.
+	// One plan for all values is as good, and saves planning.
 	config.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
@@ -49,8 +49,8 @@ func (c *child) plain(ctx context.Context) (http.Handler, func(), error) {
 	return mux, pool.Close, nil
 }
 
-// repeatAnswer answers requests, of which it reads the body, by what was PUT
-// there.
+// repeatAnswer handles POST requests with the answer that was sent by PUT before. It
+// reads their body, but ignores it.
 func repeatAnswer(mux *http.ServeMux, name string) {
 	var answer []byte
 	mux.HandleFunc("PUT /"+name, func(w http.ResponseWriter, r *http.Request) {

@@ -17,15 +17,15 @@ import (
 	"time"
 )
 
-// process is a server in a process of its own, so that each has its own garbage
-// collector.
+// process is a server in a process of its own, so that each server has its own
+// garbage collector.
 type process struct {
 	name, addr string
 	command    *exec.Cmd
 	stdin      io.Closer
 }
 
-// startServer runs this program again as the server.
+// startServer starts this program again, as the named server.
 func startServer(ctx context.Context, name, dsn string, flags ...string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -54,13 +54,13 @@ func startServer(ctx context.Context, name, dsn string, flags ...string) (*proce
 	return p, nil
 }
 
-// stop lets the server end, and waits for that.
+// stop ends the server, and waits for its end.
 func (p *process) stop() {
 	_ = p.stdin.Close()
 	_ = p.command.Wait()
 }
 
-// stats asks the server what it has used.
+// stats returns what the server has used since it began.
 func (p *process) stats(ctx context.Context) (s stats, err error) {
 	body, err := p.send(ctx, http.MethodGet, "/stats", nil)
 	if err != nil {
@@ -70,7 +70,7 @@ func (p *process) stats(ctx context.Context) (s stats, err error) {
 	return s, err
 }
 
-// ask sends an operation to Roster; into takes its data.
+// ask sends an operation to Roster, and decodes its data into into.
 func (p *process) ask(ctx context.Context, document string, variables, into any) error {
 	body, err := p.send(ctx, http.MethodPost, "/graphql", operation(document, variables))
 	if err != nil {
@@ -89,10 +89,11 @@ func (p *process) ask(ctx context.Context, document string, variables, into any)
 	return nil
 }
 
+// operation returns the body of a GraphQL request.
 func operation(document string, variables any) []byte {
 	body, err := json.Marshal(map[string]any{"query": document, "variables": variables})
 	if err != nil {
-		panic(err) // texts and maps of texts only
+		panic(err) // impossible: only texts and maps of texts
 	}
 	return body
 }
@@ -116,12 +117,12 @@ func (p *process) send(ctx context.Context, method, path string, body []byte) ([
 	return answer, err
 }
 
-// path is where the plain handler answers a case.
+// path returns the path at which the plain handler answers a case.
 func (q query) path(v variables) string {
 	return "/" + q.name + "?" + url.Values{"v": v.statement}.Encode()
 }
 
-// request is the bytes of an HTTP request for a case, to this server.
+// request returns the bytes of the HTTP request that asks this server about a case.
 func (p *process) request(q query, v variables) []byte {
 	path := "/graphql"
 	switch {
@@ -135,8 +136,8 @@ func (p *process) request(q query, v variables) []byte {
 		"\r\nContent-Type: application/json\r\nContent-Length: "+strconv.Itoa(len(body))+"\r\n\r\n"), body...)
 }
 
-// postgresCPU is what the processes of that PostgreSQL have used, where /proc
-// tells; elsewhere 0.
+// postgresCPU returns the CPU time of the children of a postmaster so far. It needs
+// /proc; without it, it returns 0.
 func postgresCPU(postmaster int) (used time.Duration) {
 	const tick = 10 * time.Millisecond // USER_HZ is 100 on all common Linux
 	entries, _ := os.ReadDir("/proc")
@@ -145,8 +146,8 @@ func postgresCPU(postmaster int) (used time.Duration) {
 		if err != nil {
 			continue
 		}
-		_, after, _ := strings.Cut(string(text), ") ") // the name may hold spaces
-		fields := strings.Fields(after)                // from the third field of proc(5) on
+		_, after, _ := strings.Cut(string(text), ") ") // the name may contain spaces
+		fields := strings.Fields(after)                // begins with the third field of proc(5)
 		if len(fields) > 12 && fields[1] == strconv.Itoa(postmaster) {
 			user, _ := strconv.Atoi(fields[11])
 			system, _ := strconv.Atoi(fields[12])

@@ -2,25 +2,25 @@ package main
 
 import "roster/access"
 
-// query is one question, as a document to Roster and as a statement to
-// PostgreSQL. The answers are the same JSON.
+// query is one question: as a document for Roster, and as a statement for PostgreSQL,
+// which return the same JSON.
 type query struct {
 	name, about, document string
-	// statement takes the values of a case as $1, $2, …. Without one, the plain
-	// handler gets what Roster gets, and answers the bytes of one of its answers
-	// without looking: nothing over HTTP can do less.
+	// statement takes the values of a case as $1, $2, …. Without a statement, the plain
+	// handler receives the same requests as Roster, and sends the bytes of one of
+	// Roster's answers without looking: nothing over HTTP can do less.
 	statement string
-	// answers is how many questions one request asks; 0 where that says nothing.
+	// answers is the number of checks in one request, or 0 for other queries.
 	answers int
-	// cases picks those of the query.
+	// cases returns the cases of the query.
 	cases func(*cases) []variables
 }
 
 // variables are one case of a query.
 type variables struct {
-	// document are those of the document.
+	// document holds the variables of the document.
 	document map[string]any
-	// statement are those of the statement, as text.
+	// statement holds the arguments of the statement, as text.
 	statement []string
 }
 
@@ -68,15 +68,14 @@ var queries = []query{
 	},
 }
 
-// How much is asked at once.
+// The sizes of one request.
 const (
 	batch      = 1000
 	matrixSide = 100
 )
 
-// The statements are the fastest of several forms that were tried. For one user
-// correlated queries are, which walk through indexes; for a page sets are, which
-// are put together by hash joins.
+// The statements are the fastest of several variants that were tried. For one user,
+// correlated subqueries over indexes are the fastest; for a page, hash joins of sets.
 const (
 	userStatement = `
 select json_build_object('data', json_build_object('user', (

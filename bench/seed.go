@@ -17,24 +17,24 @@ import (
 	"roster/secret"
 )
 
-// seedVersion changes with what seed makes, so that older databases are not
-// used any more.
+// seedVersion must change whenever seed makes something else, so that older databases
+// are not used any more.
 const seedVersion = 1
 
-// apiKey is the administrator's in the seeded database, which no one else
-// reaches.
+// apiKey is the administrator's key in the seeded database, which nobody else can
+// reach.
 const apiKey = "rk_benchmark_benchmark_benchmark_benchmark"
 
-// size says how much is seeded. Every user has two memberships, every
-// membership two roles and one permission on top.
+// size is the size of the business. Every user has two memberships, and every
+// membership has two roles and one direct permission.
 type size struct {
 	users, organizations, roles, permissions, rolePermissions int
 }
 
 var fullSize = size{users: 100_000, organizations: 200, roles: 20, permissions: 200, rolePermissions: 25}
 
-// seed fills a new database as the application would have, derived columns
-// included; only the log of changes stays empty.
+// seed fills a new database as the application would, including derived columns. Only
+// the log of changes stays empty.
 func seed(ctx context.Context, dsn string, s size) error {
 	if err := setUp(ctx, dsn); err != nil {
 		return err
@@ -44,8 +44,8 @@ func seed(ctx context.Context, dsn string, s size) error {
 		return err
 	}
 	defer conn.Close(ctx)
-	// Neither foreign keys nor triggers: what is made here agrees by construction,
-	// and checking it row by row takes half a minute.
+	// Without foreign keys and triggers: the rows are consistent by construction, and
+	// checking each takes half a minute.
 	if _, err := conn.Exec(ctx, "set session_replication_role = replica"); err != nil {
 		return err
 	}
@@ -64,7 +64,8 @@ func seed(ctx context.Context, dsn string, s size) error {
 	return err
 }
 
-// setUp makes what every business has.
+// setUp migrates the database, and makes Roster's own rows and the administrator's
+// key.
 func setUp(ctx context.Context, dsn string) error {
 	database, err := db.Open(ctx, secret.New(dsn))
 	if err != nil {
@@ -82,7 +83,7 @@ func setUp(ctx context.Context, dsn string) error {
 	return d.EnsureAdministratorKey(ctx, secret.New(apiKey))
 }
 
-// table is rows to be copied.
+// table holds rows to copy into a table of the database.
 type table struct {
 	name    string
 	columns []string
@@ -91,8 +92,8 @@ type table struct {
 
 func (t *table) add(values ...any) { t.rows = append(t.rows, values) }
 
-// business is what has been made so far, for the rest to refer to. The same
-// size gives the same business, ids excepted.
+// business holds what has been made so far, so that later rows can refer to it. The
+// same size leads to the same business, except for ids.
 type business struct {
 	size
 	rand          *rand.Rand
@@ -104,14 +105,14 @@ type business struct {
 
 const seededBy = "system:bench"
 
-// addOrganization makes place for one more id.
+// addOrganization adds an empty id, and returns a pointer to it.
 func (b *business) addOrganization() *db.OrganizationID {
 	b.organizations = append(b.organizations, db.OrganizationID{})
 	return &b.organizations[len(b.organizations)-1]
 }
 
-// definitions are the organizations (the default one exists), permissions and
-// roles.
+// definitions returns the rows of organizations (except the default one, which
+// exists), permissions and roles.
 func (b *business) definitions() []table {
 	organizations := table{name: "organizations", columns: []string{"id", "code", "name", "name_key", "search", "created_at", "updated_at"}}
 	for len(b.organizations) < b.size.organizations {
@@ -140,8 +141,8 @@ func (b *business) definitions() []table {
 	return []table{organizations, permissions, roles, contents}
 }
 
-// people are the users with their memberships and grants. One in ten belongs to
-// the first organization, one in a hundred is suspended.
+// people returns the rows of users with their memberships and grants. One user in ten
+// belongs to the first organization, and one in a hundred is suspended.
 func (b *business) people() []table {
 	users := table{name: "users", columns: []string{
 		"id", "email", "email_key", "email_verified", "username", "username_key", "given_name", "family_name", "name", "name_key",
@@ -158,7 +159,7 @@ func (b *business) people() []table {
 		for i, org := range b.twoOrganizations(n) {
 			at := u.CreatedAt.Add(time.Duration(i) * time.Minute)
 			memberships.add(db.NewID[db.MembershipKind](), org, u.ID, at)
-			first, second := b.two(len(b.roles))
+			first, second := b.drawTwo(len(b.roles))
 			for _, role := range []int{first, second} {
 				roles.add(org, u.ID, uuid.Must(uuid.NewV7()), at, at, seededBy, b.roles[role])
 			}
@@ -188,18 +189,18 @@ func (b *business) user(n int) *db.User {
 	return u
 }
 
-// twoOrganizations draws those of the n-th user.
+// twoOrganizations draws the organizations of the n-th user.
 func (b *business) twoOrganizations(n int) [2]db.OrganizationID {
 	others := b.organizations[1:]
-	first, second := b.two(len(others))
+	first, second := b.drawTwo(len(others))
 	if n%10 == 0 {
 		return [2]db.OrganizationID{b.organizations[0], others[second]}
 	}
 	return [2]db.OrganizationID{others[first], others[second]}
 }
 
-// two draws two different numbers below n.
-func (b *business) two(n int) (first, second int) {
+// drawTwo draws two different numbers below n.
+func (b *business) drawTwo(n int) (first, second int) {
 	first, second = b.rand.IntN(n), b.rand.IntN(n-1)
 	if second >= first {
 		second++

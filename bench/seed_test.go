@@ -8,8 +8,8 @@ import (
 	"roster/db/dbtest"
 )
 
-// What the database would have refused, seed must not make: it inserts without
-// foreign keys and triggers.
+// TestSeedKeepsTheRules expects that the seeded rows keep the foreign keys and
+// triggers, without which seed inserts them.
 func TestSeedKeepsTheRules(t *testing.T) {
 	t.Parallel()
 	ctx, dsn := t.Context(), dbtest.DSN(t)
@@ -21,7 +21,7 @@ func TestSeedKeepsTheRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close(ctx)
-	// To add a foreign key a second time is to check all rows.
+	// Adding a foreign key a second time checks all rows.
 	rows, err := conn.Query(ctx, `select 'alter table ' || conrelid::regclass || ' add ' || pg_get_constraintdef(oid)
 		from pg_constraint where contype = 'f' and connamespace = 'public'::regnamespace`)
 	if err != nil {
@@ -36,8 +36,8 @@ func TestSeedKeepsTheRules(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	var homeless int
-	if err := conn.QueryRow(ctx, "select count(*) from users u where not exists (select from memberships m where m.user_id = u.id)").Scan(&homeless); err != nil || homeless > 0 {
-		t.Errorf("%d users without an organization, %v", homeless, err)
+	var withoutOrganization int
+	if err := conn.QueryRow(ctx, "select count(*) from users u where not exists (select from memberships m where m.user_id = u.id)").Scan(&withoutOrganization); err != nil || withoutOrganization > 0 {
+		t.Errorf("%d users without an organization, %v", withoutOrganization, err)
 	}
 }

@@ -28,18 +28,18 @@ import (
 	"roster/telemetry"
 )
 
-// child is one of the two servers, in a process of its own.
+// child is one of the two servers, inside of its process.
 type child struct {
 	options
 	dsn        string
 	statements statementCount
 }
 
-// starter makes the handler of a server, and what ends it.
+// starter returns the handler of a server, and a function that stops it.
 type starter func(context.Context) (handler http.Handler, stop func(), err error)
 
-// run serves. It prints its address, and ends with its standard input, which the
-// benchmark holds open.
+// run serves until its standard input ends, which the benchmark keeps open. It prints
+// its address.
 func (c *child) run(ctx context.Context) error {
 	if c.serve == "roster" && os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(c.gcPercent)
@@ -66,7 +66,7 @@ func (c *child) run(ctx context.Context) error {
 	}
 	defer stopProfile()
 	fmt.Println(listener.Addr())
-	// As the server's, see server.go at the root.
+	// The same limits as in server.go at the root.
 	server := &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
@@ -81,7 +81,7 @@ func (c *child) run(ctx context.Context) error {
 	return nil
 }
 
-// profile begins a CPU profile, if one is asked for.
+// profile begins a CPU profile if the flags ask for one.
 func (c *child) profile() (stop func(), err error) {
 	if c.cpuProfile == "" {
 		return func() {}, nil
@@ -93,7 +93,7 @@ func (c *child) profile() (stop func(), err error) {
 	return func() { pprof.StopCPUProfile(); _ = file.Close() }, pprof.StartCPUProfile(file)
 }
 
-// roster is the handler that server.go at the root puts together.
+// roster returns the handler that server.go at the root composes.
 func (c *child) roster(ctx context.Context) (http.Handler, func(), error) {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	metrics := telemetry.NewMetrics()
@@ -111,16 +111,16 @@ func (c *child) roster(ctx context.Context) (http.Handler, func(), error) {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", graph.NewHandler(graph.Options{
 		Directory: d, Log: log, Metrics: metrics,
-		CostPerSecond: 1e12, // all requests are of one client
+		CostPerSecond: 1e12, // all requests come from one client
 	}))
 	return metrics.Middleware(log, mux), func() { d.Close(); _ = database.Close() }, nil
 }
 
-// statementCount counts statements; begin and commit are some too, for they
-// cost a round trip.
+// statementCount counts statements, including begin and commit, which also take a
+// round trip.
 type statementCount struct{ atomic.Int64 }
 
-// TraceQueryStart counts one.
+// TraceQueryStart counts a statement.
 func (s *statementCount) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
 	s.Add(1)
 	return ctx
@@ -129,7 +129,7 @@ func (s *statementCount) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx
 // TraceQueryEnd does nothing.
 func (*statementCount) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// stats are what a server has used since it began.
+// stats holds what a server has used since it began.
 type stats struct {
 	Statements, Allocations, Bytes int64
 	CPU                            time.Duration
