@@ -21,7 +21,7 @@ type cases struct {
 }
 
 // gatherCases returns the cases for the business in the database. To find the
-// cursors, it reads all pages from Roster, which warms Roster's memory like that of a
+// cursors, it reads all pages from Roster, which warms Roster's memory as in a
 // server that has run for a while.
 func gatherCases(ctx context.Context, dsn string, roster *process) (*cases, error) {
 	conn, err := pgx.Connect(ctx, dsn)

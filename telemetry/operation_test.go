@@ -101,7 +101,7 @@ func TestOperationSpan(t *testing.T) {
 	}
 	failed := attribute.NewSet(all[1].Attributes...)
 	if failed.HasValue("graphql.operation.name") {
-		t.Error("the span contains a name that is none in GraphQL")
+		t.Error("the span contains a name that GraphQL does not allow")
 	}
 	if all[0].Status.Code != codes.Unset || all[1].Status.Code != codes.Error {
 		t.Error("only the server's own fault is a failure:", all[0].Status, all[1].Status)

@@ -77,7 +77,7 @@ func exporterNames(getenv func(string) string) ([]string, error) {
 			}
 			names = append(names, name)
 		default:
-			return nil, fmt.Errorf("OTEL_TRACES_EXPORTER: %q is none of otlp, console, none", name)
+			return nil, fmt.Errorf("OTEL_TRACES_EXPORTER: %q is not one of otlp, console, none", name)
 		}
 	}
 	return names, nil
