@@ -28,13 +28,13 @@ type name struct{ kind, field, folded string }
 
 func newNames(schema *ast.Schema) *names {
 	n := &names{schema: schema, owner: map[name]int{}, made: map[string]int{}}
-	n.owner[name{"OrganizationRef", "code", "default"}] = 0
-	n.owner[name{"OrganizationRef", "code", "roster"}] = 0
+	n.owner[name{kind: "OrganizationRef", field: "code", folded: "default"}] = 0
+	n.owner[name{kind: "OrganizationRef", field: "code", folded: "roster"}] = 0
 	for _, role := range access.SystemRoles {
-		n.owner[name{"RoleRef", "key", role.Key}] = 0
+		n.owner[name{kind: "RoleRef", field: "key", folded: role.Key}] = 0
 	}
 	for _, permission := range access.SystemPermissions {
-		n.owner[name{"PermissionRef", "key", string(permission.Key)}] = 0
+		n.owner[name{kind: "PermissionRef", field: "key", folded: string(permission.Key)}] = 0
 	}
 	return n
 }
@@ -49,79 +49,79 @@ func (n *names) follow(t *testing.T, document string, operation *ast.OperationDe
 	n.fields(t, document, operation.SelectionSet, values)
 }
 
-func (n *names) fields(t *testing.T, place string, selection ast.SelectionSet, variables map[string]any) {
+func (n *names) fields(t *testing.T, path string, selection ast.SelectionSet, variables map[string]any) {
 	t.Helper()
 	for _, s := range selection {
 		switch s := s.(type) {
 		case *ast.InlineFragment:
-			n.fields(t, place, s.SelectionSet, variables)
+			n.fields(t, path, s.SelectionSet, variables)
 		case *ast.FragmentSpread:
-			n.fields(t, place, s.Definition.SelectionSet, variables)
+			n.fields(t, path, s.Definition.SelectionSet, variables)
 		case *ast.Field:
-			place := place + ": " + s.Alias
+			path := path + ": " + s.Alias
 			arguments := s.ArgumentMap(variables)
 			for _, argument := range s.Definition.Arguments {
-				n.refer(t, place, argument.Name, argument.Type, arguments[argument.Name])
+				n.refer(t, path, argument.Name, argument.Type, arguments[argument.Name])
 			}
 			if input, ok := arguments["input"].(map[string]any); ok {
-				n.apply(t, place, s.Name, input)
+				n.apply(t, path, s.Name, input)
 			}
-			n.fields(t, place, s.SelectionSet, variables)
+			n.fields(t, path, s.SelectionSet, variables)
 		}
 	}
 }
 
 // refer reports references to missing objects in a value of an input type.
-func (n *names) refer(t *testing.T, place, key string, of *ast.Type, value any) {
+func (n *names) refer(t *testing.T, path, key string, of *ast.Type, value any) {
 	t.Helper()
 	switch value := value.(type) {
 	case []any:
 		for _, element := range value {
-			n.refer(t, place, key, of.Elem, element)
+			n.refer(t, path, key, of.Elem, element)
 		}
 	case map[string]any:
 		for _, field := range n.schema.Types[of.Name()].Fields {
 			text, isText := value[field.Name].(string)
 			if isText && strings.HasSuffix(of.Name(), "Ref") {
-				n.find(t, place, name{of.Name(), field.Name, db.Fold(text)})
+				n.find(t, path, name{kind: of.Name(), field: field.Name, folded: db.Fold(text)})
 				continue
 			}
-			n.refer(t, place, field.Name, field.Type, value[field.Name])
+			n.refer(t, path, field.Name, field.Type, value[field.Name])
 		}
 	case string:
 		if key == "permission" || key == "can" {
-			n.find(t, place, name{"PermissionRef", "key", value})
+			n.find(t, path, name{kind: "PermissionRef", field: "key", folded: value})
 		}
 	}
 }
 
-func (n *names) find(t *testing.T, place string, one name) int {
+func (n *names) find(t *testing.T, path string, one name) int {
 	t.Helper()
 	owner, found := n.owner[one]
 	if !found {
-		t.Errorf("%s: no %v was made before", place, one)
+		t.Errorf("%s: no %v was made before", path, one)
 	}
 	return owner
 }
 
 // apply changes the names as the mutation does.
-func (n *names) apply(t *testing.T, place, mutation string, input map[string]any) {
+func (n *names) apply(t *testing.T, path, mutation string, input map[string]any) {
 	t.Helper()
 	switch mutation {
 	case "createUser":
-		n.add(t, place, "UserRef", input, n.next("UserRef"))
+		n.add(t, path, "UserRef", input, n.next("UserRef"))
 	case "createOrganization":
-		n.add(t, place, "OrganizationRef", input, n.next("OrganizationRef"))
+		n.add(t, path, "OrganizationRef", input, n.next("OrganizationRef"))
 	case "createRole":
-		n.add(t, place, "RoleRef", input, n.next("RoleRef"))
+		n.add(t, path, "RoleRef", input, n.next("RoleRef"))
 	case "createPermission":
-		n.add(t, place, "PermissionRef", input, n.next("PermissionRef"))
+		n.add(t, path, "PermissionRef", input, n.next("PermissionRef"))
 	case "updateUser":
-		user := n.userOf(t, place, input)
+		user := n.userOf(t, path, input)
 		n.drop(user, func(field string) bool { _, changes := input[field]; return changes })
-		n.add(t, place, "UserRef", input, user)
+		n.add(t, path, "UserRef", input, user)
 	case "deleteUser":
-		n.drop(n.userOf(t, place, input), func(string) bool { return true })
+		n.drop(n.userOf(t, path, input), func(string) bool { return true })
 	}
 }
 
@@ -130,21 +130,21 @@ func (n *names) next(kind string) int {
 	return n.made[kind]
 }
 
-func (n *names) userOf(t *testing.T, place string, input map[string]any) int {
+func (n *names) userOf(t *testing.T, path string, input map[string]any) int {
 	t.Helper()
 	for field, value := range input["user"].(map[string]any) {
-		return n.find(t, place, name{"UserRef", field, db.Fold(value.(string))})
+		return n.find(t, path, name{kind: "UserRef", field: field, folded: db.Fold(value.(string))})
 	}
 	return 0
 }
 
-func (n *names) add(t *testing.T, place, kind string, input map[string]any, owner int) {
+func (n *names) add(t *testing.T, path, kind string, input map[string]any, owner int) {
 	t.Helper()
 	for _, field := range n.schema.Types[kind].Fields {
 		text, given := input[field.Name].(string)
-		one := name{kind, field.Name, db.Fold(text)}
+		one := name{kind: kind, field: field.Name, folded: db.Fold(text)}
 		if _, taken := n.owner[one]; given && taken {
-			t.Errorf("%s: %v is taken", place, one)
+			t.Errorf("%s: %v is taken", path, one)
 		} else if given {
 			n.owner[one] = owner
 		}

@@ -21,30 +21,30 @@ func TestMutation(t *testing.T) {
 		calls         map[string]int
 	}{
 		"all succeed": {
-			`rename(input: {id: "2"})`, "name",
-			`{'data':{'a':{'user':{'name':'x','team':{'name':'team 2'}}},'b':{'user':{'name':'anonymous'}},'c':{'user':{'name':'anonymous'}}}}`,
-			map[string]int{"Mutation.rename": 3, "User.team": 1},
+			field: `rename(input: {id: "2"})`, fields: "name",
+			want:  `{'data':{'a':{'user':{'name':'x','team':{'name':'team 2'}}},'b':{'user':{'name':'anonymous'}},'c':{'user':{'name':'anonymous'}}}}`,
+			calls: map[string]int{"Mutation.rename": 3, "User.team": 1},
 		},
 		"one fails": {
-			`fail(message: "no")`, "name",
-			`{'errors':[{'message':'no','path':['b']},{'message':'undone','path':['a']},{'message':'undone','path':['c']}],'data':null}`,
-			map[string]int{"Mutation.rename": 1, "Mutation.fail": 1, "User.team": 1},
+			field: `fail(message: "no")`, fields: "name",
+			want:  `{'errors':[{'message':'no','path':['b']},{'message':'undone','path':['a']},{'message':'undone','path':['c']}],'data':null}`,
+			calls: map[string]int{"Mutation.rename": 1, "Mutation.fail": 1, "User.team": 1},
 		},
 		"a field of its answer fails": {
-			`rename(input: {id: "2"})`, "broken",
-			`{'errors':[{'message':'it is broken','path':['b','user','broken']},{'message':'undone','path':['a']},{'message':'undone','path':['c']}],'data':null}`,
-			map[string]int{"Mutation.rename": 2, "User.broken": 1, "User.team": 1},
+			field: `rename(input: {id: "2"})`, fields: "broken",
+			want:  `{'errors':[{'message':'it is broken','path':['b','user','broken']},{'message':'undone','path':['a']},{'message':'undone','path':['c']}],'data':null}`,
+			calls: map[string]int{"Mutation.rename": 2, "User.broken": 1, "User.team": 1},
 		},
 		"an error of a parent that has none": {
-			`rename(input: {id: "2"})`, "risky",
-			`{'data':{'a':{'user':{'name':'x','team':{'name':'team 2'}}},'b':{'user':{'risky':null}},'c':{'user':{'name':'anonymous'}}}}`,
-			map[string]int{"Mutation.rename": 3, "User.rank": 1, "User.team": 1},
+			field: `rename(input: {id: "2"})`, fields: "risky",
+			want:  `{'data':{'a':{'user':{'name':'x','team':{'name':'team 2'}}},'b':{'user':{'risky':null}},'c':{'user':{'name':'anonymous'}}}}`,
+			calls: map[string]int{"Mutation.rename": 3, "User.rank": 1, "User.team": 1},
 		},
 		"a forbidden null": {
-			`rename(input: {id: "4"})`, "email",
-			`{'errors':[{'message':'cannot return null for non-null field User.email (String!): the value was nil','path':['b','user','email']},` +
+			field: `rename(input: {id: "4"})`, fields: "email",
+			want: `{'errors':[{'message':'cannot return null for non-null field User.email (String!): the value was nil','path':['b','user','email']},` +
 				`{'message':'undone','path':['a']},{'message':'undone','path':['c']}],'data':null}`,
-			map[string]int{"Mutation.rename": 3, "User.team": 1},
+			calls: map[string]int{"Mutation.rename": 3, "User.team": 1},
 		},
 	}
 	for name, test := range tests {

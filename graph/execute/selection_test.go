@@ -42,39 +42,39 @@ func TestSelection(t *testing.T) {
 		look               func(execute.Selected) []string
 		want               []string
 	}{
-		"fields": {users, "Query.users", names, []string{"pageInfo", "nodes", "edges"}},
+		"fields": {document: users, resolver: "Query.users", look: names, want: []string{"pageInfo", "nodes", "edges"}},
 		"below": {
-			users, "Query.users",
-			func(s execute.Selected) []string { return names(s.At("pageInfo")) },
-			[]string{"endCursor"},
+			document: users, resolver: "Query.users",
+			look: func(s execute.Selected) []string { return names(s.At("pageInfo")) },
+			want: []string{"endCursor"},
 		},
 		"nodes of a connection": {
-			users, "Query.users",
-			func(s execute.Selected) []string { return names(s.Node()) },
-			[]string{"id", "friends", "name", "status"},
+			document: users, resolver: "Query.users",
+			look: func(s execute.Selected) []string { return names(s.Node()) },
+			want: []string{"id", "friends", "name", "status"},
 		},
 		"aliases together": {
-			users, "Query.users",
-			func(s execute.Selected) []string { return names(s.Node().At("friends")) },
-			[]string{"nick", "boss"},
+			document: users, resolver: "Query.users",
+			look: func(s execute.Selected) []string { return names(s.Node().At("friends")) },
+			want: []string{"nick", "boss"},
 		},
-		"one alias at a time": {`{ user(id: "1") { friends { nick } } }`, "User.friends", names, []string{"nick"}},
+		"one alias at a time": {document: `{ user(id: "1") { friends { nick } } }`, resolver: "User.friends", look: names, want: []string{"nick"}},
 		"nothing below": {
-			users, "Query.users",
-			func(s execute.Selected) []string { return names(s.At("totalCount", "x")) },
-			nil,
+			document: users, resolver: "Query.users",
+			look: func(s execute.Selected) []string { return names(s.At("totalCount", "x")) },
+			want: nil,
 		},
-		"abstract": {search, "Query.search", names, []string{"name", "team", "name", "name", "model"}},
+		"abstract": {document: search, resolver: "Query.search", look: names, want: []string{"name", "team", "name", "name", "model"}},
 		"one type of an abstract": {
-			search, "Query.search",
-			func(s execute.Selected) []string { return names(s.On("User")) },
-			[]string{"name", "team"},
+			document: search, resolver: "Query.search",
+			look: func(s execute.Selected) []string { return names(s.On("User")) },
+			want: []string{"name", "team"},
 		},
-		"a scalar": {`{ now }`, "Query.now", names, nil},
+		"a scalar": {document: `{ now }`, resolver: "Query.now", look: names, want: nil},
 		"go names": {
-			`{ user(id: "1") { id createdAt } }`, "Query.user",
-			func(s execute.Selected) []string { return []string{s.Fields()[0].GoName, s.Fields()[1].GoName} },
-			[]string{"ID", "CreatedAt"},
+			document: `{ user(id: "1") { id createdAt } }`, resolver: "Query.user",
+			look: func(s execute.Selected) []string { return []string{s.Fields()[0].GoName, s.Fields()[1].GoName} },
+			want: []string{"ID", "CreatedAt"},
 		},
 	}
 	for name, test := range tests {

@@ -21,11 +21,11 @@ func TestListsThatMayHoldNull(t *testing.T) {
 		goType    types.Type
 		supported bool
 	}{
-		"values":                {ast.ListType(nonNull, nil), types.NewSlice(text), true},
-		"pointers":              {ast.ListType(nonNull, nil), types.NewSlice(pointer), false},
-		"pointers for nullable": {ast.ListType(nullable, nil), types.NewSlice(pointer), true},
-		"lists":                 {ast.ListType(ast.NonNullListType(nonNull, nil), nil), types.NewSlice(types.NewSlice(text)), true},
-		"lists of pointers":     {ast.ListType(ast.NonNullListType(nonNull, nil), nil), types.NewSlice(types.NewSlice(pointer)), false},
+		"values":                {schema: ast.ListType(nonNull, nil), goType: types.NewSlice(text), supported: true},
+		"pointers":              {schema: ast.ListType(nonNull, nil), goType: types.NewSlice(pointer)},
+		"pointers for nullable": {schema: ast.ListType(nullable, nil), goType: types.NewSlice(pointer), supported: true},
+		"lists":                 {schema: ast.ListType(ast.NonNullListType(nonNull, nil), nil), goType: types.NewSlice(types.NewSlice(text)), supported: true},
+		"lists of pointers":     {schema: ast.ListType(ast.NonNullListType(nonNull, nil), nil), goType: types.NewSlice(types.NewSlice(pointer))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -49,12 +49,12 @@ func TestTypesThatAppendThemselves(t *testing.T) {
 		goType types.Type
 		want   bool
 	}{
-		{name, id, true},
-		{name, types.NewPointer(id), true},
-		{list, types.NewSlice(id), true},
-		{list, id, false},
-		{name, types.NewSlice(id), false},
-		{name, types.Typ[types.String], false},
+		{schema: name, goType: id, want: true},
+		{schema: name, goType: types.NewPointer(id), want: true},
+		{schema: list, goType: types.NewSlice(id), want: true},
+		{schema: list, goType: id},
+		{schema: name, goType: types.NewSlice(id)},
+		{schema: name, goType: types.Typ[types.String]},
 	} {
 		t.Run(test.schema.String()+" as "+test.goType.String(), func(t *testing.T) {
 			t.Parallel()
