@@ -2,8 +2,6 @@ package changes_test
 
 import (
 	"context"
-	"log/slog"
-	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -11,12 +9,14 @@ import (
 
 	"roster/changes"
 	"roster/db"
+	"roster/db/dbtest"
 	"roster/db/embedded"
 )
 
 func TestFollowerOutlivesTheDatabase(t *testing.T) {
 	t.Parallel()
-	server, d := ownServer(t)
+	server := dbtest.NewServer(t)
+	d := open(t, server.DSN("postgres"))
 	c := follow(t, d, changes.FollowerOptions{Poll: 10 * time.Millisecond, Patience: time.Minute})
 
 	// An orderly restart loses nothing, while somebody goes on writing.
@@ -98,26 +98,4 @@ func died(t *testing.T, server *embedded.Server, signal syscall.Signal) {
 			t.Fatal("PostgreSQL was not started again")
 		}
 	}
-}
-
-// ownServer starts a PostgreSQL that a test may harm.
-func ownServer(t *testing.T) (*embedded.Server, *db.DB) {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "roster-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	server, err := embedded.Start(t.Context(), embedded.Options{
-		Dir: dir, Log: slog.New(slog.DiscardHandler), Settings: map[string]string{"fsync": "off", "full_page_writes": "off"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Stop() })
-	d := open(t, server.DSN("postgres"))
-	if _, err := d.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return server, d
 }

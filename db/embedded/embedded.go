@@ -44,7 +44,7 @@ type Options struct {
 // Server is a running PostgreSQL. It is kept running until Stop.
 type Server struct {
 	cluster *cluster
-	release func() // gives the folder free
+	release func() error // unlocks the folder
 
 	pid    atomic.Int64
 	cancel context.CancelFunc
@@ -78,19 +78,18 @@ func start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	lock, err := lockFolder(dir)
+	lock, err := lockFolder(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
 	host, unlink, err := socketFolder(filepath.Join(dir, "postgres"))
 	if err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, unlockFolder(lock))
 	}
 	s := &Server{done: make(chan struct{})}
-	s.release = func() { unlink(); lock.Close() }
+	s.release = func() error { unlink(); return unlockFolder(lock) }
 	if err := s.open(ctx, o, dir, host); err != nil {
-		s.release()
-		return nil, err
+		return nil, errors.Join(err, s.release())
 	}
 	c := s.cluster
 	c.log.InfoContext(ctx, "PostgreSQL started", "version", c.bin.version, "binaries", c.bin.dir,

@@ -16,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"roster/db/dbtest"
 	"roster/db/embedded"
 )
 
@@ -135,7 +136,7 @@ func setup(t *testing.T) *bundle {
 	log := &logText{}
 	handler := slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})
 	return &bundle{t: t, log: log, options: embedded.Options{
-		Dir:      filepath.Join(t.TempDir(), "data"),
+		Dir:      filepath.Join(dbtest.TempDir(t), "data"),
 		Log:      slog.New(handler),
 		Settings: map[string]string{"fsync": "off"},
 	}}

@@ -1,18 +1,24 @@
 package embedded
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
-// lockFolder makes dir if need be and takes it for this process. The lock ends
-// with the returned file, or with the process, however that ends.
-func lockFolder(dir string) (*os.File, error) {
-	// Others may pass through (PostgreSQL's account must, where Roster is root) but not look.
+// lockWait is how long a start waits for the lock of a folder. An earlier Roster
+// that was killed holds it until the kernel has closed its files.
+const lockWait = 2 * time.Second
+
+// lockFolder makes dir if it is missing and locks it for this process. The lock
+// ends when unlockFolder is called, or when the process ends, in whatever way.
+func lockFolder(ctx context.Context, dir string) (*os.File, error) {
+	// Others may pass through (PostgreSQL's account must, if Roster is root) but not look.
 	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return nil, fmt.Errorf("the data folder cannot be made: %w", err)
 	}
@@ -20,15 +26,28 @@ func lockFolder(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the data folder cannot be used: %w", err)
 	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if err == nil {
-		return f, nil
+	deadline := time.Now().Add(lockWait)
+	for {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return f, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(deadline) || !pause(ctx, 20*time.Millisecond) {
+			break
+		}
 	}
 	f.Close()
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil, fmt.Errorf("another Roster is already running on %s", dir)
 	}
 	return nil, fmt.Errorf("locking %s: %w", f.Name(), err)
+}
+
+// unlockFolder unlocks what lockFolder has locked. Closing the file alone would
+// not: a program that this process is starting at that moment has a copy of the
+// open file, and the lock with it, until it runs.
+func unlockFolder(lock *os.File) error {
+	return errors.Join(syscall.Flock(int(lock.Fd()), syscall.LOCK_UN), lock.Close())
 }
 
 // longestHost is what fits before "/.s.PGSQL.5432" into a socket's address: 104

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -15,7 +16,7 @@ const (
 // supervise keeps PostgreSQL running until ctx ends, then stops it.
 func (s *Server) supervise(ctx context.Context, p *process) {
 	defer close(s.done)
-	defer s.release()
+	defer func() { s.err = errors.Join(s.err, s.release()) }()
 	delay := minDelay
 	for p != nil {
 		born := time.Now()
