@@ -19,7 +19,7 @@ func TestFollowerOutlivesTheDatabase(t *testing.T) {
 	d := open(t, server.DSN("postgres"))
 	c := follow(t, d, changes.FollowerOptions{Poll: 10 * time.Millisecond, Patience: time.Minute})
 
-	// An orderly restart loses nothing, while somebody goes on writing.
+	// An orderly restart loses no change, although a client keeps writing.
 	stop, writing := make(chan struct{}), sync.WaitGroup{}
 	writing.Go(func() {
 		for {
@@ -46,11 +46,11 @@ func TestFollowerOutlivesTheDatabase(t *testing.T) {
 		t.Errorf("orderly restart: %d told, %d committed, %d resets", len(told), committed, resets)
 	}
 
-	// A crash takes transactions with it whose numbers come again.
+	// After a crash, later transactions get the numbers of lost ones.
 	died(t, server, syscall.SIGKILL)
 	checkReset(t, c, d)
 
-	// So does that of one connection, which PostgreSQL answers by starting over.
+	// The same happens when one connection crashes: PostgreSQL restarts them all.
 	var pid int
 	if err := d.NewRaw("select pg_backend_pid()").Scan(t.Context(), &pid); err != nil {
 		t.Fatal(err)
@@ -61,7 +61,7 @@ func TestFollowerOutlivesTheDatabase(t *testing.T) {
 	checkReset(t, c, d)
 }
 
-// checkReset wants one reset and, from then on, the changes told again.
+// checkReset checks that the follower resets once and then delivers changes again.
 func checkReset(t *testing.T, c *consumer, d *db.DB) {
 	t.Helper()
 	for limit := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
@@ -86,7 +86,7 @@ func checkReset(t *testing.T, c *consumer, d *db.DB) {
 	expect(t, c.subjects(), "after the crash")
 }
 
-// died signals PostgreSQL and returns when another one serves.
+// died sends the signal to PostgreSQL and returns when a new one has replaced it.
 func died(t *testing.T, server *embedded.Server, signal syscall.Signal) {
 	t.Helper()
 	pid := server.Pid()

@@ -12,11 +12,11 @@ import (
 	"roster/db"
 )
 
-// universe is the highest transaction of the model, small enough that sets
-// often touch one another.
+// universe is the highest transaction number of the model. It is small, so that sets
+// often overlap.
 const universe = 12
 
-// modelled is a revision beside the plain set of transactions that it stands for.
+// modelled is the text of a revision and the plain set of transactions that it covers.
 type modelled struct {
 	text string
 	set  [universe + 1]bool

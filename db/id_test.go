@@ -19,7 +19,7 @@ func TestIDIsATypeID(t *testing.T) {
 	}
 }
 
-func TestParseIDRefusesWhatStringDoesNotGive(t *testing.T) {
+func TestParseIDIsStrict(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"", "user", "user_", "org_01h455vb4pex5vsknk084sn02q", "user_81h455vb4pex5vsknk084sn02q",
