@@ -50,14 +50,14 @@ func unlockFolder(lock *os.File) error {
 	return errors.Join(syscall.Flock(int(lock.Fd()), syscall.LOCK_UN), lock.Close())
 }
 
-// longestHost is what fits before "/.s.PGSQL.5432" into a socket's address: 104
-// bytes on macOS, 108 on Linux, with a closing zero.
+// longestHost is the longest folder, in bytes, of a socket: its address may have 104
+// bytes on macOS and 108 on Linux, with "/.s.PGSQL.5432" and a closing zero.
 const longestHost = 103 - len("/.s.PGSQL.5432")
 
-// socketFolder is the name by which clients reach the socket in the cluster's
-// folder. PostgreSQL opens it under the relative name ".", which is never too
-// long; for the clients of a deep folder, or of one with a comma, which drivers
-// take for a list of hosts, a short link is made that drop removes.
+// socketFolder returns a name for the cluster's folder that clients can use to reach
+// the socket in it. PostgreSQL itself opens the socket under the relative name ".",
+// which is never too long. If the folder's path is too long, or contains a comma,
+// which drivers read as a list of hosts, the name is a short link, which drop removes.
 func socketFolder(cluster string) (host string, drop func(), err error) {
 	if usableHost(cluster) {
 		return cluster, func() {}, nil
