@@ -311,16 +311,18 @@ func TestTooLargeABacklogIsAReset(t *testing.T) {
 		transactions, changes int
 		reset                 bool
 	}{{1, 5, false}, {1, 6, true}, {5, 1, false}, {6, 1, true}, {2, 3, true}, {1, 1, false}} {
-		for range step.transactions {
-			tx := begin(t, d)
-			record(t, tx, slices.Repeat([]string{"x"}, step.changes)...)
-			commit(t, tx)
-		}
-		c.catchUp(t, d)
-		told, resets := c.take()
-		if reset := resets == 1; reset != step.reset || !reset && len(told) != step.transactions*step.changes || reset && len(told) != 0 {
-			t.Errorf("%+v: %d told, %d resets", step, len(told), resets)
-		}
+		t.Run(fmt.Sprintf("%d with %d", step.transactions, step.changes), func(t *testing.T) {
+			for range step.transactions {
+				tx := begin(t, d)
+				record(t, tx, slices.Repeat([]string{"x"}, step.changes)...)
+				commit(t, tx)
+			}
+			c.catchUp(t, d)
+			told, resets := c.take()
+			if reset := resets == 1; reset != step.reset || !reset && len(told) != step.transactions*step.changes || reset && len(told) != 0 {
+				t.Errorf("%d told, %d resets", len(told), resets)
+			}
+		})
 	}
 }
 

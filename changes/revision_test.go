@@ -80,10 +80,13 @@ func TestRevisionsAtTheEndOfNumbers(t *testing.T) {
 		{"1:1:", "1:18446744073709551615:", false},
 		{"5", "1:18446744073709551615:", false},
 	} {
-		b, a := mustParse(t, c.b), mustParse(t, c.a)
-		if got := b.Covers(a); got != c.want {
-			t.Errorf("%s covers %s: got %v, want %v", b, a, got, c.want)
-		}
+		t.Run(c.b+" covers "+c.a, func(t *testing.T) {
+			t.Parallel()
+			b, a := mustParse(t, c.b), mustParse(t, c.a)
+			if got := b.Covers(a); got != c.want {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
 	}
 }
 
@@ -110,9 +113,12 @@ func TestParseRevisionIsStrict(t *testing.T) {
 		"1:5::", "1:5:3:4", "1:5:+", "1:5:+0", "1:5:+2+3", "1:5:3+ 4", "1:5:\x003", "٣",
 		"1:2:" + strings.Repeat(" ", 64<<10),
 	} {
-		if r, err := changes.ParseRevision(text); err == nil {
-			t.Errorf("%.40q was read as %.40q", text, r)
-		}
+		t.Run(fmt.Sprintf("%.40q", text), func(t *testing.T) {
+			t.Parallel()
+			if r, err := changes.ParseRevision(text); err == nil {
+				t.Errorf("it was read as %.40q", r)
+			}
+		})
 	}
 }
 

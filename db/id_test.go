@@ -26,9 +26,12 @@ func TestParseIDIsStrict(t *testing.T) {
 		"user_01h455vb4pex5vsknk084sn02Q", "user_01h455vb4pex5vsknk084sn02qq", "user_01h455vb4pex5vsknk084sn02u",
 		"user-01h455vb4pex5vsknk084sn02q", "user_01h455vb4pex5vsknk084sn02\x00",
 	} {
-		if id, err := ParseID[UserKind](text); err == nil {
-			t.Errorf("%q was read as %v", text, id)
-		}
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			if id, err := ParseID[UserKind](text); err == nil {
+				t.Errorf("%q was read as %v", text, id)
+			}
+		})
 	}
 }
 
