@@ -54,10 +54,8 @@ type program struct {
 // setup gives a program in an empty folder, which every account can enter.
 func setup(t testing.TB) *program {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "roster-test-")
-	must(t, err)
+	dir := dbtest.TempDir(t)
 	must(t, os.Chmod(dir, 0o755))
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	binary, err := os.Executable()
 	must(t, err)
 	return &program{t: t, dir: dir, binary: binary}

@@ -6,7 +6,7 @@ import (
 	"roster/db"
 )
 
-// What String gives is read back, and nothing is taken for an id that is none.
+// ParseActor reads what String returns, and takes nothing else for an id.
 func TestParseActor(t *testing.T) {
 	t.Parallel()
 	wantUser, wantKey := db.NewID[db.UserKind](), db.NewID[db.APIKeyKind]()
@@ -17,8 +17,10 @@ func TestParseActor(t *testing.T) {
 		t.Error("a key:", user, key, system)
 	}
 	for text, want := range map[string]string{System("setup").String(): "setup", "system:" + wantKey.String(): wantKey.String(), "user_what": "user_what"} {
-		if user, key, system := ParseActor(text); user != nil || key != nil || system != want {
-			t.Error(text, user, key, system)
-		}
+		t.Run(text, func(t *testing.T) {
+			if user, key, system := ParseActor(text); user != nil || key != nil || system != want {
+				t.Error(user, key, system)
+			}
+		})
 	}
 }

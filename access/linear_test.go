@@ -11,6 +11,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"roster/db/dbtest"
 	"roster/db/embedded"
 )
 
@@ -56,7 +57,7 @@ func TestChecksAreLinearizableWhereverIsWritten(t *testing.T) {
 // PostgreSQL is restarted in an orderly way, and killed, while clients work.
 func TestChecksAreLinearizableThroughRestarts(t *testing.T) {
 	t.Parallel()
-	server := ownServer(t)
+	server := dbtest.NewServer(t)
 	w := newWorld(t, worldOptions{dsn: server.DSN("postgres"), faults: func(_ *world, ctx context.Context) { restart(ctx, server) }})
 	w.run(duration(4 * time.Second))
 	w.verify()

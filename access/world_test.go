@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -16,7 +15,6 @@ import (
 	"roster/changes"
 	"roster/db"
 	"roster/db/dbtest"
-	"roster/db/embedded"
 	"roster/directory"
 	"roster/problem"
 	"roster/secret"
@@ -289,30 +287,3 @@ func (w *world) await(ctx context.Context, d *directory.Directory) bool {
 }
 
 func (w *world) now() int64 { return int64(time.Since(w.began)) }
-
-// ownServer starts a PostgreSQL that a test may harm. What it has acknowledged
-// survives its death, though not that of the machine.
-func ownServer(t *testing.T) *embedded.Server {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "roster-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	server, err := embedded.Start(t.Context(), embedded.Options{
-		Dir: dir, Log: slog.New(slog.DiscardHandler), Settings: map[string]string{"fsync": "off", "full_page_writes": "off"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Stop() })
-	d, err := db.Open(t.Context(), secret.New(server.DSN("postgres")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	if _, err := d.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return server
-}

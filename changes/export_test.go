@@ -1,6 +1,6 @@
 package changes
 
-// What a step asks of the database, for tests of its plan and its cost.
+// Since is the statement of a step, for tests of its plan and its cost.
 const Since = since
 
 var ReadSince = readSince

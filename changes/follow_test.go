@@ -21,22 +21,22 @@ import (
 	"roster/problem"
 )
 
-// consumer notes what its follower tells.
+// consumer collects the changes that its follower delivers.
 type consumer struct {
 	*changes.Follower
 	mu     sync.Mutex
 	told   []db.Change
 	resets int
-	heard  chan struct{} // has an element after something was told
-	ready  func()        // the first step has been taken
+	heard  chan struct{} // has an element after a change or a reset
+	ready  func()        // called after the first step
 }
 
-// lazy polls so rarely that only what a test does makes a step; on a busy
-// machine, one takes long.
+// lazy polls so rarely that a follower takes a step only when a test makes it do so.
+// It waits long, because a step takes long on a busy machine.
 var lazy = changes.FollowerOptions{Poll: time.Hour, Patience: time.Minute}
 
-// follow starts a follower, which is closed after the test. It has taken its
-// first step, the one that beginning to listen makes: a lazy one takes no other
+// follow starts a follower, which is closed after the test, and waits for its first
+// step, which follows when it begins to listen. A lazy follower takes no other step
 // by itself.
 func follow(t testing.TB, d *db.DB, o changes.FollowerOptions) *consumer {
 	t.Helper()
@@ -76,7 +76,7 @@ func (c *consumer) note(all []db.Change, resets int) {
 	}
 }
 
-// take gives what was told since the last call.
+// take returns the changes and the number of resets since the last call.
 func (c *consumer) take() (told []db.Change, resets int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -85,7 +85,7 @@ func (c *consumer) take() (told []db.Change, resets int) {
 	return told, resets
 }
 
-// subjects gives the subjects of what was told since the last call.
+// subjects returns the subjects of the changes since the last call.
 func (c *consumer) subjects() []string {
 	told, _ := c.take()
 	return subjectsOf(told)
@@ -98,7 +98,7 @@ func subjectsOf(all []db.Change) (subjects []string) {
 	return subjects
 }
 
-// begin opens a transaction, to be committed by the caller or undone after the test.
+// begin opens a transaction. It is undone after the test unless the caller commits it.
 func begin(t testing.TB, d *db.DB) bun.Tx {
 	t.Helper()
 	tx, err := d.BeginTx(context.Background(), nil)
@@ -109,7 +109,7 @@ func begin(t testing.TB, d *db.DB) bun.Tx {
 	return tx
 }
 
-// record writes a change of each subject and gives the transaction's number.
+// record writes a change of each subject and returns the transaction's number.
 func record(t testing.TB, tx bun.IDB, subjects ...string) (xid db.Revision) {
 	t.Helper()
 	for _, subject := range subjects {
@@ -140,7 +140,7 @@ func (c *consumer) catchUp(t testing.TB, d *db.DB) {
 	}
 }
 
-// here is everything that is committed now.
+// here returns the revision that covers every transaction committed so far.
 func here(t testing.TB, d *db.DB) changes.Revision {
 	t.Helper()
 	var text string
@@ -184,7 +184,7 @@ func TestFollowerTellsTheWholeRow(t *testing.T) {
 	}
 }
 
-// flat is a row without pointers, to be compared in print.
+// flat returns the columns of a row without pointers, so that printing compares them.
 func flat(c db.Change) []any {
 	return []any{c.ID, c.XID, c.At.UTC(), c.Actor, c.Action, c.Subject, *c.OrgID, string(c.Before), string(c.After), *c.RequestID}
 }
@@ -311,16 +311,18 @@ func TestTooLargeABacklogIsAReset(t *testing.T) {
 		transactions, changes int
 		reset                 bool
 	}{{1, 5, false}, {1, 6, true}, {5, 1, false}, {6, 1, true}, {2, 3, true}, {1, 1, false}} {
-		for range step.transactions {
-			tx := begin(t, d)
-			record(t, tx, slices.Repeat([]string{"x"}, step.changes)...)
-			commit(t, tx)
-		}
-		c.catchUp(t, d)
-		told, resets := c.take()
-		if reset := resets == 1; reset != step.reset || !reset && len(told) != step.transactions*step.changes || reset && len(told) != 0 {
-			t.Errorf("%+v: %d told, %d resets", step, len(told), resets)
-		}
+		t.Run(fmt.Sprintf("%d with %d", step.transactions, step.changes), func(t *testing.T) {
+			for range step.transactions {
+				tx := begin(t, d)
+				record(t, tx, slices.Repeat([]string{"x"}, step.changes)...)
+				commit(t, tx)
+			}
+			c.catchUp(t, d)
+			told, resets := c.take()
+			if reset := resets == 1; reset != step.reset || !reset && len(told) != step.transactions*step.changes || reset && len(told) != 0 {
+				t.Errorf("%d told, %d resets", len(told), resets)
+			}
+		})
 	}
 }
 
@@ -362,7 +364,7 @@ func TestWaitIsWokenByTheBell(t *testing.T) {
 	r := changes.Revision{}.With(record(t, open, "open"))
 	result := make(chan error, 1)
 	go func() { result <- c.Wait(t.Context(), r) }()
-	time.Sleep(20 * time.Millisecond) // so that it has looked in vain
+	time.Sleep(20 * time.Millisecond) // so that it has looked and found nothing
 	commit(t, open)
 	c.Ring()
 	if err := <-result; err != nil {
@@ -399,7 +401,7 @@ func TestFailedStepIsRepeated(t *testing.T) {
 	expect(t, c.subjects(), "one", "two")
 }
 
-// lines are those of a log.
+// lines collects the lines of a log.
 type lines struct {
 	mu   sync.Mutex
 	text []byte

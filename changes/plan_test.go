@@ -13,11 +13,11 @@ import (
 	"roster/db/dbtest"
 )
 
-// fill makes up a log of so many transactions with n changes each.
+// fill writes a log of that many transactions with n changes each.
 func fill(t testing.TB, d *db.DB, transactions, n int) {
 	t.Helper()
 	texts := []string{
-		// Uses up as many numbers, so that those below lie in the past.
+		// It uses up that many numbers, so that the numbers below lie in the past.
 		"create table burnt ()",
 		fmt.Sprintf(`do $$ begin
 			for i in 1..%d loop
@@ -97,7 +97,7 @@ func checkPlan(t *testing.T, d *db.DB, mode string, position changes.Revision) {
 	}
 }
 
-// BenchmarkStep is what an idle follower costs for each poll, beside a log of a
+// BenchmarkStep measures a poll of an idle follower, beside a log of a
 // million changes and a transaction that stays open.
 func BenchmarkStep(b *testing.B) {
 	for _, size := range []int{1, 1000} {
@@ -116,7 +116,7 @@ func BenchmarkStep(b *testing.B) {
 	}
 }
 
-// BenchmarkFullStep is what a step costs that tells as much as it may, and one
+// BenchmarkFullStep measures a step that delivers as many changes as it may, and one
 // that ends in a Reset after an import.
 func BenchmarkFullStep(b *testing.B) {
 	for _, size := range []int{10, 300} {

@@ -18,7 +18,7 @@ import (
 	"roster/secret"
 )
 
-// Whatever the writers and the connections do, every follower is told each
+// Whatever the writers and the connections do, every follower delivers each
 // committed change once and nothing else.
 func TestEveryChangeIsToldOnce(t *testing.T) {
 	t.Parallel()
@@ -74,7 +74,7 @@ func TestEveryChangeIsToldOnce(t *testing.T) {
 	t.Logf("%d changes committed", len(committed))
 }
 
-// subjects is how many rows the writers compete for.
+// subjects is the number of rows that the writers compete for.
 const subjects = 4
 
 // writers write changes side by side.
@@ -101,8 +101,8 @@ func (w *writers) execute(text string, args ...any) {
 	}
 }
 
-// transaction counts a subject up while it holds the lock on it, perhaps, does
-// this and that for a while, and is committed or undone.
+// transaction sometimes increments a subject while it holds the lock on it, writes
+// other changes for a while, and then commits or rolls back.
 func (w *writers) transaction() {
 	ctx := context.Background()
 	tx, err := w.db.BeginTx(ctx, nil)
@@ -145,7 +145,7 @@ func (w *writers) transaction() {
 
 func chance(p float64) bool { return rand.Float64() < p }
 
-// killListeners ends the connections that listen, now and then.
+// killListeners ends a connection that listens, again and again at random, until ctx ends.
 func (w *writers) killListeners(ctx context.Context) {
 	for ctx.Err() == nil {
 		w.execute(`select pg_terminate_backend(pid) from pg_stat_activity
@@ -154,7 +154,7 @@ func (w *writers) killListeners(ctx context.Context) {
 	}
 }
 
-// faulty makes some steps fail, before or while the database works on them.
+// faulty cancels some steps, before or while the database works on them.
 type faulty struct{}
 
 func (faulty) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
@@ -168,7 +168,7 @@ func (faulty) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQu
 
 func (faulty) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// checkOrder wants each subject counted up by one, in the order of its locks.
+// checkOrder checks that each subject is incremented by one, in the order of its locks.
 func checkOrder(t *testing.T, told []db.Change) {
 	t.Helper()
 	last := map[string]int{}

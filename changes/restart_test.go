@@ -2,8 +2,6 @@ package changes_test
 
 import (
 	"context"
-	"log/slog"
-	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -11,15 +9,17 @@ import (
 
 	"roster/changes"
 	"roster/db"
+	"roster/db/dbtest"
 	"roster/db/embedded"
 )
 
 func TestFollowerOutlivesTheDatabase(t *testing.T) {
 	t.Parallel()
-	server, d := ownServer(t)
+	server := dbtest.NewServer(t)
+	d := open(t, server.DSN("postgres"))
 	c := follow(t, d, changes.FollowerOptions{Poll: 10 * time.Millisecond, Patience: time.Minute})
 
-	// An orderly restart loses nothing, while somebody goes on writing.
+	// An orderly restart loses no change, although a client keeps writing.
 	stop, writing := make(chan struct{}), sync.WaitGroup{}
 	writing.Go(func() {
 		for {
@@ -46,11 +46,11 @@ func TestFollowerOutlivesTheDatabase(t *testing.T) {
 		t.Errorf("orderly restart: %d told, %d committed, %d resets", len(told), committed, resets)
 	}
 
-	// A crash takes transactions with it whose numbers come again.
+	// After a crash, later transactions get the numbers of lost ones.
 	died(t, server, syscall.SIGKILL)
 	checkReset(t, c, d)
 
-	// So does that of one connection, which PostgreSQL answers by starting over.
+	// The same happens when one connection crashes: PostgreSQL restarts them all.
 	var pid int
 	if err := d.NewRaw("select pg_backend_pid()").Scan(t.Context(), &pid); err != nil {
 		t.Fatal(err)
@@ -61,7 +61,7 @@ func TestFollowerOutlivesTheDatabase(t *testing.T) {
 	checkReset(t, c, d)
 }
 
-// checkReset wants one reset and, from then on, the changes told again.
+// checkReset checks that the follower resets once and then delivers changes again.
 func checkReset(t *testing.T, c *consumer, d *db.DB) {
 	t.Helper()
 	for limit := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
@@ -86,7 +86,7 @@ func checkReset(t *testing.T, c *consumer, d *db.DB) {
 	expect(t, c.subjects(), "after the crash")
 }
 
-// died signals PostgreSQL and returns when another one serves.
+// died sends the signal to PostgreSQL and returns when a new one has replaced it.
 func died(t *testing.T, server *embedded.Server, signal syscall.Signal) {
 	t.Helper()
 	pid := server.Pid()
@@ -98,26 +98,4 @@ func died(t *testing.T, server *embedded.Server, signal syscall.Signal) {
 			t.Fatal("PostgreSQL was not started again")
 		}
 	}
-}
-
-// ownServer starts a PostgreSQL that a test may harm.
-func ownServer(t *testing.T) (*embedded.Server, *db.DB) {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "roster-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	server, err := embedded.Start(t.Context(), embedded.Options{
-		Dir: dir, Log: slog.New(slog.DiscardHandler), Settings: map[string]string{"fsync": "off", "full_page_writes": "off"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Stop() })
-	d := open(t, server.DSN("postgres"))
-	if _, err := d.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return server, d
 }

@@ -12,11 +12,11 @@ import (
 	"roster/db"
 )
 
-// universe is the highest transaction of the model, small enough that sets
-// often touch one another.
+// universe is the highest transaction number of the model. It is small, so that sets
+// often overlap.
 const universe = 12
 
-// modelled is a revision beside the plain set of transactions that it stands for.
+// modelled is the text of a revision and the plain set of transactions that it covers.
 type modelled struct {
 	text string
 	set  [universe + 1]bool
@@ -80,10 +80,13 @@ func TestRevisionsAtTheEndOfNumbers(t *testing.T) {
 		{"1:1:", "1:18446744073709551615:", false},
 		{"5", "1:18446744073709551615:", false},
 	} {
-		b, a := mustParse(t, c.b), mustParse(t, c.a)
-		if got := b.Covers(a); got != c.want {
-			t.Errorf("%s covers %s: got %v, want %v", b, a, got, c.want)
-		}
+		t.Run(c.b+" covers "+c.a, func(t *testing.T) {
+			t.Parallel()
+			b, a := mustParse(t, c.b), mustParse(t, c.a)
+			if got := b.Covers(a); got != c.want {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
 	}
 }
 
@@ -110,9 +113,12 @@ func TestParseRevisionIsStrict(t *testing.T) {
 		"1:5::", "1:5:3:4", "1:5:+", "1:5:+0", "1:5:+2+3", "1:5:3+ 4", "1:5:\x003", "٣",
 		"1:2:" + strings.Repeat(" ", 64<<10),
 	} {
-		if r, err := changes.ParseRevision(text); err == nil {
-			t.Errorf("%.40q was read as %.40q", text, r)
-		}
+		t.Run(fmt.Sprintf("%.40q", text), func(t *testing.T) {
+			t.Parallel()
+			if r, err := changes.ParseRevision(text); err == nil {
+				t.Errorf("it was read as %.40q", r)
+			}
+		})
 	}
 }
 

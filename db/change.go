@@ -14,10 +14,10 @@ type Change struct {
 	bun.BaseModel `bun:"table:changes,alias:c"`
 
 	ID ChangeID `bun:",pk"`
-	// XID is the number of the transaction; the database sets it.
+	// XID is the number of the transaction, which the database sets.
 	XID Revision `bun:"xid,nullzero"`
 	At  time.Time
-	// Actor is who did it, in text form, see access.Actor.
+	// Actor is the text form of the access.Actor that did it.
 	Actor  string
 	Action string
 	// Subject is the id of what was changed, in text form.
@@ -28,8 +28,8 @@ type Change struct {
 	RequestID *string
 }
 
-// Member gives the user whose membership was changed; ok is false for a change
-// of something else.
+// Member returns the user whose membership was changed. It reports false for a
+// change of something else.
 func (c *Change) Member() (user UserID, ok bool) {
 	var values struct {
 		UserID string `json:"userId"`
@@ -42,7 +42,7 @@ func (c *Change) Member() (user UserID, ok bool) {
 }
 
 // Revision is a point in the history of the directory: the number of the
-// transaction that led there. Opaque to clients.
+// transaction that led there. Clients treat it as opaque.
 type Revision uint64
 
 // AppendJSON appends the revision as a JSON string to b.
@@ -70,7 +70,7 @@ func (r *Revision) Scan(src any) (err error) {
 // MarshalGQL writes the revision as a JSON string, for gqlgen.
 func (r Revision) MarshalGQL(w io.Writer) { _, _ = w.Write(r.AppendJSON(nil)) }
 
-// UnmarshalGQL reads what AppendJSON wrote, for gqlgen.
+// UnmarshalGQL parses the text that AppendJSON writes, for gqlgen.
 func (r *Revision) UnmarshalGQL(v any) error {
 	text, _ := v.(string)
 	n, err := strconv.ParseUint(text, 10, 64)

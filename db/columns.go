@@ -7,10 +7,10 @@ import (
 	"sync"
 )
 
-// Columns gives the columns of T's table in which the fields lie, by their JSON
-// names; names of other things are passed over. Ids are always among them:
-// they identify the row and lead to others. No fields at all (nil) means every
-// column.
+// Columns returns the columns of T's table for the fields, which are JSON names;
+// it ignores names that T does not have. Ids are always among the columns,
+// because they identify the row and lead to others. If fields is nil, Columns
+// returns every column.
 func Columns[T any](d *DB, fields []string) []string {
 	var chosen []string
 	for _, c := range d.columnsOf(reflect.TypeFor[T]()) {

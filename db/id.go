@@ -11,16 +11,16 @@ import (
 )
 
 // ID is a TypeID (https://github.com/jetify-com/typeid, version 0.3): a UUIDv7
-// which, in text, names the kind of thing that it identifies, such as
+// whose text form begins with the kind of thing that it identifies, such as
 // user_01h455vb4pex5vsknk084sn02q. Ids of one kind sort by time of creation.
-// The kind is part of the Go type, so that a user's id cannot be taken for an
-// organization's.
+// The kind is part of the Go type, so that the compiler refuses a user's id in
+// place of an organization's.
 type ID[K Kind] uuid.UUID
 
 // Kind names a kind of thing; Prefix is the part of its ids before the "_".
 type Kind interface{ Prefix() string }
 
-// The kinds of things which have an id.
+// The kinds of things that have an id.
 type (
 	UserKind         struct{}
 	OrganizationKind struct{}
@@ -63,14 +63,14 @@ func (APIKeyKind) Prefix() string { return "key" }
 // Prefix is "change".
 func (ChangeKind) Prefix() string { return "change" }
 
-// NewID makes an id that sorts after all ids which this process made before.
+// NewID returns a new id, which sorts after all earlier ids of this process.
 func NewID[K Kind]() ID[K] {
 	return ID[K](uuid.Must(uuid.NewV7()))
 }
 
 var errNotAnID = errors.New("not an id of this kind")
 
-// ParseID reads the text form. It accepts exactly what String gives.
+// ParseID parses the text form. It accepts exactly the strings that String returns.
 func ParseID[K Kind](text string) (ID[K], error) {
 	var kind K
 	prefix := kind.Prefix()
@@ -81,7 +81,7 @@ func ParseID[K Kind](text string) (ID[K], error) {
 	return ID[K](id), err
 }
 
-// String is the text form: prefix, "_" and 26 characters.
+// String returns the text form: prefix, "_" and 26 characters.
 func (id ID[K]) String() string { return string(id.Append(nil)) }
 
 // Append appends the text form to b.
@@ -99,13 +99,13 @@ func (id ID[K]) AppendJSON(b []byte) []byte {
 	return append(b, '"')
 }
 
-// MarshalText gives the text form.
+// MarshalText returns the text form.
 func (id ID[K]) MarshalText() ([]byte, error) { return id.Append(nil), nil }
 
-// IsZero tells whether no id was set.
+// IsZero reports whether the id is not set.
 func (id ID[K]) IsZero() bool { return id == ID[K]{} }
 
-// Value gives the UUID in its own text form, which is how the database has it.
+// Value returns the UUID in its own text form, as the database stores it.
 func (id ID[K]) Value() (driver.Value, error) { return uuid.UUID(id).String(), nil }
 
 // Scan reads a UUID from the database.
@@ -157,7 +157,7 @@ func (ids *IDs[K]) Scan(src any) error {
 	return nil
 }
 
-// SetDimensions makes place for what pgx is going to read.
+// SetDimensions makes room for the ids that pgx is going to read.
 func (ids *IDs[K]) SetDimensions(dimensions []pgtype.ArrayDimension) error {
 	switch len(dimensions) {
 	case 0:
@@ -170,16 +170,16 @@ func (ids *IDs[K]) SetDimensions(dimensions []pgtype.ArrayDimension) error {
 	return nil
 }
 
-// ScanIndex is where pgx puts the i-th id.
+// ScanIndex returns the place where pgx puts the i-th id.
 func (ids *IDs[K]) ScanIndex(i int) any { return &(*ids)[i] }
 
-// ScanIndexType is what pgx reads ids into.
+// ScanIndexType returns a value that pgx can read an id into.
 func (ids *IDs[K]) ScanIndexType() any { return new(ID[K]) }
 
 // suffixLength is the number of base32 characters that hold 128 bits.
 const suffixLength = 26
 
-// alphabet is Crockford's base32 in lower case, as TypeID has it.
+// alphabet is Crockford's base32 in lower case, as TypeID specifies.
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 
 var alphabetIndex = func() (index [256]byte) {
@@ -228,7 +228,7 @@ func decodeSuffix(text string) (id uuid.UUID, err error) {
 // MarshalGQL writes the text form as a JSON string, for gqlgen.
 func (id ID[K]) MarshalGQL(w io.Writer) { _, _ = w.Write(id.AppendJSON(nil)) }
 
-// UnmarshalGQL reads the text form, for gqlgen.
+// UnmarshalGQL parses the text form, for gqlgen.
 func (id *ID[K]) UnmarshalGQL(v any) (err error) {
 	text, _ := v.(string)
 	*id, err = ParseID[K](text)

@@ -1,16 +1,16 @@
 package db
 
-// NodeID is the text form of the user's id.
+// NodeID returns the text form of the user's id.
 func (u *User) NodeID() string { return u.ID.String() }
 
-// NodeID is the text form of the organization's id.
+// NodeID returns the text form of the organization's id.
 func (o *Organization) NodeID() string { return o.ID.String() }
 
-// NodeID is the text form of the membership's id.
+// NodeID returns the text form of the membership's id.
 func (m *Membership) NodeID() string { return m.ID.String() }
 
-// NodeID is the text form of the API key's id.
+// NodeID returns the text form of the API key's id.
 func (k *APIKey) NodeID() string { return k.ID.String() }
 
-// NodeID is the text form of the change's id.
+// NodeID returns the text form of the change's id.
 func (c *Change) NodeID() string { return c.ID.String() }

@@ -28,19 +28,18 @@ type Organization struct {
 	DeletedAt       *time.Time      `json:"-"`
 }
 
-// Root is the organization that stands for the business as a whole: what is held
-// there is held in all others. It is hidden: it is nobody's customer, and in no
-// list.
+// Root is the id of the organization that stands for the business as a whole: a
+// grant there holds in all other organizations. Root is hidden: no list contains it.
 var Root = OrganizationID{6: 0x70, 8: 0x80}
 
-// Derive sets the columns that follow from others: keys and search.
+// Derive sets the columns that are computed from others: keys and search.
 func (o *Organization) Derive() {
 	o.NameKey, o.ExternalIDKey = Fold(o.Name), foldNull(o.ExternalID)
 	o.Search = searchText(&o.Name, &o.Code, o.ExternalID)
 }
 
-// OrganizationDefaultRole is a row of organization_default_roles: a role given
-// to those who join the organization.
+// OrganizationDefaultRole is a row of organization_default_roles: a role that new
+// members of the organization receive.
 type OrganizationDefaultRole struct {
 	bun.BaseModel `bun:"table:organization_default_roles,alias:odr"`
 

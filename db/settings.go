@@ -2,8 +2,8 @@ package db
 
 import "github.com/uptrace/bun"
 
-// Settings is the one row of settings. Which organization is the default one,
-// and which roles are, stands with those.
+// Settings is the only row of settings. The default organization and the default
+// roles are marked in their own rows.
 type Settings struct {
 	bun.BaseModel `bun:"table:settings,alias:s" json:"-"`
 

@@ -8,30 +8,30 @@ import (
 	"roster/problem"
 )
 
-// Unique is a row of which some values may be no other row's: those of the
-// table's unique indexes. A constraint tells only of the first that is taken.
+// Unique is a row of a table with unique indexes. An insert reports only the first
+// value that is taken; Claims find all of them.
 type Unique interface {
-	// Claims are those values, as Derive has made them.
+	// Claims returns the values that have to be unique. Call Derive first.
 	Claims() Claims
 }
 
-// Claims are the values of a row that no other row of the table may have, among
-// those which are no tombstones.
+// Claims are the values of a row that no other row of the table may have. Rows
+// that are tombstones do not count.
 type Claims struct {
 	Table  string
 	ID     uuid.UUID
 	Values []Claim
 }
 
-// Claim is one such value, which is nil when the row has none, and the constraint
-// on its column.
+// Claim is one such value, nil if the row has none, and the constraint on its
+// column.
 type Claim struct {
 	Constraint, Column string
 	Value              *string
 }
 
-// Taken is a query, with arguments for bun, that gives the constraints which the
-// row would break. It has no text when nothing is claimed.
+// Taken returns a query, with arguments for bun, for the constraints that the row
+// would break. The text is empty if there is nothing to claim.
 func (c Claims) Taken() (text string, args []any) {
 	var parts []string
 	for _, v := range c.Values {
@@ -44,13 +44,13 @@ func (c Claims) Taken() (text string, args []any) {
 	return strings.Join(parts, " union all "), args
 }
 
-// Refused is the problem that a constraint of Claims stands for.
+// Refused returns the problem of a row that breaks a constraint of Claims.
 func Refused(constraint string) *problem.Error {
 	known := constraints[constraint]
 	return &known
 }
 
-// Claims are the user's names: email address, username and external id.
+// Claims returns the user's email address, username and external id.
 func (u *User) Claims() Claims {
 	return Claims{"users", uuid.UUID(u.ID), []Claim{
 		{"users_email_key_key", "email_key", u.EmailKey},
@@ -59,7 +59,7 @@ func (u *User) Claims() Claims {
 	}}
 }
 
-// Claims are the organization's code, if it has one already, and external id.
+// Claims returns the organization's code, if it has one already, and external id.
 func (o *Organization) Claims() Claims {
 	code := &o.Code
 	if o.Code == "" {
@@ -71,12 +71,12 @@ func (o *Organization) Claims() Claims {
 	}}
 }
 
-// Claims are the role's key.
+// Claims returns the role's key.
 func (r *Role) Claims() Claims {
 	return Claims{"roles", uuid.UUID(r.ID), []Claim{{"roles_key", "key", &r.Key}}}
 }
 
-// Claims are the permission's key.
+// Claims returns the permission's key.
 func (p *Permission) Claims() Claims {
 	return Claims{"permissions", uuid.UUID(p.ID), []Claim{{"permissions_key", "key", &p.Key}}}
 }

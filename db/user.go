@@ -8,7 +8,7 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// Status is that of a user or an organization.
+// Status says whether a user or an organization may act.
 type Status string
 
 // The states of users and organizations.
@@ -46,7 +46,7 @@ type User struct {
 	DeletedAt      *time.Time      `json:"-"`
 }
 
-// Derive sets the columns that follow from others: name, keys and search.
+// Derive sets the columns that are computed from others: name, keys and search.
 func (u *User) Derive() {
 	u.EmailKey, u.UsernameKey, u.ExternalIDKey = foldNull(u.Email), foldNull(u.Username), foldNull(u.ExternalID)
 	u.Name = u.displayName()
@@ -54,8 +54,8 @@ func (u *User) Derive() {
 	u.Search = searchText(u.Email, &u.Name, u.Username, u.ExternalID)
 }
 
-// displayName is the name to show: given and family name, or the first other
-// thing that people know the user by.
+// displayName returns the name to show: given and family name, or else the first
+// of username, email address, phone number and external id.
 func (u *User) displayName() string {
 	var parts []string
 	for _, part := range []*string{u.GivenName, u.FamilyName} {
@@ -74,7 +74,7 @@ func (u *User) displayName() string {
 	return ""
 }
 
-// deletedName is what stands in place of the name of a user who was deleted.
+// deletedName replaces the name of a deleted user.
 const deletedName = "Deleted user"
 
 // Erase removes all personal data and makes the row a tombstone.
@@ -86,7 +86,7 @@ func (u *User) Erase(at time.Time) {
 	}
 }
 
-// Identity is a row of identities: one way in which a user signs in.
+// Identity is a row of identities: one way for a user to sign in.
 type Identity struct {
 	bun.BaseModel `bun:"table:identities,alias:i" json:"-"`
 

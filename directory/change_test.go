@@ -73,14 +73,16 @@ func TestChanges(t *testing.T) {
 		"own organization":          {true, directory.ChangeFilter{Organization: new(orgCode("ACME")), Subject: new(acme.ID.String())}, []string{"organization.created " + acme.ID.String()}},
 		"users belong to no single": {true, directory.ChangeFilter{Subject: new(ada.ID.String())}, []string{}},
 	} {
-		ctx := admin
-		if c.bound {
-			ctx = bound
-		}
-		got := must(b.Changes(ctx, directory.Page{}, &c.filter))(t).Nodes
-		if !slices.Equal(lines(got), c.want) {
-			t.Errorf("%s: %q, want %q", name, lines(got), c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			ctx := admin
+			if c.bound {
+				ctx = bound
+			}
+			got := must(b.Changes(ctx, directory.Page{}, &c.filter))(t).Nodes
+			if !slices.Equal(lines(got), c.want) {
+				t.Errorf("got %q, want %q", lines(got), c.want)
+			}
+		})
 	}
 	for _, hidden := range []directory.OrganizationRef{orgID(bravo), orgCode("bravo"), orgCode("none"), {ID: new("org_what")}} {
 		_, err := b.Changes(bound, directory.Page{}, &directory.ChangeFilter{Organization: &hidden})

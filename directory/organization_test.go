@@ -212,8 +212,10 @@ func TestOrganizationFaultsAreToldAtOnce(t *testing.T) {
 		{directory.CreateOrganizationInput{Name: "x", Code: new(strings.Repeat("a", 64))}, "INVALID input.code"},
 		{directory.CreateOrganizationInput{Name: "x", Code: new("a--b")}, "INVALID input.code"},
 	} {
-		_, err := b.CreateOrganization(b.ctx, c.in)
-		wantFaults(t, err, c.want)
+		t.Run(c.want, func(t *testing.T) {
+			_, err := b.CreateOrganization(b.ctx, c.in)
+			wantFaults(t, err, c.want)
+		})
 	}
 	for _, do := range []func(context.Context, directory.OrganizationActionInput) error{
 		func(ctx context.Context, in directory.OrganizationActionInput) error {
@@ -299,13 +301,15 @@ func TestOrganizationsInPages(t *testing.T) {
 		{directory.OrganizationFilter{Status: new(db.Suspended)}, []string{"bravo"}},
 		{directory.OrganizationFilter{Search: new("alpha"), Status: new(db.Suspended)}, []string{}},
 	} {
-		page, err := b.Organizations(b.ctx, directory.Page{}, &c.filter, nil, directory.Fields{"code"})
-		if got := codes(must(page, err)(t).Nodes); !slices.Equal(got, c.want) {
-			t.Errorf("%+v finds %v, want %v", c.filter, got, c.want)
-		}
-		if n, err := page.TotalCount(b.ctx); must(n, err)(t) != len(c.want) {
-			t.Errorf("%+v counts %d", c.filter, n)
-		}
+		t.Run("finds "+strings.Join(c.want, " and "), func(t *testing.T) {
+			page, err := b.Organizations(b.ctx, directory.Page{}, &c.filter, nil, directory.Fields{"code"})
+			if got := codes(must(page, err)(t).Nodes); !slices.Equal(got, c.want) {
+				t.Errorf("%+v finds %v, want %v", c.filter, got, c.want)
+			}
+			if n, err := page.TotalCount(b.ctx); must(n, err)(t) != len(c.want) {
+				t.Errorf("%+v counts %d", c.filter, n)
+			}
+		})
 	}
 	_, err := b.Organizations(b.ctx, directory.Page{First: new(0)}, &directory.OrganizationFilter{}, nil, nil)
 	wantFaults(t, err, "INVALID first")

@@ -85,8 +85,10 @@ func TestSettingsFaultsAreToldAtOnce(t *testing.T) {
 		{defaultRoles("roster-viewer"), "INVALID input.defaultRoles"},
 		{defaultRoles("writer", "nobody"), "INVALID input.defaultRoles, NOT_FOUND input.defaultRoles.1"},
 	} {
-		_, err := b.UpdateSettings(b.ctx, c.in)
-		wantFaults(t, err, c.want)
+		t.Run(c.want, func(t *testing.T) {
+			_, err := b.UpdateSettings(b.ctx, c.in)
+			wantFaults(t, err, c.want)
+		})
 	}
 	if got := b.changesOf("settings"); len(got) != 1 {
 		t.Errorf("recorded %q", got)

@@ -8,17 +8,17 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Statements notes the text of every statement: give it to New, and count what
-// a piece of work costs the database.
+// Statements is a tracer that collects the text of every statement. Pass it to
+// New, and count what a piece of work asks of the database.
 type Statements struct {
-	// Feed notes what the feed of changes asks, too, which it does whenever it likes.
+	// Feed includes the statements of the feed of changes, which runs in the background.
 	Feed bool
 
 	mu    sync.Mutex
 	texts []string
 }
 
-// TraceQueryStart notes one statement; begin and commit are none.
+// TraceQueryStart adds one statement. It ignores begin, commit and rollback.
 func (s *Statements) TraceQueryStart(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
 	if !s.Feed && strings.HasSuffix(conn.Config().RuntimeParams["application_name"], " feed") {
 		return ctx
@@ -36,7 +36,7 @@ func (s *Statements) TraceQueryStart(ctx context.Context, conn *pgx.Conn, data p
 // TraceQueryEnd does nothing.
 func (*Statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// Take gives what was noted since the last call.
+// Take returns the statements since the last call.
 func (s *Statements) Take() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,9 +11,10 @@ import (
 	"syscall"
 )
 
-// accountFor says who runs PostgreSQL, which refuses to run as root: nil is
-// ourselves. For root it is the owner of an existing cluster, so that a folder
-// made by an ordinary account stays usable to it, else a system account.
+// accountFor returns the account to run PostgreSQL under, which refuses to run as
+// root; nil means the account of this process. For root it returns the owner of an
+// existing cluster, so that an ordinary account can go on using a folder that it
+// made, and otherwise a system account.
 func accountFor(cluster string) (*syscall.Credential, error) {
 	owner, exists, err := ownerOf(cluster)
 	if err != nil {
@@ -36,8 +37,9 @@ func accountFor(cluster string) (*syscall.Credential, error) {
 	return nil, errors.New("PostgreSQL does not run as root, and there is neither an account postgres nor nobody")
 }
 
-// ownerOf gives the account of a folder with its primary group, since the
-// folder's own group may be root's.
+// ownerOf returns the account that owns a folder, with the primary group of the
+// account, because the folder's own group may be root's. It reports false if there
+// is no such folder.
 func ownerOf(dir string) (*syscall.Credential, bool, error) {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -66,8 +68,8 @@ func credential(u *user.User) (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
-// own gives a cluster that root put there, for example by restoring a backup,
-// to the account that is to run it.
+// own makes account the owner of the cluster, which may belong to root after the
+// restore of a backup.
 func own(cluster string, account *syscall.Credential) error {
 	if account == nil {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// As root, PostgreSQL's account cannot walk to this folder.
+// If this process runs as root, PostgreSQL's account cannot walk to the folder.
 func TestBelowAClosedFolder(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -30,7 +30,7 @@ func TestBelowAClosedFolder(t *testing.T) {
 	}
 }
 
-// A cluster restored by root belongs to root, and PostgreSQL refuses it.
+// A cluster that root has restored belongs to root, and PostgreSQL refuses it.
 func TestClusterOfRoot(t *testing.T) {
 	t.Parallel()
 	asRoot(t)
@@ -45,8 +45,8 @@ func TestClusterOfRoot(t *testing.T) {
 	b.exec(b.start(), "select 1")
 }
 
-// An ordinary account makes the folder, then root uses it once, then the
-// account again.
+// An ordinary account makes the folder, root uses it once, and then the account uses
+// it again.
 func TestUnprivileged(t *testing.T) {
 	t.Parallel()
 	asRoot(t)
@@ -83,7 +83,7 @@ func asRoot(t *testing.T) {
 	}
 }
 
-// openFolder is a temporary folder that every account can enter.
+// openFolder returns a temporary folder that every account can enter.
 func openFolder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "roster-test-")
@@ -97,7 +97,7 @@ func copyFile(t *testing.T, from, to string) {
 	t.Helper()
 	content, err := os.ReadFile(from)
 	must(t, err)
-	// A process forked meanwhile, by another test, would keep the file from being run.
+	// A file cannot be run while a process that another test forks has a copy of it, open for writing.
 	syscall.ForkLock.RLock()
 	err = os.WriteFile(to, content, 0o755)
 	syscall.ForkLock.RUnlock()

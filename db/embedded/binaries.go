@@ -12,22 +12,22 @@ import (
 	"syscall"
 )
 
-// binaries is a folder with postgres and initdb that has been tried out.
+// binaries is a folder with postgres and initdb, both of which have been tried.
 type binaries struct {
 	dir     string
 	version string // such as 15.18
 	major   int
 }
 
-// search is what binaries have to satisfy.
+// search holds the conditions that binaries have to meet.
 type search struct {
 	account *syscall.Credential // has to be able to run them
-	major   int                 // has to be theirs; 0 is any
-	data    string              // the cluster which asks for that major version
+	major   int                 // their major version; 0 means any
+	data    string              // the cluster that needs the major version
 	log     *slog.Logger
 }
 
-// find follows Options.Binaries.
+// find returns the binaries that where, an Options.Binaries, asks for.
 func (s search) find(ctx context.Context, where string) (binaries, error) {
 	switch where {
 	case "":
@@ -45,7 +45,7 @@ func (s search) find(ctx context.Context, where string) (binaries, error) {
 	return s.try(ctx, dir)
 }
 
-// installed gives the first of the usual folders that fits.
+// installed returns the first fitting binaries in the usual folders.
 func (s search) installed(ctx context.Context) (binaries, bool) {
 	for _, dir := range installedFolders(ctx) {
 		bin, err := s.try(ctx, dir)
@@ -57,7 +57,7 @@ func (s search) installed(ctx context.Context) (binaries, bool) {
 	return binaries{}, false
 }
 
-// download gets the pinned binaries, unless they could not serve the cluster.
+// download returns the pinned binaries. It fails if they cannot run the cluster.
 func (s search) download(ctx context.Context) (binaries, error) {
 	if s.major != 0 && s.major != pinnedMajor {
 		return binaries{}, s.wrongMajor()
@@ -82,7 +82,8 @@ func (s search) wrongMajor() error {
 		"upgrade the data with pg_upgrade, or choose another data folder", s.data, s.major)
 }
 
-// try tells whether the account can run the binaries in dir, and whether they fit.
+// try returns the binaries in dir. It fails if the account cannot run them, or if they do
+// not fit.
 func (s search) try(ctx context.Context, dir string) (binaries, error) {
 	for _, name := range []string{"initdb", "postgres"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
@@ -100,7 +101,8 @@ func (s search) try(ctx context.Context, dir string) (binaries, error) {
 	return s.judge(dir, output)
 }
 
-// judge reads initdb's report on itself: lines of name=value.
+// judge returns the binaries in dir according to initdb's report on itself, which
+// has lines of name=value.
 func (s search) judge(dir, report string) (binaries, error) {
 	said := map[string]string{}
 	for line := range strings.Lines(report) {

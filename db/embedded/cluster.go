@@ -18,18 +18,18 @@ import (
 // oldest is the first major version that Roster supports.
 const oldest = 15
 
-// cluster is PostgreSQL's folder and all that is needed to run it.
+// cluster is PostgreSQL's data folder and everything that is needed to run it.
 type cluster struct {
 	path     string // absolute
-	host     string // the folder by which clients find the socket
+	host     string // the folder of the socket, as clients name it
 	account  *syscall.Credential
 	bin      binaries
-	settings []string // name=value, ours first: the last of a name counts
+	settings []string // name=value, ours first: the last one with a name counts
 	log      *slog.Logger
 }
 
-// openCluster finds binaries that fit the folder and makes a new cluster there
-// if it is missing or empty.
+// openCluster finds binaries that fit the cluster at path. It makes a new cluster if
+// the folder is missing or empty.
 func openCluster(ctx context.Context, o Options, path string) (*cluster, error) {
 	major, err := madeBy(path)
 	if err != nil {
@@ -50,8 +50,8 @@ func openCluster(ctx context.Context, o Options, path string) (*cluster, error) 
 	return c, own(path, account)
 }
 
-// madeBy reads which major version of PostgreSQL made the cluster; 0 means that
-// there is none yet.
+// madeBy returns the major version of PostgreSQL that made the cluster, or 0 if
+// there is no cluster yet.
 func madeBy(path string) (int, error) {
 	entries, err := os.ReadDir(path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
@@ -77,7 +77,7 @@ func madeBy(path string) (int, error) {
 	return major, nil
 }
 
-// settings puts the operator's own after ours.
+// settings returns our settings and then extra, which takes precedence.
 func settings(extra map[string]string) []string {
 	all := []string{
 		"listen_addresses=", // the socket is the only way in
@@ -88,8 +88,8 @@ func settings(extra map[string]string) []string {
 		"jit=off", // our statements are short: compiling them costs more than it saves
 		"lc_messages=C",
 		"timezone=UTC",
-		// Logged lines pass through follow, which adds the time; without
-		// statements and details, for they hold personal data.
+		// logbook.follow passes the lines on and adds the time. Statements and
+		// details are left out because they contain personal data.
 		"log_destination=stderr",
 		"logging_collector=off",
 		"log_line_prefix=",

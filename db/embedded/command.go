@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// command prepares a program of PostgreSQL: under the account, apart from our
-// terminal's signals, away from a working folder that the account may not be
-// able to enter, and without our environment, whose PG… variables would change
-// settings. When this process dies, the program gets the signal onDeath (Linux).
+// command returns a command that runs a program of PostgreSQL under the account. The
+// program does not receive the signals of our terminal. Its working folder is one
+// that every account can enter. It does not inherit our environment, because
+// variables named PG… would change settings. It receives the signal onDeath when
+// this process dies (Linux only).
 func command(ctx context.Context, account *syscall.Credential, onDeath syscall.Signal, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = "/"
@@ -24,7 +25,7 @@ func command(ctx context.Context, account *syscall.Credential, onDeath syscall.S
 	return cmd
 }
 
-// runLocked runs a short program to its end and returns all that it wrote.
+// runLocked runs a short program to its end and returns its whole output.
 func runLocked(cmd *exec.Cmd) (output string, err error) {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -36,9 +37,10 @@ func runLocked(cmd *exec.Cmd) (output string, err error) {
 	return out.String(), err
 }
 
-// startLocked starts cmd, closes the files handed down to it, and calls ended
-// with its result. All happens on one thread of the operating system, for it is
-// that thread's end, not the process's, at which the kernel signals the child.
+// startLocked starts cmd, closes the files handed down to it, and calls ended with
+// its result. It keeps one thread of the operating system until then, because the
+// kernel signals the child at the end of the thread that started it, not at the end
+// of the process.
 func startLocked(cmd *exec.Cmd, ended func(error)) error {
 	started := make(chan error, 1)
 	go func() {

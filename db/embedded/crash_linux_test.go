@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Where nobody starts again, PostgreSQL goes all the same.
+// PostgreSQL ends even if no other Roster is started.
 func TestKilledRosterLeavesNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -49,12 +49,12 @@ func TestStopWhileReplacing(t *testing.T) {
 	b := setup(t)
 	s := b.start()
 	must(t, syscall.Kill(s.Pid(), syscall.SIGKILL))
-	_ = s.Stop() // may or may not have seen the death
+	_ = s.Stop() // an error if it has not seen the death yet
 	b.exec(b.start(), "select 1")
 }
 
-// A Roster dies by kill -9: its PostgreSQL must not stay, and the next Roster,
-// started at once, must have all that was committed.
+// After kill -9 of a Roster, its PostgreSQL must end, and the next Roster, started at
+// once, must have everything that was committed.
 func TestKilledRoster(t *testing.T) {
 	t.Parallel()
 	for name, killChild := range map[string]bool{"alone": false, "with its PostgreSQL": true} {

@@ -30,8 +30,8 @@ var integrity = map[string]string{
 	"darwin-arm64": "Kg1ZMNFzkVIJs3g4V2UYEc5X005km9rGinxFBH8R1sOU2Rblvz4pt2Uf93Pu8Rk273Ue9HIdrbMPpgUqwjUi0Q==",
 }
 
-// download returns the folder of the pinned binaries and gets them first where
-// they are not yet in the cache. Several processes may do so at once.
+// download returns the folder of the pinned binaries. It downloads them if they are
+// not in the cache yet. Several processes may call it at the same time.
 func download(ctx context.Context, log *slog.Logger) (bin string, err error) {
 	platform := runtime.GOOS + "-" + strings.Replace(runtime.GOARCH, "amd64", "x64", 1)
 	if integrity[platform] == "" {
@@ -55,8 +55,9 @@ func download(ctx context.Context, log *slog.Logger) (bin string, err error) {
 	return bin, nil
 }
 
-// cacheFolder is a folder that PostgreSQL's account can enter. Root's own cache
-// lies in a home closed to others, so root uses the machine's.
+// cacheFolder returns a folder that PostgreSQL's account can enter. For root it is
+// the cache of the machine, because root's own is below a home that is closed to
+// other accounts.
 func cacheFolder() (string, error) {
 	base, err := os.UserCacheDir()
 	if os.Geteuid() == 0 && os.Getenv("XDG_CACHE_HOME") == "" {
@@ -72,10 +73,10 @@ func cacheFolder() (string, error) {
 	return cache, errors.Join(readable(filepath.Dir(cache)), readable(cache))
 }
 
-// readable lets every account enter dir, whatever the umask is.
+// readable lets every account enter dir, regardless of the umask.
 func readable(dir string) error { return os.Chmod(dir, 0o755) }
 
-// install downloads beside home and renames, so that home is always whole.
+// install downloads to a folder beside home and renames it, so that home is always complete.
 func install(ctx context.Context, platform, cache, home string) error {
 	scratch, err := os.MkdirTemp(cache, "download-")
 	if err != nil {
@@ -95,13 +96,13 @@ func install(ctx context.Context, platform, cache, home string) error {
 	}
 	err = os.Rename(unpacked, home)
 	if _, there := os.Stat(home); there == nil {
-		return nil // ours, or that of a process which was faster
+		return nil // from this process, or from a faster one
 	}
 	return err
 }
 
-// npmPack has npm download a package, so that its settings for proxies and
-// mirrors hold, and returns the archive's path.
+// npmPack downloads a package and returns the path of the archive. It leaves the
+// download to npm, which has settings for proxies and mirrors.
 func npmPack(ctx context.Context, dir, spec string) (string, error) {
 	npm, err := exec.LookPath("npm")
 	if err != nil {

@@ -1,20 +1,22 @@
-// Package embedded runs a private PostgreSQL as a child process, for those who
-// start Roster without a DATABASE_URL.
+// Package embedded runs a private PostgreSQL as a child process, so that Roster
+// starts without a DATABASE_URL and without anything to set up.
 //
-// The data folder holds
+// Start does everything: it finds or downloads the binaries, makes a cluster (a data
+// folder of PostgreSQL) if there is none, starts the child and keeps it running
+// until Stop. Begin to read there. The data folder contains
 //
-//	lock            held while a Roster runs on the folder
-//	postgres        the cluster, and in it the unix socket, the only way in
-//	postgres.init   a cluster being made; renamed to postgres when whole
+//	lock            locked while a Roster runs on the folder
+//	postgres        the cluster, with the unix socket that is the only way in
+//	postgres.init   an unfinished cluster, renamed to postgres when it is complete
 //
-// Life of the child:
+// The life of the child:
 //
 //	Start ──▶ starting ──ready──▶ serving ──Stop──▶ stopped
 //	             ▲                   │
 //	             └── back-off ◀─dies─┘
 //
-// Where Roster itself dies, even by kill -9, the kernel asks PostgreSQL to stop
-// (Linux), or the next Start does (elsewhere).
+// If Roster itself dies, even by kill -9, the kernel tells PostgreSQL to stop
+// (Linux), or the next Start does (other systems).
 package embedded
 
 import (
@@ -28,23 +30,23 @@ import (
 	"time"
 )
 
-// Options says where the database lives and with which binaries it runs.
+// Options are the options of Start.
 type Options struct {
-	// Dir is the data folder, made if it is missing; the cluster lies in Dir/postgres.
+	// Dir is the data folder. Start makes it if it is missing.
 	Dir string
 	// Binaries is a folder of PostgreSQL binaries, or "download" for the pinned
-	// ones; when empty, installed ones are looked for before downloading.
+	// ones. If it is empty, Start looks for installed ones before it downloads.
 	Binaries string
-	// Log takes PostgreSQL's own log too; nil is slog.Default().
+	// Log also receives the log of PostgreSQL; nil means slog.Default().
 	Log *slog.Logger
-	// Settings are PostgreSQL settings on top of ours, such as fsync=off in tests.
+	// Settings are additional settings of PostgreSQL, such as fsync=off in tests.
 	Settings map[string]string
 }
 
-// Server is a running PostgreSQL. It is kept running until Stop.
+// Server is a running PostgreSQL. If it dies before Stop, it is started again.
 type Server struct {
 	cluster *cluster
-	release func() // gives the folder free
+	release func() error // unlocks the folder
 
 	pid    atomic.Int64
 	cancel context.CancelFunc
@@ -52,12 +54,12 @@ type Server struct {
 	err    error
 }
 
-// Start makes the cluster if there is none, starts PostgreSQL and returns when
-// it accepts connections. The context bounds the start only.
+// Start makes a cluster if there is none, starts PostgreSQL and returns when it
+// accepts connections. The context bounds the start, not the life of the server.
 //
-// It fails when another Roster runs on the folder, when no fitting binaries can
-// be had, and when the folder holds something that it does not understand,
-// which is left untouched.
+// Start waits shortly for another Roster on the folder that is just ending, and
+// fails if it goes on. It also fails if it finds no fitting binaries, and if the
+// folder contains something that it does not understand, which it leaves untouched.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	s, err := start(ctx, o)
 	if err != nil {
@@ -78,19 +80,18 @@ func start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	lock, err := lockFolder(dir)
+	lock, err := lockFolder(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
 	host, unlink, err := socketFolder(filepath.Join(dir, "postgres"))
 	if err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, unlockFolder(lock))
 	}
 	s := &Server{done: make(chan struct{})}
-	s.release = func() { unlink(); lock.Close() }
+	s.release = func() error { unlink(); return unlockFolder(lock) }
 	if err := s.open(ctx, o, dir, host); err != nil {
-		s.release()
-		return nil, err
+		return nil, errors.Join(err, s.release())
 	}
 	c := s.cluster
 	c.log.InfoContext(ctx, "PostgreSQL started", "version", c.bin.version, "binaries", c.bin.dir,
@@ -98,7 +99,7 @@ func start(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-// open readies the cluster, runs PostgreSQL on it and leaves it to the supervisor.
+// open opens the cluster, starts PostgreSQL on it and leaves it to the supervisor.
 func (s *Server) open(ctx context.Context, o Options, dir, host string) error {
 	c, err := openCluster(ctx, o, filepath.Join(dir, "postgres"))
 	if err != nil {
@@ -117,17 +118,17 @@ func (s *Server) open(ctx context.Context, o Options, dir, host string) error {
 	return nil
 }
 
-// DSN is a connection string for the named database, as the superuser. It stays
-// the same when PostgreSQL is restarted. Every account that may enter the
-// cluster's folder may connect: the one that runs PostgreSQL, and root.
+// DSN returns a connection string for the named database, as the superuser. It stays
+// the same when PostgreSQL is restarted. Accounts that may enter the cluster's
+// folder may connect: the account that runs PostgreSQL, and root.
 func (s *Server) DSN(database string) string { return s.cluster.dsn(database) }
 
-// Pid is the process id of the PostgreSQL that runs now; it changes when a dead
-// one is replaced.
+// Pid returns the process id of PostgreSQL. It changes when PostgreSQL has died and
+// is started again.
 func (s *Server) Pid() int { return int(s.pid.Load()) }
 
-// Stop disconnects every client, shuts PostgreSQL down, waits for its end and
-// gives the data folder free. Calling it again does nothing more.
+// Stop disconnects every client, shuts PostgreSQL down, waits for its end and unlocks
+// the data folder. Further calls return the same error and do nothing.
 func (s *Server) Stop() error {
 	s.cancel()
 	<-s.done

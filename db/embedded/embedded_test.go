@@ -16,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"roster/db/dbtest"
 	"roster/db/embedded"
 )
 
@@ -45,8 +46,8 @@ func TestSecondServerIsRefused(t *testing.T) {
 	b.exec(first, "select 1")
 }
 
-// The character type has to know what a letter is beyond ASCII, else names of
-// most of the world cannot be searched by index.
+// Without a character type that covers letters beyond ASCII, an index cannot find
+// most of the names in the world.
 func TestTrigramsOfEveryScript(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -120,10 +121,10 @@ func TestCancelledStart(t *testing.T) {
 		cancel()
 		watching.Wait()
 	}
-	b.exec(b.start(), "select 1") // what was begun is no obstacle
+	b.exec(b.start(), "select 1") // the unfinished cluster is no obstacle
 }
 
-// bundle is a data folder and what a test does with it.
+// bundle is a data folder, the options to start a server on it, and the log.
 type bundle struct {
 	t       *testing.T
 	options embedded.Options
@@ -135,7 +136,7 @@ func setup(t *testing.T) *bundle {
 	log := &logText{}
 	handler := slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})
 	return &bundle{t: t, log: log, options: embedded.Options{
-		Dir:      filepath.Join(t.TempDir(), "data"),
+		Dir:      filepath.Join(dbtest.TempDir(t), "data"),
 		Log:      slog.New(handler),
 		Settings: map[string]string{"fsync": "off"},
 	}}
@@ -151,7 +152,7 @@ func (b *bundle) start() *embedded.Server {
 	return s
 }
 
-// stop checks that no process is left behind.
+// stop stops the server and checks that no process is left behind.
 func (b *bundle) stop(s *embedded.Server) {
 	b.t.Helper()
 	pid := s.Pid()
@@ -162,7 +163,7 @@ func (b *bundle) stop(s *embedded.Server) {
 	b.wantNobodyIn()
 }
 
-// wantNobodyIn looks for processes at work in the cluster.
+// wantNobodyIn checks that no process works in the cluster.
 func (b *bundle) wantNobodyIn() {
 	b.t.Helper()
 	cluster := filepath.Join(b.options.Dir, "postgres")
@@ -191,7 +192,7 @@ func (b *bundle) exec(s *embedded.Server, statements ...string) {
 	}
 }
 
-// count is the number of rows that the test has kept.
+// count returns the number of rows that the test has inserted.
 func (b *bundle) count(s *embedded.Server) (n int) {
 	b.t.Helper()
 	must(b.t, b.connect(s).QueryRow(b.t.Context(), "select count(*) from kept").Scan(&n))
@@ -244,25 +245,24 @@ func globs(t *testing.T, pattern string) []string {
 	return found
 }
 
-// patience is how long a test waits for what should not take long, on a busy
-// machine.
-const patience = 2 * time.Minute
+// eventuallyTimeout is long, so that eventually does not fail on a busy machine.
+const eventuallyTimeout = 2 * time.Minute
 
-// eventually tries until it succeeds.
+// eventually calls try until it succeeds.
 func eventually(t *testing.T, try func() error) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(eventuallyTimeout); ; time.Sleep(20 * time.Millisecond) {
 		err := try()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatal(fmt.Errorf("after %v: %w", patience, err))
+			t.Fatal(fmt.Errorf("after %v: %w", eventuallyTimeout, err))
 		}
 	}
 }
 
-// logText takes log lines from any goroutine.
+// logText collects log lines from any goroutine.
 type logText struct {
 	mu   sync.Mutex
 	text bytes.Buffer

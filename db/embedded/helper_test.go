@@ -18,8 +18,8 @@ import (
 	"roster/db/embedded"
 )
 
-// helperDir is set in the environment of a helper: this test binary, run again
-// as a small Roster on that data folder.
+// helperDir is the variable that makes this test binary a helper: a small Roster on
+// the data folder that the variable names.
 const helperDir = "ROSTER_TEST_EMBEDDED_DIR"
 
 func TestMain(m *testing.M) {
@@ -33,8 +33,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// help starts a server, commits a row, says the server's process id, and stops
-// when its input ends.
+// help starts a server, commits a row, prints the server's process id, and stops when
+// its input ends.
 func help(dir string) error {
 	ctx := context.Background()
 	s, err := embedded.Start(ctx, embedded.Options{Dir: dir, Settings: map[string]string{"fsync": "off"}})
@@ -60,8 +60,8 @@ type helper struct {
 	postgres int
 }
 
-// startHelper waits until the helper has committed its row. It runs under
-// account, or ours where that is nil, from the given test binary.
+// startHelper starts the test binary as a helper and waits until it has committed its
+// row. The helper runs under account, or under ours if that is nil.
 func (b *bundle) startHelper(binary string, account *syscall.Credential) *helper {
 	b.t.Helper()
 	cmd := exec.Command(binary)
@@ -82,7 +82,7 @@ func (b *bundle) startHelper(binary string, account *syscall.Credential) *helper
 	return &helper{cmd: cmd, input: input, postgres: pid}
 }
 
-// kill ends the helper as a power cut would, and waits for its end.
+// kill ends the helper by kill -9 and waits for its end.
 func (h *helper) kill() {
 	_ = h.cmd.Process.Kill()
 	_ = h.cmd.Wait()

@@ -10,14 +10,14 @@ import (
 	"syscall"
 )
 
-// ctypes are names of a character type that knows every script, the first that
-// the system has is taken. It has to come from the system: pg_trgm asks the C
-// library what a letter is, also where PostgreSQL 17 and newer would bring a
-// locale of their own. "C" knows ASCII only.
+// ctypes are names of locales whose character type covers every script; initdb
+// takes the first one that the system has. It has to be the system's, because
+// pg_trgm asks the C library what a letter is, even in PostgreSQL 17 and newer,
+// which have locales of their own. The last one, "C", covers ASCII only.
 var ctypes = []string{"C.UTF-8", "C.utf8", "en_US.UTF-8", "UTF-8", "C"}
 
-// create makes an empty cluster. It grows under another name, so that a folder
-// called postgres is always a whole one.
+// create makes an empty cluster. It works under another name and renames the result,
+// so that a folder called postgres is always complete.
 func (c *cluster) create(ctx context.Context, sync bool) error {
 	scratch := c.path + ".init"
 	if err := os.RemoveAll(scratch); err != nil {
@@ -71,7 +71,8 @@ func (c *cluster) initdbWith(ctx context.Context, dir string, args []string) (ou
 	return runLocked(cmd)
 }
 
-// lastLine is where PostgreSQL's programs say why they gave up.
+// lastLine returns the last line of output that reports an error, or else the last
+// line.
 func lastLine(output string) string {
 	lines := bytes.Split(bytes.TrimSpace([]byte(output)), []byte("\n"))
 	for i := len(lines) - 1; i >= 0; i-- {
@@ -82,7 +83,7 @@ func lastLine(output string) string {
 	return string(lines[len(lines)-1])
 }
 
-// syncFolder makes a rename in dir outlast a power cut.
+// syncFolder makes sure that a rename in dir survives a power cut.
 func syncFolder(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// All in this file runs while the folder's lock is held: what it finds is of an
-// earlier run, whose Roster is gone.
+// The functions of this file run while the folder is locked. What they find belongs
+// to an earlier run, whose Roster has ended.
 
-// succession is how long an earlier PostgreSQL on the folder, or what is left
-// of it, is waited for.
+// succession is how long run waits for the end of an earlier PostgreSQL on the
+// folder, and of the processes that it has left behind.
 const succession = 10 * time.Second
 
 // run starts PostgreSQL and waits until it serves.
@@ -35,29 +35,29 @@ func (c *cluster) run(ctx context.Context) (*process, error) {
 	}
 }
 
-// occupied recognises PostgreSQL's refusal to start beside an earlier one: its
-// main process is still there, or backends which have outlived a killed one.
+// occupied reports whether err is PostgreSQL's refusal to start because the main
+// process of an earlier one still runs, or backends of one that was killed.
 func occupied(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "lock file ") && strings.Contains(text, "already exists") ||
 		strings.Contains(text, "pre-existing shared memory block")
 }
 
-// clearLeftovers deals with what PostgreSQL would wait for in vain: an earlier
-// server that nobody has told to stop, and a lock file whose process id now
-// belongs to another process. In a container, where few ids are used, the
-// latter is likely after a crash.
+// clearLeftovers removes obstacles that do not disappear by themselves: it stops an
+// earlier server that nobody has told to stop, and removes lock files whose process
+// id now belongs to another process. A container uses few process ids, so that the
+// latter is likely there after a crash.
 func (c *cluster) clearLeftovers(ctx context.Context) {
 	pid, _ := c.pidFile()
 	if pid <= 1 || syscall.Kill(pid, 0) != nil {
-		return // PostgreSQL itself sees that nobody is there
+		return // PostgreSQL sees by itself that the process is gone
 	}
 	if absent(pid, c.path) {
 		os.Remove(filepath.Join(c.path, "postmaster.pid"))
 		os.Remove(filepath.Join(c.path, ".s.PGSQL.5432.lock"))
 		return
 	}
-	// That it answers on our socket proves that the process id is meant.
+	// An answer on our socket proves that the process is a PostgreSQL of this cluster.
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if c.ping(ctx) == nil {
@@ -66,9 +66,9 @@ func (c *cluster) clearLeftovers(ctx context.Context) {
 	}
 }
 
-// pidFile reads which process runs the cluster, and whether it is ready; 0 means
-// none. It is what pg_ctl goes by: the first line is the process id, the eighth
-// the state.
+// pidFile returns the id of the process that runs the cluster, or 0, and reports
+// whether it is ready. It reads the file that pg_ctl reads, too: the first line is
+// the process id, the eighth the state.
 func (c *cluster) pidFile() (pid int, ready bool) {
 	text, err := os.ReadFile(filepath.Join(c.path, "postmaster.pid"))
 	if err != nil {

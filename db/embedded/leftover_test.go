@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// A PostgreSQL that nobody told to stop, as after a crash of Roster on macOS.
+// After a crash of Roster on macOS, nobody has told PostgreSQL to stop.
 func TestOrphanIsStopped(t *testing.T) {
 	t.Parallel()
 	s, o := startOnce(t)
@@ -26,8 +26,8 @@ func TestOrphanIsStopped(t *testing.T) {
 	<-orphan.exited
 }
 
-// After a crash the process id in postmaster.pid may be another's: PostgreSQL
-// alone would refuse to start for as long as that one runs.
+// After a crash, another program may have the process id in postmaster.pid.
+// PostgreSQL alone would refuse to start while that program runs.
 func TestReusedProcessID(t *testing.T) {
 	t.Parallel()
 	s, o := startOnce(t)
@@ -49,7 +49,7 @@ func TestReusedProcessID(t *testing.T) {
 	_ = next.Stop()
 }
 
-// startOnce gives a server that has been stopped again: its cluster is there.
+// startOnce returns a server that was started and stopped, so that its cluster exists.
 func startOnce(t *testing.T) (*Server, Options) {
 	t.Helper()
 	o := Options{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler), Settings: map[string]string{"fsync": "off"}}

@@ -10,18 +10,18 @@ import (
 	"sync/atomic"
 )
 
-// logbook carries PostgreSQL's own log to ours: faults of statements at Debug,
-// for their callers are told; what the server cannot live with at Warn.
+// logbook copies the log of PostgreSQL to ours: errors of statements at level Debug,
+// because the callers report them, and fatal errors of the server at Warn.
 type logbook struct {
 	to      *slog.Logger
 	serving *atomic.Bool
-	read    chan struct{} // closed at the log's end
+	read    chan struct{} // closed at the end of the log
 
 	fatal atomic.Pointer[string] // the last FATAL or PANIC
 	last  atomic.Pointer[string]
 }
 
-// follow reads until every process that could write has ended.
+// follow reads until every process that could write to the log has ended.
 func (l *logbook) follow(in io.ReadCloser) {
 	defer close(l.read)
 	defer in.Close()
@@ -46,8 +46,8 @@ func (l *logbook) write(line string) {
 	level := slog.LevelDebug
 	if severity == "FATAL" || severity == "PANIC" {
 		l.fatal.Store(&text)
-		// Before it serves, a fault is the error of the attempt to start, and
-		// after that it only tells that clients are turned away.
+		// Before and after PostgreSQL serves, it is no more than the reason why a
+		// start fails or a client is disconnected.
 		if l.serving.Load() {
 			level = slog.LevelWarn
 		}
@@ -55,7 +55,7 @@ func (l *logbook) write(line string) {
 	l.to.Log(context.Background(), level, "PostgreSQL: "+text, "severity", severity)
 }
 
-// failure is why a postgres that has ended did so, in its own words.
+// failure returns the reason why postgres has ended, in its own words.
 func (l *logbook) failure() error {
 	for _, text := range []*string{l.fatal.Load(), l.last.Load()} {
 		if text != nil {

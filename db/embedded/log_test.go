@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Statements and the values in them are personal data: they must not be logged.
+// Statements contain personal data: they must not be logged.
 func TestLogLevels(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

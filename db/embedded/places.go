@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// usualPlaces are where packages put the binaries of a server.
+// usualPlaces are the folders where packages install the binaries of a server.
 var usualPlaces = []string{
 	"/usr/lib/postgresql/*/bin",                          // Debian, Ubuntu
 	"/usr/pgsql-*/bin",                                   // PostgreSQL's own packages for Red Hat
@@ -19,12 +19,12 @@ var usualPlaces = []string{
 	"/Applications/Postgres.app/Contents/Versions/*/bin", // Postgres.app
 }
 
-// installedFolders lists folders that may hold binaries: what the operator's
-// PATH means first, then the usual places, newest version first.
+// installedFolders returns the folders that may contain binaries: those that the
+// PATH leads to, and then the usual places, the newest version first.
 func installedFolders(ctx context.Context) []string {
 	var dirs []string
 	if path, err := exec.LookPath("postgres"); err == nil {
-		// The link in PATH has no initdb or share folder beside it, its target does.
+		// PATH may lead to a link. Only its target has initdb and the share folder beside it.
 		if target, err := filepath.EvalSymlinks(path); err == nil {
 			dirs = append(dirs, filepath.Dir(target))
 		}
@@ -41,7 +41,7 @@ func installedFolders(ctx context.Context) []string {
 	return unique(append(dirs, usual...))
 }
 
-// versionIn is the number in a folder's name, as in /usr/lib/postgresql/15/bin; 0 if there is none.
+// versionIn returns the number in a path, such as 15 in /usr/lib/postgresql/15/bin, or 0.
 func versionIn(path string) int {
 	digit := strings.IndexAny(path, "0123456789")
 	if digit < 0 {

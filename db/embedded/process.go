@@ -14,14 +14,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// patience is how long PostgreSQL may take to shut down before it is told to
-// drop everything; the next start then recovers from its log.
-const patience = 30 * time.Second
+// shutdownTimeout is how long PostgreSQL may take to shut down before it is told to
+// end at once; the next start then recovers from its log.
+const shutdownTimeout = 30 * time.Second
 
-// process is one run of the program postgres.
+// process is a process of the program postgres, and its log.
 type process struct {
 	cmd     *exec.Cmd
-	exited  chan struct{} // closed when it has ended and its log is read
+	exited  chan struct{} // closed when the process has ended and its log is read
 	serving atomic.Bool   // between ready and stop
 	log     logbook
 }
@@ -43,8 +43,8 @@ func (c *cluster) launch() (*process, error) {
 }
 
 func (p *process) start() error {
-	// A pipe of our own: Wait would wait for those of exec.Cmd until the last
-	// straggling backend has closed its end.
+	// With a pipe made by exec.Cmd, Wait would not return until the last backend has
+	// closed its end, too.
 	in, out, err := os.Pipe()
 	if err != nil {
 		return err
@@ -67,15 +67,15 @@ func (p *process) start() error {
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// ready waits until the process serves the cluster. Where it fails, the process
-// has ended.
+// ready waits until the process serves the cluster. If it returns an error, the
+// process has ended.
 func (p *process) ready(ctx context.Context, c *cluster) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			_ = p.stop() // the first reason is told
+			_ = p.stop() // the first error is the one to report
 			return context.Cause(ctx)
 		case <-p.exited:
 			return fmt.Errorf("postgres (%s): %w", p.cmd.ProcessState, p.log.failure())
@@ -84,7 +84,7 @@ func (p *process) ready(ctx context.Context, c *cluster) error {
 				continue
 			}
 			if err := c.ping(ctx); err != nil {
-				_ = p.stop() // the first reason is told
+				_ = p.stop() // the first error is the one to report
 				return fmt.Errorf("postgres runs but does not answer: %w", err)
 			}
 			p.serving.Store(true)
@@ -93,13 +93,14 @@ func (p *process) ready(ctx context.Context, c *cluster) error {
 	}
 }
 
-// stop asks for a fast shutdown (clients are disconnected) and waits for the end.
+// stop tells PostgreSQL to disconnect its clients and shut down, and waits for its
+// end.
 func (p *process) stop() error {
 	p.serving.Store(false)
 	_ = p.cmd.Process.Signal(syscall.SIGINT) // it may have ended just now
 	select {
 	case <-p.exited:
-	case <-time.After(patience):
+	case <-time.After(shutdownTimeout):
 		p.log.to.Warn("PostgreSQL does not shut down; it is told to drop everything", "pid", p.pid())
 		_ = p.cmd.Process.Signal(syscall.SIGQUIT)
 		<-p.exited
@@ -110,7 +111,7 @@ func (p *process) stop() error {
 	return nil
 }
 
-// ping is whether PostgreSQL accepts a connection.
+// ping fails unless PostgreSQL accepts a connection.
 func (c *cluster) ping(ctx context.Context) error {
 	conn, err := pgx.Connect(ctx, c.dsn("postgres"))
 	if err != nil {

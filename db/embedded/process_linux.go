@@ -13,13 +13,13 @@ func attributes(account *syscall.Credential, onDeath syscall.Signal) *syscall.Sy
 	return &syscall.SysProcAttr{Credential: account, Setpgid: true, Pdeathsig: onDeath}
 }
 
-// handDown lets cmd use the folder dir and returns its name there.
+// handDown lets cmd use the folder dir and returns the name of the folder for cmd.
 //
-// Where the child runs under another account, it may be unable to walk to the
-// folder: a checkout below /root, or a data folder of mode 0700. It gets the
-// folder as an open file and finds it under /proc/self/fd, without walking.
-// This needs no capability, which containers often lack, no mount, and no wider
-// modes; CAP_DAC_READ_SEARCH would let PostgreSQL read every file of the machine.
+// A child under another account may be unable to walk to the folder, for example to
+// a checkout below /root, or to a data folder of mode 0700. The child inherits the
+// folder as an open file and finds it under /proc/self/fd, without walking. This
+// needs no mount, no wider modes, and no capability, which containers often lack;
+// CAP_DAC_READ_SEARCH would let PostgreSQL read every file of the machine.
 func handDown(cmd *exec.Cmd, dir string, account *syscall.Credential) (string, error) {
 	if account == nil {
 		return dir, nil
@@ -32,8 +32,8 @@ func handDown(cmd *exec.Cmd, dir string, account *syscall.Credential) (string, e
 	return fmt.Sprintf("/proc/self/fd/%d", 2+len(cmd.ExtraFiles)), nil
 }
 
-// absent is true when process pid surely does not work in dir: it is a zombie,
-// or works elsewhere, as the working folder of every PostgreSQL is its cluster.
+// absent reports whether process pid certainly does not run the cluster dir: it is a
+// zombie, or has another working folder, while every PostgreSQL works in its cluster.
 func absent(pid int, dir string) bool {
 	home, err := os.Stat(dir)
 	if err != nil {

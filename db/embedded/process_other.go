@@ -7,14 +7,14 @@ import (
 	"syscall"
 )
 
-// attributes cannot ask for a signal at our death here: the next Start stops
-// what was left behind.
+// attributes ignores the signal, because these systems cannot send one when the
+// parent dies: the next Start stops a PostgreSQL that was left behind.
 func attributes(account *syscall.Credential, _ syscall.Signal) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: account, Setpgid: true}
 }
 
-// handDown gives the folder's own name: here the child has to walk to it.
+// handDown returns dir: on these systems, the child has to walk to it.
 func handDown(_ *exec.Cmd, dir string, _ *syscall.Credential) (string, error) { return dir, nil }
 
-// absent cannot be known here.
+// absent returns false: these systems do not say where a process works.
 func absent(int, string) bool { return false }

@@ -2,20 +2,22 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
 const (
 	minDelay = 100 * time.Millisecond
 	maxDelay = 30 * time.Second
-	// A child that lived this long was well: its death starts the delays anew.
+	// After a child that lived this long, the delays begin with minDelay again.
 	wellAfter = time.Minute
 )
 
-// supervise keeps PostgreSQL running until ctx ends, then stops it.
+// supervise keeps PostgreSQL running until ctx ends, and then stops it and unlocks
+// the folder.
 func (s *Server) supervise(ctx context.Context, p *process) {
 	defer close(s.done)
-	defer s.release()
+	defer func() { s.err = errors.Join(s.err, s.release()) }()
 	delay := minDelay
 	for p != nil {
 		born := time.Now()
@@ -34,8 +36,8 @@ func (s *Server) supervise(ctx context.Context, p *process) {
 	}
 }
 
-// revive starts PostgreSQL, waiting longer before each attempt, and returns the
-// delay that the next death should begin with; the process is nil once ctx has ended.
+// revive starts PostgreSQL again. It waits longer before each attempt, and also
+// returns the delay for the next death. The process is nil if ctx has ended.
 func (s *Server) revive(ctx context.Context, delay time.Duration) (*process, time.Duration) {
 	for pause(ctx, delay) {
 		delay = min(2*delay, maxDelay)
@@ -52,7 +54,7 @@ func (s *Server) revive(ctx context.Context, delay time.Duration) (*process, tim
 	return nil, delay
 }
 
-// pause waits for d and reports whether ctx is still alive.
+// pause waits for d and reports true, or false as soon as ctx ends.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

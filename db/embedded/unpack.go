@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// unpack writes the folder "native" of an npm package to dir, readable for
-// every account. os.Root keeps each name, whatever the archive says, inside dir.
+// unpack writes the folder "native" of an npm package to the new folder dir, readable
+// for every account. os.Root refuses names in the archive that lead out of dir.
 func unpack(archive, dir string) error {
 	f, err := os.Open(archive)
 	if err != nil {
@@ -71,8 +71,8 @@ func writeFile(root *os.Root, name string, mode fs.FileMode, content io.Reader) 
 	return errors.Join(err, f.Chmod(mode&0o111|0o644), f.Close())
 }
 
-// makeLinks makes the links between libraries, which npm packages cannot hold:
-// the package lists them in a file instead.
+// makeLinks makes the links between libraries. An npm package cannot contain links, so
+// that this one lists them in a file.
 func makeLinks(root *os.Root) error {
 	text, err := root.ReadFile("pg-symlinks.json")
 	if err != nil {

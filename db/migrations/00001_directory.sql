@@ -1,11 +1,11 @@
 -- Users, organizations, memberships, roles, permissions, grants, API keys, settings and the log of changes.
 --
--- Columns that end in _key hold the folded form of their neighbour (Unicode NFKC, case folded, made by db.Fold): uniqueness,
--- look-ups and order go by them. They and the ids that pages are ordered by compare bytes (collate "C"), so that keyset
--- pagination and its indexes work alike whatever the locale of the database.
+-- Columns that end in _key hold the folded form of the column beside them (Unicode NFKC, case folded, made by db.Fold). Uniqueness,
+-- look-ups and order use them. They, and the ids that order pages, compare bytes (collate "C"), so that keyset
+-- pagination and its indexes work alike in every locale.
 --
--- Rows that history refers to are never deleted: deleted_at makes users, organizations, roles and permissions tombstones,
--- and grants end by revoked_at.
+-- Rows that history refers to are never deleted: users, organizations, roles and permissions become tombstones (deleted_at),
+-- and grants end (revoked_at).
 
 -- +goose Up
 create extension if not exists pg_trgm;
@@ -137,9 +137,8 @@ create table organization_default_roles (
 );
 create index organization_default_roles_role on organization_default_roles (role_id);
 
--- A grant is live until it is revoked, or replaced after it has ended; whether a live grant holds at a moment is for
--- starts_at and ends_at to say. The organization and the user stand in the grant itself, so that neither a check nor a
--- look-up by role needs a join.
+-- A grant is live until it is revoked, or replaced after it has ended; starts_at and ends_at decide whether a live grant holds
+-- at a moment. The grant contains the organization and the user, so that neither a check nor a look-up by role needs a join.
 create table membership_roles (
     org_id      uuid not null references organizations,
     user_id     uuid not null references users,
@@ -212,7 +211,7 @@ create table settings (
     sync_profiles_on_sign_in  boolean not null default true
 );
 
--- xid orders changes by their transaction, which lets a follower find those that commit late (docs/architecture.md).
+-- xid is the number of the transaction, by which a follower finds changes that commit late (docs/architecture.md).
 create table changes (
     id          uuid primary key,
     xid         xid8 not null default pg_current_xact_id(),
@@ -232,9 +231,9 @@ create index changes_actor on changes (actor, at, id);
 create index changes_action on changes (action, at, id);
 create index changes_organization on changes (org_id, at, id);
 
--- Answers to mutation documents that came with an Idempotency-Key, for retries: written in the transaction of the document, and
--- forgotten after 24 hours. name and sealed are made with the client's credential and that key, neither of which is stored: to
--- who has only this table, a row says nothing (docs/decisions/0002-retries.md).
+-- Answers to mutation documents with an Idempotency-Key, for retries. The transaction of the document writes them, and they are
+-- deleted after 24 hours. name and sealed are made with the client's credential and that key, which are not stored: without them,
+-- a row reveals nothing (docs/decisions/0002-retries.md).
 create table kept_answers (
     name    bytea primary key,
     at      timestamptz not null default statement_timestamp(),
@@ -243,9 +242,9 @@ create table kept_answers (
 );
 create index kept_answers_at on kept_answers (at);
 
--- Every user who is not a tombstone belongs to an organization other than the one that stands for the business (db.Root). Checked at
--- commit, for the rows that lost a membership and for new users. The user's row is locked first: two transactions that each take
--- away one of two memberships wait for one another, and the second one sees what the first did.
+-- Every user, except tombstones, belongs to an organization other than the one that stands for the business (db.Root). The trigger
+-- checks this at commit, for users who are new or lost a membership. It locks the user's row first: of two transactions that each
+-- remove one of two memberships, the second waits and then sees what the first has done.
 -- +goose StatementBegin
 create function check_user_has_organization() returns trigger language plpgsql as $$
 declare
@@ -268,7 +267,7 @@ create constraint trigger users_have_organization after insert on users
 create constraint trigger memberships_leave_organization after delete or update of user_id on memberships
     deferrable initially deferred for each row execute function check_user_has_organization();
 
--- There is always a default organization; organizations_one_default and organizations_default_is_active say the rest.
+-- There is always a default organization. The constraints organizations_one_default and organizations_default_is_active do the rest.
 -- +goose StatementBegin
 create function check_default_organization() returns trigger language plpgsql as $$
 begin

@@ -1,6 +1,6 @@
--- Who holds a role or a permission is counted by these indexes alone: with the term beside the place, no grant has to be looked
--- at. They take 27 % more room than the ones they replace, which had no term; a grant whose end is changed gets new entries in all
--- indexes of its table. The suspended, who are few, are found by themselves; their indexes are written when one is suspended.
+-- These indexes alone answer how many users hold a role or a permission: they contain the term of each grant, so that the count
+-- reads no table. They take 27 % more space than the ones they replace, which had no term; a grant whose end changes gets new entries
+-- in all indexes of its table. Suspended users and organizations are few and have small indexes of their own.
 
 -- +goose Up
 create index membership_roles_reverse_term on membership_roles (role_id, org_id, user_id) include (starts_at, ends_at) where live;
