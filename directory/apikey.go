@@ -14,6 +14,7 @@ import (
 	"roster/access"
 	"roster/changes"
 	"roster/db"
+	"roster/db/list"
 	"roster/problem"
 	"roster/secret"
 )
@@ -36,17 +37,17 @@ func NewSecret() secret.Text {
 
 // visibleKeys limits what is read to the API keys that the actor manages: all,
 // or those of one organization.
-func visibleKeys(ctx context.Context) ([]condition, error) {
+func visibleKeys(ctx context.Context) ([]list.Clause, error) {
 	org, err := access.Reach(ctx, access.KeysWrite)
 	if err != nil || org == nil {
 		return nil, err
 	}
-	return []condition{where("k.org_id = ?", *org)}, nil
+	return []list.Clause{list.Where("k.org_id = ?", *org)}, nil
 }
 
 // keyColumns gives the columns to read for the fields. Who created the key has
 // no field of the row's, since it is a reference in text form.
-func (d *Directory) keyColumns(fields Fields) []string {
+func (d *Directory) keyColumns(fields list.Fields) []string {
 	columns := db.Columns[db.APIKey](d.db, fields)
 	if !slices.Contains(columns, "created_by") {
 		columns = append(columns, "created_by")
@@ -57,16 +58,19 @@ func (d *Directory) keyColumns(fields Fields) []string {
 // APIKeys gives one page of the API keys that the actor manages, by time of
 // creation, with the columns of fields. Those that were revoked or have expired
 // are among them.
-func (d *Directory) APIKeys(ctx context.Context, page Page, fields Fields) (*Connection[db.APIKey], error) {
+func (d *Directory) APIKeys(ctx context.Context, page list.Page, fields list.Fields) (*list.Connection[db.APIKey], error) {
 	conditions, err := visibleKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return list[db.APIKey]{
-		name: "apiKeys", from: "api_keys k", alias: "k", columns: d.keyColumns(fields), conditions: conditions,
-		order: order[db.APIKey]{"CREATED_AT", "k.created_at", "created_at", "timestamptz", func(k *db.APIKey) string { return timeValue(k.CreatedAt) }},
-		id:    func(k *db.APIKey) uuid.UUID { return uuid.UUID(k.ID) },
-	}.page(ctx, d, page)
+	return list.Query[db.APIKey]{
+		Name: "apiKeys", From: "api_keys k", Alias: "k", Columns: d.keyColumns(fields), Conditions: conditions,
+		Key: list.Key[db.APIKey]{
+			Name: "CREATED_AT", Expression: "k.created_at", Column: "created_at", Type: list.Time,
+			Value: func(k *db.APIKey) string { return list.TimeValue(&k.CreatedAt) },
+		},
+		ID: func(k *db.APIKey) uuid.UUID { return uuid.UUID(k.ID) },
+	}.Page(ctx, d.db, page)
 }
 
 // APIKey finds an API key that the actor manages; nil when there is none.
@@ -75,9 +79,8 @@ func (d *Directory) APIKey(ctx context.Context, id db.APIKeyID) (*db.APIKey, err
 	if err != nil {
 		return nil, err
 	}
-	var q statement
-	q.add("select * from api_keys k").where(append(conditions, where("k.id = ?", id)))
-	return db.SelectOne[db.APIKey](ctx, d.db, q.text.String(), q.args...)
+	q := list.NewStatement("apiKey").Add("select * from api_keys k").Where(append(conditions, list.Where("k.id = ?", id))...)
+	return list.SelectOne[db.APIKey](ctx, d.db, q)
 }
 
 // APIKeysByID reads API keys that were reached through something that the actor
@@ -110,10 +113,9 @@ func (d *Directory) APIKeyPermissions(ctx context.Context, keys []db.APIKeyID) (
 	if err != nil {
 		return nil, err
 	}
-	var q statement
-	q.add("select kp.* from api_key_permissions kp join api_keys k on k.id = kp.api_key_id").
-		where(append(conditions, where("kp.api_key_id = any(?)", keys)))
-	rows, err := db.Select[db.APIKeyPermission](ctx, d.db, q.text.String(), q.args...)
+	q := list.NewStatement("apiKey.permissions").Add("select kp.* from api_key_permissions kp join api_keys k on k.id = kp.api_key_id").
+		Where(append(conditions, list.Where("kp.api_key_id = any(?)", keys))...)
+	rows, err := list.Select[db.APIKeyPermission](ctx, d.db, q)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"roster/access"
 	"roster/db"
+	"roster/db/list"
 	"roster/problem"
 )
 
@@ -31,7 +32,7 @@ func matching[T any](all []*T, search *string, texts func(*T) (key, name string)
 	if search == nil {
 		return all, nil
 	}
-	term, err := searchTerm("search", *search)
+	term, err := list.SearchTerm("search", *search)
 	if err != nil {
 		return nil, err
 	}

@@ -10,13 +10,14 @@ import (
 	"roster/access"
 	"roster/changes"
 	"roster/db"
+	"roster/db/list"
 	"roster/problem"
 )
 
 // Permissions gives one page of the permissions, ordered by key; search keeps
 // those which have it in their key or name. The rows belong to all requests:
 // they are for reading.
-func (d *Directory) Permissions(ctx context.Context, page Page, search *string) (*Connection[db.Permission], error) {
+func (d *Directory) Permissions(ctx context.Context, page list.Page, search *string) (*list.Connection[db.Permission], error) {
 	catalogue, err := d.definitions(ctx)
 	if err != nil {
 		return nil, err
@@ -25,7 +26,7 @@ func (d *Directory) Permissions(ctx context.Context, page Page, search *string) 
 	if err != nil {
 		return nil, err
 	}
-	return slicePage("permissions", page, permissions, func(p *db.Permission) cursor { return cursor{p.Key, uuid.UUID(p.ID)} })
+	return list.Slice(ctx, "permissions", page, permissions, func(p *db.Permission) list.Cursor { return list.Cursor{Value: p.Key, ID: uuid.UUID(p.ID)} })
 }
 
 // Permission finds a permission; nil when there is none. It needs the

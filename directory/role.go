@@ -10,6 +10,7 @@ import (
 	"roster/access"
 	"roster/changes"
 	"roster/db"
+	"roster/db/list"
 	"roster/problem"
 )
 
@@ -19,7 +20,7 @@ const systemRolePrefix = "roster-"
 // Roles gives one page of the roles, ordered by key; search keeps those which
 // have it in their key or name. The rows belong to all requests: they are for
 // reading.
-func (d *Directory) Roles(ctx context.Context, page Page, search *string) (*Connection[db.Role], error) {
+func (d *Directory) Roles(ctx context.Context, page list.Page, search *string) (*list.Connection[db.Role], error) {
 	catalogue, err := d.definitions(ctx)
 	if err != nil {
 		return nil, err
@@ -28,7 +29,7 @@ func (d *Directory) Roles(ctx context.Context, page Page, search *string) (*Conn
 	if err != nil {
 		return nil, err
 	}
-	return slicePage("roles", page, roles, func(r *db.Role) cursor { return cursor{r.Key, uuid.UUID(r.ID)} })
+	return list.Slice(ctx, "roles", page, roles, func(r *db.Role) list.Cursor { return list.Cursor{Value: r.Key, ID: uuid.UUID(r.ID)} })
 }
 
 // Role finds a role; nil when there is none. It needs the permission to read
