@@ -3,37 +3,19 @@ package directory
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"roster/access"
 	"roster/changes"
+	"roster/credential"
 	"roster/db"
 	"roster/db/list"
 	"roster/problem"
 	"roster/secret"
 )
-
-// secretPrefix begins the secret of every API key, so that one which leaked is
-// recognised as such.
-const secretPrefix = "rk_"
-
-// shownLength is how much of a secret is stored and shown, to recognise it by.
-// At least 25 characters of it remain unknown.
-const shownLength = 10
-
-// NewSecret makes the secret of an API key: "rk_" and 43 characters of base64url
-// that hold 256 random bits.
-func NewSecret() secret.Text {
-	bits := make([]byte, 32)
-	rand.Read(bits) // never fails
-	return secret.New(secretPrefix + base64.RawURLEncoding.EncodeToString(bits))
-}
 
 // visibleKeys limits what is read to the API keys that the actor manages: all,
 // or those of one organization.
@@ -148,7 +130,7 @@ type CreateAPIKeyInput struct {
 // CreateAPIKey makes an API key with permissions that the actor may hand out,
 // and gives its secret, which is stored nowhere.
 func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key *db.APIKey, shown secret.Text, err error) {
-	shown = NewSecret()
+	shown = credential.New()
 	create := func(ctx context.Context, w *write, org *db.Organization) error {
 		key = w.newKey(w.faults.name("input.name", in.Name), shown, nil)
 		key.ExpiresAt = w.faults.expiry("input.expiresAt", in.ExpiresAt, w.At)
@@ -229,7 +211,7 @@ func (f *faults) expiry(field string, at *time.Time, now time.Time) *time.Time {
 
 func (w *write) newKey(name string, shown secret.Text, org *db.OrganizationID) *db.APIKey {
 	return &db.APIKey{
-		ID: db.NewID[db.APIKeyKind](), Name: name, Prefix: shown.Reveal()[:shownLength], Hash: hash(shown), OrgID: org,
+		ID: db.NewID[db.APIKeyKind](), Name: name, Prefix: credential.Shown(shown), Hash: credential.Hash(shown), OrgID: org,
 		CreatedAt: w.At, CreatedBy: w.actor.String(),
 	}
 }
@@ -331,20 +313,4 @@ func (w *write) revokeKey(ctx context.Context, key *db.APIKey) error {
 		return err
 	}
 	return w.Record(changes.APIKeyRevoked, key.ID.String(), key.OrgID, &before, key)
-}
-
-// leastSecret is the least number of characters behind the prefix of a secret
-// that was chosen by hand; maxSecret keeps what is hashed small.
-const (
-	leastSecret = 32
-	maxSecret   = 512
-)
-
-func isSecret(text string) bool {
-	return strings.HasPrefix(text, secretPrefix) && len(text) >= len(secretPrefix)+leastSecret && len(text) <= maxSecret && isVisible(text)
-}
-
-// isVisible tells whether text consists of ASCII that one sees.
-func isVisible(text string) bool {
-	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"roster/access"
+	"roster/credential"
 	"roster/db"
 	"roster/db/dbtest"
 	"roster/db/list"
@@ -208,7 +209,7 @@ func TestKeysEnd(t *testing.T) {
 			_, cold := b.server().Authenticate(t.Context(), shown)
 			time.Sleep(1100 * time.Millisecond)
 			_, there := other.Authenticate(t.Context(), shown)
-			_, unknown := b.Authenticate(t.Context(), directory.NewSecret())
+			_, unknown := b.Authenticate(t.Context(), credential.New())
 			for _, err := range []error{here, cold, there, unknown} {
 				wantFaults(t, err, "UNAUTHENTICATED ")
 				if err.Error() != unknown.Error() {
@@ -461,7 +462,7 @@ func TestKeysOfOneOrganization(t *testing.T) {
 func TestAdministratorKey(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
-	first, second := directory.NewSecret(), secret.New("rk_"+strings.Repeat("0123456789abcdef", 2))
+	first, second := credential.New(), secret.New("rk_"+strings.Repeat("0123456789abcdef", 2))
 	for _, err := range race(8, func(int) error { return b.EnsureAdministratorKey(t.Context(), first) }) {
 		if err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 )
 
 // Shown stands for every secret, whatever it is and whether there is one.
@@ -36,6 +37,12 @@ func (t Text) Reveal() string {
 		return ""
 	}
 	return *t.text
+}
+
+// Visible reports whether the secret consists of visible characters of ASCII, which
+// the header of a request can carry. The empty text does.
+func (t Text) Visible() bool {
+	return !strings.ContainsFunc(t.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // Empty tells whether there is none.

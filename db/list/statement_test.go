@@ -27,7 +27,7 @@ func TestStatement(t *testing.T) {
 		{"filter", NewStatement("filter", "now").Add("select $1").Where(filter...).Add(" limit ?", 4),
 			"select $1 where (a = $2) and (b = $3 or c = $4) limit $5", []any{"now", 1, 2, 3, 4}, true},
 		{"clause", NewStatement("clause").Append(filter[1]), "b = $1 or c = $2", []any{2, 3}, true},
-		{"shared", shared.Add(clause + clause).Add("?", 4), " where (a = $2) and (b = $3 or c = $4) where (a = $2) and (b = $3 or c = $4)$5",
+		{"shared", shared.Add(clause+clause).Add("?", 4), " where (a = $2) and (b = $3 or c = $4) where (a = $2) and (b = $3 or c = $4)$5",
 			[]any{"now", 1, 2, 3, 4}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
