@@ -10,10 +10,12 @@ import (
 	"roster/problem"
 )
 
-// onlyCan tells whether the filter asks for holders of a permission and nothing
+// onlyCan reports whether the filter asks for holders of a permission and nothing
 // else.
-func (f *MemberFilter) onlyCan() bool {
-	return f.Can != nil && f.Search == nil && f.Role == nil && f.Status == nil
+func (f MemberFilter) onlyCan() bool {
+	can := f.Can
+	f.Can = nil
+	return can != nil && f == MemberFilter{}
 }
 
 // membersWhoCan gives those who effectively hold the permission in each

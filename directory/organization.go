@@ -93,13 +93,7 @@ func (d *Directory) Organization(ctx context.Context, by OrganizationRef, fields
 	if err != nil {
 		return nil, err
 	}
-	look := by.lookUp()
-	if !look.ok {
-		return nil, nil
-	}
-	q := list.NewStatement("organization").Add("select " + list.Columns[db.Organization](d.db, "o", fields) + " from organizations o").
-		Where(append(conditions, list.Where("o."+look.column+" = ?", look.value))...)
-	return list.SelectOne[db.Organization](ctx, d.db, q)
+	return lookUpRow[db.Organization](ctx, d, "organizations", "o", conditions, by.lookUp(), fields)
 }
 
 // OrganizationsByID reads organizations that were reached through something that

@@ -135,13 +135,7 @@ func (d *Directory) User(ctx context.Context, by UserRef, fields list.Fields) (*
 	if err != nil {
 		return nil, err
 	}
-	look := by.lookUp()
-	if !look.ok {
-		return nil, nil
-	}
-	q := list.NewStatement("user").Add("select " + list.Columns[db.User](d.db, "u", fields) + " from users u").
-		Where(append(conditions, list.Where("u."+look.column+" = ?", look.value))...)
-	return list.SelectOne[db.User](ctx, d.db, q)
+	return lookUpRow[db.User](ctx, d, "users", "u", conditions, by.lookUp(), fields)
 }
 
 // UsersByID reads users who were reached through something that the actor may
