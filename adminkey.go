@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"roster/directory"
+	"roster/credential"
 	"roster/secret"
 )
 
@@ -34,7 +34,7 @@ func adminKeyFile(dataDir string, mayMake bool, out io.Writer) (secret.Text, err
 	case !mayMake:
 		return secret.Text{}, nil
 	}
-	made := directory.NewSecret()
+	made := credential.New()
 	if err := writeSecret(dataDir, path, made); err != nil {
 		return secret.Text{}, fmt.Errorf("administrator's API key: %w", err)
 	}

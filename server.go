@@ -30,6 +30,7 @@ import (
 	"roster/directory"
 	"roster/graph"
 	"roster/graph/graphiql"
+	"roster/idempotency"
 	"roster/secret"
 	"roster/telemetry"
 )
@@ -113,7 +114,7 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.directory.Follow(ctx); err != nil {
 		return err
 	}
-	s.background(ctx, s.directory.Sweep)
+	s.background(ctx, func(ctx context.Context) { idempotency.Sweep(ctx, s.db, s.log) })
 	s.watchEngine()
 	adminKey, err := s.setUpAdministrator(ctx)
 	if err != nil {

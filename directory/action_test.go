@@ -12,8 +12,10 @@ import (
 
 	"roster/access"
 	"roster/changes"
+	"roster/credential"
 	"roster/db"
 	"roster/db/dbtest"
+	"roster/db/list"
 	"roster/directory"
 	"roster/problem"
 	"roster/secret"
@@ -68,10 +70,10 @@ func (w *actionWorld) answers(d *directory.Directory) []string {
 			}
 		}
 	}
-	for _, p := range must(d.Permissions(w.ctx, directory.Page{First: new(100)}, nil))(w.t).Nodes {
+	for _, p := range must(d.Permissions(w.ctx, list.Page{First: new(100)}, nil))(w.t).Nodes {
 		say("permission %s %s", p.Key, p.Name)
 	}
-	for _, r := range must(d.Roles(w.ctx, directory.Page{First: new(100)}, nil))(w.t).Nodes {
+	for _, r := range must(d.Roles(w.ctx, list.Page{First: new(100)}, nil))(w.t).Nodes {
 		say("role %s %s: %s", r.Key, r.Name, keysOf(must(d.RolePermissions(w.ctx, []db.RoleID{r.ID}))(w.t)[0]))
 	}
 	for i, shown := range w.secrets {
@@ -123,17 +125,17 @@ func (w *actionWorld) wrong(c actionCase) (wrong []string) {
 			return err
 		}
 		impact, after := w.Impact(ctx), w.entitlements(ctx)
-		for name, list := range map[string]struct {
-			page     func(context.Context, directory.Page) (*directory.Connection[directory.PermissionChange], error)
+		for name, side := range map[string]struct {
+			page     func(context.Context, list.Page) (*list.Connection[directory.PermissionChange], error)
 			from, to map[string]bool
 		}{"gained": {impact.Gained, before, after}, "lost": {impact.Lost, after, before}} {
 			want := 0
-			for line := range list.to {
-				if !list.from[line] {
+			for line := range side.to {
+				if !side.from[line] {
 					want++
 				}
 			}
-			if got := must(must(list.page(ctx, directory.Page{}))(w.t).TotalCount(ctx))(w.t); got != want {
+			if got := must(must(side.page(ctx, list.Page{}))(w.t).TotalCount(ctx))(w.t); got != want {
 				wrong = append(wrong, fmt.Sprintf("impact has %d %s, want %d", got, name, want))
 			}
 		}
@@ -224,7 +226,7 @@ func (w *actionWorld) cases() map[changes.Action]actionCase {
 		changes.APIKeyRevoked:          {change: does(w.RevokeAPIKey, w.ownKey)},
 		changes.APIKeyPermissionsAdded: {
 			before: func(ctx context.Context) error {
-				w.secrets = append(w.secrets, directory.NewSecret())
+				w.secrets = append(w.secrets, credential.New())
 				if err := w.EnsureAdministratorKey(ctx, w.secrets[2]); err != nil {
 					return err
 				}

@@ -6,6 +6,7 @@ import (
 
 	"roster/access"
 	"roster/changes"
+	"roster/credential"
 	"roster/db"
 	"roster/problem"
 	"roster/secret"
@@ -27,8 +28,8 @@ const (
 // secret is that of another API key, or of one that was revoked: a revoked key
 // never works again.
 func (d *Directory) EnsureAdministratorKey(ctx context.Context, chosen secret.Text) error {
-	if !isSecret(chosen.Reveal()) {
-		return problem.New(problem.Invalid, "An API key is %s and at least %d more letters, digits and signs, without spaces.", secretPrefix, leastSecret)
+	if err := credential.Check(chosen); err != nil {
+		return err
 	}
 	ctx = access.WithActor(ctx, access.System(setupActor))
 	return d.change(ctx, access.KeysWrite, func(ctx context.Context, w *write) error {
@@ -38,7 +39,7 @@ func (d *Directory) EnsureAdministratorKey(ctx context.Context, chosen secret.Te
 		if err != nil {
 			return err
 		}
-		key, err := db.SelectOne[db.APIKey](ctx, d.db, "select * from api_keys where hash = $1 for no key update", hash(chosen))
+		key, err := db.SelectOne[db.APIKey](ctx, d.db, "select * from api_keys where hash = $1 for no key update", credential.Hash(chosen))
 		switch {
 		case err != nil:
 			return err

@@ -3,50 +3,33 @@ package directory
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"roster/access"
 	"roster/changes"
+	"roster/credential"
 	"roster/db"
+	"roster/db/list"
 	"roster/problem"
 	"roster/secret"
 )
 
-// secretPrefix begins the secret of every API key, so that one which leaked is
-// recognised as such.
-const secretPrefix = "rk_"
-
-// shownLength is how much of a secret is stored and shown, to recognise it by.
-// At least 25 characters of it remain unknown.
-const shownLength = 10
-
-// NewSecret makes the secret of an API key: "rk_" and 43 characters of base64url
-// that hold 256 random bits.
-func NewSecret() secret.Text {
-	bits := make([]byte, 32)
-	rand.Read(bits) // never fails
-	return secret.New(secretPrefix + base64.RawURLEncoding.EncodeToString(bits))
-}
-
 // visibleKeys limits what is read to the API keys that the actor manages: all,
 // or those of one organization.
-func visibleKeys(ctx context.Context) ([]condition, error) {
+func visibleKeys(ctx context.Context) ([]list.Clause, error) {
 	org, err := access.Reach(ctx, access.KeysWrite)
 	if err != nil || org == nil {
 		return nil, err
 	}
-	return []condition{where("k.org_id = ?", *org)}, nil
+	return []list.Clause{list.Where("k.org_id = ?", *org)}, nil
 }
 
 // keyColumns gives the columns to read for the fields. Who created the key has
 // no field of the row's, since it is a reference in text form.
-func (d *Directory) keyColumns(fields Fields) []string {
+func (d *Directory) keyColumns(fields list.Fields) []string {
 	columns := db.Columns[db.APIKey](d.db, fields)
 	if !slices.Contains(columns, "created_by") {
 		columns = append(columns, "created_by")
@@ -57,16 +40,19 @@ func (d *Directory) keyColumns(fields Fields) []string {
 // APIKeys gives one page of the API keys that the actor manages, by time of
 // creation, with the columns of fields. Those that were revoked or have expired
 // are among them.
-func (d *Directory) APIKeys(ctx context.Context, page Page, fields Fields) (*Connection[db.APIKey], error) {
+func (d *Directory) APIKeys(ctx context.Context, page list.Page, fields list.Fields) (*list.Connection[db.APIKey], error) {
 	conditions, err := visibleKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return list[db.APIKey]{
-		name: "apiKeys", from: "api_keys k", alias: "k", columns: d.keyColumns(fields), conditions: conditions,
-		order: order[db.APIKey]{"CREATED_AT", "k.created_at", "created_at", "timestamptz", func(k *db.APIKey) string { return timeValue(k.CreatedAt) }},
-		id:    func(k *db.APIKey) uuid.UUID { return uuid.UUID(k.ID) },
-	}.page(ctx, d, page)
+	return list.Query[db.APIKey]{
+		Name: "apiKeys", From: "api_keys k", Alias: "k", Columns: d.keyColumns(fields), Conditions: conditions,
+		Key: list.Key[db.APIKey]{
+			Name: "CREATED_AT", Expression: "k.created_at", Column: "created_at", Type: list.Time,
+			Value: func(k *db.APIKey) string { return list.TimeValue(&k.CreatedAt) },
+		},
+		ID: func(k *db.APIKey) uuid.UUID { return uuid.UUID(k.ID) },
+	}.Page(ctx, d.db, page)
 }
 
 // APIKey finds an API key that the actor manages; nil when there is none.
@@ -75,9 +61,8 @@ func (d *Directory) APIKey(ctx context.Context, id db.APIKeyID) (*db.APIKey, err
 	if err != nil {
 		return nil, err
 	}
-	var q statement
-	q.add("select * from api_keys k").where(append(conditions, where("k.id = ?", id)))
-	return db.SelectOne[db.APIKey](ctx, d.db, q.text.String(), q.args...)
+	q := list.NewStatement("apiKey").Add("select * from api_keys k").Where(append(conditions, list.Where("k.id = ?", id))...)
+	return list.SelectOne[db.APIKey](ctx, d.db, q)
 }
 
 // APIKeysByID reads API keys that were reached through something that the actor
@@ -110,10 +95,9 @@ func (d *Directory) APIKeyPermissions(ctx context.Context, keys []db.APIKeyID) (
 	if err != nil {
 		return nil, err
 	}
-	var q statement
-	q.add("select kp.* from api_key_permissions kp join api_keys k on k.id = kp.api_key_id").
-		where(append(conditions, where("kp.api_key_id = any(?)", keys)))
-	rows, err := db.Select[db.APIKeyPermission](ctx, d.db, q.text.String(), q.args...)
+	q := list.NewStatement("apiKey.permissions").Add("select kp.* from api_key_permissions kp join api_keys k on k.id = kp.api_key_id").
+		Where(append(conditions, list.Where("kp.api_key_id = any(?)", keys))...)
+	rows, err := list.Select[db.APIKeyPermission](ctx, d.db, q)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +130,7 @@ type CreateAPIKeyInput struct {
 // CreateAPIKey makes an API key with permissions that the actor may hand out,
 // and gives its secret, which is stored nowhere.
 func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key *db.APIKey, shown secret.Text, err error) {
-	shown = NewSecret()
+	shown = credential.New()
 	create := func(ctx context.Context, w *write, org *db.Organization) error {
 		key = w.newKey(w.faults.name("input.name", in.Name), shown, nil)
 		key.ExpiresAt = w.faults.expiry("input.expiresAt", in.ExpiresAt, w.At)
@@ -227,7 +211,7 @@ func (f *faults) expiry(field string, at *time.Time, now time.Time) *time.Time {
 
 func (w *write) newKey(name string, shown secret.Text, org *db.OrganizationID) *db.APIKey {
 	return &db.APIKey{
-		ID: db.NewID[db.APIKeyKind](), Name: name, Prefix: shown.Reveal()[:shownLength], Hash: hash(shown), OrgID: org,
+		ID: db.NewID[db.APIKeyKind](), Name: name, Prefix: credential.Shown(shown), Hash: credential.Hash(shown), OrgID: org,
 		CreatedAt: w.At, CreatedBy: w.actor.String(),
 	}
 }
@@ -329,20 +313,4 @@ func (w *write) revokeKey(ctx context.Context, key *db.APIKey) error {
 		return err
 	}
 	return w.Record(changes.APIKeyRevoked, key.ID.String(), key.OrgID, &before, key)
-}
-
-// leastSecret is the least number of characters behind the prefix of a secret
-// that was chosen by hand; maxSecret keeps what is hashed small.
-const (
-	leastSecret = 32
-	maxSecret   = 512
-)
-
-func isSecret(text string) bool {
-	return strings.HasPrefix(text, secretPrefix) && len(text) >= len(secretPrefix)+leastSecret && len(text) <= maxSecret && isVisible(text)
-}
-
-// isVisible tells whether text consists of ASCII that one sees.
-func isVisible(text string) bool {
-	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }

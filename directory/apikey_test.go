@@ -15,8 +15,10 @@ import (
 	"github.com/uptrace/bun"
 
 	"roster/access"
+	"roster/credential"
 	"roster/db"
 	"roster/db/dbtest"
+	"roster/db/list"
 	"roster/directory"
 	"roster/problem"
 	"roster/secret"
@@ -207,7 +209,7 @@ func TestKeysEnd(t *testing.T) {
 			_, cold := b.server().Authenticate(t.Context(), shown)
 			time.Sleep(1100 * time.Millisecond)
 			_, there := other.Authenticate(t.Context(), shown)
-			_, unknown := b.Authenticate(t.Context(), directory.NewSecret())
+			_, unknown := b.Authenticate(t.Context(), credential.New())
 			for _, err := range []error{here, cold, there, unknown} {
 				wantFaults(t, err, "UNAUTHENTICATED ")
 				if err.Error() != unknown.Error() {
@@ -407,11 +409,11 @@ func TestKeysOfOneOrganization(t *testing.T) {
 	everyones, _ := b.key("", string(access.UsersRead))
 	ctx := b.holding("acme", string(access.KeysWrite))
 
-	page := must(b.APIKeys(ctx, directory.Page{First: new(1)}, directory.Fields{"name"}))(t)
+	page := must(b.APIKeys(ctx, list.Page{First: new(1)}, list.Fields{"name"}))(t)
 	if n := must(page.TotalCount(ctx))(t); n != 2 || page.Nodes[0].ID != ours.ID || page.Nodes[0].CreatedBy != "system:test" || page.Nodes[0].Prefix != "" || !page.PageInfo().HasNextPage {
 		t.Errorf("%d keys, first %+v", n, page.Nodes[0])
 	}
-	if all := must(b.APIKeys(b.ctx, directory.Page{}, nil))(t); len(all.Nodes) != 4 {
+	if all := must(b.APIKeys(b.ctx, list.Page{}, nil))(t); len(all.Nodes) != 4 {
 		t.Errorf("%d keys in all", len(all.Nodes))
 	}
 	for _, hidden := range []string{theirs.ID.String(), everyones.ID.String(), db.NewID[db.APIKeyKind]().String(), "key_x", "\x00"} {
@@ -428,7 +430,7 @@ func TestKeysOfOneOrganization(t *testing.T) {
 	wantFaults(t, err, "FORBIDDEN ")
 	_, _, err = b.CreateAPIKey(ctx, directory.CreateAPIKeyInput{Name: "x", Organization: new(orgID(bravo))})
 	wantFaults(t, err, "NOT_FOUND input.organization")
-	_, err = b.APIKeys(b.holding("", string(access.UsersRead)), directory.Page{}, nil)
+	_, err = b.APIKeys(b.holding("", string(access.UsersRead)), list.Page{}, nil)
 	wantFaults(t, err, "FORBIDDEN ")
 
 	_, _, err = b.CreateAPIKey(b.ctx, directory.CreateAPIKeyInput{
@@ -460,7 +462,7 @@ func TestKeysOfOneOrganization(t *testing.T) {
 func TestAdministratorKey(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
-	first, second := directory.NewSecret(), secret.New("rk_"+strings.Repeat("0123456789abcdef", 2))
+	first, second := credential.New(), secret.New("rk_"+strings.Repeat("0123456789abcdef", 2))
 	for _, err := range race(8, func(int) error { return b.EnsureAdministratorKey(t.Context(), first) }) {
 		if err != nil {
 			t.Fatal(err)

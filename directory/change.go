@@ -9,6 +9,7 @@ import (
 
 	"roster/access"
 	"roster/db"
+	"roster/db/list"
 )
 
 // ChangeFilter narrows the log of changes; what is nil does not matter.
@@ -22,16 +23,16 @@ type ChangeFilter struct {
 
 // visibleChanges limits what is read to the changes that the actor may see: all,
 // or those in one organization.
-func visibleChanges(ctx context.Context) (reach *db.OrganizationID, conditions []condition, err error) {
+func visibleChanges(ctx context.Context) (reach *db.OrganizationID, conditions []list.Clause, err error) {
 	if reach, err = access.Reach(ctx, access.ChangesRead); err != nil || reach == nil {
 		return nil, nil, err
 	}
-	return reach, []condition{where("c.org_id = ?", *reach)}, nil
+	return reach, []list.Clause{list.Where("c.org_id = ?", *reach)}, nil
 }
 
 // Changes gives one page of the log of changes, as far as the actor may see it,
 // from the oldest on.
-func (d *Directory) Changes(ctx context.Context, page Page, filter *ChangeFilter) (*Connection[db.Change], error) {
+func (d *Directory) Changes(ctx context.Context, page list.Page, filter *ChangeFilter) (*list.Connection[db.Change], error) {
 	reach, conditions, err := visibleChanges(ctx)
 	if err != nil {
 		return nil, err
@@ -43,15 +44,18 @@ func (d *Directory) Changes(ctx context.Context, page Page, filter *ChangeFilter
 		}
 		conditions = append(conditions, narrower...)
 	}
-	return list[db.Change]{
-		name: "changes", from: "changes c", alias: "c", columns: db.Columns[db.Change](d.db, nil), conditions: conditions,
-		order: order[db.Change]{"AT", "c.at", "at", "timestamptz", func(c *db.Change) string { return timeValue(c.At) }},
-		id:    func(c *db.Change) uuid.UUID { return uuid.UUID(c.ID) },
-	}.page(ctx, d, page)
+	return list.Query[db.Change]{
+		Name: "changes", From: "changes c", Alias: "c", Columns: db.Columns[db.Change](d.db, nil), Conditions: conditions,
+		Key: list.Key[db.Change]{
+			Name: "AT", Expression: "c.at", Column: "at", Type: list.Time,
+			Value: func(c *db.Change) string { return list.TimeValue(&c.At) },
+		},
+		ID: func(c *db.Change) uuid.UUID { return uuid.UUID(c.ID) },
+	}.Page(ctx, d.db, page)
 }
 
-func (d *Directory) changeConditions(ctx context.Context, filter *ChangeFilter, reach *db.OrganizationID) ([]condition, error) {
-	var conditions []condition
+func (d *Directory) changeConditions(ctx context.Context, filter *ChangeFilter, reach *db.OrganizationID) ([]list.Clause, error) {
+	var conditions []list.Clause
 	for _, equal := range []struct {
 		column string
 		value  *string
@@ -59,23 +63,23 @@ func (d *Directory) changeConditions(ctx context.Context, filter *ChangeFilter, 
 		switch {
 		case equal.value == nil:
 		case strings.ContainsRune(*equal.value, 0): // which no text in the database does
-			conditions = append(conditions, where("false"))
+			conditions = append(conditions, list.Where("false"))
 		default:
-			conditions = append(conditions, filtered(equal.column+" = ?", *equal.value))
+			conditions = append(conditions, list.Filter(equal.column+" = ?", *equal.value))
 		}
 	}
 	if filter.After != nil {
-		conditions = append(conditions, filtered("c.at > ?", *filter.After))
+		conditions = append(conditions, list.Filter("c.at > ?", *filter.After))
 	}
 	if filter.Before != nil {
-		conditions = append(conditions, filtered("c.at < ?", *filter.Before))
+		conditions = append(conditions, list.Filter("c.at < ?", *filter.Before))
 	}
 	if filter.Organization != nil {
 		org, err := d.organizationOfChanges(ctx, *filter.Organization, reach)
 		if err != nil {
 			return nil, err
 		}
-		conditions = append(conditions, where("c.org_id = ?", *org))
+		conditions = append(conditions, list.Where("c.org_id = ?", *org))
 	}
 	return conditions, nil
 }
@@ -88,11 +92,9 @@ func (d *Directory) organizationOfChanges(ctx context.Context, by OrganizationRe
 	if !look.ok {
 		return nil, noOrganization("filter.organization")
 	}
-	var q statement
-	q.add("select o.id from organizations o").where([]condition{
-		where("o."+look.column+" = ?", look.value), where("o.deleted_at is null or ?", by.ID != nil), where("?::uuid is null or o.id = ?", reach, reach),
-	})
-	id, err := db.SelectOne[db.OrganizationID](ctx, d.db, q.text.String(), q.args...)
+	q := list.NewStatement("changes of an organization").Add("select o.id from organizations o").Where(
+		list.Where("o."+look.column+" = ?", look.value), list.Where("o.deleted_at is null or ?", by.ID != nil), list.Where("?::uuid is null or o.id = ?", reach, reach))
+	id, err := list.SelectOne[db.OrganizationID](ctx, d.db, q)
 	if err == nil && id == nil {
 		return nil, noOrganization("filter.organization")
 	}

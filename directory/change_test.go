@@ -7,6 +7,7 @@ import (
 
 	"roster/access"
 	"roster/db"
+	"roster/db/list"
 	"roster/directory"
 )
 
@@ -37,14 +38,14 @@ func TestChanges(t *testing.T) {
 	filter := &directory.ChangeFilter{Actor: new(access.ActorOf(admin).Key.ID.String()), Action: new("permission.created"), After: &start, Before: &end}
 	for size := 1; size <= 6; size++ {
 		var forward, backward []string
-		for page := (directory.Page{First: &size}); ; {
+		for page := (list.Page{First: &size}); ; {
 			c := must(b.Changes(admin, page, filter))(t)
 			forward = append(forward, lines(c.Nodes)...)
 			if page.After = c.PageInfo().EndCursor; !c.PageInfo().HasNextPage {
 				break
 			}
 		}
-		for page := (directory.Page{Last: &size}); ; {
+		for page := (list.Page{Last: &size}); ; {
 			c := must(b.Changes(admin, page, filter))(t)
 			backward = append(lines(c.Nodes), backward...)
 			if page.Before = c.PageInfo().StartCursor; !c.PageInfo().HasPreviousPage {
@@ -78,26 +79,26 @@ func TestChanges(t *testing.T) {
 			if c.bound {
 				ctx = bound
 			}
-			got := must(b.Changes(ctx, directory.Page{}, &c.filter))(t).Nodes
+			got := must(b.Changes(ctx, list.Page{}, &c.filter))(t).Nodes
 			if !slices.Equal(lines(got), c.want) {
 				t.Errorf("got %q, want %q", lines(got), c.want)
 			}
 		})
 	}
 	for _, hidden := range []directory.OrganizationRef{orgID(bravo), orgCode("bravo"), orgCode("none"), {ID: new("org_what")}} {
-		_, err := b.Changes(bound, directory.Page{}, &directory.ChangeFilter{Organization: &hidden})
+		_, err := b.Changes(bound, list.Page{}, &directory.ChangeFilter{Organization: &hidden})
 		wantFaults(t, err, "NOT_FOUND filter.organization")
 	}
-	_, err := b.Changes(b.holding("", string(access.UsersRead)), directory.Page{First: new(1000)}, nil)
+	_, err := b.Changes(b.holding("", string(access.UsersRead)), list.Page{First: new(1000)}, nil)
 	wantFaults(t, err, "FORBIDDEN ")
 
 	// The rows are whole.
 	of := directory.ChangeFilter{Subject: new(acme.ID.String())}
-	made := must(b.Changes(bound, directory.Page{}, &of))(t).Nodes[0]
+	made := must(b.Changes(bound, list.Page{}, &of))(t).Nodes[0]
 	if made.XID == 0 || made.Before != nil || made.After == nil || *made.OrgID != acme.ID || made.Actor != "system:test" {
 		t.Errorf("read %+v", made)
 	}
-	foreign := must(b.Changes(admin, directory.Page{}, &directory.ChangeFilter{Organization: new(orgCode("bravo"))}))(t).Nodes[0]
+	foreign := must(b.Changes(admin, list.Page{}, &directory.ChangeFilter{Organization: new(orgCode("bravo"))}))(t).Nodes[0]
 	byID := must(b.Nodes(bound, []string{foreign.NodeID(), made.NodeID(), db.NewID[db.ChangeKind]().String()}))(t)
 	if found, ok := byID[1].(*db.Change); !ok || found.ID != made.ID || string(found.After) != string(made.After) || byID[0] != nil || byID[2] != nil {
 		t.Errorf("by id %+v", byID)
@@ -106,11 +107,11 @@ func TestChanges(t *testing.T) {
 	// An organization that was deleted still has its history; a user who was, has
 	// one without what they were like.
 	must(b.DeleteOrganization(b.ctx, directory.OrganizationActionInput{Organization: orgID(bravo)}))(t)
-	if got := must(b.Changes(admin, directory.Page{}, &directory.ChangeFilter{Organization: new(orgID(bravo))}))(t).Nodes; len(got) != 2 {
+	if got := must(b.Changes(admin, list.Page{}, &directory.ChangeFilter{Organization: new(orgID(bravo))}))(t).Nodes; len(got) != 2 {
 		t.Errorf("the history of a deleted organization is %q", lines(got))
 	}
 	must(b.DeleteUser(b.ctx, directory.UserActionInput{User: *userID(ada)}))(t)
-	for _, row := range must(b.Changes(admin, directory.Page{}, &directory.ChangeFilter{Subject: new(ada.ID.String())}))(t).Nodes {
+	for _, row := range must(b.Changes(admin, list.Page{}, &directory.ChangeFilter{Subject: new(ada.ID.String())}))(t).Nodes {
 		if told := string(row.Before) + string(row.After); told != "" && told != `{"status": "SUSPENDED"}` {
 			t.Errorf("%s still tells %s", row.Action, told)
 		}

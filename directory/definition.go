@@ -10,6 +10,7 @@ import (
 
 	"roster/access"
 	"roster/db"
+	"roster/db/list"
 	"roster/problem"
 )
 
@@ -26,19 +27,118 @@ func (d *Directory) definitions(ctx context.Context) (*access.Catalogue, error) 
 	return d.engine.Catalogue(ctx)
 }
 
-// matching keeps those which have the searched text in their key or name.
-func matching[T any](all []*T, search *string, texts func(*T) (key, name string)) ([]*T, error) {
-	if search == nil {
-		return all, nil
+// definition is how definitions of one kind are found: roles or permissions.
+type definition[T any, K db.Kind] struct {
+	// name is the one of their list, and one of a single definition in messages.
+	name, one string
+	all       func(*access.Catalogue) []*T
+	byID      func(*access.Catalogue, db.ID[K]) *T
+	byKey     func(*access.Catalogue, string) *T
+	// facts returns what finds a definition, and whether it is deleted.
+	facts func(*T) definitionFacts[K]
+}
+
+type definitionFacts[K db.Kind] struct {
+	id        db.ID[K]
+	key, name string
+	deleted   bool
+}
+
+var (
+	roleDefinitions = definition[db.Role, db.RoleKind]{
+		name: "roles", one: "role", byID: (*access.Catalogue).Role, byKey: (*access.Catalogue).RoleByKey,
+		all: func(c *access.Catalogue) []*db.Role { return c.Roles },
+		facts: func(r *db.Role) definitionFacts[db.RoleKind] {
+			return definitionFacts[db.RoleKind]{id: r.ID, key: r.Key, name: r.Name, deleted: r.DeletedAt != nil}
+		},
 	}
-	term, err := searchTerm("search", *search)
+	permissionDefinitions = definition[db.Permission, db.PermissionKind]{
+		name: "permissions", one: "permission", byID: (*access.Catalogue).Permission, byKey: (*access.Catalogue).PermissionByKey,
+		all: func(c *access.Catalogue) []*db.Permission { return c.Permissions },
+		facts: func(p *db.Permission) definitionFacts[db.PermissionKind] {
+			return definitionFacts[db.PermissionKind]{id: p.ID, key: p.Key, name: p.Name, deleted: p.DeletedAt != nil}
+		},
+	}
+)
+
+// page returns one page of the definitions, ordered by key; search keeps the ones
+// which have it in their key or name.
+func (k definition[T, K]) page(ctx context.Context, d *Directory, page list.Page, search *string) (*list.Connection[T], error) {
+	catalogue, err := d.definitions(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(slices.Clone(all), func(one *T) bool {
-		key, name := texts(one)
-		return !strings.Contains(key, term) && !strings.Contains(db.Fold(name), term)
-	}), nil
+	all := k.all(catalogue)
+	if search != nil {
+		term, err := list.SearchTerm("search", *search)
+		if err != nil {
+			return nil, err
+		}
+		all = slices.DeleteFunc(slices.Clone(all), func(one *T) bool {
+			facts := k.facts(one)
+			return !strings.Contains(facts.key, term) && !strings.Contains(db.Fold(facts.name), term)
+		})
+	}
+	return list.Slice(ctx, k.name, page, all, func(one *T) list.Cursor {
+		facts := k.facts(one)
+		return list.Cursor{Value: facts.key, ID: uuid.UUID(facts.id)}
+	})
+}
+
+// find returns the definition that is looked up; nil if there is none.
+func (k definition[T, K]) find(ctx context.Context, d *Directory, look lookUp) (*T, error) {
+	catalogue, err := d.definitions(ctx)
+	if err != nil || !look.ok {
+		return nil, err
+	}
+	id, isID := look.value.(db.ID[K])
+	if !isID {
+		return k.byKey(catalogue, look.value.(string)), nil
+	}
+	one := k.byID(catalogue, id)
+	if one == nil || k.facts(one).deleted {
+		return nil, nil
+	}
+	return one, nil
+}
+
+// withIDs returns definitions in the order asked; nil where there never was one.
+// Tombstones are among them.
+func (k definition[T, K]) withIDs(ctx context.Context, d *Directory, ids []db.ID[K]) ([]*T, error) {
+	catalogue, err := d.engine.Catalogue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]*T, len(ids))
+	for i, id := range ids {
+		all[i] = k.byID(catalogue, id)
+	}
+	return all, nil
+}
+
+// lock reads definitions and locks their rows, in the order in which they are looked
+// up. Each that does not exist is nil, and a fault.
+func (k definition[T, K]) lock(ctx context.Context, d *Directory, w *write, looks []lookUp, field, lock string) ([]*T, error) {
+	ids, keys := named[db.ID[K]](looks)
+	// In order of id, so that two transactions never wait for one another.
+	rows, err := db.Select[T](ctx, d.db, "select * from "+k.name+` where deleted_at is null and
+		(id = any($1::uuid[]) or key = any($2::text[])) order by id `+lock, ids, keys)
+	if err != nil {
+		return nil, err
+	}
+	by := make(map[lookUp]*T, 2*len(rows))
+	for i := range rows {
+		facts := k.facts(&rows[i])
+		by[lookUp{column: "id", value: facts.id, ok: true}] = &rows[i]
+		by[lookUp{column: "key", value: facts.key, ok: true}] = &rows[i]
+	}
+	all := make([]*T, len(looks))
+	for i, look := range looks {
+		if all[i] = by[look]; all[i] == nil {
+			w.faults.Add(problem.NotFound, element(field, i, len(looks)), "There is no such %s.", k.one)
+		}
+	}
+	return all, nil
 }
 
 // byIDOrKey is the look-up of what has an id and a key; a key that breaks the
@@ -70,24 +170,6 @@ func named[ID any](looks []lookUp) (ids []ID, keys []string) {
 		}
 	}
 	return ids, keys
-}
-
-// found puts rows in the order in which they were looked up; where there is none,
-// nil stands, and that is a fault.
-func found[T any](w *write, rows []T, looks []lookUp, names func(*T) (id any, key string), field, message string) []*T {
-	by := make(map[lookUp]*T, 2*len(rows))
-	for i := range rows {
-		id, key := names(&rows[i])
-		by[lookUp{"id", id, true}] = &rows[i]
-		by[lookUp{"key", key, true}] = &rows[i]
-	}
-	all := make([]*T, len(looks))
-	for i, look := range looks {
-		if all[i] = by[look]; all[i] == nil {
-			w.faults.Add(problem.NotFound, element(field, i, len(looks)), "%s", message)
-		}
-	}
-	return all
 }
 
 // freeKey checks a key that a role or permission is to have: those which begin

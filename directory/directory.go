@@ -6,16 +6,15 @@ package directory
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"roster/access"
 	"roster/changes"
+	"roster/credential"
 	"roster/db"
 	"roster/problem"
-	"roster/secret"
 )
 
 // Directory is the business's users, organizations, roles and permissions.
@@ -28,7 +27,7 @@ type Directory struct {
 	engine *access.Engine
 	feed   *changes.Follower
 	log    *slog.Logger
-	keys   keyCache
+	keys   *credential.Keys
 }
 
 // New gives the directory that is kept in database; Setup prepares a new one,
@@ -36,9 +35,10 @@ type Directory struct {
 func New(database *db.DB, o access.Options) *Directory {
 	engine := access.NewEngine(database, o)
 	feed := changes.NewFollower(database, o.Log, changes.FollowerOptions{Reset: engine.Reset}, engine.Apply)
+	writer := changes.NewWriter(database, feed, o.Log, changes.Hooks{Check: keepAdministrator, Committed: engine.Committed})
 	return &Directory{
-		Writer: changes.NewWriter(database, feed, o.Log, changes.Hooks{Check: keepAdministrator, Committed: engine.Committed}),
-		db:     database, engine: engine, log: o.Log, keys: newKeyCache(), feed: feed,
+		Writer: writer,
+		db:     database, engine: engine, log: o.Log, keys: credential.NewKeys(database, writer, o.Log), feed: feed,
 	}
 }
 
@@ -86,7 +86,7 @@ func (d *Directory) Ready(ctx context.Context) error {
 func (d *Directory) Close() {
 	d.feed.Close()
 	d.engine.Close()
-	d.keys.close()
+	d.keys.Close()
 }
 
 // write is one write of the directory under way, and on whose behalf.
@@ -130,11 +130,4 @@ func (d *Directory) write(ctx context.Context, fn func(ctx context.Context, w *w
 	return d.Writer.Write(ctx, actor.String(), func(ctx context.Context, w *changes.Write) error {
 		return fn(ctx, &write{Write: w, actor: actor, faults: faults{&w.Faults}})
 	})
-}
-
-// hash is what is stored of a secret: enough to recognise it, since secrets are
-// random and long.
-func hash(key secret.Text) []byte {
-	sum := sha256.Sum256([]byte(key.Reveal()))
-	return sum[:]
 }

@@ -7,6 +7,7 @@ import (
 	"roster/access"
 	"roster/changes"
 	"roster/db"
+	"roster/db/list"
 	"roster/problem"
 )
 
@@ -61,7 +62,7 @@ func (d *Directory) EffectivePermissions(ctx context.Context, members []*db.Memb
 	if err != nil {
 		return nil, err
 	}
-	sources := lazily(func(ctx context.Context) (map[access.Place][]Grant, error) { return d.grants(ctx, places, nil) })
+	sources := list.Lazily(func(ctx context.Context) (map[access.Place][]Grant, error) { return d.grants(ctx, places, nil) })
 	all := make([][]*EffectivePermission, len(members))
 	for i := range held {
 		all[i] = effective(catalogue, places[i], catalogue.Effective(held[i]), sources)

@@ -1,7 +1,5 @@
 package directory
 
-import "context"
-
 // A page of an impact is mostly read by one statement, and all roles of a
 // permission side by side; in the small worlds of tests, mostly not.
 func init() { batch, mostMerged = 3, 2 }
@@ -19,6 +17,3 @@ func SetImpactBatch(n int) (before int) {
 	before, batch = batch, n
 	return before
 }
-
-// ForgetAnswers does what Sweep does now and then.
-func (d *Directory) ForgetAnswers(ctx context.Context) error { return d.forgetAnswers(ctx) }

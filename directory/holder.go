@@ -6,18 +6,21 @@ import (
 
 	"roster/access"
 	"roster/db"
+	"roster/db/list"
 	"roster/problem"
 )
 
-// onlyCan tells whether the filter asks for holders of a permission and nothing
+// onlyCan reports whether the filter asks for holders of a permission and nothing
 // else.
-func (f *MemberFilter) onlyCan() bool {
-	return f.Can != nil && f.Search == nil && f.Role == nil && f.Status == nil
+func (f MemberFilter) onlyCan() bool {
+	can := f.Can
+	f.Can = nil
+	return can != nil && f == MemberFilter{}
 }
 
 // membersWhoCan gives those who effectively hold the permission in each
 // organization, ordered by user, as an index has them.
-func (d *Directory) membersWhoCan(ctx context.Context, orgs []db.OrganizationID, page Page, key string) ([]*Connection[db.Membership], error) {
+func (d *Directory) membersWhoCan(ctx context.Context, orgs []db.OrganizationID, page MemberPage, key string) ([]*list.Connection[db.Membership], error) {
 	conditions, err := visibleMembers(ctx)
 	if err != nil {
 		return nil, err
@@ -33,11 +36,11 @@ func (d *Directory) membersWhoCan(ctx context.Context, orgs []db.OrganizationID,
 	if !storable(key) {
 		key = "" // which is no key either
 	}
-	in := where("p.org_id")
+	in := list.Where("p.org_id")
 	return memberList{
 		name: "members", number: len(orgs), order: byUser, in: &in, conditions: conditions,
-		from: holders(roles, &in, []condition{where("g.org_id = p.org_id")}),
-		parents: where("(select o.n, o.org_id, q.id, "+rolesWith("q.id")+` as roles
+		from: holders(roles, &in, []list.Clause{list.Where("g.org_id = p.org_id")}),
+		parents: list.Where("(select o.n, o.org_id, q.id, "+rolesWith("q.id")+` as roles
 			from unnest(?::uuid[]) with ordinality as o (org_id, n) left join permissions q on q.key = ? and q.deleted_at is null offset 0) p`, orgs, key),
 	}.page(ctx, d, page)
 }
@@ -52,28 +55,28 @@ func rolesWith(permission string) string {
 
 // RoleMembers gives a page of the memberships which hold each role, in one
 // organization or in all, ordered by organization and user.
-func (d *Directory) RoleMembers(ctx context.Context, roles []db.RoleID, in *OrganizationRef, page Page) ([]*Connection[db.Membership], error) {
+func (d *Directory) RoleMembers(ctx context.Context, roles []db.RoleID, in *OrganizationRef, page MemberPage) ([]*list.Connection[db.Membership], error) {
 	org, conditions, err := d.visibleMembersIn(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	conditions = append(conditions, where("g.role_id = p.id"), where(access.Holds))
+	conditions = append(conditions, list.Where("g.role_id = p.id"), list.Where(access.Holds))
 	return memberList{
 		name: "role.members", parents: parentIDs(roles), number: len(roles), order: placeOrder(org), in: org,
-		from: func(q *statement, within *span) {
-			q.add("(select g.org_id, g.user_id from membership_roles g")
+		from: func(q *list.Statement, within *list.Span) {
+			q.Add("(select g.org_id, g.user_id from membership_roles g")
 			if within == nil {
-				q.where(conditions).add(") m") // whoever has live grants is a member
+				q.Where(conditions...).Add(") m") // whoever has live grants is a member
 				return
 			}
-			q.where(append(conditions, placeKeyset(org, *within)...)).add(placeSorted(org, *within)).add(ofGrants)
+			q.Where(append(conditions, placeKeyset(org, *within)...)...).Add(placeOrder(org).Limited(*within)).Add(ofGrants)
 		},
 	}.page(ctx, d, page)
 }
 
 // PermissionHolders gives a page of the memberships which effectively hold each
 // permission, in one organization or in all, ordered by organization and user.
-func (d *Directory) PermissionHolders(ctx context.Context, permissions []db.PermissionID, in *OrganizationRef, page Page) ([]*Connection[db.Membership], error) {
+func (d *Directory) PermissionHolders(ctx context.Context, permissions []db.PermissionID, in *OrganizationRef, page MemberPage) ([]*list.Connection[db.Membership], error) {
 	org, conditions, err := d.visibleMembersIn(ctx, in)
 	if err != nil {
 		return nil, err
@@ -88,7 +91,7 @@ func (d *Directory) PermissionHolders(ctx context.Context, permissions []db.Perm
 	}
 	return memberList{
 		name: "holders", number: len(permissions), order: placeOrder(org), in: org, from: holders(roles, org, conditions),
-		parents: where("(select p.n, p.id, "+rolesWith("p.id")+" as roles from unnest(?::uuid[]) with ordinality p (id, n) offset 0) p", permissions),
+		parents: list.Where("(select p.n, p.id, "+rolesWith("p.id")+" as roles from unnest(?::uuid[]) with ordinality p (id, n) offset 0) p", permissions),
 	}.page(ctx, d, page)
 }
 
@@ -116,16 +119,16 @@ func merged(roles int) int {
 // states of those few that it comes by: reading a page of each role looks up the
 // users of as many pages as there are roles, and a single condition over all of
 // them would walk through everyone.
-func holders(roles int, in *condition, conditions []condition) func(*statement, *span) {
-	return func(q *statement, within *span) {
-		all := append([]condition{where(access.Holds)}, conditions...)
+func holders(roles int, in *list.Clause, conditions []list.Clause) func(*list.Statement, *list.Span) {
+	return func(q *list.Statement, within *list.Span) {
+		all := append([]list.Clause{list.Where(access.Holds)}, conditions...)
 		if within == nil {
-			countHolders(q, q.shared(all))
+			countHolders(q, q.Shared(all...))
 			return
 		}
-		of := q.shared(append(append(all, mayAct), placeKeyset(in, *within)...))
+		of := q.Shared(append(append(all, mayAct), placeKeyset(in, *within)...)...)
 		// The branches are sorted by themselves, since the planner does not ask it of them.
-		end := placeSorted(in, *within)
+		end := placeOrder(in).Limited(*within)
 		byRole := func(role string) string {
 			return "(select g.org_id, g.user_id from membership_roles g" + of + " and g.role_id = " + role + end + ")"
 		}
@@ -134,11 +137,11 @@ func holders(roles int, in *condition, conditions []condition) func(*statement, 
 		if in != nil {
 			on = "g.user_id"
 		}
-		q.add("(select distinct on (" + on + ") g.org_id, g.user_id from (")
+		q.Add("(select distinct on (" + on + ") g.org_id, g.user_id from (")
 		for i := range n {
-			q.add(byRole("p.roles["+strconv.Itoa(i+1)+"]") + " union all ")
+			q.Add(byRole("p.roles["+strconv.Itoa(i+1)+"]") + " union all ")
 		}
-		q.add("select h.* from unnest(p.roles[" + strconv.Itoa(n+1) + ":]) as r (id) cross join lateral " + byRole("r.id") + " h" +
+		q.Add("select h.* from unnest(p.roles[" + strconv.Itoa(n+1) + ":]) as r (id) cross join lateral " + byRole("r.id") + " h" +
 			" union all (select g.org_id, g.user_id from membership_permissions g" + of + " and g.permission_id = p.id" + end + ")) g" + end + ofGrants)
 	}
 }
@@ -148,8 +151,8 @@ func holders(roles int, in *condition, conditions []condition) func(*statement, 
 // grants is a member: making sure of it would read all memberships. "offset 0"
 // keeps the planner, who does not know how few may have a role, from reading the
 // grants of all roles.
-func countHolders(q *statement, of string) {
-	q.add("(select from (select h.* from unnest(p.roles) as r (id) cross join lateral (" +
+func countHolders(q *list.Statement, of string) {
+	q.Add("(select from (select h.* from unnest(p.roles) as r (id) cross join lateral (" +
 		"select g.org_id, g.user_id from membership_roles g" + of + " and g.role_id = r.id offset 0) h" +
 		" union select g.org_id, g.user_id from membership_permissions g" + of + " and g.permission_id = p.id) g" +
 		" where not exists (select from users u where u.id = g.user_id and u.status = 'SUSPENDED')" +
@@ -164,12 +167,12 @@ const ofGrants = ") g join memberships m on m.org_id = g.org_id and m.user_id = 
 // suspended. The states are asked for row by row, lest the planner reads all users
 // first; and by <>, of which it expects that nearly all rows pass, so that it
 // walks the index until the page is full instead of sorting everyone.
-var mayAct = where("(select u.status from users u where u.id = g.user_id) <> 'SUSPENDED' and (select o.status from organizations o where o.id = g.org_id) <> 'SUSPENDED'")
+var mayAct = list.Where("(select u.status from users u where u.id = g.user_id) <> 'SUSPENDED' and (select o.status from organizations o where o.id = g.org_id) <> 'SUSPENDED'")
 
 // visibleMembersIn is visibleMembers, for lists that begin with grants g, within
 // an organization if one is named. The condition beside them is the id of the only
 // organization, if there is but one.
-func (d *Directory) visibleMembersIn(ctx context.Context, in *OrganizationRef) (*condition, []condition, error) {
+func (d *Directory) visibleMembersIn(ctx context.Context, in *OrganizationRef) (*list.Clause, []list.Clause, error) {
 	reach, err := access.Reach(ctx, access.MembersRead)
 	if err != nil {
 		return nil, nil, err
@@ -178,7 +181,7 @@ func (d *Directory) visibleMembersIn(ctx context.Context, in *OrganizationRef) (
 	if in == nil {
 		return only, conditions, nil
 	}
-	org, err := d.Organization(ctx, *in, Fields{"id"})
+	org, err := d.Organization(ctx, *in, list.Fields{"id"})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -191,9 +194,9 @@ func (d *Directory) visibleMembersIn(ctx context.Context, in *OrganizationRef) (
 
 // within is an organization as placeKeyset knows it, and the condition that
 // grants g are in it; nil is all of them.
-func within(org *db.OrganizationID) (*condition, []condition) {
+func within(org *db.OrganizationID) (*list.Clause, []list.Clause) {
 	if org == nil {
 		return nil, nil
 	}
-	return new(where("?::uuid", *org)), []condition{where("g.org_id = ?", *org)}
+	return new(list.Where("?::uuid", *org)), []list.Clause{list.Where("g.org_id = ?", *org)}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"roster/db"
+	"roster/db/list"
 	"roster/directory"
 )
 
@@ -113,25 +114,25 @@ func TestHoldersReadLittle(t *testing.T) {
 	permission := must(db.SelectOne[db.PermissionID](b.ctx, b.db, "select id from permissions where key = $1", key))(t)
 	role := must(db.SelectOne[db.RoleID](b.ctx, b.db, "select id from roles where key = 'role-3'"))(t)
 	org := must(db.SelectOne[db.OrganizationID](b.ctx, b.db, "select id from organizations where code = $1", code))(t)
-	type lists = []*directory.Connection[db.Membership]
+	type lists = []*list.Connection[db.Membership]
 	for _, c := range []struct {
 		name          string
 		members, page int
-		read          func(directory.Page) (lists, error)
+		read          func(directory.MemberPage) (lists, error)
 	}{
-		{"holders", 9000, 1500, func(p directory.Page) (lists, error) {
+		{"holders", 9000, 1500, func(p directory.MemberPage) (lists, error) {
 			return b.PermissionHolders(b.ctx, []db.PermissionID{*permission}, nil, p)
 		}},
-		{"holders in one", 4500, 1500, func(p directory.Page) (lists, error) {
+		{"holders in one", 4500, 1500, func(p directory.MemberPage) (lists, error) {
 			return b.PermissionHolders(b.ctx, []db.PermissionID{*permission}, in, p)
 		}},
-		{"members who can", 4500, 1500, func(p directory.Page) (lists, error) {
+		{"members who can", 4500, 1500, func(p directory.MemberPage) (lists, error) {
 			return b.Members(b.ctx, []db.OrganizationID{*org}, p, &directory.MemberFilter{Can: &key}, nil)
 		}},
-		{"members of a role", 626, 300, func(p directory.Page) (lists, error) {
+		{"members of a role", 626, 300, func(p directory.MemberPage) (lists, error) {
 			return b.RoleMembers(b.ctx, []db.RoleID{*role}, nil, p)
 		}},
-		{"members of a role in one", 313, 300, func(p directory.Page) (lists, error) {
+		{"members of a role in one", 313, 300, func(p directory.MemberPage) (lists, error) {
 			return b.RoleMembers(b.ctx, []db.RoleID{*role}, in, p)
 		}},
 	} {
@@ -142,7 +143,7 @@ func TestHoldersReadLittle(t *testing.T) {
 			}
 		}
 		pages := 0
-		for page := (directory.Page{First: new(50)}); ; pages++ {
+		for page := (directory.MemberPage{Page: list.Page{First: new(50)}}); ; pages++ {
 			list := must(c.read(page))(t)[0]
 			if pages%20 == 1 {
 				check("a page", *last, c.page)
@@ -159,7 +160,7 @@ func TestHoldersReadLittle(t *testing.T) {
 				break
 			}
 		}
-		must(c.read(directory.Page{Last: new(50)}))(t)
+		must(c.read(directory.MemberPage{Page: list.Page{Last: new(50)}}))(t)
 		check("the last page", *last, c.page)
 	}
 }
@@ -171,24 +172,24 @@ func TestHoldersBehindACursorOfElsewhere(t *testing.T) {
 	b := newBusiness(t)
 	b.crowd()
 	permission := must(db.SelectOne[db.PermissionID](b.ctx, b.db, "select id from permissions where key = 'thing:do'"))(t)
-	read := func(in *directory.OrganizationRef, page directory.Page) *directory.Connection[db.Membership] {
-		return must(b.PermissionHolders(b.ctx, []db.PermissionID{*permission}, in, page))(t)[0]
+	read := func(in *directory.OrganizationRef, page list.Page) *list.Connection[db.Membership] {
+		return must(b.PermissionHolders(b.ctx, []db.PermissionID{*permission}, in, directory.MemberPage{Page: page}))(t)[0]
 	}
-	first, last := read(nil, directory.Page{First: new(2)}), read(nil, directory.Page{Last: new(2)})
+	first, last := read(nil, list.Page{First: new(2)}), read(nil, list.Page{Last: new(2)})
 	lower, upper := directory.OrganizationRef{ID: new(first.Nodes[0].OrgID.String())}, directory.OrganizationRef{ID: new(last.Nodes[0].OrgID.String())}
 	start, end := first.PageInfo().StartCursor, last.PageInfo().EndCursor
 	for _, c := range []struct {
 		name string
 		in   directory.OrganizationRef
-		page directory.Page
+		page list.Page
 		want []string
 	}{
-		{"after, same", lower, directory.Page{First: new(1), After: start}, placesOf(first)[1:]},
-		{"before, same", upper, directory.Page{Last: new(1), Before: end}, placesOf(last)[:1]},
-		{"after, lower", upper, directory.Page{Last: new(2), After: start}, placesOf(last)},
-		{"before, upper", lower, directory.Page{First: new(2), Before: end}, placesOf(first)},
-		{"after, upper", lower, directory.Page{First: new(2), After: end}, []string{}},
-		{"before, lower", upper, directory.Page{Last: new(2), Before: start}, []string{}},
+		{"after, same", lower, list.Page{First: new(1), After: start}, placesOf(first)[1:]},
+		{"before, same", upper, list.Page{Last: new(1), Before: end}, placesOf(last)[:1]},
+		{"after, lower", upper, list.Page{Last: new(2), After: start}, placesOf(last)},
+		{"before, upper", lower, list.Page{First: new(2), Before: end}, placesOf(first)},
+		{"after, upper", lower, list.Page{First: new(2), After: end}, []string{}},
+		{"before, lower", upper, list.Page{Last: new(2), Before: start}, []string{}},
 	} {
 		if got := placesOf(read(&c.in, c.page)); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, not %v", c.name, got, c.want)
@@ -197,7 +198,7 @@ func TestHoldersBehindACursorOfElsewhere(t *testing.T) {
 }
 
 // placesOf lists where the members of a page are.
-func placesOf(c *directory.Connection[db.Membership]) []string {
+func placesOf(c *list.Connection[db.Membership]) []string {
 	places := make([]string, len(c.Nodes))
 	for i, m := range c.Nodes {
 		places[i] = uuid.UUID(m.OrgID).String() + " " + uuid.UUID(m.UserID).String()

@@ -9,6 +9,7 @@ import (
 	"roster/access"
 	"roster/changes"
 	"roster/db"
+	"roster/db/list"
 )
 
 // PermissionChange is a permission that a user has effectively gained or lost in
@@ -45,50 +46,50 @@ var impactLists = sides[string]{"impact.gained", "impact.lost"}
 func (d *Directory) Impact(ctx context.Context) *Impact {
 	done := changes.WrittenIn(ctx)
 	rows, at := done.Last, done.At
-	return &Impact{lazily(func(ctx context.Context) (*comparison, error) { return d.compare(ctx, at, concerned(rows)) })}
+	return &Impact{list.Lazily(func(ctx context.Context) (*comparison, error) { return d.compare(ctx, at, concerned(rows)) })}
 }
 
 // Gained gives a page, which can only go forward, of what users may do now and
 // could not before: ordered by organization, user and key of the permission.
-func (i *Impact) Gained(ctx context.Context, page Page) (*Connection[PermissionChange], error) {
+func (i *Impact) Gained(ctx context.Context, page list.Page) (*list.Connection[PermissionChange], error) {
 	return i.page(ctx, page, gained)
 }
 
 // Lost is Gained for what users could do before and may not now.
-func (i *Impact) Lost(ctx context.Context, page Page) (*Connection[PermissionChange], error) {
+func (i *Impact) Lost(ctx context.Context, page list.Page) (*list.Connection[PermissionChange], error) {
 	return i.page(ctx, page, lost)
 }
 
-func (i *Impact) page(ctx context.Context, page Page, side int) (*Connection[PermissionChange], error) {
+func (i *Impact) page(ctx context.Context, page list.Page, side int) (*list.Connection[PermissionChange], error) {
 	if _, err := access.Reach(ctx, access.MembersRead); err != nil {
 		return nil, err
 	}
-	name := impactLists[side]
-	s, err := page.check(name, "uuid text")
-	if err != nil {
-		return nil, err
-	}
-	c, err := i.compare(ctx)
-	if err != nil {
-		return nil, err
-	}
-	nodes, err := c.changesAfter(ctx, placeOfCursor(s.after), side, s.limit+1)
-	if err != nil {
-		return nil, err
-	}
-	return newConnection(s, nodes, func(p *PermissionChange) string { return p.cursor().encode(name) },
-		func(ctx context.Context) (int, error) {
+	return list.Source[PermissionChange]{
+		Name: impactLists[side], Type: list.UUIDText, Cursor: (*PermissionChange).cursor,
+		Read: func(ctx context.Context, s list.Span) ([]*PermissionChange, error) {
+			c, err := i.compare(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return c.changesAfter(ctx, placeOfCursor(s.After), side, s.Limit+1)
+		},
+		Count: func(ctx context.Context) (int, error) {
+			c, err := i.compare(ctx)
+			if err != nil {
+				return 0, err
+			}
 			counted, err := c.counted(ctx)
 			if err != nil {
 				return 0, err
 			}
 			return counted.number[side], nil
-		}), nil
+		},
+	}.Page(ctx, page)
 }
 
 // cursor has the organization and the permission's key in its value.
-func (p *PermissionChange) cursor() cursor {
-	return cursor{uuid.UUID(p.Place.Organization).String() + " " + p.Permission.Key, uuid.UUID(p.Place.User)}
+func (p *PermissionChange) cursor() list.Cursor {
+	return list.Cursor{Value: uuid.UUID(p.Place.Organization).String() + " " + p.Permission.Key, ID: uuid.UUID(p.Place.User)}
 }
 
 // impactPlace is a place in the list of an impact: behind that key of the place.
@@ -101,10 +102,10 @@ type impactPlace struct {
 const behindAllKeys = "\u00ff"
 
 // placeOfCursor reads a cursor; nil is the beginning of the list.
-func placeOfCursor(c *cursor) impactPlace {
+func placeOfCursor(c *list.Cursor) impactPlace {
 	if c == nil {
 		return impactPlace{}
 	}
-	organization, key, _ := strings.Cut(c.value, " ")
-	return impactPlace{access.Place{User: db.UserID(c.id), Organization: db.OrganizationID(uuid.MustParse(organization))}, key}
+	organization, key, _ := strings.Cut(c.Value, " ")
+	return impactPlace{access.Place{User: db.UserID(c.ID), Organization: db.OrganizationID(uuid.MustParse(organization))}, key}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/uptrace/bun"
 
+	"roster/db/list"
 	"roster/directory"
 )
 
@@ -93,11 +94,11 @@ func BenchmarkImpactOnManyMembers(b *testing.B) {
 
 func readImpact(ctx context.Context, b *business, counts bool) error {
 	impact := b.Impact(ctx)
-	gained, err := impact.Gained(ctx, directory.Page{})
+	gained, err := impact.Gained(ctx, list.Page{})
 	if err != nil {
 		return err
 	}
-	lost, err := impact.Lost(ctx, directory.Page{})
+	lost, err := impact.Lost(ctx, list.Page{})
 	if err != nil || !counts {
 		return err
 	}

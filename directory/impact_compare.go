@@ -9,6 +9,7 @@ import (
 
 	"roster/access"
 	"roster/db"
+	"roster/db/list"
 )
 
 // comparison compares what members hold before and after a write: SQL gives the
@@ -31,7 +32,7 @@ type comparison struct {
 
 func (d *Directory) compare(ctx context.Context, at time.Time, of *concern) (*comparison, error) {
 	c := &comparison{d: d, concern: of, at: at, known: map[holding]sides[[]*db.Permission]{}}
-	c.counted = lazily(c.count)
+	c.counted = list.Lazily(c.count)
 	if c.nobody() {
 		return c, nil
 	}

@@ -6,6 +6,7 @@ import (
 
 	"roster/access"
 	"roster/db"
+	"roster/db/list"
 )
 
 // holding is what was granted to a member before and after: ids of roles and
@@ -37,11 +38,11 @@ func (h *memberHolding) place() access.Place {
 // order.
 func (c *comparison) membersFrom(ctx context.Context, from access.Place, limit int) ([]memberHolding, error) {
 	members := c.members()
-	members.text += " having (org_id, user_id) >= (?, ?) order by org_id, user_id limit ?"
-	members.args = append(members.args, from.Organization, from.User, limit)
+	members.Text += " having (org_id, user_id) >= (?, ?) order by org_id, user_id limit ?"
+	members.Args = append(members.Args, from.Organization, from.User, limit)
 	q := c.holdings(members)
-	q.add(" select * from x order by org_id, user_id")
-	return db.Select[memberHolding](ctx, c.d.db, q.text.String(), q.args...)
+	q.Add(" select * from x order by org_id, user_id")
+	return list.Select[memberHolding](ctx, c.d.db, q)
 }
 
 // membersHolding is membersFrom for members with one of those holdings.
@@ -52,32 +53,31 @@ func (c *comparison) membersHolding(ctx context.Context, holdings []holding, fro
 		before[i], after[i], activeBefore[i], activeAfter[i] = h.Before, h.After, h.ActiveBefore, h.ActiveAfter
 	}
 	q := c.holdings(c.members())
-	q.add(` select * from x where (org_id, user_id) >= (?, ?) and (before, after, active_before, active_after) in
+	q.Add(` select * from x where (org_id, user_id) >= (?, ?) and (before, after, active_before, active_after) in
 		(select * from unnest(?::text[], ?::text[], ?::bool[], ?::bool[])) order by org_id, user_id limit ?`,
 		from.Organization, from.User, before, after, activeBefore, activeAfter, limit)
-	return db.Select[memberHolding](ctx, c.d.db, q.text.String(), q.args...)
+	return list.Select[memberHolding](ctx, c.d.db, q)
 }
 
 // countHoldings gives the holdings that there are.
 func (c *comparison) countHoldings(ctx context.Context) ([]countedHolding, error) {
 	q := c.holdings(c.members())
-	q.add(" select before, after, active_before, active_after, count(*) as n from x group by 1, 2, 3, 4")
-	return db.Select[countedHolding](ctx, c.d.db, q.text.String(), q.args...)
+	q.Add(" select before, after, active_before, active_after, count(*) as n from x group by 1, 2, 3, 4")
+	return list.Select[countedHolding](ctx, c.d.db, q)
 }
 
 // holdings begins a statement over the holdings x of the members. The moment of
 // the write is its first argument. Nothing that has no index is joined to the
 // members, since the planner does not know how many have just lost something.
-func (c *comparison) holdings(members condition) *statement {
-	q := &statement{args: []any{c.at}}
-	q.add("with m as materialized (").add(members.text, members.args...).
-		add("), g as (select org_id, user_id, null::uuid as thing, false as had, false as has from m")
+func (c *comparison) holdings(members list.Clause) *list.Statement {
+	q := list.NewStatement("impact", c.at).Add("with m as materialized (").Append(members).
+		Add("), g as (select org_id, user_id, null::uuid as thing, false as had, false as has from m")
 	for _, kind := range []grantKind{roleGrants, permissionGrants} {
-		q.add(" union all select g.org_id, g.user_id, g." + kind.column + ", g.granted_at <> $1, g.live from m join " + kind.table +
-			" g using (org_id, user_id)").where(c.granted(kind))
+		q.Add(" union all select g.org_id, g.user_id, g." + kind.column + ", g.granted_at <> $1, g.live from m join " + kind.table +
+			" g using (org_id, user_id)").Where(c.granted(kind)...)
 	}
 	// Whoever is among the concerned users and organizations had the other status.
-	return q.add(`), h as (
+	return q.Add(`), h as (
 			select org_id, user_id, org_id not in (select id from organizations where status = 'SUSPENDED') as active,
 				coalesce(array_agg(thing order by thing) filter (where had)::text, '{}') as before, coalesce(array_agg(thing order by thing) filter (where has)::text, '{}') as after
 			from g group by org_id, user_id
@@ -88,23 +88,23 @@ func (c *comparison) holdings(members condition) *statement {
 }
 
 // granted chooses the grants that were there before or after the write.
-func (c *comparison) granted(kind grantKind) []condition {
-	conditions := []condition{where("g.live or " + access.RevokedAt), where(access.InTerm)}
+func (c *comparison) granted(kind grantKind) []list.Clause {
+	conditions := []list.Clause{list.Where("g.live or " + access.RevokedAt), list.Where(access.InTerm)}
 	only, limited := c.only[kind]
 	switch {
 	case limited && len(c.deletedRoles) > 0:
 		// No index for this: the planner, who takes them for few, would look for each
 		// thing at each member.
-		conditions = append(conditions, where("(g."+kind.column+" = any(?::uuid[])) is true", only))
+		conditions = append(conditions, list.Where("(g."+kind.column+" = any(?::uuid[])) is true", only))
 	case limited:
-		conditions = append(conditions, where("g."+kind.column+" = any(?::uuid[])", only))
+		conditions = append(conditions, list.Where("g."+kind.column+" = any(?::uuid[])", only))
 	}
 	return conditions
 }
 
 // members selects the members whom the write concerns, each once. Who has left
 // is among them: by the place, or by what was taken from them.
-func (c *concern) members() condition {
+func (c *concern) members() list.Clause {
 	var arms []string
 	var args []any
 	arm := func(concerned int, text string, values ...any) {
@@ -119,5 +119,5 @@ func (c *concern) members() condition {
 	arm(len(c.roles), "membership_roles where role_id = any(?::uuid[]) and live", c.roles)
 	arm(len(c.deletedRoles), "membership_roles g where role_id = any(?::uuid[]) and revoked_at >= $1 and "+access.RevokedAt, c.deletedRoles)
 	arm(len(c.deletedPermissions), "membership_permissions g where permission_id = any(?::uuid[]) and revoked_at >= $1 and "+access.RevokedAt, c.deletedPermissions)
-	return where("select org_id, user_id from ("+strings.Join(arms, " union all ")+") m group by org_id, user_id", args...)
+	return list.Where("select org_id, user_id from ("+strings.Join(arms, " union all ")+") m group by org_id, user_id", args...)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"roster/db"
+	"roster/db/list"
 	"roster/directory"
 	"roster/problem"
 )
@@ -123,7 +124,7 @@ func (w *impactWorld) check(ctx context.Context, name string, before, after map[
 	impact := w.Impact(ctx)
 	for _, list := range []struct {
 		name      string
-		read      func(context.Context, directory.Page) (*directory.Connection[directory.PermissionChange], error)
+		read      func(context.Context, list.Page) (*list.Connection[directory.PermissionChange], error)
 		from, but map[line]bool
 	}{{"gained", impact.Gained, after, before}, {"lost", impact.Lost, before, after}} {
 		want := maps.Clone(list.from)
@@ -138,11 +139,11 @@ func (w *impactWorld) check(ctx context.Context, name string, before, after map[
 }
 
 // walk reads all pages of a list, and checks their order and the count.
-func (w *impactWorld) walk(ctx context.Context, read func(context.Context, directory.Page) (*directory.Connection[directory.PermissionChange], error)) map[line]bool {
+func (w *impactWorld) walk(ctx context.Context, read func(context.Context, list.Page) (*list.Connection[directory.PermissionChange], error)) map[line]bool {
 	w.t.Helper()
 	all := map[line]bool{}
 	last := ""
-	for page := (directory.Page{First: new(1 + w.IntN(30))}); ; {
+	for page := (list.Page{First: new(1 + w.IntN(30))}); ; {
 		c := must(read(ctx, page))(w.t)
 		for _, change := range c.Nodes {
 			l := line{change.Place.Organization.String(), change.Place.User.String(), change.Permission.ID.String()}

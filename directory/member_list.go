@@ -5,6 +5,7 @@ import (
 
 	"roster/access"
 	"roster/db"
+	"roster/db/list"
 	"roster/problem"
 )
 
@@ -19,45 +20,45 @@ type MemberFilter struct {
 
 // MemberOrder sorts a list of members.
 type MemberOrder struct {
-	Field     OrderField
-	Direction Direction
+	Field     list.OrderField
+	Direction list.Direction
 }
 
 // visibleMembers limits what is read to the organizations whose members the
 // actor may see.
-func visibleMembers(ctx context.Context) ([]condition, error) {
+func visibleMembers(ctx context.Context) ([]list.Clause, error) {
 	org, err := access.Reach(ctx, access.MembersRead)
 	if err != nil || org == nil {
 		return nil, err
 	}
-	return []condition{where("m.org_id = ?", *org)}, nil
+	return []list.Clause{list.Where("m.org_id = ?", *org)}, nil
 }
 
 // visibleMembersOf is visibleMembers for what is read of certain users:
 // everybody may see themselves, as far as their key works.
-func visibleMembersOf(ctx context.Context, users []db.UserID) ([]condition, error) {
+func visibleMembersOf(ctx context.Context, users []db.UserID) ([]list.Clause, error) {
 	conditions, err := visibleMembers(ctx)
 	actor := access.ActorOf(ctx)
 	if !problem.Is(err, problem.Forbidden) || !actor.Is(users...) {
 		return conditions, err
 	}
-	conditions = []condition{where("m.user_id = ?", *actor.User)}
+	conditions = []list.Clause{list.Where("m.user_id = ?", *actor.User)}
 	if actor.Organization != nil {
-		conditions = append(conditions, where("m.org_id = ?", *actor.Organization))
+		conditions = append(conditions, list.Where("m.org_id = ?", *actor.Organization))
 	}
 	return conditions, nil
 }
 
 // UserMemberships gives a page of each user's memberships, in the order of
 // joining; can keeps those in which the user effectively holds that permission.
-func (d *Directory) UserMemberships(ctx context.Context, users []db.UserID, page Page, can *string) ([]*Connection[db.Membership], error) {
+func (d *Directory) UserMemberships(ctx context.Context, users []db.UserID, page MemberPage, can *string) ([]*list.Connection[db.Membership], error) {
 	conditions, err := visibleMembersOf(ctx, users)
 	if err != nil {
 		return nil, err
 	}
 	l := memberList{
 		name: "memberships", parents: parentIDs(users), number: len(users), order: byJoining,
-		from: from("memberships m"), conditions: append(conditions, where("m.user_id = p.id"), where("m.org_id <> ?", db.Root)),
+		from: from("memberships m"), conditions: append(conditions, list.Where("m.user_id = p.id"), list.Where("m.org_id <> ?", db.Root)),
 	}
 	if can != nil {
 		if err := d.keepWhoCan(ctx, &l, *can); err != nil {
@@ -70,7 +71,7 @@ func (d *Directory) UserMemberships(ctx context.Context, users []db.UserID, page
 // Members gives a page of each organization's members; without an order they
 // come in the order of joining, or, when they are asked for only by what they
 // can do, in that of the users.
-func (d *Directory) Members(ctx context.Context, orgs []db.OrganizationID, page Page, filter *MemberFilter, by *MemberOrder) ([]*Connection[db.Membership], error) {
+func (d *Directory) Members(ctx context.Context, orgs []db.OrganizationID, page MemberPage, filter *MemberFilter, by *MemberOrder) ([]*list.Connection[db.Membership], error) {
 	conditions, err := visibleMembers(ctx)
 	if err != nil {
 		return nil, err
@@ -80,10 +81,11 @@ func (d *Directory) Members(ctx context.Context, orgs []db.OrganizationID, page 
 	}
 	l := memberList{
 		name: "members", parents: parentIDs(orgs), number: len(orgs), order: byJoining,
-		conditions: append(conditions, where("m.org_id = p.id")),
+		conditions: append(conditions, list.Where("m.org_id = p.id")),
 	}
 	if by != nil {
-		l.order, l.descending = memberOrders[by.Field], by.Direction == Descending
+		l.order = memberOrders[by.Field]
+		l.order.Descending = by.Direction == list.Descending
 	}
 	if filter != nil {
 		if err := d.narrow(ctx, &l, filter); err != nil {
@@ -91,7 +93,7 @@ func (d *Directory) Members(ctx context.Context, orgs []db.OrganizationID, page 
 		}
 	}
 	l.from = from("memberships m")
-	if l.order != byJoining || filter != nil && (filter.Search != nil || filter.Status != nil) {
+	if l.order.Name != byJoining.Name || filter != nil && (filter.Search != nil || filter.Status != nil) {
 		l.from = from("memberships m join users u on u.id = m.user_id")
 	}
 	return l.page(ctx, d, page)
@@ -99,14 +101,14 @@ func (d *Directory) Members(ctx context.Context, orgs []db.OrganizationID, page 
 
 func (d *Directory) narrow(ctx context.Context, l *memberList, filter *MemberFilter) error {
 	if filter.Search != nil {
-		search, err := searchCondition("u.search", "filter.search", *filter.Search)
+		search, err := list.Search("u.search", "filter.search", *filter.Search)
 		if err != nil {
 			return err
 		}
 		l.conditions = append(l.conditions, search)
 	}
 	if filter.Status != nil {
-		l.conditions = append(l.conditions, filtered("u.status = ?", *filter.Status))
+		l.conditions = append(l.conditions, list.Filter("u.status = ?", *filter.Status))
 	}
 	if filter.Role != nil {
 		role, err := d.Role(ctx, *filter.Role)
@@ -116,7 +118,7 @@ func (d *Directory) narrow(ctx context.Context, l *memberList, filter *MemberFil
 		if role == nil {
 			return problem.At(problem.NotFound, "filter.role", "There is no such role.")
 		}
-		l.conditions = append(l.conditions, filtered(`exists (select from membership_roles g
+		l.conditions = append(l.conditions, list.Filter(`exists (select from membership_roles g
 			where g.org_id = m.org_id and g.user_id = m.user_id and g.role_id = ? and `+access.Holds+`)`, role.ID))
 	}
 	if filter.Can != nil {
@@ -136,18 +138,18 @@ func (d *Directory) keepWhoCan(ctx context.Context, l *memberList, key string) e
 	}
 	permission := catalogue.PermissionByKey(key)
 	if permission == nil {
-		l.conditions = append(l.conditions, where("false"))
+		l.conditions = append(l.conditions, list.Where("false"))
 		return nil
 	}
-	l.conditions = append(l.conditions, filtered(`exists (
+	l.conditions = append(l.conditions, list.Filter(`exists (
 		select from membership_roles g where g.org_id = m.org_id and g.user_id = m.user_id and g.role_id = any(?::uuid[]) and `+access.Holds+`
 			and exists (select from role_permissions rp where rp.role_id = g.role_id and rp.permission_id = ? and rp.revoked_at is null)
 		union all
 		select from membership_permissions g where g.org_id = m.org_id and g.user_id = m.user_id and g.permission_id = ? and `+access.Holds+`)`,
 		roleIDs(catalogue.RolesWith(permission.ID)), permission.ID, permission.ID),
-		where("exists (select from permissions q where q.id = ? and q.key = ? and q.deleted_at is null)", permission.ID, key),
-		where("exists (select from users a where a.id = m.user_id and a.status = 'ACTIVE')"),
-		where("exists (select from organizations a where a.id = m.org_id and a.status = 'ACTIVE')"))
+		list.Where("exists (select from permissions q where q.id = ? and q.key = ? and q.deleted_at is null)", permission.ID, key),
+		list.Where("exists (select from users a where a.id = m.user_id and a.status = 'ACTIVE')"),
+		list.Where("exists (select from organizations a where a.id = m.org_id and a.status = 'ACTIVE')"))
 	return nil
 }
 
@@ -159,10 +161,9 @@ func (d *Directory) MembersAt(ctx context.Context, places []access.Place) ([]db.
 	if err != nil {
 		return nil, err
 	}
-	var q statement
-	q.add(`select m.* from unnest(?::uuid[], ?::uuid[]) p (user_id, org_id)
-		join memberships m on m.org_id = p.org_id and m.user_id = p.user_id`, users, orgs).where(conditions)
-	return db.Select[db.Membership](ctx, d.db, q.text.String(), q.args...)
+	q := list.NewStatement("members at").Add(`select m.* from unnest(?::uuid[], ?::uuid[]) p (user_id, org_id)
+		join memberships m on m.org_id = p.org_id and m.user_id = p.user_id`, users, orgs).Where(conditions...)
+	return list.Select[db.Membership](ctx, d.db, q)
 }
 
 // MembershipsByID reads the memberships which the actor may see, in no order.
@@ -171,9 +172,9 @@ func (d *Directory) MembershipsByID(ctx context.Context, ids []db.MembershipID) 
 	if err != nil {
 		return nil, err
 	}
-	var q statement
-	q.add("select m.* from memberships m").where(append(conditions, where("m.id = any(?::uuid[])", ids)))
-	return db.Select[db.Membership](ctx, d.db, q.text.String(), q.args...)
+	q := list.NewStatement("memberships by id").Add("select m.* from memberships m").
+		Where(append(conditions, list.Where("m.id = any(?::uuid[])", ids))...)
+	return list.Select[db.Membership](ctx, d.db, q)
 }
 
 // PlaceOf is where the membership is.

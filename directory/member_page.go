@@ -2,249 +2,176 @@ package directory
 
 import (
 	"context"
-	"slices"
-	"strings"
-	"sync"
 
 	"github.com/google/uuid"
 
 	"roster/db"
+	"roster/db/list"
 )
 
-// memberRow is a membership in a list that was read for several parents at
-// once: Parent counts them from 1, Sort is the value that the list is sorted by.
-type memberRow struct {
-	db.Membership `bun:",extend"`
-	Parent        int
-	Sort          string
+// MemberPage asks for one part of a list of memberships.
+type MemberPage struct {
+	list.Page
+	// With asks for more to be read along with them; it may be nil.
+	With *Related
 }
 
 // Related asks for the users and organizations of a list of memberships, to be
-// read along with it by the same statement, and takes them in.
+// read by the same statement, and takes them in.
 type Related struct {
 	// UserFields and OrganizationFields are the fields to read; nil reads none.
-	UserFields, OrganizationFields Fields
+	UserFields, OrganizationFields list.Fields
 	Users                          []*db.User
 	Organizations                  []*db.Organization
 }
 
-// relatedRow is a memberRow with what is related to it.
-type relatedRow struct {
-	memberRow    `bun:",extend"`
-	User         *db.User         `bun:"embed:user__"`
-	Organization *db.Organization `bun:"embed:organization__"`
-}
-
-// memberOrder is one way to sort memberships: by an expression over m and u,
-// and by the other among equals.
-type memberOrder struct {
-	name, expression, cast, tie string
-	// columns are those of the result that hold expression and tie.
-	columns [2]string
+// memberRow is a membership in the lists of several parents, and what is read along
+// with it: Parent is the number of its parent, Sort the value that the list is
+// sorted by, if the membership does not have it.
+type memberRow struct {
+	db.Membership `bun:",extend"`
+	Parent        int
+	Sort          string
+	User          *db.User         `bun:"embed:user__"`
+	Organization  *db.Organization `bun:"embed:organization__"`
 }
 
 var (
-	byJoining = memberOrder{"JOINED_AT", "m.joined_at", "timestamptz", "m.id", [2]string{"x.joined_at", "x.id"}}
+	byJoining = list.Order{Name: "JOINED_AT", Expression: "m.joined_at", Tie: "m.id", Type: list.Time}
+	byEmail   = list.Order{Name: "EMAIL", Expression: "coalesce(u.email_key, '')", Tie: "m.id", Type: list.Text}
+	byName    = list.Order{Name: "NAME", Expression: "u.name_key", Tie: "m.id", Type: list.Text}
 	// byPlace is the order of the indexes of grants, for lists that begin there.
-	byPlace = memberOrder{"PLACE", "g.org_id", "uuid", "g.user_id", [2]string{"x.org_id", "x.user_id"}}
-	// byUser is byPlace within one organization, which is no longer sorted by.
-	byUser       = memberOrder{byPlace.name, "g.user_id", "uuid", "g.user_id", byPlace.columns}
-	memberOrders = map[OrderField]memberOrder{
-		"JOINED_AT": byJoining,
-		"EMAIL":     {"EMAIL", "coalesce(u.email_key, '')", "text", "m.id", [2]string{"x.sort", "x.id"}},
-		"NAME":      {"NAME", "u.name_key", "text", "m.id", [2]string{"x.sort", "x.id"}},
-	}
+	byPlace = list.Order{Name: "PLACE", Expression: "g.org_id", Tie: "g.user_id", Type: list.UUID}
+	// byUser is byPlace within one organization, by which nothing has to be sorted.
+	byUser = list.Order{Name: byPlace.Name, Expression: "g.user_id", Tie: "g.user_id", Type: list.UUID}
+
+	memberOrders = map[list.OrderField]list.Order{"JOINED_AT": byJoining, "EMAIL": byEmail, "NAME": byName}
 )
 
-func (o memberOrder) cursorOf(row *memberRow) cursor {
-	switch o.name {
-	case byJoining.name:
-		return cursor{timeValue(row.JoinedAt), uuid.UUID(row.ID)}
-	case byPlace.name:
-		return cursor{uuid.UUID(row.OrgID).String(), uuid.UUID(row.UserID)}
+// cursorOf returns a function for the cursors of rows in that order.
+func cursorOf(o list.Order) func(*memberRow) list.Cursor {
+	return func(row *memberRow) list.Cursor {
+		switch o.Name {
+		case byJoining.Name:
+			return list.Cursor{Value: list.TimeValue(&row.JoinedAt), ID: uuid.UUID(row.ID)}
+		case byPlace.Name:
+			return list.Cursor{Value: uuid.UUID(row.OrgID).String(), ID: uuid.UUID(row.UserID)}
+		}
+		return list.Cursor{Value: row.Sort, ID: uuid.UUID(row.ID)}
 	}
-	return cursor{row.Sort, uuid.UUID(row.ID)}
 }
 
-// sortValue is what has to be read beside the membership for its cursor.
-func (o memberOrder) sortValue() string {
-	if o == byJoining || o.name == byPlace.name {
-		return "''"
+// sortedRows returns the same order by the columns of the rows x that were read, and
+// what memberRow.Sort has.
+func sortedRows(o list.Order) (by list.Order, sort string) {
+	by = o
+	switch o.Name {
+	case byJoining.Name:
+		by.Expression, by.Tie, sort = "x.joined_at", "x.id", "''"
+	case byPlace.Name:
+		by.Expression, by.Tie, sort = "x.org_id", "x.user_id", "''"
+	default:
+		by.Expression, by.Tie, sort = "x.sort", "x.id", o.Expression
 	}
-	return o.expression
+	return by, sort
 }
 
 // memberList is a list of memberships for each of several parents, read by one
-// statement however many they are.
+// statement.
 type memberList struct {
 	name string
-	// parents says which parents p there are, with their numbers n.
-	parents condition
-	// number is how many they are.
-	number int
-	// from writes the tables of one parent's list, in which m is the membership.
-	// within is the page that is read, or nil when all is counted.
-	from       func(q *statement, within *span)
-	conditions []condition
-	order      memberOrder
-	descending bool
+	// parents are the tables of the parents p, number of them, numbered by p.n.
+	parents list.Clause
+	number  int
+	// from adds the tables of one parent's list, in which m is the membership; see
+	// list.ByParent.
+	from       func(q *list.Statement, within *list.Span)
+	conditions []list.Clause
+	order      list.Order
 	// in is the id of the only organization of each parent's list that is sorted
 	// byUser.
-	in *condition
+	in *list.Clause
 }
 
-// placeOrder is the order of grants in one organization, or in all when in is nil.
-func placeOrder(in *condition) memberOrder {
+// placeOrder returns the order of grants in one organization, or in all if in is
+// nil.
+func placeOrder(in *list.Clause) list.Order {
 	if in == nil {
 		return byPlace
 	}
 	return byUser
 }
 
-// placeSorted is sorted, for the placeOrder of grants.
-func placeSorted(in *condition, s span) string {
-	o := placeOrder(in)
-	return sorted(o.expression, o.tie, false, s)
-}
-
-// placeKeyset is keyset, for the placeOrder of grants. In one organization an
-// index finds the beginning of the page by the user alone: beside an equal
-// organization, the pair is only a filter for all who come before. A cursor may
-// still be of another organization, before or behind this one.
-func placeKeyset(in *condition, s span) []condition {
+// placeKeyset returns the keyset of placeOrder. In one organization an index finds
+// the beginning of the page by the user alone: beside an equal organization, the
+// pair is only a filter for everybody who comes before. A cursor may still be of
+// another organization, before or behind this one.
+func placeKeyset(in *list.Clause, s list.Span) []list.Clause {
 	if in == nil {
-		return keyset(byPlace.expression, byPlace.tie, byPlace.cast, false, s)
+		return byPlace.Keyset(s)
 	}
-	var conditions []condition
-	for _, at := range []struct {
-		cursor  *cursor
-		compare string
-	}{{s.after, ">"}, {s.before, "<"}} {
-		if at.cursor != nil {
-			conditions = append(conditions, where("g.user_id "+at.compare+" (select case when c.org_id = x.org_id then c.user_id when c.org_id < x.org_id then '"+least+
-				"' else '"+greatest+"' end from (select ?::text::uuid, ?::uuid) c (org_id, user_id), (select "+in.text+") x (org_id))",
-				append([]any{at.cursor.value, at.cursor.id.String()}, in.args...)...))
-		}
-	}
-	return conditions
+	return s.Conditions(false, func(c *list.Cursor, compare string) list.Clause {
+		return list.Where("g.user_id "+compare+" (select case when c.org_id = x.org_id then c.user_id when c.org_id < x.org_id then '"+least+
+			"' else '"+greatest+"' end from (select ?::text::uuid, ?::uuid) c (org_id, user_id), (select "+in.Text+") x (org_id))",
+			append([]any{c.Value, c.ID.String()}, in.Args...)...)
+	})
 }
 
 // least and greatest are no user's ids, but stand before and behind all of them.
 const least, greatest = "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
-// keyset skips what lies before the page.
-func (l memberList) keyset(s span) []condition {
-	if l.order == byUser {
-		return placeKeyset(l.in, s)
-	}
-	return keyset(l.order.expression, l.order.tie, l.order.cast, l.descending, s)
-}
-
 // parentIDs makes parents of ids: p.id is the id.
-func parentIDs[K db.Kind](ids []db.ID[K]) condition {
-	return where("unnest(?::uuid[]) with ordinality as p (id, n)", ids)
+func parentIDs[K db.Kind](ids []db.ID[K]) list.Clause {
+	return list.Where("unnest(?::uuid[]) with ordinality as p (id, n)", ids)
 }
 
-// from is the text of tables that are the same for every page.
-func from(text string) func(*statement, *span) {
-	return func(q *statement, _ *span) { q.add(text) }
+// from returns tables that are the same for every page.
+func from(text string) func(*list.Statement, *list.Span) {
+	return func(q *list.Statement, _ *list.Span) { q.Add(text) }
 }
 
 // page reads one page of each parent's list, in the order of the parents.
-func (l memberList) page(ctx context.Context, d *Directory, page Page) ([]*Connection[db.Membership], error) {
-	name := l.name + "." + l.order.name
-	s, err := page.check(name, l.order.cast)
-	if err != nil {
-		return nil, err
+func (l memberList) page(ctx context.Context, d *Directory, page MemberPage) ([]*list.Connection[db.Membership], error) {
+	by, sort := sortedRows(l.order)
+	columns, joins := page.With.tables(d)
+	lists := list.ByParent[memberRow, db.Membership]{
+		Name: l.name, Parents: l.parents, Number: l.number, From: l.from, Conditions: l.conditions, Order: l.order, Sorted: by,
+		Row: "m.*, p.n as parent, " + sort + " as sort", Columns: "x.*" + columns, Joins: joins,
+		Node:   func(row *memberRow) *db.Membership { return &row.Membership },
+		Parent: func(row *memberRow) int { return row.Parent },
+		Cursor: cursorOf(l.order),
 	}
-	rows, err := l.read(ctx, d, s, page.With)
-	if err != nil {
-		return nil, err
+	if l.in != nil {
+		lists.Keyset = func(s list.Span) []list.Clause { return placeKeyset(l.in, s) }
 	}
-	return l.connections(d, s, name, rows), nil
+	pages, rows, err := lists.Page(ctx, d.db, page.Page)
+	page.With.take(ctx, rows)
+	return pages, err
 }
 
-// read reads the rows of all parents, and what is related to them.
-func (l memberList) read(ctx context.Context, d *Directory, s span, with *Related) ([]*memberRow, error) {
-	columns, joins := "x.*", ""
-	if with != nil && with.UserFields != nil {
-		columns += prefixed[db.User](d, "xu", "user__", with.UserFields)
+// tables returns the columns that are related to a membership x, and the joins that
+// lead to them.
+func (r *Related) tables(d *Directory) (columns, joins string) {
+	if r != nil && r.UserFields != nil {
+		columns += list.ColumnsAs[db.User](d.db, "xu", "user__", r.UserFields)
 		joins += " join users xu on xu.id = x.user_id"
 	}
-	if with != nil && with.OrganizationFields != nil {
-		columns += prefixed[db.Organization](d, "xo", "organization__", with.OrganizationFields)
+	if r != nil && r.OrganizationFields != nil {
+		columns += list.ColumnsAs[db.Organization](d.db, "xo", "organization__", r.OrganizationFields)
 		joins += " join organizations xo on xo.id = x.org_id"
 	}
-	var q statement
-	q.add("select "+columns+" from ").add(l.parents.text, l.parents.args...).
-		add(" cross join lateral (select m.*, p.n as parent, " + l.order.sortValue() + " as sort from ")
-	l.from(&q, &s)
-	q.where(slices.Concat(l.conditions, l.keyset(s))).
-		add(sorted(l.order.expression, l.order.tie, l.descending, s) + ") x" + joins +
-			" order by x.parent, " + ordered(l.order.columns[0], l.order.columns[1], l.descending, s))
-	if joins == "" {
-		return pointers(rows[memberRow](ctx, d, &q))
-	}
-	related, err := pointers(rows[relatedRow](ctx, d, &q))
-	members := make([]*memberRow, len(related))
-	for i, row := range related {
-		members[i] = &row.memberRow
-		if with.UserFields != nil {
-			with.Users = append(with.Users, row.User)
+	return columns, joins
+}
+
+// take keeps what was read along with the memberships, as the actor may see it.
+func (r *Related) take(ctx context.Context, rows []memberRow) {
+	for i := range rows {
+		if user := rows[i].User; user != nil {
+			r.Users = append(r.Users, user)
 		}
-		if with.OrganizationFields != nil {
-			asSeen(ctx, row.Organization)
-			with.Organizations = append(with.Organizations, row.Organization)
+		if org := rows[i].Organization; org != nil {
+			asSeen(ctx, org)
+			r.Organizations = append(r.Organizations, org)
 		}
 	}
-	return members, err
-}
-
-// prefixed names the columns of a table to be read into an embedded row.
-func prefixed[T any](d *Directory, alias, prefix string, fields Fields) string {
-	var b strings.Builder
-	for _, column := range db.Columns[T](d.db, fields) {
-		b.WriteString(", " + alias + "." + column + " as " + prefix + column)
-	}
-	return b.String()
-}
-
-// connections deals the rows out to their parents.
-func (l memberList) connections(d *Directory, s span, name string, rows []*memberRow) []*Connection[db.Membership] {
-	rowOf := sync.OnceValue(func() map[*db.Membership]*memberRow { return rowsByNode(rows) })
-	position := func(m *db.Membership) string { return l.order.cursorOf(rowOf()[m]).encode(name) }
-	nodes := make([][]*db.Membership, l.number)
-	for _, row := range rows {
-		nodes[row.Parent-1] = append(nodes[row.Parent-1], &row.Membership)
-	}
-	counts := lazily(func(ctx context.Context) ([]int, error) { return l.counts(ctx, d) })
-	all := make([]*Connection[db.Membership], l.number)
-	for i := range all {
-		all[i] = newConnection(s, nodes[i], position, func(ctx context.Context) (int, error) {
-			of, err := counts(ctx)
-			if err != nil {
-				return 0, err
-			}
-			return of[i], nil
-		})
-	}
-	return all
-}
-
-func rowsByNode(rows []*memberRow) map[*db.Membership]*memberRow {
-	of := make(map[*db.Membership]*memberRow, len(rows))
-	for _, row := range rows {
-		of[&row.Membership] = row
-	}
-	return of
-}
-
-// counts counts the whole list of each parent.
-func (l memberList) counts(ctx context.Context, d *Directory) ([]int, error) {
-	var q statement
-	q.add("select x.n from ").add(l.parents.text, l.parents.args...).
-		add(" cross join lateral (select count(*) as n from ")
-	l.from(&q, nil)
-	q.where(l.conditions).add(") x order by p.n")
-	return rows[int](ctx, d, &q)
 }

@@ -6,6 +6,7 @@ import (
 
 	"roster/access"
 	"roster/db"
+	"roster/db/list"
 	"roster/problem"
 )
 
@@ -64,7 +65,7 @@ func (d *Directory) findNodes(ctx context.Context, prefix string, ids []string, 
 }
 
 // rowsByID reads rows which the conditions leave visible.
-func rowsByID[K db.Kind, T any](ctx context.Context, d *Directory, from, alias string, visible []condition, err error,
+func rowsByID[K db.Kind, T any](ctx context.Context, d *Directory, from, alias string, visible []list.Clause, err error,
 	ids []string, found map[string]any,
 ) error {
 	if err != nil {
@@ -76,9 +77,9 @@ func rowsByID[K db.Kind, T any](ctx context.Context, d *Directory, from, alias s
 			known = append(known, id)
 		}
 	}
-	var q statement
-	q.add("select " + alias + ".* from " + from).where(append(visible, where(alias+".id = any(?::uuid[])", known)))
-	rows, err := db.Select[T](ctx, d.db, q.text.String(), q.args...)
+	q := list.NewStatement("nodes").Add("select " + alias + ".* from " + from).
+		Where(append(visible, list.Where(alias+".id = any(?::uuid[])", known))...)
+	rows, err := list.Select[T](ctx, d.db, q)
 	if err != nil {
 		return err
 	}

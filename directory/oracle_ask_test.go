@@ -10,6 +10,7 @@ import (
 
 	"roster/changes"
 	"roster/db"
+	"roster/db/list"
 	"roster/directory"
 	"roster/problem"
 )
@@ -240,13 +241,13 @@ func (h *history) askHolders(ctx context.Context, d *directory.Directory) {
 	}
 	h.compare(fmt.Sprintf("holders of %s in %v", id, ref),
 		func() (string, error) {
-			return h.collect(ctx, func(page directory.Page) (*directory.Connection[db.Membership], error) {
-				all, err := d.PermissionHolders(ctx, []db.PermissionID{parsed[db.PermissionKind](id)}, ref, page)
+			return h.collect(ctx, func(page list.Page) (*list.Connection[db.Membership], error) {
+				all, err := d.PermissionHolders(ctx, []db.PermissionID{parsed[db.PermissionKind](id)}, ref, directory.MemberPage{Page: page})
 				return first(all), err
 			})
 		},
 		func(at time.Time) string {
-			return list(h.spots(func(s spot) bool { return (ref == nil || s.org == org) && h.may(s, id, at) }))
+			return inAnyOrder(h.spots(func(s spot) bool { return (ref == nil || s.org == org) && h.may(s, id, at) }))
 		})
 }
 
@@ -257,13 +258,13 @@ func (h *history) askRoleMembers(ctx context.Context, d *directory.Directory) {
 	}
 	h.compare(fmt.Sprintf("members with role %s in %v", id, ref),
 		func() (string, error) {
-			return h.collect(ctx, func(page directory.Page) (*directory.Connection[db.Membership], error) {
-				all, err := d.RoleMembers(ctx, []db.RoleID{parsed[db.RoleKind](id)}, ref, page)
+			return h.collect(ctx, func(page list.Page) (*list.Connection[db.Membership], error) {
+				all, err := d.RoleMembers(ctx, []db.RoleID{parsed[db.RoleKind](id)}, ref, directory.MemberPage{Page: page})
 				return first(all), err
 			})
 		},
 		func(at time.Time) string {
-			return list(h.spots(func(s spot) bool { return (ref == nil || s.org == org) && slices.Contains(h.heldRoles(s, at), id) }))
+			return inAnyOrder(h.spots(func(s spot) bool { return (ref == nil || s.org == org) && slices.Contains(h.heldRoles(s, at), id) }))
 		})
 }
 
@@ -271,13 +272,13 @@ func (h *history) askMemberships(ctx context.Context, d *directory.Directory) {
 	user, key := h.someUser(), h.someKey()
 	h.compare(fmt.Sprintf("memberships of %s that can %s", user, key),
 		func() (string, error) {
-			return h.collect(ctx, func(page directory.Page) (*directory.Connection[db.Membership], error) {
-				all, err := d.UserMemberships(ctx, []db.UserID{parsed[db.UserKind](user)}, page, &key)
+			return h.collect(ctx, func(page list.Page) (*list.Connection[db.Membership], error) {
+				all, err := d.UserMemberships(ctx, []db.UserID{parsed[db.UserKind](user)}, directory.MemberPage{Page: page}, &key)
 				return first(all), err
 			})
 		},
 		func(at time.Time) string {
-			return list(h.spots(func(s spot) bool { return s.user == user && h.can(s, key, at) }))
+			return inAnyOrder(h.spots(func(s spot) bool { return s.user == user && h.can(s, key, at) }))
 		})
 }
 
@@ -292,22 +293,22 @@ func (h *history) askWhoCan(ctx context.Context, d *directory.Directory) {
 	}
 	h.compare(fmt.Sprintf("members of %s that can %s and hold %q", org, key, role),
 		func() (string, error) {
-			return h.collect(ctx, func(page directory.Page) (*directory.Connection[db.Membership], error) {
-				all, err := d.Members(ctx, []db.OrganizationID{parsed[db.OrganizationKind](org)}, page, filter, nil)
+			return h.collect(ctx, func(page list.Page) (*list.Connection[db.Membership], error) {
+				all, err := d.Members(ctx, []db.OrganizationID{parsed[db.OrganizationKind](org)}, directory.MemberPage{Page: page}, filter, nil)
 				return first(all), err
 			})
 		},
 		func(at time.Time) string {
-			return list(h.spots(func(s spot) bool {
+			return inAnyOrder(h.spots(func(s spot) bool {
 				return s.org == org && h.can(s, key, at) && (role == "" || slices.Contains(h.heldRoles(s, at), role))
 			}))
 		})
 }
 
 // collect goes through a list page by page, to its end.
-func (h *history) collect(ctx context.Context, read func(directory.Page) (*directory.Connection[db.Membership], error)) (string, error) {
+func (h *history) collect(ctx context.Context, read func(list.Page) (*list.Connection[db.Membership], error)) (string, error) {
 	var all []spot
-	page := directory.Page{First: new(1 + h.random.IntN(8))}
+	page := list.Page{First: new(1 + h.random.IntN(8))}
 	for {
 		c, err := read(page)
 		if err != nil {
@@ -325,7 +326,7 @@ func (h *history) collect(ctx context.Context, read func(directory.Page) (*direc
 		if total != len(all) && err == nil {
 			return fmt.Sprintf("%d found, %d counted", len(all), total), nil
 		}
-		return list(all), err
+		return inAnyOrder(all), err
 	}
 }
 
@@ -398,8 +399,8 @@ func render(n int, one func(i int) string) string {
 	return strings.Join(texts, "\n")
 }
 
-// list is the text of places in any order.
-func list(spots []spot) string {
+// inAnyOrder is the text of places in any order.
+func inAnyOrder(spots []spot) string {
 	texts := make([]string, len(spots))
 	for i, s := range spots {
 		texts[i] = s.user + " in " + s.org

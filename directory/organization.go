@@ -12,6 +12,7 @@ import (
 	"roster/access"
 	"roster/changes"
 	"roster/db"
+	"roster/db/list"
 	"roster/problem"
 )
 
@@ -24,81 +25,83 @@ type OrganizationFilter struct {
 
 // OrganizationOrder sorts a list of organizations.
 type OrganizationOrder struct {
-	Field     OrderField
-	Direction Direction
+	Field     list.OrderField
+	Direction list.Direction
 }
 
-var organizationOrders = map[OrderField]order[db.Organization]{
-	"CREATED_AT": {"CREATED_AT", "o.created_at", "created_at", "timestamptz", func(o *db.Organization) string { return timeValue(o.CreatedAt) }},
-	"NAME":       {"NAME", "o.name_key", "name_key", "text", func(o *db.Organization) string { return o.NameKey }},
-	"CODE":       {"CODE", "o.code", "code", "text", func(o *db.Organization) string { return o.Code }},
+var organizationOrders = map[list.OrderField]list.Key[db.Organization]{
+	"CREATED_AT": {
+		Name: "CREATED_AT", Expression: "o.created_at", Column: "created_at", Type: list.Time,
+		Value: func(o *db.Organization) string { return list.TimeValue(&o.CreatedAt) },
+	},
+	"NAME": {
+		Name: "NAME", Expression: "o.name_key", Column: "name_key", Type: list.Text,
+		Value: func(o *db.Organization) string { return o.NameKey },
+	},
+	"CODE": {
+		Name: "CODE", Expression: "o.code", Column: "code", Type: list.Text,
+		Value: func(o *db.Organization) string { return o.Code },
+	},
 }
 
 // visibleOrganizations limits what is read to what the actor may see of
 // organizations: all, or one.
-func visibleOrganizations(ctx context.Context) ([]condition, error) {
+func visibleOrganizations(ctx context.Context) ([]list.Clause, error) {
 	org, err := access.Reach(ctx, access.OrganizationsRead)
 	if err != nil {
 		return nil, err
 	}
-	conditions := []condition{where("o.deleted_at is null")}
+	conditions := []list.Clause{list.Where("o.deleted_at is null")}
 	if org != nil {
-		conditions = append(conditions, where("o.id = ?", *org))
+		conditions = append(conditions, list.Where("o.id = ?", *org))
 	}
 	return conditions, nil
 }
 
 // Organizations gives one page of the organizations that the actor may see, with
 // the columns of fields. Without an order they come by time of creation.
-func (d *Directory) Organizations(ctx context.Context, page Page, filter *OrganizationFilter, by *OrganizationOrder, fields Fields) (*Connection[db.Organization], error) {
+func (d *Directory) Organizations(ctx context.Context, page list.Page, filter *OrganizationFilter, by *OrganizationOrder, fields list.Fields) (*list.Connection[db.Organization], error) {
 	conditions, err := visibleOrganizations(ctx)
 	if err != nil {
 		return nil, err
 	}
-	conditions = append(conditions, where("o.id <> ?", db.Root))
+	conditions = append(conditions, list.Where("o.id <> ?", db.Root))
 	if filter != nil && filter.Search != nil {
-		search, err := searchCondition("o.search", "filter.search", *filter.Search)
+		search, err := list.Search("o.search", "filter.search", *filter.Search)
 		if err != nil {
 			return nil, err
 		}
 		conditions = append(conditions, search)
 	}
 	if filter != nil && filter.Status != nil {
-		conditions = append(conditions, filtered("o.status = ?", *filter.Status))
+		conditions = append(conditions, list.Filter("o.status = ?", *filter.Status))
 	}
 	if by == nil {
 		by = &OrganizationOrder{Field: "CREATED_AT"}
 	}
-	return list[db.Organization]{
-		name: "organizations", from: "organizations o", alias: "o", columns: db.Columns[db.Organization](d.db, fields),
-		conditions: conditions, order: organizationOrders[by.Field], descending: by.Direction == Descending,
-		id: func(o *db.Organization) uuid.UUID { return uuid.UUID(o.ID) },
-	}.page(ctx, d, page)
+	return list.Query[db.Organization]{
+		Name: "organizations", From: "organizations o", Alias: "o", Columns: db.Columns[db.Organization](d.db, fields), Conditions: conditions,
+		Key: organizationOrders[by.Field], Descending: by.Direction == list.Descending,
+		ID: func(o *db.Organization) uuid.UUID { return uuid.UUID(o.ID) },
+	}.Page(ctx, d.db, page)
 }
 
 // Organization finds an organization that the actor may see; nil when there is
 // none.
-func (d *Directory) Organization(ctx context.Context, by OrganizationRef, fields Fields) (*db.Organization, error) {
+func (d *Directory) Organization(ctx context.Context, by OrganizationRef, fields list.Fields) (*db.Organization, error) {
 	conditions, err := visibleOrganizations(ctx)
 	if err != nil {
 		return nil, err
 	}
-	look := by.lookUp()
-	if !look.ok {
-		return nil, nil
-	}
-	var q statement
-	q.add("select " + selected[db.Organization](d, "o", fields) + " from organizations o").
-		where(append(conditions, where("o."+look.column+" = ?", look.value)))
-	return db.SelectOne[db.Organization](ctx, d.db, q.text.String(), q.args...)
+	return lookUpRow[db.Organization](ctx, d, "organizations", "o", conditions, by.lookUp(), fields)
 }
 
 // OrganizationsByID reads organizations that were reached through something that
 // the actor may see, in no order. Tombstones are among them: history refers to
 // them.
-func (d *Directory) OrganizationsByID(ctx context.Context, ids []db.OrganizationID, fields Fields) ([]db.Organization, error) {
+func (d *Directory) OrganizationsByID(ctx context.Context, ids []db.OrganizationID, fields list.Fields) ([]db.Organization, error) {
 	rows, err := db.Select[db.Organization](ctx, d.db,
-		"select "+selected[db.Organization](d, "o", fields)+" from organizations o where o.id = any($1)", ids)
+		"select "+list.Columns[db.Organization](d.db, "o", fields)+" from organizations o where o.id = any($1)", ids)
 	for i := range rows {
 		asSeen(ctx, &rows[i])
 	}

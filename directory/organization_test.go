@@ -14,6 +14,7 @@ import (
 
 	"roster/access"
 	"roster/db"
+	"roster/db/list"
 	"roster/directory"
 	"roster/problem"
 )
@@ -269,16 +270,16 @@ func TestOrganizationsInPages(t *testing.T) {
 		all = append(all, b.organization(name))
 	}
 	must(b.SuspendOrganization(b.ctx, directory.OrganizationActionInput{Organization: orgCode("bravo")}))(t)
-	values := map[directory.OrderField]func(*db.Organization) string{
+	values := map[list.OrderField]func(*db.Organization) string{
 		"CREATED_AT": func(o *db.Organization) string { return o.CreatedAt.Format(time.RFC3339Nano) },
 		"NAME":       func(o *db.Organization) string { return db.Fold(o.Name) },
 		"CODE":       func(o *db.Organization) string { return o.Code },
 	}
 	for field, value := range values {
-		for _, direction := range []directory.Direction{directory.Ascending, directory.Descending} {
+		for _, direction := range []list.Direction{list.Ascending, list.Descending} {
 			want := slices.SortedFunc(slices.Values(all), func(a, b *db.Organization) int {
 				order := strings.Compare(value(a)+"\x00"+a.ID.String(), value(b)+"\x00"+b.ID.String())
-				if direction == directory.Descending {
+				if direction == list.Descending {
 					return -order
 				}
 				return order
@@ -302,7 +303,7 @@ func TestOrganizationsInPages(t *testing.T) {
 		{directory.OrganizationFilter{Search: new("alpha"), Status: new(db.Suspended)}, []string{}},
 	} {
 		t.Run("finds "+strings.Join(c.want, " and "), func(t *testing.T) {
-			page, err := b.Organizations(b.ctx, directory.Page{}, &c.filter, nil, directory.Fields{"code"})
+			page, err := b.Organizations(b.ctx, list.Page{}, &c.filter, nil, list.Fields{"code"})
 			if got := codes(must(page, err)(t).Nodes); !slices.Equal(got, c.want) {
 				t.Errorf("%+v finds %v, want %v", c.filter, got, c.want)
 			}
@@ -311,10 +312,10 @@ func TestOrganizationsInPages(t *testing.T) {
 			}
 		})
 	}
-	_, err := b.Organizations(b.ctx, directory.Page{First: new(0)}, &directory.OrganizationFilter{}, nil, nil)
+	_, err := b.Organizations(b.ctx, list.Page{First: new(0)}, &directory.OrganizationFilter{}, nil, nil)
 	wantFaults(t, err, "INVALID first")
 	for _, search := range []string{"", " ", "a\x00b", "\xffab", strings.Repeat("a", 201)} {
-		_, err := b.Organizations(b.ctx, directory.Page{}, &directory.OrganizationFilter{Search: &search}, nil, nil)
+		_, err := b.Organizations(b.ctx, list.Page{}, &directory.OrganizationFilter{Search: &search}, nil, nil)
 		wantFaults(t, err, "INVALID filter.search")
 		if found := must(b.Organization(b.ctx, directory.OrganizationRef{ExternalID: &search}, nil))(t); found != nil {
 			t.Errorf("%q finds %+v", search, found)
@@ -334,12 +335,12 @@ func codes(organizations []*db.Organization) []string {
 func (b *business) walk(by *directory.OrganizationOrder, backward bool) []string {
 	b.t.Helper()
 	var all []string
-	page := directory.Page{First: new(2)}
+	page := list.Page{First: new(2)}
 	if backward {
-		page = directory.Page{Last: new(2)}
+		page = list.Page{Last: new(2)}
 	}
 	for {
-		c, err := b.Organizations(b.ctx, page, nil, by, directory.Fields{"code"})
+		c, err := b.Organizations(b.ctx, page, nil, by, list.Fields{"code"})
 		must(c, err)(b.t)
 		info := c.PageInfo()
 		if backward {
@@ -365,7 +366,7 @@ func TestActorOfOneOrganizationSeesOnlyThatOne(t *testing.T) {
 	everything := access.System("x").Permissions
 	bound := access.WithActor(t.Context(), &access.Actor{System: "bound", Permissions: everything, Organization: &own.ID})
 
-	page, err := b.Organizations(bound, directory.Page{}, nil, nil, nil)
+	page, err := b.Organizations(bound, list.Page{}, nil, nil, nil)
 	if got := codes(must(page, err)(t).Nodes); !slices.Equal(got, []string{"own"}) {
 		t.Errorf("sees %v", got)
 	}
@@ -406,7 +407,7 @@ func TestActorOfOneOrganizationSeesOnlyThatOne(t *testing.T) {
 			wantFaults(t, err, c.want)
 		})
 	}
-	_, err = b.Organizations(t.Context(), directory.Page{}, nil, nil, nil)
+	_, err = b.Organizations(t.Context(), list.Page{}, nil, nil, nil)
 	wantFaults(t, err, "UNAUTHENTICATED ")
 }
 

@@ -10,58 +10,28 @@ import (
 	"roster/access"
 	"roster/changes"
 	"roster/db"
+	"roster/db/list"
 	"roster/problem"
 )
 
 // Permissions gives one page of the permissions, ordered by key; search keeps
 // those which have it in their key or name. The rows belong to all requests:
 // they are for reading.
-func (d *Directory) Permissions(ctx context.Context, page Page, search *string) (*Connection[db.Permission], error) {
-	catalogue, err := d.definitions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	permissions, err := matching(catalogue.Permissions, search, func(p *db.Permission) (key, name string) { return p.Key, p.Name })
-	if err != nil {
-		return nil, err
-	}
-	return slicePage("permissions", page, permissions, func(p *db.Permission) cursor { return cursor{p.Key, uuid.UUID(p.ID)} })
+func (d *Directory) Permissions(ctx context.Context, page list.Page, search *string) (*list.Connection[db.Permission], error) {
+	return permissionDefinitions.page(ctx, d, page, search)
 }
 
 // Permission finds a permission; nil when there is none. It needs the
 // permission to read roles somewhere.
 func (d *Directory) Permission(ctx context.Context, by PermissionRef) (*db.Permission, error) {
-	catalogue, err := d.definitions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	switch look := by.lookUp(); {
-	case !look.ok:
-		return nil, nil
-	case by.ID == nil:
-		return catalogue.PermissionByKey(look.value.(string)), nil
-	default:
-		permission := catalogue.Permission(look.value.(db.PermissionID))
-		if permission != nil && permission.DeletedAt != nil {
-			return nil, nil
-		}
-		return permission, nil
-	}
+	return permissionDefinitions.find(ctx, d, by.lookUp())
 }
 
 // PermissionsByID gives permissions that were reached through something that
 // the actor may see, in the order asked; nil where there never was one.
 // Tombstones are among them: history refers to them.
 func (d *Directory) PermissionsByID(ctx context.Context, ids []db.PermissionID) ([]*db.Permission, error) {
-	catalogue, err := d.engine.Catalogue(ctx)
-	if err != nil {
-		return nil, err
-	}
-	permissions := make([]*db.Permission, len(ids))
-	for i, id := range ids {
-		permissions[i] = catalogue.Permission(id)
-	}
-	return permissions, nil
+	return permissionDefinitions.withIDs(ctx, d, ids)
 }
 
 // PermissionRoles gives the roles that contain each of the permissions, ordered
@@ -140,7 +110,7 @@ func (d *Directory) changePermission(ctx context.Context, by PermissionRef,
 ) (*db.Permission, error) {
 	var permission *db.Permission
 	err := d.change(ctx, access.RolesWrite, func(ctx context.Context, w *write) error {
-		permissions, err := d.findPermissions(ctx, w, []*PermissionRef{&by}, "input.permission", "for no key update")
+		permissions, err := permissionDefinitions.lock(ctx, d, w, []lookUp{by.lookUp()}, "input.permission", "for no key update")
 		if err != nil {
 			return err
 		}
@@ -241,27 +211,10 @@ func (d *Directory) permissionsNamed(ctx context.Context, w *write, field string
 	if !w.faults.size(field, len(refs), least) {
 		return nil, nil
 	}
-	permissions, err := d.findPermissions(ctx, w, refs, field, "for share")
+	permissions, err := permissionDefinitions.lock(ctx, d, w, looksOf(refs), field, "for share")
 	permissions = existing(permissions)
 	slices.SortFunc(permissions, byPermissionKey)
 	return permissions, err
-}
-
-// findPermissions finds and locks permissions, in the order of the references.
-// Each that does not exist is nil, and a fault.
-func (d *Directory) findPermissions(ctx context.Context, w *write, refs []*PermissionRef, field, lock string) ([]*db.Permission, error) {
-	looks := make([]lookUp, len(refs))
-	for i, ref := range refs {
-		looks[i] = ref.lookUp()
-	}
-	ids, keys := named[db.PermissionID](looks)
-	// In order of id, so that two transactions never wait for one another.
-	rows, err := db.Select[db.Permission](ctx, d.db, `select * from permissions where deleted_at is null and
-		(id = any($1::uuid[]) or key = any($2::text[])) order by id `+lock, ids, keys)
-	if err != nil {
-		return nil, err
-	}
-	return found(w, rows, looks, func(p *db.Permission) (id any, key string) { return p.ID, p.Key }, field, "There is no such permission."), nil
 }
 
 func (r PermissionRef) lookUp() lookUp { return byIDOrKey[db.PermissionKind](r.ID, r.Key) }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"roster/db"
+	"roster/db/list"
 	"roster/problem"
 )
 
@@ -43,6 +44,16 @@ type lookUp struct {
 	column string
 	value  any
 	ok     bool
+}
+
+// lookUpRow returns the row that is looked up, with the columns of fields; nil if
+// there is none that the conditions leave visible.
+func lookUpRow[T any](ctx context.Context, d *Directory, table, alias string, visible []list.Clause, look lookUp, fields list.Fields) (*T, error) {
+	if !look.ok {
+		return nil, nil
+	}
+	return list.SelectOne[T](ctx, d.db, list.NewStatement(table).Add("select "+list.Columns[T](d.db, alias, fields)+" from "+table+" "+alias).
+		Where(append(visible, list.Where(alias+"."+look.column+" = ?", look.value))...))
 }
 
 func byID[K db.Kind](text string) lookUp {

@@ -10,6 +10,7 @@ import (
 	"roster/access"
 	"roster/changes"
 	"roster/db"
+	"roster/db/list"
 	"roster/problem"
 )
 
@@ -19,52 +20,21 @@ const systemRolePrefix = "roster-"
 // Roles gives one page of the roles, ordered by key; search keeps those which
 // have it in their key or name. The rows belong to all requests: they are for
 // reading.
-func (d *Directory) Roles(ctx context.Context, page Page, search *string) (*Connection[db.Role], error) {
-	catalogue, err := d.definitions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	roles, err := matching(catalogue.Roles, search, func(r *db.Role) (key, name string) { return r.Key, r.Name })
-	if err != nil {
-		return nil, err
-	}
-	return slicePage("roles", page, roles, func(r *db.Role) cursor { return cursor{r.Key, uuid.UUID(r.ID)} })
+func (d *Directory) Roles(ctx context.Context, page list.Page, search *string) (*list.Connection[db.Role], error) {
+	return roleDefinitions.page(ctx, d, page, search)
 }
 
 // Role finds a role; nil when there is none. It needs the permission to read
 // roles somewhere.
 func (d *Directory) Role(ctx context.Context, by RoleRef) (*db.Role, error) {
-	catalogue, err := d.definitions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	switch look := by.lookUp(); {
-	case !look.ok:
-		return nil, nil
-	case by.ID == nil:
-		return catalogue.RoleByKey(look.value.(string)), nil
-	default:
-		role := catalogue.Role(look.value.(db.RoleID))
-		if role != nil && role.DeletedAt != nil {
-			return nil, nil
-		}
-		return role, nil
-	}
+	return roleDefinitions.find(ctx, d, by.lookUp())
 }
 
 // RolesByID gives roles that were reached through something that the actor may
 // see, in the order asked; nil where there never was one. Tombstones are among
 // them: history refers to them.
 func (d *Directory) RolesByID(ctx context.Context, ids []db.RoleID) ([]*db.Role, error) {
-	catalogue, err := d.engine.Catalogue(ctx)
-	if err != nil {
-		return nil, err
-	}
-	roles := make([]*db.Role, len(ids))
-	for i, id := range ids {
-		roles[i] = catalogue.Role(id)
-	}
-	return roles, nil
+	return roleDefinitions.withIDs(ctx, d, ids)
 }
 
 // RolePermissions gives what each of the roles contains, ordered by key, in the
@@ -204,7 +174,7 @@ func (w *write) touch(role *db.Role) { role.Version, role.UpdatedAt = role.Versi
 func (d *Directory) changeRole(ctx context.Context, by RoleRef, edit func(ctx context.Context, w *write, role *db.Role) error) (*db.Role, error) {
 	var role *db.Role
 	err := d.change(ctx, access.RolesWrite, func(ctx context.Context, w *write) error {
-		roles, err := d.findRoles(ctx, w, []*RoleRef{&by}, "input.role", "for no key update")
+		roles, err := roleDefinitions.lock(ctx, d, w, []lookUp{by.lookUp()}, "input.role", "for no key update")
 		if err != nil {
 			return err
 		}
@@ -263,25 +233,8 @@ func (d *Directory) rolesNamed(ctx context.Context, w *write, field string, refs
 	if !w.faults.size(field, len(refs), least) {
 		return nil, nil
 	}
-	roles, err := d.findRoles(ctx, w, refs, field, "for share")
+	roles, err := roleDefinitions.lock(ctx, d, w, looksOf(refs), field, "for share")
 	return existing(roles), err
-}
-
-// findRoles finds and locks roles, in the order of the references. Each that does
-// not exist is nil, and a fault.
-func (d *Directory) findRoles(ctx context.Context, w *write, refs []*RoleRef, field, lock string) ([]*db.Role, error) {
-	looks := make([]lookUp, len(refs))
-	for i, ref := range refs {
-		looks[i] = ref.lookUp()
-	}
-	ids, keys := named[db.RoleID](looks)
-	// In order of id, so that two transactions never wait for one another.
-	rows, err := db.Select[db.Role](ctx, d.db, `select * from roles where deleted_at is null and
-		(id = any($1::uuid[]) or key = any($2::text[])) order by id `+lock, ids, keys)
-	if err != nil {
-		return nil, err
-	}
-	return found(w, rows, looks, func(r *db.Role) (id any, key string) { return r.ID, r.Key }, field, "There is no such role."), nil
 }
 
 func (r RoleRef) lookUp() lookUp { return byIDOrKey[db.RoleKind](r.ID, r.Key) }

@@ -12,6 +12,7 @@ import (
 
 	"roster/access"
 	"roster/db"
+	"roster/db/list"
 	"roster/directory"
 	"roster/problem"
 	"roster/secret"
@@ -277,26 +278,26 @@ func TestDefinitionLists(t *testing.T) {
 	b.definePermissions("b:write", "a:read", "a:write")
 	must(b.CreateRole(b.ctx, directory.CreateRoleInput{Key: "clerk", Name: new("Straße"), Permissions: permissionRefs("a:write", "a:read")}))(t)
 	ctx := b.holding("acme", string(access.RolesRead))
-	page := func(p directory.Page, search string) string {
+	page := func(p list.Page, search string) string {
 		t.Helper()
 		c := must(b.Permissions(ctx, p, &search))(t)
 		total := must(c.TotalCount(ctx))(t)
 		return fmt.Sprint(keysOf(c.Nodes), " of ", total, c.PageInfo().HasPreviousPage, c.PageInfo().HasNextPage)
 	}
-	cursor := must(b.Permissions(ctx, directory.Page{First: new(1)}, nil))(t).Edges()[0].Cursor()
-	if got := page(directory.Page{Last: new(2)}, ":write"); !strings.HasPrefix(got, "roster:settings:write roster:users:write of ") || !strings.HasSuffix(got, "true false") {
+	cursor := must(b.Permissions(ctx, list.Page{First: new(1)}, nil))(t).Edges()[0].Cursor()
+	if got := page(list.Page{Last: new(2)}, ":write"); !strings.HasPrefix(got, "roster:settings:write roster:users:write of ") || !strings.HasSuffix(got, "true false") {
 		t.Error(got)
 	}
-	if got := page(directory.Page{First: new(2)}, ":WRITE"); !strings.HasPrefix(got, "a:write b:write of ") || !strings.HasSuffix(got, "false true") {
+	if got := page(list.Page{First: new(2)}, ":WRITE"); !strings.HasPrefix(got, "a:write b:write of ") || !strings.HasSuffix(got, "false true") {
 		t.Error(got)
 	}
-	if got := page(directory.Page{First: new(1), After: &cursor}, "a:"); !strings.HasPrefix(got, "a:write of ") {
+	if got := page(list.Page{First: new(1), After: &cursor}, "a:"); !strings.HasPrefix(got, "a:write of ") {
 		t.Error(got)
 	}
-	if got := page(directory.Page{}, "%"); got != " of 0 false false" {
+	if got := page(list.Page{}, "%"); got != " of 0 false false" {
 		t.Error(got)
 	}
-	roles := must(b.Roles(ctx, directory.Page{}, new("STRASSE")))(t)
+	roles := must(b.Roles(ctx, list.Page{}, new("STRASSE")))(t)
 	if len(roles.Nodes) != 1 || roles.Nodes[0].Key != "clerk" {
 		t.Errorf("found %+v", roles.Nodes)
 	}
@@ -311,11 +312,11 @@ func TestDefinitionLists(t *testing.T) {
 			t.Errorf("%q is found", id)
 		}
 	}
-	_, err := b.Roles(ctx, directory.Page{First: new(0)}, nil)
+	_, err := b.Roles(ctx, list.Page{First: new(0)}, nil)
 	wantFaults(t, err, "INVALID first")
-	_, err = b.Permissions(ctx, directory.Page{}, new(" "))
+	_, err = b.Permissions(ctx, list.Page{}, new(" "))
 	wantFaults(t, err, "INVALID search")
-	_, err = b.Roles(b.holding("", string(access.UsersRead)), directory.Page{}, nil)
+	_, err = b.Roles(b.holding("", string(access.UsersRead)), list.Page{}, nil)
 	wantFaults(t, err, "FORBIDDEN ")
 	_, err = b.RolePermissions(t.Context(), nil)
 	wantFaults(t, err, "UNAUTHENTICATED ")

@@ -11,6 +11,7 @@ import (
 	"roster/access"
 	"roster/changes"
 	"roster/db"
+	"roster/db/list"
 	"roster/problem"
 )
 
@@ -25,35 +26,27 @@ type UserFilter struct {
 
 // UserOrder sorts a list of users.
 type UserOrder struct {
-	Field     OrderField
-	Direction Direction
+	Field     list.OrderField
+	Direction list.Direction
 }
 
-// OrderField names what a list is sorted by.
-type OrderField string
-
-// Direction is that in which a list is sorted.
-type Direction string
-
-// The directions.
-const (
-	Ascending  Direction = "ASC"
-	Descending Direction = "DESC"
-)
-
-var userOrders = map[OrderField]order[db.User]{
-	"CREATED_AT": {"CREATED_AT", "u.created_at", "created_at", "timestamptz", func(u *db.User) string { return timeValue(u.CreatedAt) }},
-	"EMAIL": {"EMAIL", "coalesce(u.email_key, '')", "email_key", "text", func(u *db.User) string {
-		return textValue(u.EmailKey)
-	}},
-	"NAME": {"NAME", "u.name_key", "name_key", "text", func(u *db.User) string { return u.NameKey }},
-	"LAST_SIGNED_IN_AT": {"LAST_SIGNED_IN_AT", "coalesce(u.last_signed_in_at, '-infinity')", "last_signed_in_at", "timestamptz",
-		func(u *db.User) string {
-			if u.LastSignedInAt == nil {
-				return beforeAllTime
-			}
-			return timeValue(*u.LastSignedInAt)
-		}},
+var userOrders = map[list.OrderField]list.Key[db.User]{
+	"CREATED_AT": {
+		Name: "CREATED_AT", Expression: "u.created_at", Column: "created_at", Type: list.Time,
+		Value: func(u *db.User) string { return list.TimeValue(&u.CreatedAt) },
+	},
+	"EMAIL": {
+		Name: "EMAIL", Expression: "coalesce(u.email_key, '')", Column: "email_key", Type: list.Text,
+		Value: func(u *db.User) string { return textValue(u.EmailKey) },
+	},
+	"NAME": {
+		Name: "NAME", Expression: "u.name_key", Column: "name_key", Type: list.Text,
+		Value: func(u *db.User) string { return u.NameKey },
+	},
+	"LAST_SIGNED_IN_AT": {
+		Name: "LAST_SIGNED_IN_AT", Expression: "coalesce(u.last_signed_in_at, '-infinity')", Column: "last_signed_in_at", Type: list.Time,
+		Value: func(u *db.User) string { return list.TimeValue(u.LastSignedInAt) },
+	},
 }
 
 func textValue(text *string) string {
@@ -65,25 +58,25 @@ func textValue(text *string) string {
 
 // visibleUsers limits what is read to what the actor may see of users: all, or
 // those of one organization.
-func visibleUsers(ctx context.Context) ([]condition, error) {
+func visibleUsers(ctx context.Context) ([]list.Clause, error) {
 	org, err := access.Reach(ctx, access.UsersRead)
 	if err != nil {
 		return nil, err
 	}
-	conditions := []condition{where("u.deleted_at is null")}
+	conditions := []list.Clause{list.Where("u.deleted_at is null")}
 	if org != nil {
 		conditions = append(conditions, memberOf(*org))
 	}
 	return conditions, nil
 }
 
-func memberOf(org db.OrganizationID) condition {
-	return where("exists (select from memberships m where m.org_id = ? and m.user_id = u.id)", org)
+func memberOf(org db.OrganizationID) list.Clause {
+	return list.Where("exists (select from memberships m where m.org_id = ? and m.user_id = u.id)", org)
 }
 
 // Users gives one page of the users whom the actor may see, with the columns of
 // fields. Without an order they come by time of creation.
-func (d *Directory) Users(ctx context.Context, page Page, filter *UserFilter, by *UserOrder, fields Fields) (*Connection[db.User], error) {
+func (d *Directory) Users(ctx context.Context, page list.Page, filter *UserFilter, by *UserOrder, fields list.Fields) (*list.Connection[db.User], error) {
 	conditions, err := visibleUsers(ctx)
 	if err != nil {
 		return nil, err
@@ -98,33 +91,33 @@ func (d *Directory) Users(ctx context.Context, page Page, filter *UserFilter, by
 	if by == nil {
 		by = &UserOrder{Field: "CREATED_AT"}
 	}
-	return list[db.User]{
-		name: "users", from: "users u", alias: "u", columns: db.Columns[db.User](d.db, fields),
-		conditions: conditions, order: userOrders[by.Field], descending: by.Direction == Descending,
-		id: func(u *db.User) uuid.UUID { return uuid.UUID(u.ID) },
-	}.page(ctx, d, page)
+	return list.Query[db.User]{
+		Name: "users", From: "users u", Alias: "u", Columns: db.Columns[db.User](d.db, fields), Conditions: conditions,
+		Key: userOrders[by.Field], Descending: by.Direction == list.Descending,
+		ID: func(u *db.User) uuid.UUID { return uuid.UUID(u.ID) },
+	}.Page(ctx, d.db, page)
 }
 
-func (d *Directory) userConditions(ctx context.Context, filter *UserFilter) ([]condition, error) {
-	var conditions []condition
+func (d *Directory) userConditions(ctx context.Context, filter *UserFilter) ([]list.Clause, error) {
+	var conditions []list.Clause
 	if filter.Search != nil {
-		search, err := searchCondition("u.search", "filter.search", *filter.Search)
+		search, err := list.Search("u.search", "filter.search", *filter.Search)
 		if err != nil {
 			return nil, err
 		}
 		conditions = append(conditions, search)
 	}
 	if filter.Status != nil {
-		conditions = append(conditions, filtered("u.status = ?", *filter.Status))
+		conditions = append(conditions, list.Filter("u.status = ?", *filter.Status))
 	}
 	if filter.CreatedAfter != nil {
-		conditions = append(conditions, filtered("u.created_at > ?", *filter.CreatedAfter))
+		conditions = append(conditions, list.Filter("u.created_at > ?", *filter.CreatedAfter))
 	}
 	if filter.CreatedBefore != nil {
-		conditions = append(conditions, filtered("u.created_at < ?", *filter.CreatedBefore))
+		conditions = append(conditions, list.Filter("u.created_at < ?", *filter.CreatedBefore))
 	}
 	if filter.Organization != nil {
-		org, err := d.Organization(ctx, *filter.Organization, Fields{"id"})
+		org, err := d.Organization(ctx, *filter.Organization, list.Fields{"id"})
 		if err != nil {
 			return nil, err
 		}
@@ -137,25 +130,18 @@ func (d *Directory) userConditions(ctx context.Context, filter *UserFilter) ([]c
 }
 
 // User finds a user whom the actor may see; nil when there is none.
-func (d *Directory) User(ctx context.Context, by UserRef, fields Fields) (*db.User, error) {
+func (d *Directory) User(ctx context.Context, by UserRef, fields list.Fields) (*db.User, error) {
 	conditions, err := visibleUsers(ctx)
 	if err != nil {
 		return nil, err
 	}
-	look := by.lookUp()
-	if !look.ok {
-		return nil, nil
-	}
-	var q statement
-	q.add("select " + selected[db.User](d, "u", fields) + " from users u").
-		where(append(conditions, where("u."+look.column+" = ?", look.value)))
-	return db.SelectOne[db.User](ctx, d.db, q.text.String(), q.args...)
+	return lookUpRow[db.User](ctx, d, "users", "u", conditions, by.lookUp(), fields)
 }
 
 // UsersByID reads users who were reached through something that the actor may
 // see, in no order. Tombstones are among them: history refers to them.
-func (d *Directory) UsersByID(ctx context.Context, ids []db.UserID, fields Fields) ([]db.User, error) {
-	return db.Select[db.User](ctx, d.db, "select "+selected[db.User](d, "u", fields)+" from users u where u.id = any($1)", ids)
+func (d *Directory) UsersByID(ctx context.Context, ids []db.UserID, fields list.Fields) ([]db.User, error) {
+	return db.Select[db.User](ctx, d.db, "select "+list.Columns[db.User](d.db, "u", fields)+" from users u where u.id = any($1)", ids)
 }
 
 // Identities gives the ways in which each of the users signs in, in the order

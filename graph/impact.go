@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"roster/db"
+	"roster/db/list"
 	"roster/directory"
 	"roster/graph/model"
 )
@@ -57,12 +58,12 @@ func (r impactResolver) Lost(ctx context.Context, impacts []*directory.Impact, f
 // eachPage reads a page of each impact: there is one for each field of a
 // mutation.
 func eachPage(ctx context.Context, impacts []*directory.Impact,
-	read func(*directory.Impact, context.Context, directory.Page) (*model.ImpactConnection, error), first *int, after *string,
+	read func(*directory.Impact, context.Context, list.Page) (*model.ImpactConnection, error), first *int, after *string,
 ) ([]*model.ImpactConnection, error) {
 	pages := make([]*model.ImpactConnection, len(impacts))
 	for i, impact := range impacts {
 		var err error
-		if pages[i], err = read(impact, ctx, directory.Page{First: first, After: after}); err != nil {
+		if pages[i], err = read(impact, ctx, list.Page{First: first, After: after}); err != nil {
 			return nil, err
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"roster/credential"
 	"roster/db/dbtest"
-	"roster/directory"
 	"roster/graph"
 	"roster/graph/queue"
 )
@@ -281,7 +281,7 @@ func TestMadeUpKeys(t *testing.T) {
 		object{"id": b.ask(t, `{ apiKeys(last: 1) { nodes { id } } }`).text("apiKeys.nodes.0.id")})
 	turnedAway := 0
 	for range 5000 {
-		a := b.as(t, directory.NewSecret().Reveal(), "{__typename}", nil)
+		a := b.as(t, credential.New().Reveal(), "{__typename}", nil)
 		switch {
 		case a.Status == http.StatusTooManyRequests && a.codes() == "LIMITED" && a.Header.Get("Retry-After") != "":
 			turnedAway++
@@ -299,7 +299,7 @@ func TestMadeUpKeys(t *testing.T) {
 	statements.Take()
 	began := time.Now()
 	for range 20 {
-		b.as(t, directory.NewSecret().Reveal(), "{__typename}", nil)
+		b.as(t, credential.New().Reveal(), "{__typename}", nil)
 		b.as(t, revoked, "{__typename}", nil)
 	}
 	looked := 0

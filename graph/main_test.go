@@ -18,6 +18,7 @@ import (
 
 	"roster/access"
 	"roster/changes"
+	"roster/credential"
 	"roster/db"
 	"roster/db/dbtest"
 	"roster/demo"
@@ -42,7 +43,7 @@ func setup(t testing.TB, tracers ...pgx.QueryTracer) *testBundle {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	database := dbtest.New(t, tracers...)
-	b := &testBundle{database: database, directory: directory.New(database, access.Options{Log: log}), key: directory.NewSecret().Reveal()}
+	b := &testBundle{database: database, directory: directory.New(database, access.Options{Log: log}), key: credential.New().Reveal()}
 	t.Cleanup(b.directory.Close)
 	must(t, b.directory.Setup(t.Context()))
 	must(t, b.directory.EnsureAdministratorKey(t.Context(), secret.New(b.key)))

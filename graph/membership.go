@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"roster/db"
+	"roster/db/list"
 	"roster/directory"
 	"roster/graph/execute"
 	"roster/graph/model"
@@ -13,7 +14,8 @@ import (
 
 // membershipPages reads pages of memberships, and along with them the users and
 // organizations that are selected below.
-func membershipPages(ctx context.Context, p directory.Page, read func(directory.Page) ([]*model.MembershipConnection, error)) ([]*model.MembershipConnection, error) {
+func membershipPages(ctx context.Context, page list.Page, read func(directory.MemberPage) ([]*model.MembershipConnection, error)) ([]*model.MembershipConnection, error) {
+	p := directory.MemberPage{Page: page}
 	if !loaders.HasMemory(ctx) {
 		return read(p)
 	}

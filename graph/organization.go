@@ -27,7 +27,7 @@ func (r organizationResolver) DefaultRoles(ctx context.Context, orgs []*db.Organ
 func (r organizationResolver) Members(ctx context.Context, orgs []*db.Organization, first *int, after *string, last *int, before *string,
 	filter *directory.MemberFilter, orderBy *directory.MemberOrder,
 ) ([]*model.MembershipConnection, error) {
-	return membershipPages(ctx, page(first, after, last, before), func(p directory.Page) ([]*model.MembershipConnection, error) {
+	return membershipPages(ctx, page(first, after, last, before), func(p directory.MemberPage) ([]*model.MembershipConnection, error) {
 		return r.Directory.Members(ctx, each(orgs, organizationID), p, filter, orderBy)
 	})
 }

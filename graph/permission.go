@@ -25,7 +25,7 @@ func (r permissionResolver) Roles(ctx context.Context, permissions []*db.Permiss
 func (r permissionResolver) Holders(ctx context.Context, permissions []*db.Permission, organization *directory.OrganizationRef,
 	first *int, after *string, last *int, before *string,
 ) ([]*model.MembershipConnection, error) {
-	return membershipPages(ctx, page(first, after, last, before), func(p directory.Page) ([]*model.MembershipConnection, error) {
+	return membershipPages(ctx, page(first, after, last, before), func(p directory.MemberPage) ([]*model.MembershipConnection, error) {
 		return r.PermissionHolders(ctx, each(permissions, permissionID), organization, p)
 	})
 }

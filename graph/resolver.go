@@ -6,6 +6,7 @@ package graph
 import (
 	"context"
 
+	"roster/db/list"
 	"roster/directory"
 	"roster/graph/execute"
 	"roster/graph/generated"
@@ -57,14 +58,14 @@ func (r *resolver) PermissionChange() generated.PermissionChangeResolver {
 }
 
 // selected gives the fields that are asked for of what a resolver is to return.
-func selected(ctx context.Context) directory.Fields { return names(execute.Selection(ctx)) }
+func selected(ctx context.Context) list.Fields { return names(execute.Selection(ctx)) }
 
 // selectedNodes gives the fields that are asked for of the nodes of a
 // connection.
-func selectedNodes(ctx context.Context) directory.Fields { return names(execute.Selection(ctx).Node()) }
+func selectedNodes(ctx context.Context) list.Fields { return names(execute.Selection(ctx).Node()) }
 
-func names(s execute.Selected) directory.Fields {
-	fields := directory.Fields{}
+func names(s execute.Selected) list.Fields {
+	fields := list.Fields{}
 	for _, f := range s.Fields() {
 		fields = append(fields, f.Name)
 	}
@@ -72,8 +73,8 @@ func names(s execute.Selected) directory.Fields {
 }
 
 // page gathers the arguments of a connection.
-func page(first *int, after *string, last *int, before *string) directory.Page {
-	return directory.Page{First: first, After: after, Last: last, Before: before}
+func page(first *int, after *string, last *int, before *string) list.Page {
+	return list.Page{First: first, After: after, Last: last, Before: before}
 }
 
 // each gives what of says of every element.

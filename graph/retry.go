@@ -13,6 +13,7 @@ import (
 	"roster/db"
 	"roster/directory"
 	"roster/graph/execute"
+	"roster/idempotency"
 	"roster/problem"
 	"roster/secret"
 )
@@ -24,7 +25,7 @@ import (
 // The answer is written before the transaction ends, and kept in it: all that it
 // tells is known by then.
 type retry struct {
-	request directory.Repeatable
+	request idempotency.Request
 	write   func(data []byte, revision string) []byte
 	// answer is that of whichever came first, as pack makes it; nil when there is
 	// none to keep.
@@ -49,7 +50,7 @@ func (x *exchange) readRetry(operation *graphql.OperationContext) (*retry, error
 	if err != nil {
 		return nil, err
 	}
-	request, err := directory.NewRepeatable(x.credential, secret.New(keys[0]), sha256.Sum256(asked))
+	request, err := idempotency.NewRequest(x.credential, secret.New(keys[0]), sha256.Sum256(asked))
 	if err != nil || x.credential.Empty() || isDryRun(operation.Operation) {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func (r *retry) serve(ctx context.Context, h *Handler, run func(context.Context)
 	defer h.retries.Leave(r.request.Name())
 	response, err := run(context.WithValue(ctx, retryKey{}, r))
 	if r.other {
-		return nil, &refusal{status: http.StatusConflict, cause: directory.ErrOtherRequest}
+		return nil, &refusal{status: http.StatusConflict, cause: idempotency.ErrOtherRequest}
 	}
 	return response, err
 }
@@ -84,10 +85,10 @@ func (r *retry) run(ctx context.Context, d *directory.Directory, run execute.Run
 	// Before anything is read, as always.
 	position := d.Position()
 	var data []byte
-	r.answer, err = d.Once(ctx, &r.request,
+	r.answer, err = d.Idempotently(ctx, &r.request,
 		func(ctx context.Context) (err error) { data, err = run(ctx); return err },
 		func(written db.Revision) []byte { return r.write(data, position.With(written).String()) })
-	r.other = errors.Is(err, directory.ErrOtherRequest)
+	r.other = errors.Is(err, idempotency.ErrOtherRequest)
 	return err
 }
 

@@ -25,7 +25,7 @@ func (r roleResolver) Permissions(ctx context.Context, roles []*db.Role) ([][]*d
 func (r roleResolver) Members(ctx context.Context, roles []*db.Role, organization *directory.OrganizationRef,
 	first *int, after *string, last *int, before *string,
 ) ([]*model.MembershipConnection, error) {
-	return membershipPages(ctx, page(first, after, last, before), func(p directory.Page) ([]*model.MembershipConnection, error) {
+	return membershipPages(ctx, page(first, after, last, before), func(p directory.MemberPage) ([]*model.MembershipConnection, error) {
 		return r.RoleMembers(ctx, each(roles, roleID), organization, p)
 	})
 }

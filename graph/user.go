@@ -27,7 +27,7 @@ func (r userResolver) Identities(ctx context.Context, users []*db.User) ([][]*db
 func (r userResolver) Memberships(ctx context.Context, users []*db.User, first *int, after *string, last *int, before *string,
 	can *string,
 ) ([]*model.MembershipConnection, error) {
-	return membershipPages(ctx, page(first, after, last, before), func(p directory.Page) ([]*model.MembershipConnection, error) {
+	return membershipPages(ctx, page(first, after, last, before), func(p directory.MemberPage) ([]*model.MembershipConnection, error) {
 		return r.UserMemberships(ctx, each(users, userID), p, can)
 	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"roster/access"
 	"roster/db"
+	"roster/db/list"
 	"roster/directory"
 )
 
@@ -14,7 +15,7 @@ import (
 type Loaders struct{ Directory *directory.Directory }
 
 // Users gives the users with those ids; nil where there is none.
-func (l Loaders) Users(ctx context.Context, ids []db.UserID, fields directory.Fields) ([]*db.User, error) {
+func (l Loaders) Users(ctx context.Context, ids []db.UserID, fields list.Fields) ([]*db.User, error) {
 	return load(ids, memoryOf(ctx).users.knowing(fields), userID, func(ids []db.UserID) ([]db.User, error) {
 		return l.Directory.UsersByID(ctx, ids, fields)
 	})
@@ -22,7 +23,7 @@ func (l Loaders) Users(ctx context.Context, ids []db.UserID, fields directory.Fi
 
 // Organizations gives the organizations with those ids; nil where there is
 // none.
-func (l Loaders) Organizations(ctx context.Context, ids []db.OrganizationID, fields directory.Fields) ([]*db.Organization, error) {
+func (l Loaders) Organizations(ctx context.Context, ids []db.OrganizationID, fields list.Fields) ([]*db.Organization, error) {
 	return load(ids, memoryOf(ctx).organizations.knowing(fields), organizationID, func(ids []db.OrganizationID) ([]db.Organization, error) {
 		return l.Directory.OrganizationsByID(ctx, ids, fields)
 	})

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"roster/db"
+	"roster/db/list"
 	"roster/directory"
 )
 
@@ -48,11 +49,11 @@ func Remember(ctx context.Context, related *directory.Related) {
 type shelf[K comparable, V any] []shelved[K, V]
 
 type shelved[K comparable, V any] struct {
-	fields directory.Fields
+	fields list.Fields
 	rows   map[K]*V
 }
 
-func (s *shelf[K, V]) put(fields directory.Fields, rows []*V, keyOf func(*V) K) {
+func (s *shelf[K, V]) put(fields list.Fields, rows []*V, keyOf func(*V) K) {
 	if len(rows) == 0 {
 		return
 	}
@@ -65,7 +66,7 @@ func (s *shelf[K, V]) put(fields directory.Fields, rows []*V, keyOf func(*V) K) 
 
 // knowing gives the rows of which all these fields were read. nil asks for every
 // field, and gives none: what is read along with others is only what was selected.
-func (s shelf[K, V]) knowing(fields directory.Fields) map[K]*V {
+func (s shelf[K, V]) knowing(fields list.Fields) map[K]*V {
 	for i := range s {
 		if fields != nil && !slices.ContainsFunc(fields, func(f string) bool { return !slices.Contains(s[i].fields, f) }) {
 			return s[i].rows

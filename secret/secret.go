@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 )
 
 // Shown is printed in place of every Text, even of an empty one.
@@ -42,6 +43,12 @@ func (t Text) Reveal() string {
 		return ""
 	}
 	return *t.text
+}
+
+// Visible reports whether the secret consists of visible characters of ASCII, which
+// the header of a request can carry. The empty text does.
+func (t Text) Visible() bool {
+	return !strings.ContainsFunc(t.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // Empty reports whether the text is empty.

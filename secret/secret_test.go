@@ -48,3 +48,16 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		t.Error("Reveal, Empty or Equal is wrong")
 	}
 }
+
+// What is not visible ASCII cannot come in a header.
+func TestVisible(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{"": true, "!azAZ09~": true, " ": false, "a b": false, "a\t": false, "\x7f": false, "ä": false, "\xff": false} {
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			if got := New(text).Visible(); got != want {
+				t.Errorf("%q: %t", text, got)
+			}
+		})
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math"
 	"roster/db"
+	"roster/db/list"
 	"roster/directory"
 	"roster/graph/model"
 	"roster/graph/scalar"
@@ -74,8 +75,8 @@ type ChangeResolver interface {
 	Organization(ctx context.Context, objs []*db.Change) ([]*db.Organization, error)
 }
 type ImpactResolver interface {
-	Gained(ctx context.Context, objs []*directory.Impact, first *int, after *string) ([]*directory.Connection[directory.PermissionChange], error)
-	Lost(ctx context.Context, objs []*directory.Impact, first *int, after *string) ([]*directory.Connection[directory.PermissionChange], error)
+	Gained(ctx context.Context, objs []*directory.Impact, first *int, after *string) ([]*list.Connection[directory.PermissionChange], error)
+	Lost(ctx context.Context, objs []*directory.Impact, first *int, after *string) ([]*list.Connection[directory.PermissionChange], error)
 }
 type MembershipResolver interface {
 	User(ctx context.Context, objs []*db.Membership) ([]*db.User, error)
@@ -120,12 +121,12 @@ type MutationResolver interface {
 type OrganizationResolver interface {
 	DefaultRoles(ctx context.Context, objs []*db.Organization) ([][]*db.Role, error)
 
-	Members(ctx context.Context, objs []*db.Organization, first *int, after *string, last *int, before *string, filter *directory.MemberFilter, orderBy *directory.MemberOrder) ([]*directory.Connection[db.Membership], error)
+	Members(ctx context.Context, objs []*db.Organization, first *int, after *string, last *int, before *string, filter *directory.MemberFilter, orderBy *directory.MemberOrder) ([]*list.Connection[db.Membership], error)
 	Member(ctx context.Context, objs []*db.Organization, user directory.UserRef) ([]*db.Membership, error)
 }
 type PermissionResolver interface {
 	Roles(ctx context.Context, objs []*db.Permission) ([][]*db.Role, error)
-	Holders(ctx context.Context, objs []*db.Permission, organization *directory.OrganizationRef, first *int, after *string, last *int, before *string) ([]*directory.Connection[db.Membership], error)
+	Holders(ctx context.Context, objs []*db.Permission, organization *directory.OrganizationRef, first *int, after *string, last *int, before *string) ([]*list.Connection[db.Membership], error)
 }
 type PermissionChangeResolver interface {
 	User(ctx context.Context, objs []*directory.PermissionChange) ([]*db.User, error)
@@ -144,24 +145,24 @@ type QueryResolver interface {
 	Nodes(ctx context.Context, ids []string) ([]model.Node, error)
 	Viewer(ctx context.Context) (*model.Viewer, error)
 	User(ctx context.Context, by directory.UserRef) (*db.User, error)
-	Users(ctx context.Context, first *int, after *string, last *int, before *string, filter *directory.UserFilter, orderBy *directory.UserOrder) (*directory.Connection[db.User], error)
+	Users(ctx context.Context, first *int, after *string, last *int, before *string, filter *directory.UserFilter, orderBy *directory.UserOrder) (*list.Connection[db.User], error)
 	Organization(ctx context.Context, by directory.OrganizationRef) (*db.Organization, error)
-	Organizations(ctx context.Context, first *int, after *string, last *int, before *string, filter *directory.OrganizationFilter, orderBy *directory.OrganizationOrder) (*directory.Connection[db.Organization], error)
+	Organizations(ctx context.Context, first *int, after *string, last *int, before *string, filter *directory.OrganizationFilter, orderBy *directory.OrganizationOrder) (*list.Connection[db.Organization], error)
 	Role(ctx context.Context, by directory.RoleRef) (*db.Role, error)
-	Roles(ctx context.Context, first *int, after *string, last *int, before *string, search *string) (*directory.Connection[db.Role], error)
+	Roles(ctx context.Context, first *int, after *string, last *int, before *string, search *string) (*list.Connection[db.Role], error)
 	Permission(ctx context.Context, by directory.PermissionRef) (*db.Permission, error)
-	Permissions(ctx context.Context, first *int, after *string, last *int, before *string, search *string) (*directory.Connection[db.Permission], error)
+	Permissions(ctx context.Context, first *int, after *string, last *int, before *string, search *string) (*list.Connection[db.Permission], error)
 	Can(ctx context.Context, user directory.UserRef, organization directory.OrganizationRef, permission string) (bool, error)
 	Checks(ctx context.Context, input []*directory.CheckInput) ([]bool, error)
 	CheckMatrix(ctx context.Context, organization directory.OrganizationRef, users []*directory.UserRef, permissions []string) ([][]bool, error)
 	Explain(ctx context.Context, user directory.UserRef, organization directory.OrganizationRef, permission string) (*directory.Explanation, error)
 	Settings(ctx context.Context) (*directory.Settings, error)
-	APIKeys(ctx context.Context, first *int, after *string, last *int, before *string) (*directory.Connection[db.APIKey], error)
-	Changes(ctx context.Context, first *int, after *string, last *int, before *string, filter *directory.ChangeFilter) (*directory.Connection[db.Change], error)
+	APIKeys(ctx context.Context, first *int, after *string, last *int, before *string) (*list.Connection[db.APIKey], error)
+	Changes(ctx context.Context, first *int, after *string, last *int, before *string, filter *directory.ChangeFilter) (*list.Connection[db.Change], error)
 }
 type RoleResolver interface {
 	Permissions(ctx context.Context, objs []*db.Role) ([][]*db.Permission, error)
-	Members(ctx context.Context, objs []*db.Role, organization *directory.OrganizationRef, first *int, after *string, last *int, before *string) ([]*directory.Connection[db.Membership], error)
+	Members(ctx context.Context, objs []*db.Role, organization *directory.OrganizationRef, first *int, after *string, last *int, before *string) ([]*list.Connection[db.Membership], error)
 }
 type RoleGrantResolver interface {
 	Role(ctx context.Context, objs []*directory.RoleGrant) ([]*db.Role, error)
@@ -174,7 +175,7 @@ type RoleGrantResolver interface {
 type UserResolver interface {
 	Identities(ctx context.Context, objs []*db.User) ([][]*db.Identity, error)
 
-	Memberships(ctx context.Context, objs []*db.User, first *int, after *string, last *int, before *string, can *string) ([]*directory.Connection[db.Membership], error)
+	Memberships(ctx context.Context, objs []*db.User, first *int, after *string, last *int, before *string, can *string) ([]*list.Connection[db.Membership], error)
 	Membership(ctx context.Context, objs []*db.User, organization directory.OrganizationRef) ([]*db.Membership, error)
 	Can(ctx context.Context, objs []*db.User, organization directory.OrganizationRef, permission string) ([]bool, error)
 }
@@ -4322,7 +4323,7 @@ func (ec *executionContext) fieldContext_ApiKey_revokedAt(_ context.Context, fie
 	return graphql.NewScalarFieldContext("ApiKey", field, false, false, "DateTime")
 }
 
-func (ec *executionContext) _ApiKeyConnection_edges(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.APIKey]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ApiKeyConnection_edges(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.APIKey]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4334,8 +4335,8 @@ func (ec *executionContext) _ApiKeyConnection_edges(ctx context.Context, field g
 			return obj.Edges(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*directory.Edge[db.APIKey]) graphql.Marshaler {
-			return ec.marshalNApiKeyEdge2ᚕᚖrosterᚋdirectoryᚐEdgeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*list.Edge[db.APIKey]) graphql.Marshaler {
+			return ec.marshalNApiKeyEdge2ᚕᚖrosterᚋdbᚋlistᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -4354,7 +4355,7 @@ func (ec *executionContext) fieldContext_ApiKeyConnection_edges(_ context.Contex
 	return fc, nil
 }
 
-func (ec *executionContext) _ApiKeyConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.APIKey]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ApiKeyConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.APIKey]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4386,7 +4387,7 @@ func (ec *executionContext) fieldContext_ApiKeyConnection_nodes(_ context.Contex
 	return fc, nil
 }
 
-func (ec *executionContext) _ApiKeyConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.APIKey]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ApiKeyConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.APIKey]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4398,8 +4399,8 @@ func (ec *executionContext) _ApiKeyConnection_pageInfo(ctx context.Context, fiel
 			return obj.PageInfo(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *directory.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2ᚖrosterᚋdirectoryᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *list.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖrosterᚋdbᚋlistᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -4418,7 +4419,7 @@ func (ec *executionContext) fieldContext_ApiKeyConnection_pageInfo(_ context.Con
 	return fc, nil
 }
 
-func (ec *executionContext) _ApiKeyConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.APIKey]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ApiKeyConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.APIKey]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4441,7 +4442,7 @@ func (ec *executionContext) fieldContext_ApiKeyConnection_totalCount(_ context.C
 	return graphql.NewScalarFieldContext("ApiKeyConnection", field, true, false, "Int")
 }
 
-func (ec *executionContext) _ApiKeyEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *directory.Edge[db.APIKey]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ApiKeyEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *list.Edge[db.APIKey]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4464,7 +4465,7 @@ func (ec *executionContext) fieldContext_ApiKeyEdge_cursor(_ context.Context, fi
 	return graphql.NewScalarFieldContext("ApiKeyEdge", field, true, false, "String")
 }
 
-func (ec *executionContext) _ApiKeyEdge_node(ctx context.Context, field graphql.CollectedField, obj *directory.Edge[db.APIKey]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ApiKeyEdge_node(ctx context.Context, field graphql.CollectedField, obj *list.Edge[db.APIKey]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4868,7 +4869,7 @@ func (ec *executionContext) fieldContext_Change_requestId(_ context.Context, fie
 	return graphql.NewScalarFieldContext("Change", field, false, false, "String")
 }
 
-func (ec *executionContext) _ChangeConnection_edges(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.Change]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ChangeConnection_edges(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.Change]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4880,8 +4881,8 @@ func (ec *executionContext) _ChangeConnection_edges(ctx context.Context, field g
 			return obj.Edges(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*directory.Edge[db.Change]) graphql.Marshaler {
-			return ec.marshalNChangeEdge2ᚕᚖrosterᚋdirectoryᚐEdgeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*list.Edge[db.Change]) graphql.Marshaler {
+			return ec.marshalNChangeEdge2ᚕᚖrosterᚋdbᚋlistᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -4900,7 +4901,7 @@ func (ec *executionContext) fieldContext_ChangeConnection_edges(_ context.Contex
 	return fc, nil
 }
 
-func (ec *executionContext) _ChangeConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.Change]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ChangeConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.Change]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4932,7 +4933,7 @@ func (ec *executionContext) fieldContext_ChangeConnection_nodes(_ context.Contex
 	return fc, nil
 }
 
-func (ec *executionContext) _ChangeConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.Change]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ChangeConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.Change]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4944,8 +4945,8 @@ func (ec *executionContext) _ChangeConnection_pageInfo(ctx context.Context, fiel
 			return obj.PageInfo(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *directory.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2ᚖrosterᚋdirectoryᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *list.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖrosterᚋdbᚋlistᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -4964,7 +4965,7 @@ func (ec *executionContext) fieldContext_ChangeConnection_pageInfo(_ context.Con
 	return fc, nil
 }
 
-func (ec *executionContext) _ChangeEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *directory.Edge[db.Change]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ChangeEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *list.Edge[db.Change]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4987,7 +4988,7 @@ func (ec *executionContext) fieldContext_ChangeEdge_cursor(_ context.Context, fi
 	return graphql.NewScalarFieldContext("ChangeEdge", field, true, false, "String")
 }
 
-func (ec *executionContext) _ChangeEdge_node(ctx context.Context, field graphql.CollectedField, obj *directory.Edge[db.Change]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ChangeEdge_node(ctx context.Context, field graphql.CollectedField, obj *list.Edge[db.Change]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5453,8 +5454,8 @@ func (ec *executionContext) _Impact_gained(ctx context.Context, field graphql.Co
 			return ec.resolveBatch_Impact_gained(ctx, field, obj)
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *directory.Connection[directory.PermissionChange]) graphql.Marshaler {
-			return ec.marshalNImpactConnection2ᚖrosterᚋdirectoryᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *list.Connection[directory.PermissionChange]) graphql.Marshaler {
+			return ec.marshalNImpactConnection2ᚖrosterᚋdbᚋlistᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -5490,7 +5491,7 @@ func (ec *executionContext) resolveBatch_Impact_gained(ctx context.Context, fiel
 		result := batch.FieldResult(field, func() (any, error) {
 			return resolver.Gained(ctx, batch.Parents, fc.Args["first"].(*int), fc.Args["after"].(*string))
 		})
-		return graphql.ResolveBatchGroupResult[*directory.Connection[directory.PermissionChange]](
+		return graphql.ResolveBatchGroupResult[*list.Connection[directory.PermissionChange]](
 			ctx,
 			batch.Index,
 			len(batch.Parents),
@@ -5500,7 +5501,7 @@ func (ec *executionContext) resolveBatch_Impact_gained(ctx context.Context, fiel
 		)
 	}
 	results, err := resolver.Gained(ctx, []*directory.Impact{obj}, fc.Args["first"].(*int), fc.Args["after"].(*string))
-	return graphql.ResolveBatchSingleResult[*directory.Connection[directory.PermissionChange]](
+	return graphql.ResolveBatchSingleResult[*list.Connection[directory.PermissionChange]](
 		ctx,
 		results,
 		err,
@@ -5520,8 +5521,8 @@ func (ec *executionContext) _Impact_lost(ctx context.Context, field graphql.Coll
 			return ec.resolveBatch_Impact_lost(ctx, field, obj)
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *directory.Connection[directory.PermissionChange]) graphql.Marshaler {
-			return ec.marshalNImpactConnection2ᚖrosterᚋdirectoryᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *list.Connection[directory.PermissionChange]) graphql.Marshaler {
+			return ec.marshalNImpactConnection2ᚖrosterᚋdbᚋlistᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -5557,7 +5558,7 @@ func (ec *executionContext) resolveBatch_Impact_lost(ctx context.Context, field 
 		result := batch.FieldResult(field, func() (any, error) {
 			return resolver.Lost(ctx, batch.Parents, fc.Args["first"].(*int), fc.Args["after"].(*string))
 		})
-		return graphql.ResolveBatchGroupResult[*directory.Connection[directory.PermissionChange]](
+		return graphql.ResolveBatchGroupResult[*list.Connection[directory.PermissionChange]](
 			ctx,
 			batch.Index,
 			len(batch.Parents),
@@ -5567,7 +5568,7 @@ func (ec *executionContext) resolveBatch_Impact_lost(ctx context.Context, field 
 		)
 	}
 	results, err := resolver.Lost(ctx, []*directory.Impact{obj}, fc.Args["first"].(*int), fc.Args["after"].(*string))
-	return graphql.ResolveBatchSingleResult[*directory.Connection[directory.PermissionChange]](
+	return graphql.ResolveBatchSingleResult[*list.Connection[directory.PermissionChange]](
 		ctx,
 		results,
 		err,
@@ -5575,7 +5576,7 @@ func (ec *executionContext) resolveBatch_Impact_lost(ctx context.Context, field 
 	)
 }
 
-func (ec *executionContext) _ImpactConnection_edges(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[directory.PermissionChange]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImpactConnection_edges(ctx context.Context, field graphql.CollectedField, obj *list.Connection[directory.PermissionChange]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5587,8 +5588,8 @@ func (ec *executionContext) _ImpactConnection_edges(ctx context.Context, field g
 			return obj.Edges(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*directory.Edge[directory.PermissionChange]) graphql.Marshaler {
-			return ec.marshalNImpactEdge2ᚕᚖrosterᚋdirectoryᚐEdgeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*list.Edge[directory.PermissionChange]) graphql.Marshaler {
+			return ec.marshalNImpactEdge2ᚕᚖrosterᚋdbᚋlistᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -5607,7 +5608,7 @@ func (ec *executionContext) fieldContext_ImpactConnection_edges(_ context.Contex
 	return fc, nil
 }
 
-func (ec *executionContext) _ImpactConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[directory.PermissionChange]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImpactConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *list.Connection[directory.PermissionChange]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5639,7 +5640,7 @@ func (ec *executionContext) fieldContext_ImpactConnection_nodes(_ context.Contex
 	return fc, nil
 }
 
-func (ec *executionContext) _ImpactConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[directory.PermissionChange]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImpactConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *list.Connection[directory.PermissionChange]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5651,8 +5652,8 @@ func (ec *executionContext) _ImpactConnection_pageInfo(ctx context.Context, fiel
 			return obj.PageInfo(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *directory.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2ᚖrosterᚋdirectoryᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *list.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖrosterᚋdbᚋlistᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -5671,7 +5672,7 @@ func (ec *executionContext) fieldContext_ImpactConnection_pageInfo(_ context.Con
 	return fc, nil
 }
 
-func (ec *executionContext) _ImpactConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[directory.PermissionChange]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImpactConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *list.Connection[directory.PermissionChange]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5694,7 +5695,7 @@ func (ec *executionContext) fieldContext_ImpactConnection_totalCount(_ context.C
 	return graphql.NewScalarFieldContext("ImpactConnection", field, true, false, "Int")
 }
 
-func (ec *executionContext) _ImpactEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *directory.Edge[directory.PermissionChange]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImpactEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *list.Edge[directory.PermissionChange]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5717,7 +5718,7 @@ func (ec *executionContext) fieldContext_ImpactEdge_cursor(_ context.Context, fi
 	return graphql.NewScalarFieldContext("ImpactEdge", field, true, false, "String")
 }
 
-func (ec *executionContext) _ImpactEdge_node(ctx context.Context, field graphql.CollectedField, obj *directory.Edge[directory.PermissionChange]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImpactEdge_node(ctx context.Context, field graphql.CollectedField, obj *list.Edge[directory.PermissionChange]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6228,7 +6229,7 @@ func (ec *executionContext) resolveBatch_Membership_explain(ctx context.Context,
 	)
 }
 
-func (ec *executionContext) _MembershipConnection_edges(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.Membership]) (ret graphql.Marshaler) {
+func (ec *executionContext) _MembershipConnection_edges(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.Membership]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6240,8 +6241,8 @@ func (ec *executionContext) _MembershipConnection_edges(ctx context.Context, fie
 			return obj.Edges(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*directory.Edge[db.Membership]) graphql.Marshaler {
-			return ec.marshalNMembershipEdge2ᚕᚖrosterᚋdirectoryᚐEdgeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*list.Edge[db.Membership]) graphql.Marshaler {
+			return ec.marshalNMembershipEdge2ᚕᚖrosterᚋdbᚋlistᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -6260,7 +6261,7 @@ func (ec *executionContext) fieldContext_MembershipConnection_edges(_ context.Co
 	return fc, nil
 }
 
-func (ec *executionContext) _MembershipConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.Membership]) (ret graphql.Marshaler) {
+func (ec *executionContext) _MembershipConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.Membership]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6292,7 +6293,7 @@ func (ec *executionContext) fieldContext_MembershipConnection_nodes(_ context.Co
 	return fc, nil
 }
 
-func (ec *executionContext) _MembershipConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.Membership]) (ret graphql.Marshaler) {
+func (ec *executionContext) _MembershipConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.Membership]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6304,8 +6305,8 @@ func (ec *executionContext) _MembershipConnection_pageInfo(ctx context.Context, 
 			return obj.PageInfo(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *directory.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2ᚖrosterᚋdirectoryᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *list.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖrosterᚋdbᚋlistᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -6324,7 +6325,7 @@ func (ec *executionContext) fieldContext_MembershipConnection_pageInfo(_ context
 	return fc, nil
 }
 
-func (ec *executionContext) _MembershipConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.Membership]) (ret graphql.Marshaler) {
+func (ec *executionContext) _MembershipConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.Membership]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6347,7 +6348,7 @@ func (ec *executionContext) fieldContext_MembershipConnection_totalCount(_ conte
 	return graphql.NewScalarFieldContext("MembershipConnection", field, true, false, "Int")
 }
 
-func (ec *executionContext) _MembershipEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *directory.Edge[db.Membership]) (ret graphql.Marshaler) {
+func (ec *executionContext) _MembershipEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *list.Edge[db.Membership]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6370,7 +6371,7 @@ func (ec *executionContext) fieldContext_MembershipEdge_cursor(_ context.Context
 	return graphql.NewScalarFieldContext("MembershipEdge", field, true, false, "String")
 }
 
-func (ec *executionContext) _MembershipEdge_node(ctx context.Context, field graphql.CollectedField, obj *directory.Edge[db.Membership]) (ret graphql.Marshaler) {
+func (ec *executionContext) _MembershipEdge_node(ctx context.Context, field graphql.CollectedField, obj *list.Edge[db.Membership]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8082,8 +8083,8 @@ func (ec *executionContext) _Organization_members(ctx context.Context, field gra
 			return ec.resolveBatch_Organization_members(ctx, field, obj)
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *directory.Connection[db.Membership]) graphql.Marshaler {
-			return ec.marshalNMembershipConnection2ᚖrosterᚋdirectoryᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *list.Connection[db.Membership]) graphql.Marshaler {
+			return ec.marshalNMembershipConnection2ᚖrosterᚋdbᚋlistᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -8119,7 +8120,7 @@ func (ec *executionContext) resolveBatch_Organization_members(ctx context.Contex
 		result := batch.FieldResult(field, func() (any, error) {
 			return resolver.Members(ctx, batch.Parents, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*directory.MemberFilter), fc.Args["orderBy"].(*directory.MemberOrder))
 		})
-		return graphql.ResolveBatchGroupResult[*directory.Connection[db.Membership]](
+		return graphql.ResolveBatchGroupResult[*list.Connection[db.Membership]](
 			ctx,
 			batch.Index,
 			len(batch.Parents),
@@ -8129,7 +8130,7 @@ func (ec *executionContext) resolveBatch_Organization_members(ctx context.Contex
 		)
 	}
 	results, err := resolver.Members(ctx, []*db.Organization{obj}, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*directory.MemberFilter), fc.Args["orderBy"].(*directory.MemberOrder))
-	return graphql.ResolveBatchSingleResult[*directory.Connection[db.Membership]](
+	return graphql.ResolveBatchSingleResult[*list.Connection[db.Membership]](
 		ctx,
 		results,
 		err,
@@ -8204,7 +8205,7 @@ func (ec *executionContext) resolveBatch_Organization_member(ctx context.Context
 	)
 }
 
-func (ec *executionContext) _OrganizationConnection_edges(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.Organization]) (ret graphql.Marshaler) {
+func (ec *executionContext) _OrganizationConnection_edges(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.Organization]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8216,8 +8217,8 @@ func (ec *executionContext) _OrganizationConnection_edges(ctx context.Context, f
 			return obj.Edges(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*directory.Edge[db.Organization]) graphql.Marshaler {
-			return ec.marshalNOrganizationEdge2ᚕᚖrosterᚋdirectoryᚐEdgeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*list.Edge[db.Organization]) graphql.Marshaler {
+			return ec.marshalNOrganizationEdge2ᚕᚖrosterᚋdbᚋlistᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -8236,7 +8237,7 @@ func (ec *executionContext) fieldContext_OrganizationConnection_edges(_ context.
 	return fc, nil
 }
 
-func (ec *executionContext) _OrganizationConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.Organization]) (ret graphql.Marshaler) {
+func (ec *executionContext) _OrganizationConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.Organization]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8268,7 +8269,7 @@ func (ec *executionContext) fieldContext_OrganizationConnection_nodes(_ context.
 	return fc, nil
 }
 
-func (ec *executionContext) _OrganizationConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.Organization]) (ret graphql.Marshaler) {
+func (ec *executionContext) _OrganizationConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.Organization]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8280,8 +8281,8 @@ func (ec *executionContext) _OrganizationConnection_pageInfo(ctx context.Context
 			return obj.PageInfo(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *directory.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2ᚖrosterᚋdirectoryᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *list.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖrosterᚋdbᚋlistᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -8300,7 +8301,7 @@ func (ec *executionContext) fieldContext_OrganizationConnection_pageInfo(_ conte
 	return fc, nil
 }
 
-func (ec *executionContext) _OrganizationConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.Organization]) (ret graphql.Marshaler) {
+func (ec *executionContext) _OrganizationConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.Organization]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8323,7 +8324,7 @@ func (ec *executionContext) fieldContext_OrganizationConnection_totalCount(_ con
 	return graphql.NewScalarFieldContext("OrganizationConnection", field, true, false, "Int")
 }
 
-func (ec *executionContext) _OrganizationEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *directory.Edge[db.Organization]) (ret graphql.Marshaler) {
+func (ec *executionContext) _OrganizationEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *list.Edge[db.Organization]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8346,7 +8347,7 @@ func (ec *executionContext) fieldContext_OrganizationEdge_cursor(_ context.Conte
 	return graphql.NewScalarFieldContext("OrganizationEdge", field, true, false, "String")
 }
 
-func (ec *executionContext) _OrganizationEdge_node(ctx context.Context, field graphql.CollectedField, obj *directory.Edge[db.Organization]) (ret graphql.Marshaler) {
+func (ec *executionContext) _OrganizationEdge_node(ctx context.Context, field graphql.CollectedField, obj *list.Edge[db.Organization]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8442,7 +8443,7 @@ func (ec *executionContext) fieldContext_OrganizationPayload_impact(_ context.Co
 	return fc, nil
 }
 
-func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field graphql.CollectedField, obj *directory.PageInfo) (ret graphql.Marshaler) {
+func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field graphql.CollectedField, obj *list.PageInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8465,7 +8466,7 @@ func (ec *executionContext) fieldContext_PageInfo_hasNextPage(_ context.Context,
 	return graphql.NewScalarFieldContext("PageInfo", field, false, false, "Boolean")
 }
 
-func (ec *executionContext) _PageInfo_hasPreviousPage(ctx context.Context, field graphql.CollectedField, obj *directory.PageInfo) (ret graphql.Marshaler) {
+func (ec *executionContext) _PageInfo_hasPreviousPage(ctx context.Context, field graphql.CollectedField, obj *list.PageInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8488,7 +8489,7 @@ func (ec *executionContext) fieldContext_PageInfo_hasPreviousPage(_ context.Cont
 	return graphql.NewScalarFieldContext("PageInfo", field, false, false, "Boolean")
 }
 
-func (ec *executionContext) _PageInfo_startCursor(ctx context.Context, field graphql.CollectedField, obj *directory.PageInfo) (ret graphql.Marshaler) {
+func (ec *executionContext) _PageInfo_startCursor(ctx context.Context, field graphql.CollectedField, obj *list.PageInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8511,7 +8512,7 @@ func (ec *executionContext) fieldContext_PageInfo_startCursor(_ context.Context,
 	return graphql.NewScalarFieldContext("PageInfo", field, false, false, "String")
 }
 
-func (ec *executionContext) _PageInfo_endCursor(ctx context.Context, field graphql.CollectedField, obj *directory.PageInfo) (ret graphql.Marshaler) {
+func (ec *executionContext) _PageInfo_endCursor(ctx context.Context, field graphql.CollectedField, obj *list.PageInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8739,8 +8740,8 @@ func (ec *executionContext) _Permission_holders(ctx context.Context, field graph
 			return ec.resolveBatch_Permission_holders(ctx, field, obj)
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *directory.Connection[db.Membership]) graphql.Marshaler {
-			return ec.marshalNMembershipConnection2ᚖrosterᚋdirectoryᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *list.Connection[db.Membership]) graphql.Marshaler {
+			return ec.marshalNMembershipConnection2ᚖrosterᚋdbᚋlistᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -8776,7 +8777,7 @@ func (ec *executionContext) resolveBatch_Permission_holders(ctx context.Context,
 		result := batch.FieldResult(field, func() (any, error) {
 			return resolver.Holders(ctx, batch.Parents, fc.Args["organization"].(*directory.OrganizationRef), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
 		})
-		return graphql.ResolveBatchGroupResult[*directory.Connection[db.Membership]](
+		return graphql.ResolveBatchGroupResult[*list.Connection[db.Membership]](
 			ctx,
 			batch.Index,
 			len(batch.Parents),
@@ -8786,7 +8787,7 @@ func (ec *executionContext) resolveBatch_Permission_holders(ctx context.Context,
 		)
 	}
 	results, err := resolver.Holders(ctx, []*db.Permission{obj}, fc.Args["organization"].(*directory.OrganizationRef), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
-	return graphql.ResolveBatchSingleResult[*directory.Connection[db.Membership]](
+	return graphql.ResolveBatchSingleResult[*list.Connection[db.Membership]](
 		ctx,
 		results,
 		err,
@@ -8936,7 +8937,7 @@ func (ec *executionContext) fieldContext_PermissionChange_permission(_ context.C
 	return fc, nil
 }
 
-func (ec *executionContext) _PermissionConnection_edges(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.Permission]) (ret graphql.Marshaler) {
+func (ec *executionContext) _PermissionConnection_edges(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.Permission]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8948,8 +8949,8 @@ func (ec *executionContext) _PermissionConnection_edges(ctx context.Context, fie
 			return obj.Edges(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*directory.Edge[db.Permission]) graphql.Marshaler {
-			return ec.marshalNPermissionEdge2ᚕᚖrosterᚋdirectoryᚐEdgeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*list.Edge[db.Permission]) graphql.Marshaler {
+			return ec.marshalNPermissionEdge2ᚕᚖrosterᚋdbᚋlistᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -8968,7 +8969,7 @@ func (ec *executionContext) fieldContext_PermissionConnection_edges(_ context.Co
 	return fc, nil
 }
 
-func (ec *executionContext) _PermissionConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.Permission]) (ret graphql.Marshaler) {
+func (ec *executionContext) _PermissionConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.Permission]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -9000,7 +9001,7 @@ func (ec *executionContext) fieldContext_PermissionConnection_nodes(_ context.Co
 	return fc, nil
 }
 
-func (ec *executionContext) _PermissionConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.Permission]) (ret graphql.Marshaler) {
+func (ec *executionContext) _PermissionConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.Permission]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -9012,8 +9013,8 @@ func (ec *executionContext) _PermissionConnection_pageInfo(ctx context.Context, 
 			return obj.PageInfo(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *directory.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2ᚖrosterᚋdirectoryᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *list.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖrosterᚋdbᚋlistᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -9032,7 +9033,7 @@ func (ec *executionContext) fieldContext_PermissionConnection_pageInfo(_ context
 	return fc, nil
 }
 
-func (ec *executionContext) _PermissionConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.Permission]) (ret graphql.Marshaler) {
+func (ec *executionContext) _PermissionConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.Permission]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -9055,7 +9056,7 @@ func (ec *executionContext) fieldContext_PermissionConnection_totalCount(_ conte
 	return graphql.NewScalarFieldContext("PermissionConnection", field, true, false, "Int")
 }
 
-func (ec *executionContext) _PermissionEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *directory.Edge[db.Permission]) (ret graphql.Marshaler) {
+func (ec *executionContext) _PermissionEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *list.Edge[db.Permission]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -9078,7 +9079,7 @@ func (ec *executionContext) fieldContext_PermissionEdge_cursor(_ context.Context
 	return graphql.NewScalarFieldContext("PermissionEdge", field, true, false, "String")
 }
 
-func (ec *executionContext) _PermissionEdge_node(ctx context.Context, field graphql.CollectedField, obj *directory.Edge[db.Permission]) (ret graphql.Marshaler) {
+func (ec *executionContext) _PermissionEdge_node(ctx context.Context, field graphql.CollectedField, obj *list.Edge[db.Permission]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -9668,8 +9669,8 @@ func (ec *executionContext) _Query_users(ctx context.Context, field graphql.Coll
 			return ec.Resolvers.Query().Users(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*directory.UserFilter), fc.Args["orderBy"].(*directory.UserOrder))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *directory.Connection[db.User]) graphql.Marshaler {
-			return ec.marshalNUserConnection2ᚖrosterᚋdirectoryᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *list.Connection[db.User]) graphql.Marshaler {
+			return ec.marshalNUserConnection2ᚖrosterᚋdbᚋlistᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -9756,8 +9757,8 @@ func (ec *executionContext) _Query_organizations(ctx context.Context, field grap
 			return ec.Resolvers.Query().Organizations(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*directory.OrganizationFilter), fc.Args["orderBy"].(*directory.OrganizationOrder))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *directory.Connection[db.Organization]) graphql.Marshaler {
-			return ec.marshalNOrganizationConnection2ᚖrosterᚋdirectoryᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *list.Connection[db.Organization]) graphql.Marshaler {
+			return ec.marshalNOrganizationConnection2ᚖrosterᚋdbᚋlistᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -9844,8 +9845,8 @@ func (ec *executionContext) _Query_roles(ctx context.Context, field graphql.Coll
 			return ec.Resolvers.Query().Roles(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["search"].(*string))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *directory.Connection[db.Role]) graphql.Marshaler {
-			return ec.marshalNRoleConnection2ᚖrosterᚋdirectoryᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *list.Connection[db.Role]) graphql.Marshaler {
+			return ec.marshalNRoleConnection2ᚖrosterᚋdbᚋlistᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -9932,8 +9933,8 @@ func (ec *executionContext) _Query_permissions(ctx context.Context, field graphq
 			return ec.Resolvers.Query().Permissions(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["search"].(*string))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *directory.Connection[db.Permission]) graphql.Marshaler {
-			return ec.marshalNPermissionConnection2ᚖrosterᚋdirectoryᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *list.Connection[db.Permission]) graphql.Marshaler {
+			return ec.marshalNPermissionConnection2ᚖrosterᚋdbᚋlistᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -10184,8 +10185,8 @@ func (ec *executionContext) _Query_apiKeys(ctx context.Context, field graphql.Co
 			return ec.Resolvers.Query().APIKeys(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *directory.Connection[db.APIKey]) graphql.Marshaler {
-			return ec.marshalNApiKeyConnection2ᚖrosterᚋdirectoryᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *list.Connection[db.APIKey]) graphql.Marshaler {
+			return ec.marshalNApiKeyConnection2ᚖrosterᚋdbᚋlistᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -10228,8 +10229,8 @@ func (ec *executionContext) _Query_changes(ctx context.Context, field graphql.Co
 			return ec.Resolvers.Query().Changes(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*directory.ChangeFilter))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *directory.Connection[db.Change]) graphql.Marshaler {
-			return ec.marshalNChangeConnection2ᚖrosterᚋdirectoryᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *list.Connection[db.Change]) graphql.Marshaler {
+			return ec.marshalNChangeConnection2ᚖrosterᚋdbᚋlistᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -10540,8 +10541,8 @@ func (ec *executionContext) _Role_members(ctx context.Context, field graphql.Col
 			return ec.resolveBatch_Role_members(ctx, field, obj)
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *directory.Connection[db.Membership]) graphql.Marshaler {
-			return ec.marshalNMembershipConnection2ᚖrosterᚋdirectoryᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *list.Connection[db.Membership]) graphql.Marshaler {
+			return ec.marshalNMembershipConnection2ᚖrosterᚋdbᚋlistᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -10577,7 +10578,7 @@ func (ec *executionContext) resolveBatch_Role_members(ctx context.Context, field
 		result := batch.FieldResult(field, func() (any, error) {
 			return resolver.Members(ctx, batch.Parents, fc.Args["organization"].(*directory.OrganizationRef), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
 		})
-		return graphql.ResolveBatchGroupResult[*directory.Connection[db.Membership]](
+		return graphql.ResolveBatchGroupResult[*list.Connection[db.Membership]](
 			ctx,
 			batch.Index,
 			len(batch.Parents),
@@ -10587,7 +10588,7 @@ func (ec *executionContext) resolveBatch_Role_members(ctx context.Context, field
 		)
 	}
 	results, err := resolver.Members(ctx, []*db.Role{obj}, fc.Args["organization"].(*directory.OrganizationRef), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
-	return graphql.ResolveBatchSingleResult[*directory.Connection[db.Membership]](
+	return graphql.ResolveBatchSingleResult[*list.Connection[db.Membership]](
 		ctx,
 		results,
 		err,
@@ -10664,7 +10665,7 @@ func (ec *executionContext) fieldContext_Role_updatedAt(_ context.Context, field
 	return graphql.NewScalarFieldContext("Role", field, false, false, "DateTime")
 }
 
-func (ec *executionContext) _RoleConnection_edges(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.Role]) (ret graphql.Marshaler) {
+func (ec *executionContext) _RoleConnection_edges(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.Role]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -10676,8 +10677,8 @@ func (ec *executionContext) _RoleConnection_edges(ctx context.Context, field gra
 			return obj.Edges(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*directory.Edge[db.Role]) graphql.Marshaler {
-			return ec.marshalNRoleEdge2ᚕᚖrosterᚋdirectoryᚐEdgeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*list.Edge[db.Role]) graphql.Marshaler {
+			return ec.marshalNRoleEdge2ᚕᚖrosterᚋdbᚋlistᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -10696,7 +10697,7 @@ func (ec *executionContext) fieldContext_RoleConnection_edges(_ context.Context,
 	return fc, nil
 }
 
-func (ec *executionContext) _RoleConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.Role]) (ret graphql.Marshaler) {
+func (ec *executionContext) _RoleConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.Role]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -10728,7 +10729,7 @@ func (ec *executionContext) fieldContext_RoleConnection_nodes(_ context.Context,
 	return fc, nil
 }
 
-func (ec *executionContext) _RoleConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.Role]) (ret graphql.Marshaler) {
+func (ec *executionContext) _RoleConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.Role]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -10740,8 +10741,8 @@ func (ec *executionContext) _RoleConnection_pageInfo(ctx context.Context, field 
 			return obj.PageInfo(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *directory.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2ᚖrosterᚋdirectoryᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *list.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖrosterᚋdbᚋlistᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -10760,7 +10761,7 @@ func (ec *executionContext) fieldContext_RoleConnection_pageInfo(_ context.Conte
 	return fc, nil
 }
 
-func (ec *executionContext) _RoleConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.Role]) (ret graphql.Marshaler) {
+func (ec *executionContext) _RoleConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.Role]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -10783,7 +10784,7 @@ func (ec *executionContext) fieldContext_RoleConnection_totalCount(_ context.Con
 	return graphql.NewScalarFieldContext("RoleConnection", field, true, false, "Int")
 }
 
-func (ec *executionContext) _RoleEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *directory.Edge[db.Role]) (ret graphql.Marshaler) {
+func (ec *executionContext) _RoleEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *list.Edge[db.Role]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -10806,7 +10807,7 @@ func (ec *executionContext) fieldContext_RoleEdge_cursor(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("RoleEdge", field, true, false, "String")
 }
 
-func (ec *executionContext) _RoleEdge_node(ctx context.Context, field graphql.CollectedField, obj *directory.Edge[db.Role]) (ret graphql.Marshaler) {
+func (ec *executionContext) _RoleEdge_node(ctx context.Context, field graphql.CollectedField, obj *list.Edge[db.Role]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -11842,8 +11843,8 @@ func (ec *executionContext) _User_memberships(ctx context.Context, field graphql
 			return ec.resolveBatch_User_memberships(ctx, field, obj)
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *directory.Connection[db.Membership]) graphql.Marshaler {
-			return ec.marshalNMembershipConnection2ᚖrosterᚋdirectoryᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *list.Connection[db.Membership]) graphql.Marshaler {
+			return ec.marshalNMembershipConnection2ᚖrosterᚋdbᚋlistᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -11879,7 +11880,7 @@ func (ec *executionContext) resolveBatch_User_memberships(ctx context.Context, f
 		result := batch.FieldResult(field, func() (any, error) {
 			return resolver.Memberships(ctx, batch.Parents, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["can"].(*string))
 		})
-		return graphql.ResolveBatchGroupResult[*directory.Connection[db.Membership]](
+		return graphql.ResolveBatchGroupResult[*list.Connection[db.Membership]](
 			ctx,
 			batch.Index,
 			len(batch.Parents),
@@ -11889,7 +11890,7 @@ func (ec *executionContext) resolveBatch_User_memberships(ctx context.Context, f
 		)
 	}
 	results, err := resolver.Memberships(ctx, []*db.User{obj}, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["can"].(*string))
-	return graphql.ResolveBatchSingleResult[*directory.Connection[db.Membership]](
+	return graphql.ResolveBatchSingleResult[*list.Connection[db.Membership]](
 		ctx,
 		results,
 		err,
@@ -12031,7 +12032,7 @@ func (ec *executionContext) resolveBatch_User_can(ctx context.Context, field gra
 	)
 }
 
-func (ec *executionContext) _UserConnection_edges(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.User]) (ret graphql.Marshaler) {
+func (ec *executionContext) _UserConnection_edges(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.User]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -12043,8 +12044,8 @@ func (ec *executionContext) _UserConnection_edges(ctx context.Context, field gra
 			return obj.Edges(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*directory.Edge[db.User]) graphql.Marshaler {
-			return ec.marshalNUserEdge2ᚕᚖrosterᚋdirectoryᚐEdgeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*list.Edge[db.User]) graphql.Marshaler {
+			return ec.marshalNUserEdge2ᚕᚖrosterᚋdbᚋlistᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -12063,7 +12064,7 @@ func (ec *executionContext) fieldContext_UserConnection_edges(_ context.Context,
 	return fc, nil
 }
 
-func (ec *executionContext) _UserConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.User]) (ret graphql.Marshaler) {
+func (ec *executionContext) _UserConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.User]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -12095,7 +12096,7 @@ func (ec *executionContext) fieldContext_UserConnection_nodes(_ context.Context,
 	return fc, nil
 }
 
-func (ec *executionContext) _UserConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.User]) (ret graphql.Marshaler) {
+func (ec *executionContext) _UserConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.User]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -12107,8 +12108,8 @@ func (ec *executionContext) _UserConnection_pageInfo(ctx context.Context, field 
 			return obj.PageInfo(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *directory.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2ᚖrosterᚋdirectoryᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *list.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖrosterᚋdbᚋlistᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -12127,7 +12128,7 @@ func (ec *executionContext) fieldContext_UserConnection_pageInfo(_ context.Conte
 	return fc, nil
 }
 
-func (ec *executionContext) _UserConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *directory.Connection[db.User]) (ret graphql.Marshaler) {
+func (ec *executionContext) _UserConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.User]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -12150,7 +12151,7 @@ func (ec *executionContext) fieldContext_UserConnection_totalCount(_ context.Con
 	return graphql.NewScalarFieldContext("UserConnection", field, true, false, "Int")
 }
 
-func (ec *executionContext) _UserEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *directory.Edge[db.User]) (ret graphql.Marshaler) {
+func (ec *executionContext) _UserEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *list.Edge[db.User]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -12173,7 +12174,7 @@ func (ec *executionContext) fieldContext_UserEdge_cursor(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("UserEdge", field, true, false, "String")
 }
 
-func (ec *executionContext) _UserEdge_node(ctx context.Context, field graphql.CollectedField, obj *directory.Edge[db.User]) (ret graphql.Marshaler) {
+func (ec *executionContext) _UserEdge_node(ctx context.Context, field graphql.CollectedField, obj *list.Edge[db.User]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -14460,14 +14461,14 @@ func (ec *executionContext) unmarshalInputMemberOrder(ctx context.Context, obj a
 		switch k {
 		case "field":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("field"))
-			data, err := ec.unmarshalNMemberOrderField2rosterᚋdirectoryᚐOrderField(ctx, v)
+			data, err := ec.unmarshalNMemberOrderField2rosterᚋdbᚋlistᚐOrderField(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.Field = data
 		case "direction":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
-			data, err := ec.unmarshalNOrderDirection2rosterᚋdirectoryᚐDirection(ctx, v)
+			data, err := ec.unmarshalNOrderDirection2rosterᚋdbᚋlistᚐDirection(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -14671,14 +14672,14 @@ func (ec *executionContext) unmarshalInputOrganizationOrder(ctx context.Context,
 		switch k {
 		case "field":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("field"))
-			data, err := ec.unmarshalNOrganizationOrderField2rosterᚋdirectoryᚐOrderField(ctx, v)
+			data, err := ec.unmarshalNOrganizationOrderField2rosterᚋdbᚋlistᚐOrderField(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.Field = data
 		case "direction":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
-			data, err := ec.unmarshalNOrderDirection2rosterᚋdirectoryᚐDirection(ctx, v)
+			data, err := ec.unmarshalNOrderDirection2rosterᚋdbᚋlistᚐDirection(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -15690,14 +15691,14 @@ func (ec *executionContext) unmarshalInputUserOrder(ctx context.Context, obj any
 		switch k {
 		case "field":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("field"))
-			data, err := ec.unmarshalNUserOrderField2rosterᚋdirectoryᚐOrderField(ctx, v)
+			data, err := ec.unmarshalNUserOrderField2rosterᚋdbᚋlistᚐOrderField(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.Field = data
 		case "direction":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
-			data, err := ec.unmarshalNOrderDirection2rosterᚋdirectoryᚐDirection(ctx, v)
+			data, err := ec.unmarshalNOrderDirection2rosterᚋdbᚋlistᚐDirection(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -15998,7 +15999,7 @@ func (ec *executionContext) _ApiKey(ctx context.Context, sel ast.SelectionSet, o
 
 var apiKeyConnectionImplementors = []string{"ApiKeyConnection"}
 
-func (ec *executionContext) _ApiKeyConnection(ctx context.Context, sel ast.SelectionSet, obj *directory.Connection[db.APIKey]) graphql.Marshaler {
+func (ec *executionContext) _ApiKeyConnection(ctx context.Context, sel ast.SelectionSet, obj *list.Connection[db.APIKey]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, apiKeyConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -16047,7 +16048,7 @@ func (ec *executionContext) _ApiKeyConnection(ctx context.Context, sel ast.Selec
 
 var apiKeyEdgeImplementors = []string{"ApiKeyEdge"}
 
-func (ec *executionContext) _ApiKeyEdge(ctx context.Context, sel ast.SelectionSet, obj *directory.Edge[db.APIKey]) graphql.Marshaler {
+func (ec *executionContext) _ApiKeyEdge(ctx context.Context, sel ast.SelectionSet, obj *list.Edge[db.APIKey]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, apiKeyEdgeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -16204,7 +16205,7 @@ func (ec *executionContext) _Change(ctx context.Context, sel ast.SelectionSet, o
 
 var changeConnectionImplementors = []string{"ChangeConnection"}
 
-func (ec *executionContext) _ChangeConnection(ctx context.Context, sel ast.SelectionSet, obj *directory.Connection[db.Change]) graphql.Marshaler {
+func (ec *executionContext) _ChangeConnection(ctx context.Context, sel ast.SelectionSet, obj *list.Connection[db.Change]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, changeConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -16247,7 +16248,7 @@ func (ec *executionContext) _ChangeConnection(ctx context.Context, sel ast.Selec
 
 var changeEdgeImplementors = []string{"ChangeEdge"}
 
-func (ec *executionContext) _ChangeEdge(ctx context.Context, sel ast.SelectionSet, obj *directory.Edge[db.Change]) graphql.Marshaler {
+func (ec *executionContext) _ChangeEdge(ctx context.Context, sel ast.SelectionSet, obj *list.Edge[db.Change]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, changeEdgeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -16546,7 +16547,7 @@ func (ec *executionContext) _Impact(ctx context.Context, sel ast.SelectionSet, o
 
 var impactConnectionImplementors = []string{"ImpactConnection"}
 
-func (ec *executionContext) _ImpactConnection(ctx context.Context, sel ast.SelectionSet, obj *directory.Connection[directory.PermissionChange]) graphql.Marshaler {
+func (ec *executionContext) _ImpactConnection(ctx context.Context, sel ast.SelectionSet, obj *list.Connection[directory.PermissionChange]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, impactConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -16595,7 +16596,7 @@ func (ec *executionContext) _ImpactConnection(ctx context.Context, sel ast.Selec
 
 var impactEdgeImplementors = []string{"ImpactEdge"}
 
-func (ec *executionContext) _ImpactEdge(ctx context.Context, sel ast.SelectionSet, obj *directory.Edge[directory.PermissionChange]) graphql.Marshaler {
+func (ec *executionContext) _ImpactEdge(ctx context.Context, sel ast.SelectionSet, obj *list.Edge[directory.PermissionChange]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, impactEdgeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -16713,7 +16714,7 @@ func (ec *executionContext) _Membership(ctx context.Context, sel ast.SelectionSe
 
 var membershipConnectionImplementors = []string{"MembershipConnection"}
 
-func (ec *executionContext) _MembershipConnection(ctx context.Context, sel ast.SelectionSet, obj *directory.Connection[db.Membership]) graphql.Marshaler {
+func (ec *executionContext) _MembershipConnection(ctx context.Context, sel ast.SelectionSet, obj *list.Connection[db.Membership]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, membershipConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -16762,7 +16763,7 @@ func (ec *executionContext) _MembershipConnection(ctx context.Context, sel ast.S
 
 var membershipEdgeImplementors = []string{"MembershipEdge"}
 
-func (ec *executionContext) _MembershipEdge(ctx context.Context, sel ast.SelectionSet, obj *directory.Edge[db.Membership]) graphql.Marshaler {
+func (ec *executionContext) _MembershipEdge(ctx context.Context, sel ast.SelectionSet, obj *list.Edge[db.Membership]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, membershipEdgeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -17209,7 +17210,7 @@ func (ec *executionContext) _Organization(ctx context.Context, sel ast.Selection
 
 var organizationConnectionImplementors = []string{"OrganizationConnection"}
 
-func (ec *executionContext) _OrganizationConnection(ctx context.Context, sel ast.SelectionSet, obj *directory.Connection[db.Organization]) graphql.Marshaler {
+func (ec *executionContext) _OrganizationConnection(ctx context.Context, sel ast.SelectionSet, obj *list.Connection[db.Organization]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, organizationConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -17258,7 +17259,7 @@ func (ec *executionContext) _OrganizationConnection(ctx context.Context, sel ast
 
 var organizationEdgeImplementors = []string{"OrganizationEdge"}
 
-func (ec *executionContext) _OrganizationEdge(ctx context.Context, sel ast.SelectionSet, obj *directory.Edge[db.Organization]) graphql.Marshaler {
+func (ec *executionContext) _OrganizationEdge(ctx context.Context, sel ast.SelectionSet, obj *list.Edge[db.Organization]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, organizationEdgeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -17334,7 +17335,7 @@ func (ec *executionContext) _OrganizationPayload(ctx context.Context, sel ast.Se
 
 var pageInfoImplementors = []string{"PageInfo"}
 
-func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet, obj *directory.PageInfo) graphql.Marshaler {
+func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet, obj *list.PageInfo) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, pageInfoImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -17497,7 +17498,7 @@ func (ec *executionContext) _PermissionChange(ctx context.Context, sel ast.Selec
 
 var permissionConnectionImplementors = []string{"PermissionConnection"}
 
-func (ec *executionContext) _PermissionConnection(ctx context.Context, sel ast.SelectionSet, obj *directory.Connection[db.Permission]) graphql.Marshaler {
+func (ec *executionContext) _PermissionConnection(ctx context.Context, sel ast.SelectionSet, obj *list.Connection[db.Permission]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, permissionConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -17546,7 +17547,7 @@ func (ec *executionContext) _PermissionConnection(ctx context.Context, sel ast.S
 
 var permissionEdgeImplementors = []string{"PermissionEdge"}
 
-func (ec *executionContext) _PermissionEdge(ctx context.Context, sel ast.SelectionSet, obj *directory.Edge[db.Permission]) graphql.Marshaler {
+func (ec *executionContext) _PermissionEdge(ctx context.Context, sel ast.SelectionSet, obj *list.Edge[db.Permission]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, permissionEdgeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -17942,7 +17943,7 @@ func (ec *executionContext) _Role(ctx context.Context, sel ast.SelectionSet, obj
 
 var roleConnectionImplementors = []string{"RoleConnection"}
 
-func (ec *executionContext) _RoleConnection(ctx context.Context, sel ast.SelectionSet, obj *directory.Connection[db.Role]) graphql.Marshaler {
+func (ec *executionContext) _RoleConnection(ctx context.Context, sel ast.SelectionSet, obj *list.Connection[db.Role]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, roleConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -17991,7 +17992,7 @@ func (ec *executionContext) _RoleConnection(ctx context.Context, sel ast.Selecti
 
 var roleEdgeImplementors = []string{"RoleEdge"}
 
-func (ec *executionContext) _RoleEdge(ctx context.Context, sel ast.SelectionSet, obj *directory.Edge[db.Role]) graphql.Marshaler {
+func (ec *executionContext) _RoleEdge(ctx context.Context, sel ast.SelectionSet, obj *list.Edge[db.Role]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, roleEdgeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -18395,7 +18396,7 @@ func (ec *executionContext) _User(ctx context.Context, sel ast.SelectionSet, obj
 
 var userConnectionImplementors = []string{"UserConnection"}
 
-func (ec *executionContext) _UserConnection(ctx context.Context, sel ast.SelectionSet, obj *directory.Connection[db.User]) graphql.Marshaler {
+func (ec *executionContext) _UserConnection(ctx context.Context, sel ast.SelectionSet, obj *list.Connection[db.User]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, userConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -18444,7 +18445,7 @@ func (ec *executionContext) _UserConnection(ctx context.Context, sel ast.Selecti
 
 var userEdgeImplementors = []string{"UserEdge"}
 
-func (ec *executionContext) _UserEdge(ctx context.Context, sel ast.SelectionSet, obj *directory.Edge[db.User]) graphql.Marshaler {
+func (ec *executionContext) _UserEdge(ctx context.Context, sel ast.SelectionSet, obj *list.Edge[db.User]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, userEdgeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -18984,7 +18985,7 @@ func (ec *executionContext) unmarshalNApiKeyActionInput2rosterᚋdirectoryᚐAPI
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNApiKeyConnection2ᚖrosterᚋdirectoryᚐConnection(ctx context.Context, sel ast.SelectionSet, v *directory.Connection[db.APIKey]) graphql.Marshaler {
+func (ec *executionContext) marshalNApiKeyConnection2ᚖrosterᚋdbᚋlistᚐConnection(ctx context.Context, sel ast.SelectionSet, v *list.Connection[db.APIKey]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "ApiKeyConnection!")
 		return graphql.Null
@@ -18992,11 +18993,11 @@ func (ec *executionContext) marshalNApiKeyConnection2ᚖrosterᚋdirectoryᚐCon
 	return ec._ApiKeyConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNApiKeyEdge2ᚕᚖrosterᚋdirectoryᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*directory.Edge[db.APIKey]) graphql.Marshaler {
+func (ec *executionContext) marshalNApiKeyEdge2ᚕᚖrosterᚋdbᚋlistᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*list.Edge[db.APIKey]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNApiKeyEdge2ᚖrosterᚋdirectoryᚐEdge(ctx, sel, v[i])
+		return ec.marshalNApiKeyEdge2ᚖrosterᚋdbᚋlistᚐEdge(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -19008,7 +19009,7 @@ func (ec *executionContext) marshalNApiKeyEdge2ᚕᚖrosterᚋdirectoryᚐEdge�
 	return ret
 }
 
-func (ec *executionContext) marshalNApiKeyEdge2ᚖrosterᚋdirectoryᚐEdge(ctx context.Context, sel ast.SelectionSet, v *directory.Edge[db.APIKey]) graphql.Marshaler {
+func (ec *executionContext) marshalNApiKeyEdge2ᚖrosterᚋdbᚋlistᚐEdge(ctx context.Context, sel ast.SelectionSet, v *list.Edge[db.APIKey]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "ApiKeyEdge!")
 		return graphql.Null
@@ -19121,7 +19122,7 @@ func (ec *executionContext) marshalNChange2ᚖrosterᚋdbᚐChange(ctx context.C
 	return ec._Change(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNChangeConnection2ᚖrosterᚋdirectoryᚐConnection(ctx context.Context, sel ast.SelectionSet, v *directory.Connection[db.Change]) graphql.Marshaler {
+func (ec *executionContext) marshalNChangeConnection2ᚖrosterᚋdbᚋlistᚐConnection(ctx context.Context, sel ast.SelectionSet, v *list.Connection[db.Change]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "ChangeConnection!")
 		return graphql.Null
@@ -19129,11 +19130,11 @@ func (ec *executionContext) marshalNChangeConnection2ᚖrosterᚋdirectoryᚐCon
 	return ec._ChangeConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNChangeEdge2ᚕᚖrosterᚋdirectoryᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*directory.Edge[db.Change]) graphql.Marshaler {
+func (ec *executionContext) marshalNChangeEdge2ᚕᚖrosterᚋdbᚋlistᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*list.Edge[db.Change]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNChangeEdge2ᚖrosterᚋdirectoryᚐEdge(ctx, sel, v[i])
+		return ec.marshalNChangeEdge2ᚖrosterᚋdbᚋlistᚐEdge(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -19145,7 +19146,7 @@ func (ec *executionContext) marshalNChangeEdge2ᚕᚖrosterᚋdirectoryᚐEdge�
 	return ret
 }
 
-func (ec *executionContext) marshalNChangeEdge2ᚖrosterᚋdirectoryᚐEdge(ctx context.Context, sel ast.SelectionSet, v *directory.Edge[db.Change]) graphql.Marshaler {
+func (ec *executionContext) marshalNChangeEdge2ᚖrosterᚋdbᚋlistᚐEdge(ctx context.Context, sel ast.SelectionSet, v *list.Edge[db.Change]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "ChangeEdge!")
 		return graphql.Null
@@ -19398,7 +19399,7 @@ func (ec *executionContext) marshalNImpact2ᚖrosterᚋdirectoryᚐImpact(ctx co
 	return ec._Impact(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNImpactConnection2ᚖrosterᚋdirectoryᚐConnection(ctx context.Context, sel ast.SelectionSet, v *directory.Connection[directory.PermissionChange]) graphql.Marshaler {
+func (ec *executionContext) marshalNImpactConnection2ᚖrosterᚋdbᚋlistᚐConnection(ctx context.Context, sel ast.SelectionSet, v *list.Connection[directory.PermissionChange]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "ImpactConnection!")
 		return graphql.Null
@@ -19406,11 +19407,11 @@ func (ec *executionContext) marshalNImpactConnection2ᚖrosterᚋdirectoryᚐCon
 	return ec._ImpactConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNImpactEdge2ᚕᚖrosterᚋdirectoryᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*directory.Edge[directory.PermissionChange]) graphql.Marshaler {
+func (ec *executionContext) marshalNImpactEdge2ᚕᚖrosterᚋdbᚋlistᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*list.Edge[directory.PermissionChange]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNImpactEdge2ᚖrosterᚋdirectoryᚐEdge(ctx, sel, v[i])
+		return ec.marshalNImpactEdge2ᚖrosterᚋdbᚋlistᚐEdge(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -19422,7 +19423,7 @@ func (ec *executionContext) marshalNImpactEdge2ᚕᚖrosterᚋdirectoryᚐEdge�
 	return ret
 }
 
-func (ec *executionContext) marshalNImpactEdge2ᚖrosterᚋdirectoryᚐEdge(ctx context.Context, sel ast.SelectionSet, v *directory.Edge[directory.PermissionChange]) graphql.Marshaler {
+func (ec *executionContext) marshalNImpactEdge2ᚖrosterᚋdbᚋlistᚐEdge(ctx context.Context, sel ast.SelectionSet, v *list.Edge[directory.PermissionChange]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "ImpactEdge!")
 		return graphql.Null
@@ -19452,13 +19453,13 @@ func (ec *executionContext) marshalNJSON2githubᚗcomᚋ99designsᚋgqlgenᚋgra
 	return v
 }
 
-func (ec *executionContext) unmarshalNMemberOrderField2rosterᚋdirectoryᚐOrderField(ctx context.Context, v any) (directory.OrderField, error) {
+func (ec *executionContext) unmarshalNMemberOrderField2rosterᚋdbᚋlistᚐOrderField(ctx context.Context, v any) (list.OrderField, error) {
 	tmp, err := scalar.UnmarshalString(v)
-	res := directory.OrderField(tmp)
+	res := list.OrderField(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNMemberOrderField2rosterᚋdirectoryᚐOrderField(ctx context.Context, sel ast.SelectionSet, v directory.OrderField) graphql.Marshaler {
+func (ec *executionContext) marshalNMemberOrderField2rosterᚋdbᚋlistᚐOrderField(ctx context.Context, sel ast.SelectionSet, v list.OrderField) graphql.Marshaler {
 	_ = sel
 	res := scalar.MarshalString(string(v))
 	if res == graphql.Null {
@@ -19492,7 +19493,7 @@ func (ec *executionContext) marshalNMembership2ᚖrosterᚋdbᚐMembership(ctx c
 	return ec._Membership(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNMembershipConnection2ᚖrosterᚋdirectoryᚐConnection(ctx context.Context, sel ast.SelectionSet, v *directory.Connection[db.Membership]) graphql.Marshaler {
+func (ec *executionContext) marshalNMembershipConnection2ᚖrosterᚋdbᚋlistᚐConnection(ctx context.Context, sel ast.SelectionSet, v *list.Connection[db.Membership]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "MembershipConnection!")
 		return graphql.Null
@@ -19500,11 +19501,11 @@ func (ec *executionContext) marshalNMembershipConnection2ᚖrosterᚋdirectory�
 	return ec._MembershipConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNMembershipEdge2ᚕᚖrosterᚋdirectoryᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*directory.Edge[db.Membership]) graphql.Marshaler {
+func (ec *executionContext) marshalNMembershipEdge2ᚕᚖrosterᚋdbᚋlistᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*list.Edge[db.Membership]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNMembershipEdge2ᚖrosterᚋdirectoryᚐEdge(ctx, sel, v[i])
+		return ec.marshalNMembershipEdge2ᚖrosterᚋdbᚋlistᚐEdge(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -19516,7 +19517,7 @@ func (ec *executionContext) marshalNMembershipEdge2ᚕᚖrosterᚋdirectoryᚐEd
 	return ret
 }
 
-func (ec *executionContext) marshalNMembershipEdge2ᚖrosterᚋdirectoryᚐEdge(ctx context.Context, sel ast.SelectionSet, v *directory.Edge[db.Membership]) graphql.Marshaler {
+func (ec *executionContext) marshalNMembershipEdge2ᚖrosterᚋdbᚋlistᚐEdge(ctx context.Context, sel ast.SelectionSet, v *list.Edge[db.Membership]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "MembershipEdge!")
 		return graphql.Null
@@ -19683,13 +19684,13 @@ func (ec *executionContext) marshalNObstacle2ᚕrosterᚋdirectoryᚐObstacleᚄ
 	return ret
 }
 
-func (ec *executionContext) unmarshalNOrderDirection2rosterᚋdirectoryᚐDirection(ctx context.Context, v any) (directory.Direction, error) {
+func (ec *executionContext) unmarshalNOrderDirection2rosterᚋdbᚋlistᚐDirection(ctx context.Context, v any) (list.Direction, error) {
 	tmp, err := scalar.UnmarshalString(v)
-	res := directory.Direction(tmp)
+	res := list.Direction(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNOrderDirection2rosterᚋdirectoryᚐDirection(ctx context.Context, sel ast.SelectionSet, v directory.Direction) graphql.Marshaler {
+func (ec *executionContext) marshalNOrderDirection2rosterᚋdbᚋlistᚐDirection(ctx context.Context, sel ast.SelectionSet, v list.Direction) graphql.Marshaler {
 	_ = sel
 	res := scalar.MarshalString(string(v))
 	if res == graphql.Null {
@@ -19728,7 +19729,7 @@ func (ec *executionContext) unmarshalNOrganizationActionInput2rosterᚋdirectory
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNOrganizationConnection2ᚖrosterᚋdirectoryᚐConnection(ctx context.Context, sel ast.SelectionSet, v *directory.Connection[db.Organization]) graphql.Marshaler {
+func (ec *executionContext) marshalNOrganizationConnection2ᚖrosterᚋdbᚋlistᚐConnection(ctx context.Context, sel ast.SelectionSet, v *list.Connection[db.Organization]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "OrganizationConnection!")
 		return graphql.Null
@@ -19736,11 +19737,11 @@ func (ec *executionContext) marshalNOrganizationConnection2ᚖrosterᚋdirectory
 	return ec._OrganizationConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNOrganizationEdge2ᚕᚖrosterᚋdirectoryᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*directory.Edge[db.Organization]) graphql.Marshaler {
+func (ec *executionContext) marshalNOrganizationEdge2ᚕᚖrosterᚋdbᚋlistᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*list.Edge[db.Organization]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNOrganizationEdge2ᚖrosterᚋdirectoryᚐEdge(ctx, sel, v[i])
+		return ec.marshalNOrganizationEdge2ᚖrosterᚋdbᚋlistᚐEdge(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -19752,7 +19753,7 @@ func (ec *executionContext) marshalNOrganizationEdge2ᚕᚖrosterᚋdirectoryᚐ
 	return ret
 }
 
-func (ec *executionContext) marshalNOrganizationEdge2ᚖrosterᚋdirectoryᚐEdge(ctx context.Context, sel ast.SelectionSet, v *directory.Edge[db.Organization]) graphql.Marshaler {
+func (ec *executionContext) marshalNOrganizationEdge2ᚖrosterᚋdbᚋlistᚐEdge(ctx context.Context, sel ast.SelectionSet, v *list.Edge[db.Organization]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "OrganizationEdge!")
 		return graphql.Null
@@ -19760,13 +19761,13 @@ func (ec *executionContext) marshalNOrganizationEdge2ᚖrosterᚋdirectoryᚐEdg
 	return ec._OrganizationEdge(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNOrganizationOrderField2rosterᚋdirectoryᚐOrderField(ctx context.Context, v any) (directory.OrderField, error) {
+func (ec *executionContext) unmarshalNOrganizationOrderField2rosterᚋdbᚋlistᚐOrderField(ctx context.Context, v any) (list.OrderField, error) {
 	tmp, err := scalar.UnmarshalString(v)
-	res := directory.OrderField(tmp)
+	res := list.OrderField(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNOrganizationOrderField2rosterᚋdirectoryᚐOrderField(ctx context.Context, sel ast.SelectionSet, v directory.OrderField) graphql.Marshaler {
+func (ec *executionContext) marshalNOrganizationOrderField2rosterᚋdbᚋlistᚐOrderField(ctx context.Context, sel ast.SelectionSet, v list.OrderField) graphql.Marshaler {
 	_ = sel
 	res := scalar.MarshalString(string(v))
 	if res == graphql.Null {
@@ -19808,7 +19809,7 @@ func (ec *executionContext) marshalNOrganizationStatus2rosterᚋdbᚐStatus(ctx 
 	return res
 }
 
-func (ec *executionContext) marshalNPageInfo2ᚖrosterᚋdirectoryᚐPageInfo(ctx context.Context, sel ast.SelectionSet, v *directory.PageInfo) graphql.Marshaler {
+func (ec *executionContext) marshalNPageInfo2ᚖrosterᚋdbᚋlistᚐPageInfo(ctx context.Context, sel ast.SelectionSet, v *list.PageInfo) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "PageInfo!")
 		return graphql.Null
@@ -19871,7 +19872,7 @@ func (ec *executionContext) marshalNPermissionChange2ᚖrosterᚋdirectoryᚐPer
 	return ec._PermissionChange(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNPermissionConnection2ᚖrosterᚋdirectoryᚐConnection(ctx context.Context, sel ast.SelectionSet, v *directory.Connection[db.Permission]) graphql.Marshaler {
+func (ec *executionContext) marshalNPermissionConnection2ᚖrosterᚋdbᚋlistᚐConnection(ctx context.Context, sel ast.SelectionSet, v *list.Connection[db.Permission]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "PermissionConnection!")
 		return graphql.Null
@@ -19879,11 +19880,11 @@ func (ec *executionContext) marshalNPermissionConnection2ᚖrosterᚋdirectory�
 	return ec._PermissionConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNPermissionEdge2ᚕᚖrosterᚋdirectoryᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*directory.Edge[db.Permission]) graphql.Marshaler {
+func (ec *executionContext) marshalNPermissionEdge2ᚕᚖrosterᚋdbᚋlistᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*list.Edge[db.Permission]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNPermissionEdge2ᚖrosterᚋdirectoryᚐEdge(ctx, sel, v[i])
+		return ec.marshalNPermissionEdge2ᚖrosterᚋdbᚋlistᚐEdge(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -19895,7 +19896,7 @@ func (ec *executionContext) marshalNPermissionEdge2ᚕᚖrosterᚋdirectoryᚐEd
 	return ret
 }
 
-func (ec *executionContext) marshalNPermissionEdge2ᚖrosterᚋdirectoryᚐEdge(ctx context.Context, sel ast.SelectionSet, v *directory.Edge[db.Permission]) graphql.Marshaler {
+func (ec *executionContext) marshalNPermissionEdge2ᚖrosterᚋdbᚋlistᚐEdge(ctx context.Context, sel ast.SelectionSet, v *list.Edge[db.Permission]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "PermissionEdge!")
 		return graphql.Null
@@ -19988,7 +19989,7 @@ func (ec *executionContext) unmarshalNRoleActionInput2rosterᚋdirectoryᚐRoleA
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNRoleConnection2ᚖrosterᚋdirectoryᚐConnection(ctx context.Context, sel ast.SelectionSet, v *directory.Connection[db.Role]) graphql.Marshaler {
+func (ec *executionContext) marshalNRoleConnection2ᚖrosterᚋdbᚋlistᚐConnection(ctx context.Context, sel ast.SelectionSet, v *list.Connection[db.Role]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "RoleConnection!")
 		return graphql.Null
@@ -19996,11 +19997,11 @@ func (ec *executionContext) marshalNRoleConnection2ᚖrosterᚋdirectoryᚐConne
 	return ec._RoleConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNRoleEdge2ᚕᚖrosterᚋdirectoryᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*directory.Edge[db.Role]) graphql.Marshaler {
+func (ec *executionContext) marshalNRoleEdge2ᚕᚖrosterᚋdbᚋlistᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*list.Edge[db.Role]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNRoleEdge2ᚖrosterᚋdirectoryᚐEdge(ctx, sel, v[i])
+		return ec.marshalNRoleEdge2ᚖrosterᚋdbᚋlistᚐEdge(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -20012,7 +20013,7 @@ func (ec *executionContext) marshalNRoleEdge2ᚕᚖrosterᚋdirectoryᚐEdgeᚄ(
 	return ret
 }
 
-func (ec *executionContext) marshalNRoleEdge2ᚖrosterᚋdirectoryᚐEdge(ctx context.Context, sel ast.SelectionSet, v *directory.Edge[db.Role]) graphql.Marshaler {
+func (ec *executionContext) marshalNRoleEdge2ᚖrosterᚋdbᚋlistᚐEdge(ctx context.Context, sel ast.SelectionSet, v *list.Edge[db.Role]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "RoleEdge!")
 		return graphql.Null
@@ -20171,7 +20172,7 @@ func (ec *executionContext) unmarshalNUserActionInput2rosterᚋdirectoryᚐUserA
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNUserConnection2ᚖrosterᚋdirectoryᚐConnection(ctx context.Context, sel ast.SelectionSet, v *directory.Connection[db.User]) graphql.Marshaler {
+func (ec *executionContext) marshalNUserConnection2ᚖrosterᚋdbᚋlistᚐConnection(ctx context.Context, sel ast.SelectionSet, v *list.Connection[db.User]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "UserConnection!")
 		return graphql.Null
@@ -20179,11 +20180,11 @@ func (ec *executionContext) marshalNUserConnection2ᚖrosterᚋdirectoryᚐConne
 	return ec._UserConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNUserEdge2ᚕᚖrosterᚋdirectoryᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*directory.Edge[db.User]) graphql.Marshaler {
+func (ec *executionContext) marshalNUserEdge2ᚕᚖrosterᚋdbᚋlistᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*list.Edge[db.User]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNUserEdge2ᚖrosterᚋdirectoryᚐEdge(ctx, sel, v[i])
+		return ec.marshalNUserEdge2ᚖrosterᚋdbᚋlistᚐEdge(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -20195,7 +20196,7 @@ func (ec *executionContext) marshalNUserEdge2ᚕᚖrosterᚋdirectoryᚐEdgeᚄ(
 	return ret
 }
 
-func (ec *executionContext) marshalNUserEdge2ᚖrosterᚋdirectoryᚐEdge(ctx context.Context, sel ast.SelectionSet, v *directory.Edge[db.User]) graphql.Marshaler {
+func (ec *executionContext) marshalNUserEdge2ᚖrosterᚋdbᚋlistᚐEdge(ctx context.Context, sel ast.SelectionSet, v *list.Edge[db.User]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "UserEdge!")
 		return graphql.Null
@@ -20203,13 +20204,13 @@ func (ec *executionContext) marshalNUserEdge2ᚖrosterᚋdirectoryᚐEdge(ctx co
 	return ec._UserEdge(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNUserOrderField2rosterᚋdirectoryᚐOrderField(ctx context.Context, v any) (directory.OrderField, error) {
+func (ec *executionContext) unmarshalNUserOrderField2rosterᚋdbᚋlistᚐOrderField(ctx context.Context, v any) (list.OrderField, error) {
 	tmp, err := scalar.UnmarshalString(v)
-	res := directory.OrderField(tmp)
+	res := list.OrderField(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNUserOrderField2rosterᚋdirectoryᚐOrderField(ctx context.Context, sel ast.SelectionSet, v directory.OrderField) graphql.Marshaler {
+func (ec *executionContext) marshalNUserOrderField2rosterᚋdbᚋlistᚐOrderField(ctx context.Context, sel ast.SelectionSet, v list.OrderField) graphql.Marshaler {
 	_ = sel
 	res := scalar.MarshalString(string(v))
 	if res == graphql.Null {

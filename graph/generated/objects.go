@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"roster/db"
+	"roster/db/list"
 	"roster/directory"
 	"roster/graph/execute"
 	"roster/graph/model"
@@ -124,22 +125,22 @@ func (ec *executionContext) objectApiKey(schema *executableSchema) *execute.Obje
 func (ec *executionContext) objectApiKeyConnection(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "ApiKeyConnection", Fields: map[string]*execute.Field{
 		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.Edge[db.APIKey]])), func(obj *directory.Connection[db.APIKey]) ([]*directory.Edge[db.APIKey], error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[list.Edge[db.APIKey]])), func(obj *list.Connection[db.APIKey]) ([]*list.Edge[db.APIKey], error) {
 				return obj.Edges(), nil
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.APIKey])), func(obj *directory.Connection[db.APIKey]) ([]*db.APIKey, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.APIKey])), func(obj *list.Connection[db.APIKey]) ([]*db.APIKey, error) {
 				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.PageInfo]), func(obj *directory.Connection[db.APIKey]) (*directory.PageInfo, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[list.PageInfo]), func(obj *list.Connection[db.APIKey]) (*list.PageInfo, error) {
 				return obj.PageInfo(), nil
 			})
 		}},
 		"totalCount": {GoName: "TotalCount", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *directory.Connection[db.APIKey]) (int, error) {
+			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *list.Connection[db.APIKey]) (int, error) {
 				return obj.TotalCount(ctx)
 			})
 		}},
@@ -149,10 +150,10 @@ func (ec *executionContext) objectApiKeyConnection(schema *executableSchema) *ex
 func (ec *executionContext) objectApiKeyEdge(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "ApiKeyEdge", Fields: map[string]*execute.Field{
 		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
-			return execute.AppendString(b, parent.(*directory.Edge[db.APIKey]).Cursor())
+			return execute.AppendString(b, parent.(*list.Edge[db.APIKey]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.APIKey]), func(obj *directory.Edge[db.APIKey]) (*db.APIKey, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.APIKey]), func(obj *list.Edge[db.APIKey]) (*db.APIKey, error) {
 				return obj.Node, nil
 			})
 		}},
@@ -216,17 +217,17 @@ func (ec *executionContext) objectChange(schema *executableSchema) *execute.Obje
 func (ec *executionContext) objectChangeConnection(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "ChangeConnection", Fields: map[string]*execute.Field{
 		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.Edge[db.Change]])), func(obj *directory.Connection[db.Change]) ([]*directory.Edge[db.Change], error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[list.Edge[db.Change]])), func(obj *list.Connection[db.Change]) ([]*list.Edge[db.Change], error) {
 				return obj.Edges(), nil
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Change])), func(obj *directory.Connection[db.Change]) ([]*db.Change, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Change])), func(obj *list.Connection[db.Change]) ([]*db.Change, error) {
 				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.PageInfo]), func(obj *directory.Connection[db.Change]) (*directory.PageInfo, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[list.PageInfo]), func(obj *list.Connection[db.Change]) (*list.PageInfo, error) {
 				return obj.PageInfo(), nil
 			})
 		}},
@@ -236,10 +237,10 @@ func (ec *executionContext) objectChangeConnection(schema *executableSchema) *ex
 func (ec *executionContext) objectChangeEdge(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "ChangeEdge", Fields: map[string]*execute.Field{
 		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
-			return execute.AppendString(b, parent.(*directory.Edge[db.Change]).Cursor())
+			return execute.AppendString(b, parent.(*list.Edge[db.Change]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Change]), func(obj *directory.Edge[db.Change]) (*db.Change, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Change]), func(obj *list.Edge[db.Change]) (*db.Change, error) {
 				return obj.Node, nil
 			})
 		}},
@@ -334,12 +335,12 @@ func (ec *executionContext) objectIdentity(schema *executableSchema) *execute.Ob
 func (ec *executionContext) objectImpact(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Impact", Fields: map[string]*execute.Field{
 		"gained": {GoName: "Gained", Args: ec.field_Impact_gained_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[directory.Connection[directory.PermissionChange]]), func(objs []*directory.Impact) ([]*directory.Connection[directory.PermissionChange], error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[list.Connection[directory.PermissionChange]]), func(objs []*directory.Impact) ([]*list.Connection[directory.PermissionChange], error) {
 				return ec.Resolvers.Impact().Gained(ctx, objs, fc.Args["first"].(*int), fc.Args["after"].(*string))
 			})
 		}},
 		"lost": {GoName: "Lost", Args: ec.field_Impact_lost_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[directory.Connection[directory.PermissionChange]]), func(objs []*directory.Impact) ([]*directory.Connection[directory.PermissionChange], error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[list.Connection[directory.PermissionChange]]), func(objs []*directory.Impact) ([]*list.Connection[directory.PermissionChange], error) {
 				return ec.Resolvers.Impact().Lost(ctx, objs, fc.Args["first"].(*int), fc.Args["after"].(*string))
 			})
 		}},
@@ -349,22 +350,22 @@ func (ec *executionContext) objectImpact(schema *executableSchema) *execute.Obje
 func (ec *executionContext) objectImpactConnection(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "ImpactConnection", Fields: map[string]*execute.Field{
 		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.Edge[directory.PermissionChange]])), func(obj *directory.Connection[directory.PermissionChange]) ([]*directory.Edge[directory.PermissionChange], error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[list.Edge[directory.PermissionChange]])), func(obj *list.Connection[directory.PermissionChange]) ([]*list.Edge[directory.PermissionChange], error) {
 				return obj.Edges(), nil
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.PermissionChange])), func(obj *directory.Connection[directory.PermissionChange]) ([]*directory.PermissionChange, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.PermissionChange])), func(obj *list.Connection[directory.PermissionChange]) ([]*directory.PermissionChange, error) {
 				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.PageInfo]), func(obj *directory.Connection[directory.PermissionChange]) (*directory.PageInfo, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[list.PageInfo]), func(obj *list.Connection[directory.PermissionChange]) (*list.PageInfo, error) {
 				return obj.PageInfo(), nil
 			})
 		}},
 		"totalCount": {GoName: "TotalCount", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *directory.Connection[directory.PermissionChange]) (int, error) {
+			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *list.Connection[directory.PermissionChange]) (int, error) {
 				return obj.TotalCount(ctx)
 			})
 		}},
@@ -374,10 +375,10 @@ func (ec *executionContext) objectImpactConnection(schema *executableSchema) *ex
 func (ec *executionContext) objectImpactEdge(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "ImpactEdge", Fields: map[string]*execute.Field{
 		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
-			return execute.AppendString(b, parent.(*directory.Edge[directory.PermissionChange]).Cursor())
+			return execute.AppendString(b, parent.(*list.Edge[directory.PermissionChange]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.PermissionChange]), func(obj *directory.Edge[directory.PermissionChange]) (*directory.PermissionChange, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.PermissionChange]), func(obj *list.Edge[directory.PermissionChange]) (*directory.PermissionChange, error) {
 				return obj.Node, nil
 			})
 		}},
@@ -433,22 +434,22 @@ func (ec *executionContext) objectMembership(schema *executableSchema) *execute.
 func (ec *executionContext) objectMembershipConnection(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "MembershipConnection", Fields: map[string]*execute.Field{
 		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.Edge[db.Membership]])), func(obj *directory.Connection[db.Membership]) ([]*directory.Edge[db.Membership], error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[list.Edge[db.Membership]])), func(obj *list.Connection[db.Membership]) ([]*list.Edge[db.Membership], error) {
 				return obj.Edges(), nil
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Membership])), func(obj *directory.Connection[db.Membership]) ([]*db.Membership, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Membership])), func(obj *list.Connection[db.Membership]) ([]*db.Membership, error) {
 				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.PageInfo]), func(obj *directory.Connection[db.Membership]) (*directory.PageInfo, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[list.PageInfo]), func(obj *list.Connection[db.Membership]) (*list.PageInfo, error) {
 				return obj.PageInfo(), nil
 			})
 		}},
 		"totalCount": {GoName: "TotalCount", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *directory.Connection[db.Membership]) (int, error) {
+			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *list.Connection[db.Membership]) (int, error) {
 				return obj.TotalCount(ctx)
 			})
 		}},
@@ -458,10 +459,10 @@ func (ec *executionContext) objectMembershipConnection(schema *executableSchema)
 func (ec *executionContext) objectMembershipEdge(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "MembershipEdge", Fields: map[string]*execute.Field{
 		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
-			return execute.AppendString(b, parent.(*directory.Edge[db.Membership]).Cursor())
+			return execute.AppendString(b, parent.(*list.Edge[db.Membership]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Membership]), func(obj *directory.Edge[db.Membership]) (*db.Membership, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Membership]), func(obj *list.Edge[db.Membership]) (*db.Membership, error) {
 				return obj.Node, nil
 			})
 		}},
@@ -684,7 +685,7 @@ func (ec *executionContext) objectOrganization(schema *executableSchema) *execut
 			return execute.AppendTime(b, parent.(*db.Organization).UpdatedAt)
 		}},
 		"members": {GoName: "Members", Args: ec.field_Organization_members_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[directory.Connection[db.Membership]]), func(objs []*db.Organization) ([]*directory.Connection[db.Membership], error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[list.Connection[db.Membership]]), func(objs []*db.Organization) ([]*list.Connection[db.Membership], error) {
 				return ec.Resolvers.Organization().Members(ctx, objs, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*directory.MemberFilter), fc.Args["orderBy"].(*directory.MemberOrder))
 			})
 		}},
@@ -699,22 +700,22 @@ func (ec *executionContext) objectOrganization(schema *executableSchema) *execut
 func (ec *executionContext) objectOrganizationConnection(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "OrganizationConnection", Fields: map[string]*execute.Field{
 		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.Edge[db.Organization]])), func(obj *directory.Connection[db.Organization]) ([]*directory.Edge[db.Organization], error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[list.Edge[db.Organization]])), func(obj *list.Connection[db.Organization]) ([]*list.Edge[db.Organization], error) {
 				return obj.Edges(), nil
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Organization])), func(obj *directory.Connection[db.Organization]) ([]*db.Organization, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Organization])), func(obj *list.Connection[db.Organization]) ([]*db.Organization, error) {
 				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.PageInfo]), func(obj *directory.Connection[db.Organization]) (*directory.PageInfo, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[list.PageInfo]), func(obj *list.Connection[db.Organization]) (*list.PageInfo, error) {
 				return obj.PageInfo(), nil
 			})
 		}},
 		"totalCount": {GoName: "TotalCount", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *directory.Connection[db.Organization]) (int, error) {
+			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *list.Connection[db.Organization]) (int, error) {
 				return obj.TotalCount(ctx)
 			})
 		}},
@@ -724,10 +725,10 @@ func (ec *executionContext) objectOrganizationConnection(schema *executableSchem
 func (ec *executionContext) objectOrganizationEdge(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "OrganizationEdge", Fields: map[string]*execute.Field{
 		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
-			return execute.AppendString(b, parent.(*directory.Edge[db.Organization]).Cursor())
+			return execute.AppendString(b, parent.(*list.Edge[db.Organization]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Organization]), func(obj *directory.Edge[db.Organization]) (*db.Organization, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Organization]), func(obj *list.Edge[db.Organization]) (*db.Organization, error) {
 				return obj.Node, nil
 			})
 		}},
@@ -752,16 +753,16 @@ func (ec *executionContext) objectOrganizationPayload(schema *executableSchema) 
 func (ec *executionContext) objectPageInfo(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "PageInfo", Fields: map[string]*execute.Field{
 		"hasNextPage": {GoName: "HasNextPage", Value: func(b []byte, parent any) []byte {
-			return execute.AppendBool(b, parent.(*directory.PageInfo).HasNextPage)
+			return execute.AppendBool(b, parent.(*list.PageInfo).HasNextPage)
 		}},
 		"hasPreviousPage": {GoName: "HasPreviousPage", Value: func(b []byte, parent any) []byte {
-			return execute.AppendBool(b, parent.(*directory.PageInfo).HasPreviousPage)
+			return execute.AppendBool(b, parent.(*list.PageInfo).HasPreviousPage)
 		}},
 		"startCursor": {GoName: "StartCursor", Value: func(b []byte, parent any) []byte {
-			return execute.AppendNullable(b, parent.(*directory.PageInfo).StartCursor, execute.AppendString)
+			return execute.AppendNullable(b, parent.(*list.PageInfo).StartCursor, execute.AppendString)
 		}},
 		"endCursor": {GoName: "EndCursor", Value: func(b []byte, parent any) []byte {
-			return execute.AppendNullable(b, parent.(*directory.PageInfo).EndCursor, execute.AppendString)
+			return execute.AppendNullable(b, parent.(*list.PageInfo).EndCursor, execute.AppendString)
 		}},
 	}}
 }
@@ -792,7 +793,7 @@ func (ec *executionContext) objectPermission(schema *executableSchema) *execute.
 			})
 		}},
 		"holders": {GoName: "Holders", Args: ec.field_Permission_holders_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[directory.Connection[db.Membership]]), func(objs []*db.Permission) ([]*directory.Connection[db.Membership], error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[list.Connection[db.Membership]]), func(objs []*db.Permission) ([]*list.Connection[db.Membership], error) {
 				return ec.Resolvers.Permission().Holders(ctx, objs, fc.Args["organization"].(*directory.OrganizationRef), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
 			})
 		}},
@@ -822,22 +823,22 @@ func (ec *executionContext) objectPermissionChange(schema *executableSchema) *ex
 func (ec *executionContext) objectPermissionConnection(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "PermissionConnection", Fields: map[string]*execute.Field{
 		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.Edge[db.Permission]])), func(obj *directory.Connection[db.Permission]) ([]*directory.Edge[db.Permission], error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[list.Edge[db.Permission]])), func(obj *list.Connection[db.Permission]) ([]*list.Edge[db.Permission], error) {
 				return obj.Edges(), nil
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Permission])), func(obj *directory.Connection[db.Permission]) ([]*db.Permission, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Permission])), func(obj *list.Connection[db.Permission]) ([]*db.Permission, error) {
 				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.PageInfo]), func(obj *directory.Connection[db.Permission]) (*directory.PageInfo, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[list.PageInfo]), func(obj *list.Connection[db.Permission]) (*list.PageInfo, error) {
 				return obj.PageInfo(), nil
 			})
 		}},
 		"totalCount": {GoName: "TotalCount", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *directory.Connection[db.Permission]) (int, error) {
+			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *list.Connection[db.Permission]) (int, error) {
 				return obj.TotalCount(ctx)
 			})
 		}},
@@ -847,10 +848,10 @@ func (ec *executionContext) objectPermissionConnection(schema *executableSchema)
 func (ec *executionContext) objectPermissionEdge(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "PermissionEdge", Fields: map[string]*execute.Field{
 		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
-			return execute.AppendString(b, parent.(*directory.Edge[db.Permission]).Cursor())
+			return execute.AppendString(b, parent.(*list.Edge[db.Permission]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Permission]), func(obj *directory.Edge[db.Permission]) (*db.Permission, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Permission]), func(obj *list.Edge[db.Permission]) (*db.Permission, error) {
 				return obj.Node, nil
 			})
 		}},
@@ -935,7 +936,7 @@ func (ec *executionContext) objectQuery(schema *executableSchema) *execute.Objec
 			})
 		}},
 		"users": {GoName: "Users", Args: ec.field_Query_users_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[directory.Connection[db.User]]), func() (*directory.Connection[db.User], error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[list.Connection[db.User]]), func() (*list.Connection[db.User], error) {
 				return ec.Resolvers.Query().Users(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*directory.UserFilter), fc.Args["orderBy"].(*directory.UserOrder))
 			})
 		}},
@@ -945,7 +946,7 @@ func (ec *executionContext) objectQuery(schema *executableSchema) *execute.Objec
 			})
 		}},
 		"organizations": {GoName: "Organizations", Args: ec.field_Query_organizations_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[directory.Connection[db.Organization]]), func() (*directory.Connection[db.Organization], error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[list.Connection[db.Organization]]), func() (*list.Connection[db.Organization], error) {
 				return ec.Resolvers.Query().Organizations(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*directory.OrganizationFilter), fc.Args["orderBy"].(*directory.OrganizationOrder))
 			})
 		}},
@@ -955,7 +956,7 @@ func (ec *executionContext) objectQuery(schema *executableSchema) *execute.Objec
 			})
 		}},
 		"roles": {GoName: "Roles", Args: ec.field_Query_roles_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[directory.Connection[db.Role]]), func() (*directory.Connection[db.Role], error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[list.Connection[db.Role]]), func() (*list.Connection[db.Role], error) {
 				return ec.Resolvers.Query().Roles(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["search"].(*string))
 			})
 		}},
@@ -965,7 +966,7 @@ func (ec *executionContext) objectQuery(schema *executableSchema) *execute.Objec
 			})
 		}},
 		"permissions": {GoName: "Permissions", Args: ec.field_Query_permissions_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[directory.Connection[db.Permission]]), func() (*directory.Connection[db.Permission], error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[list.Connection[db.Permission]]), func() (*list.Connection[db.Permission], error) {
 				return ec.Resolvers.Query().Permissions(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["search"].(*string))
 			})
 		}},
@@ -997,12 +998,12 @@ func (ec *executionContext) objectQuery(schema *executableSchema) *execute.Objec
 			})
 		}},
 		"apiKeys": {GoName: "APIKeys", Args: ec.field_Query_apiKeys_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[directory.Connection[db.APIKey]]), func() (*directory.Connection[db.APIKey], error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[list.Connection[db.APIKey]]), func() (*list.Connection[db.APIKey], error) {
 				return ec.Resolvers.Query().APIKeys(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
 			})
 		}},
 		"changes": {GoName: "Changes", Args: ec.field_Query_changes_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[directory.Connection[db.Change]]), func() (*directory.Connection[db.Change], error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[list.Connection[db.Change]]), func() (*list.Connection[db.Change], error) {
 				return ec.Resolvers.Query().Changes(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*directory.ChangeFilter))
 			})
 		}},
@@ -1047,7 +1048,7 @@ func (ec *executionContext) objectRole(schema *executableSchema) *execute.Object
 			})
 		}},
 		"members": {GoName: "Members", Args: ec.field_Role_members_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[directory.Connection[db.Membership]]), func(objs []*db.Role) ([]*directory.Connection[db.Membership], error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[list.Connection[db.Membership]]), func(objs []*db.Role) ([]*list.Connection[db.Membership], error) {
 				return ec.Resolvers.Role().Members(ctx, objs, fc.Args["organization"].(*directory.OrganizationRef), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
 			})
 		}},
@@ -1066,22 +1067,22 @@ func (ec *executionContext) objectRole(schema *executableSchema) *execute.Object
 func (ec *executionContext) objectRoleConnection(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "RoleConnection", Fields: map[string]*execute.Field{
 		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.Edge[db.Role]])), func(obj *directory.Connection[db.Role]) ([]*directory.Edge[db.Role], error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[list.Edge[db.Role]])), func(obj *list.Connection[db.Role]) ([]*list.Edge[db.Role], error) {
 				return obj.Edges(), nil
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(obj *directory.Connection[db.Role]) ([]*db.Role, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(obj *list.Connection[db.Role]) ([]*db.Role, error) {
 				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.PageInfo]), func(obj *directory.Connection[db.Role]) (*directory.PageInfo, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[list.PageInfo]), func(obj *list.Connection[db.Role]) (*list.PageInfo, error) {
 				return obj.PageInfo(), nil
 			})
 		}},
 		"totalCount": {GoName: "TotalCount", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *directory.Connection[db.Role]) (int, error) {
+			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *list.Connection[db.Role]) (int, error) {
 				return obj.TotalCount(ctx)
 			})
 		}},
@@ -1091,10 +1092,10 @@ func (ec *executionContext) objectRoleConnection(schema *executableSchema) *exec
 func (ec *executionContext) objectRoleEdge(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "RoleEdge", Fields: map[string]*execute.Field{
 		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
-			return execute.AppendString(b, parent.(*directory.Edge[db.Role]).Cursor())
+			return execute.AppendString(b, parent.(*list.Edge[db.Role]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Role]), func(obj *directory.Edge[db.Role]) (*db.Role, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Role]), func(obj *list.Edge[db.Role]) (*db.Role, error) {
 				return obj.Node, nil
 			})
 		}},
@@ -1254,7 +1255,7 @@ func (ec *executionContext) objectUser(schema *executableSchema) *execute.Object
 			return execute.AppendInt(b, parent.(*db.User).SignInCount)
 		}},
 		"memberships": {GoName: "Memberships", Args: ec.field_User_memberships_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[directory.Connection[db.Membership]]), func(objs []*db.User) ([]*directory.Connection[db.Membership], error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[list.Connection[db.Membership]]), func(objs []*db.User) ([]*list.Connection[db.Membership], error) {
 				return ec.Resolvers.User().Memberships(ctx, objs, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["can"].(*string))
 			})
 		}},
@@ -1274,22 +1275,22 @@ func (ec *executionContext) objectUser(schema *executableSchema) *execute.Object
 func (ec *executionContext) objectUserConnection(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "UserConnection", Fields: map[string]*execute.Field{
 		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.Edge[db.User]])), func(obj *directory.Connection[db.User]) ([]*directory.Edge[db.User], error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[list.Edge[db.User]])), func(obj *list.Connection[db.User]) ([]*list.Edge[db.User], error) {
 				return obj.Edges(), nil
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.User])), func(obj *directory.Connection[db.User]) ([]*db.User, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.User])), func(obj *list.Connection[db.User]) ([]*db.User, error) {
 				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.PageInfo]), func(obj *directory.Connection[db.User]) (*directory.PageInfo, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[list.PageInfo]), func(obj *list.Connection[db.User]) (*list.PageInfo, error) {
 				return obj.PageInfo(), nil
 			})
 		}},
 		"totalCount": {GoName: "TotalCount", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *directory.Connection[db.User]) (int, error) {
+			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *list.Connection[db.User]) (int, error) {
 				return obj.TotalCount(ctx)
 			})
 		}},
@@ -1299,10 +1300,10 @@ func (ec *executionContext) objectUserConnection(schema *executableSchema) *exec
 func (ec *executionContext) objectUserEdge(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "UserEdge", Fields: map[string]*execute.Field{
 		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
-			return execute.AppendString(b, parent.(*directory.Edge[db.User]).Cursor())
+			return execute.AppendString(b, parent.(*list.Edge[db.User]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.User]), func(obj *directory.Edge[db.User]) (*db.User, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.User]), func(obj *list.Edge[db.User]) (*db.User, error) {
 				return obj.Node, nil
 			})
 		}},

@@ -5,28 +5,29 @@ package model
 import (
 	"roster/access"
 	"roster/db"
+	"roster/db/list"
 	"roster/directory"
 )
 
 // Pages of each kind of thing.
 type (
-	UserConnection         = directory.Connection[db.User]
-	OrganizationConnection = directory.Connection[db.Organization]
-	MembershipConnection   = directory.Connection[db.Membership]
-	PermissionConnection   = directory.Connection[db.Permission]
-	RoleConnection         = directory.Connection[db.Role]
-	ApiKeyConnection       = directory.Connection[db.APIKey]
-	ChangeConnection       = directory.Connection[db.Change]
-	ImpactConnection       = directory.Connection[directory.PermissionChange]
+	UserConnection         = list.Connection[db.User]
+	OrganizationConnection = list.Connection[db.Organization]
+	MembershipConnection   = list.Connection[db.Membership]
+	PermissionConnection   = list.Connection[db.Permission]
+	RoleConnection         = list.Connection[db.Role]
+	ApiKeyConnection       = list.Connection[db.APIKey]
+	ChangeConnection       = list.Connection[db.Change]
+	ImpactConnection       = list.Connection[directory.PermissionChange]
 
-	UserEdge         = directory.Edge[db.User]
-	OrganizationEdge = directory.Edge[db.Organization]
-	MembershipEdge   = directory.Edge[db.Membership]
-	PermissionEdge   = directory.Edge[db.Permission]
-	RoleEdge         = directory.Edge[db.Role]
-	ApiKeyEdge       = directory.Edge[db.APIKey]
-	ChangeEdge       = directory.Edge[db.Change]
-	ImpactEdge       = directory.Edge[directory.PermissionChange]
+	UserEdge         = list.Edge[db.User]
+	OrganizationEdge = list.Edge[db.Organization]
+	MembershipEdge   = list.Edge[db.Membership]
+	PermissionEdge   = list.Edge[db.Permission]
+	RoleEdge         = list.Edge[db.Role]
+	ApiKeyEdge       = list.Edge[db.APIKey]
+	ChangeEdge       = list.Edge[db.Change]
+	ImpactEdge       = list.Edge[directory.PermissionChange]
 )
 
 // Node is a row that has an id: a pointer to one of package db.

@@ -1,0 +1,48 @@
+package credential
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"roster/problem"
+	"roster/secret"
+)
+
+// What is made has the form that is looked for, is never the same, and shows little of
+// itself.
+func TestNew(t *testing.T) {
+	t.Parallel()
+	one, other := New(), New()
+	if err := Check(one); err != nil || !hasForm(one) || one.Equal(other) || bytes.Equal(Hash(one), Hash(other)) {
+		t.Errorf("%s and %s: %v", one.Reveal(), other.Reveal(), err)
+	}
+	if shown := Shown(one); len(shown) != shownLength || !strings.HasPrefix(one.Reveal(), shown) || !bytes.Equal(Hash(one), Hash(secret.New(one.Reveal()))) {
+		t.Errorf("%s of %s", shown, one.Reveal())
+	}
+}
+
+// A secret that somebody chooses is long, and can be sent.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, key string
+		ok        bool
+	}{
+		{"shortest", "rk_" + strings.Repeat("a", minChosen), true},
+		{"longest", "rk_" + strings.Repeat("a", maxLength-len(prefix)), true},
+		{"too short", "rk_" + strings.Repeat("a", minChosen-1), false},
+		{"too long", "rk_" + strings.Repeat("a", maxLength), false},
+		{"another prefix", "sk_" + strings.Repeat("a", minChosen), false},
+		{"a space", "rk_" + strings.Repeat("a", minChosen) + " b", false},
+		{"no ASCII", "rk_" + strings.Repeat("ä", minChosen), false},
+		{"nothing", "", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if err := Check(secret.New(c.key)); c.ok && err != nil || !c.ok && !problem.Is(err, problem.Invalid) {
+				t.Error(err)
+			}
+		})
+	}
+}

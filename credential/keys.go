@@ -1,0 +1,160 @@
+package credential
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/dgraph-io/ristretto/v2"
+
+	"roster/access"
+	"roster/changes"
+	"roster/db"
+	"roster/secret"
+)
+
+// WaitTimeout is how long a request waits for the database to say whose its key is.
+const WaitTimeout = 2 * time.Second
+
+// Key is an API key that works, and what it may do. It is shared: nobody may change
+// it.
+type Key struct {
+	db.APIKey   `bun:",extend"`
+	Permissions []access.Permission `bun:",array"`
+}
+
+// Keys finds the API keys that work, and remembers them.
+type Keys struct {
+	db     *db.DB
+	writer *changes.Writer
+	log    *slog.Logger
+	// known has disposable copies: whether one still counts, it says itself.
+	known *ristretto.Cache[uint64, *knownKey]
+}
+
+// knownKey is a key that worked at the epoch. It counts while that is the current
+// one, and before until.
+type knownKey struct {
+	hash  [sha256.Size]byte
+	key   *Key
+	epoch uint64
+	until time.Time
+}
+
+// maxKnown is how many keys are remembered. Each takes some 2 kB.
+const maxKnown = 10_000
+
+// NewKeys returns the keys of a database, which notes their use by the writer; Close
+// ends them.
+func NewKeys(database *db.DB, writer *changes.Writer, log *slog.Logger) *Keys {
+	known, err := ristretto.NewCache(&ristretto.Config[uint64, *knownKey]{
+		NumCounters: 10 * maxKnown, MaxCost: maxKnown, BufferItems: 64, // as its documentation recommends
+		IgnoreInternalCost: true, // each entry costs 1
+	})
+	if err != nil {
+		panic(err) // the numbers above are wrong
+	}
+	return &Keys{db: database, writer: writer, log: log, known: known}
+}
+
+// Close stops what runs in the background. No request may run any more.
+func (k *Keys) Close() { k.known.Close() }
+
+// Find returns the API key with that secret if it works now. It returns nil if the
+// secret is unknown or malformed, the key was revoked or has expired, or its
+// organization or user is suspended or deleted.
+//
+// A key that was found at the same epoch, no longer than staleness ago, is taken
+// from memory. The caller raises the epoch with whatever may end a key, before that
+// is acknowledged, and reads it before the call.
+//
+// Find returns context.DeadlineExceeded if the database does not answer within
+// WaitTimeout. The context must not carry a transaction.
+func (k *Keys) Find(ctx context.Context, key secret.Text, epoch uint64, staleness time.Duration) (*Key, error) {
+	if !hasForm(key) {
+		return nil, nil
+	}
+	hash, now := sum(key), time.Now() // read before the database is: what is read then is no older
+	if known := k.remembered(hash); known != nil && known.epoch == epoch && now.Before(known.until) {
+		return known.key, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, WaitTimeout)
+	defer cancel()
+	row, err := db.SelectOne[workingKey](ctx, k.db, workingKeyText, hash[:])
+	if err != nil {
+		return nil, fmt.Errorf("credential: %w", err)
+	}
+	if row == nil {
+		k.known.Del(slot(hash))
+		return nil, nil
+	}
+	if row.UseIsNews {
+		k.noteUse(ctx, &row.APIKey)
+	}
+	k.known.Set(slot(hash), &knownKey{hash: hash, key: &row.Key, epoch: epoch, until: now.Add(row.goodFor(staleness))}, 1)
+	return &row.Key, nil
+}
+
+// Recognises reports whether this server has seen the key work, not too long ago,
+// and not seen it fail since. It costs no statement.
+func (k *Keys) Recognises(key secret.Text) bool { return k.remembered(sum(key)) != nil }
+
+// remembered returns the entry of the key with that hash, whether it still counts or
+// not; nil if there is none.
+func (k *Keys) remembered(hash [sha256.Size]byte) *knownKey {
+	if known, ok := k.known.Get(slot(hash)); ok && known.hash == hash {
+		return known
+	}
+	return nil
+}
+
+// slot is where the entry of a hash is kept. Two may share it, so that entries say
+// whose they are.
+func slot(hash [sha256.Size]byte) uint64 { return binary.BigEndian.Uint64(hash[:]) }
+
+// workingKey is a key as it was read.
+type workingKey struct {
+	Key `bun:",extend"`
+	// ExpiresIn is in how many seconds it expires, by the clock of the database, which
+	// all servers share; nil if it does not.
+	ExpiresIn *float64
+	// UseIsNews is set if the last use on record is old enough for a new one.
+	UseIsNews bool
+}
+
+const workingKeyText = `
+select k.*,
+	array(select p.key from api_key_permissions kp join permissions p on p.id = kp.permission_id
+		where kp.api_key_id = k.id and p.deleted_at is null order by p.key) as permissions,
+	extract(epoch from k.expires_at - statement_timestamp())::float8 as expires_in,
+	coalesce(k.last_used_at < statement_timestamp() - interval '1 minute', true) as use_is_news
+from api_keys k left join organizations o on o.id = k.org_id left join users u on u.id = k.user_id
+where k.hash = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > statement_timestamp())
+	and (k.org_id is null or o.status = 'ACTIVE' and o.deleted_at is null)
+	and (k.user_id is null or u.status = 'ACTIVE' and u.deleted_at is null)`
+
+// goodFor returns how long the row may be used, from before it was read: no longer
+// than a server may go on with what another one changes.
+func (k *workingKey) goodFor(staleness time.Duration) time.Duration {
+	if k.ExpiresIn == nil || *k.ExpiresIn >= staleness.Seconds() {
+		return staleness
+	}
+	return time.Duration(*k.ExpiresIn * float64(time.Second))
+}
+
+// noteUse puts on record that the key was used. That is no change of the directory:
+// nothing follows from it, so it is not in the log. A row that someone else is
+// writing to is passed over: no request waits for this, and none fails by it.
+func (k *Keys) noteUse(ctx context.Context, key *db.APIKey) {
+	free := k.db.NewSelect().Table("api_keys").Column("id").Where("id = ?", key.ID).For("no key update skip locked")
+	_, err := k.writer.Unrecorded(ctx).NewUpdate().Model((*db.APIKey)(nil)).Set("last_used_at = statement_timestamp()").
+		Where("id in (?)", free).Returning("last_used_at").Exec(ctx, &key.LastUsedAt)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		k.log.WarnContext(ctx, "the use of an API key is not on record", slog.Any("cause", err))
+	}
+}

@@ -1,0 +1,79 @@
+package idempotency
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"fmt"
+
+	"roster/problem"
+	"roster/secret"
+)
+
+// ErrOtherRequest is returned for another request under the key of one that was
+// answered before.
+var ErrOtherRequest = problem.New(problem.Conflict, "This Idempotency-Key came with another request before: choose a new key for a new request.")
+
+// Request is a request that its client may send again, and which will not happen
+// again.
+type Request struct {
+	name [sha256.Size]byte // by which its answer is found
+	// cipher encrypts the answer: AES-256-GCM with a random nonce, since a name can
+	// be used again after its answer was forgotten.
+	cipher cipher.AEAD
+	asked  [sha256.Size]byte
+}
+
+// maxKey is how many characters a key has at most.
+const maxKey = 255
+
+// aes256 is the size of a key of AES-256, in bytes.
+const aes256 = 32
+
+// NewRequest describes a request: by the secret that its client has authenticated
+// with, the key under which the client will know it again, and the hash of what is
+// asked for. It returns INVALID unless the key has 1 to 255 visible characters of
+// ASCII.
+//
+// What is stored of the request takes both credential and key to find and to read.
+func NewRequest(credential, key secret.Text, asked [sha256.Size]byte) (Request, error) {
+	name := key.Reveal()
+	if len(name) < 1 || len(name) > maxKey || !key.Visible() {
+		return Request{}, problem.New(problem.Invalid, "An Idempotency-Key is 1 to %d visible characters of ASCII.", maxKey)
+	}
+	derived, err := hkdf.Key(sha256.New, []byte(credential.Reveal()), nil, "roster idempotency "+name, sha256.Size+aes256)
+	if err != nil {
+		return Request{}, err
+	}
+	block, err := aes.NewCipher(derived[sha256.Size:])
+	if err != nil {
+		return Request{}, err
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	return Request{name: [sha256.Size]byte(derived), cipher: aead, asked: asked}, err
+}
+
+// Name returns the same for all requests of one client under one key.
+func (r *Request) Name() [sha256.Size]byte { return r.name }
+
+// seal encrypts an answer, and with it what was asked for, which could be guessed
+// from a mere hash.
+func (r *Request) seal(answer []byte) []byte {
+	return r.cipher.Seal(nil, nil, append(r.asked[:], answer...), nil)
+}
+
+// open returns what seal encrypted, or ErrOtherRequest if that answered another
+// request.
+func (r *Request) open(sealed []byte) ([]byte, error) {
+	text, err := r.cipher.Open(nil, nil, sealed, nil)
+	if err != nil {
+		return nil, fmt.Errorf("idempotency: an answer on record: %w", err)
+	}
+	answer, same := bytes.CutPrefix(text, r.asked[:])
+	if !same {
+		return nil, ErrOtherRequest
+	}
+	return answer, nil
+}
