@@ -66,7 +66,7 @@ func seed(ctx context.Context, dsn string, s size) error {
 
 // setUp makes what every business has.
 func setUp(ctx context.Context, dsn string) error {
-	database, err := db.Open(ctx, secret.New(dsn))
+	database, err := db.Open(ctx, secret.New(dsn), db.Options{})
 	if err != nil {
 		return err
 	}

@@ -115,7 +115,7 @@ func ownServer(t *testing.T) (*embedded.Server, *db.DB) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Stop() })
-	d := open(t, server.DSN("postgres"))
+	d := open(t, server.DSN("postgres"), db.Options{})
 	if _, err := d.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}

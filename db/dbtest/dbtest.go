@@ -49,7 +49,11 @@ func (s stopping) Run() int {
 // Tracers see each statement.
 func New(t testing.TB, tracers ...pgx.QueryTracer) *db.DB {
 	t.Helper()
-	d, err := db.Open(t.Context(), secret.New(DSN(t)), tracers...)
+	var o db.Options
+	for _, tracer := range tracers {
+		o.Tracer = tracer
+	}
+	d, err := db.Open(t.Context(), secret.New(DSN(t)), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,12 +65,17 @@ func New(t testing.TB, tracers ...pgx.QueryTracer) *db.DB {
 // dropped after the test.
 func DSN(t testing.TB) string {
 	t.Helper()
+	return newDatabase(t, template)
+}
+
+func newDatabase(t testing.TB, from string) string {
+	t.Helper()
 	s, err := start()
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := fmt.Sprintf("test_%d", number.Add(1))
-	s.execute(t, "create database "+name+" template "+template)
+	s.execute(t, "create database "+name+" template "+from)
 	t.Cleanup(func() { s.execute(t, "drop database "+name+" with (force)") })
 	return s.DSN(name)
 }
@@ -79,6 +88,9 @@ type server struct {
 
 func startServer() (*server, error) {
 	dir, err := os.MkdirTemp("", "roster-test-")
+	if err == nil {
+		err = os.Chmod(dir, 0o711) // a pooler, which runs under the account of PostgreSQL, passes
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +134,7 @@ func (s *server) prepareTemplate(ctx context.Context) error {
 			return err
 		}
 	}
-	d, err := db.Open(ctx, secret.New(s.DSN(template)))
+	d, err := db.Open(ctx, secret.New(s.DSN(template)), db.Options{})
 	if err != nil {
 		return err
 	}
