@@ -18,6 +18,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"roster/db"
 	"roster/graph"
 	"roster/secret"
 )
@@ -28,6 +29,7 @@ type config struct {
 	addr        string
 	dataDir     string
 	databaseURL secret.Text // with its password
+	pooler      db.Pooler
 	postgres    string
 	adminKey    secret.Text
 	demo        bool
@@ -61,6 +63,7 @@ func settings() []setting {
 		{"ROSTER_ADDR", "addr", "localhost:8080", "listen address; port 0 picks one", (*config).setAddr},
 		{"ROSTER_DATA_DIR", "data-dir", "./data", "folder of the embedded database and of the administrator's key", (*config).setDataDir},
 		{"DATABASE_URL", "database-url", "", "a PostgreSQL to use instead of the embedded one", (*config).setDatabaseURL},
+		{"ROSTER_DATABASE_POOLER", "database-pooler", "", "what stands before that PostgreSQL, where it is not detected: \"transaction\", such as pgbouncer", (*config).setPooler},
 		{"ROSTER_POSTGRES", "postgres", "", "for the embedded database: a folder of PostgreSQL binaries, or \"download\"", (*config).setPostgres},
 		{"ROSTER_ADMIN_KEY", "admin-key", "", "the administrator's API key: rk_ and at least 32 characters; made on the first start if not set", (*config).setAdminKey},
 		{"ROSTER_DEMO", "demo", "", "fill an empty database with the demo business; default true with the embedded database", boolean(func(c *config) *bool { return &c.demo })},
@@ -153,6 +156,14 @@ func (c *config) setDatabaseURL(value string) error {
 		return errors.New("not a PostgreSQL connection string such as postgres://user:password@host:5432/database")
 	}
 	c.databaseURL = secret.New(value)
+	return nil
+}
+
+func (c *config) setPooler(value string) error {
+	c.pooler = db.Pooler(value)
+	if c.pooler != db.DetectPooler && c.pooler != db.TransactionPooler {
+		return fmt.Errorf("%q is not %q: no other kind of pooler works", value, db.TransactionPooler)
+	}
 	return nil
 }
 

@@ -33,7 +33,7 @@ func TestWrongConfiguration(t *testing.T) {
 	newer := dbtest.DSN(t)
 	database, err := pgx.Connect(t.Context(), newer)
 	must(t, err)
-	_, err = database.Exec(t.Context(), "insert into goose_db_version (version_id, is_applied) values (99999, true)")
+	_, err = database.Exec(t.Context(), "insert into goose_db_version (version_id, is_applied) values (99999, true); update schema_compatibility set least_version = 99999")
 	must(t, errors.Join(err, database.Close(t.Context())))
 	for name, test := range map[string]struct {
 		env  string // name=value
@@ -48,7 +48,8 @@ func TestWrongConfiguration(t *testing.T) {
 		"database":                   {"DATABASE_URL=" + password, nil, "DATABASE_URL (-database-url): not a PostgreSQL connection string"},
 		"database with a bad port":   {"", []string{"-database-url", "postgres://roster:" + password + "@localhost:x/roster"}, "DATABASE_URL (-database-url): not a"},
 		"database that is not there": {"DATABASE_URL=postgres://roster:" + password + "@localhost:1/roster", nil, "connect to the database"},
-		"database of a newer Roster": {"DATABASE_URL=" + newer, nil, "the database was migrated by a newer Roster, to version 99999"},
+		"database of a newer Roster": {"DATABASE_URL=" + newer, nil, "a newer Roster has changed the database, which works with version 99999"},
+		"pooler":                     {"ROSTER_DATABASE_POOLER=session", nil, `ROSTER_DATABASE_POOLER (-database-pooler): "session" is not "transaction"`},
 		"database without Unicode":   {"DATABASE_URL=" + latinDatabase(t), nil, "the database keeps text in LATIN1"},
 		"binaries":                   {"ROSTER_POSTGRES=/nowhere", nil, `ROSTER_POSTGRES (-postgres): "/nowhere" is no folder`},
 		"folder without binaries":    {"", []string{"-postgres", "/dev"}, `ROSTER_POSTGRES (-postgres): "/dev" holds no`},

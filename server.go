@@ -140,7 +140,7 @@ func (s *server) openDatabase(ctx context.Context) error {
 		s.onClose(postgres.Stop)
 		dsn = secret.New(postgres.DSN("postgres"))
 	}
-	database, err := db.Open(ctx, dsn, s.metrics.Tracer())
+	database, err := db.Open(ctx, dsn, db.Options{Pooler: s.pooler, Tracer: s.metrics.Tracer()})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@ package access_test
 import (
 	"testing"
 	"time"
+
+	"roster/db/dbtest"
 )
 
 // A server of a later version may change what somebody may do in a way that has
@@ -33,12 +35,12 @@ func TestStaleReadsAreCounted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{})
 	w.warm(w.ctx, operation{far: true})
-	w.proxy.set(weather{stalled: true}, weather{})
+	w.proxy.Set(dbtest.Weather{Stalled: true}, dbtest.Weather{})
 	sleep(w.ctx, 2*w.staleness)
 	before := w.far.Stats()
 	w.check(w.ctx, operation{far: true})
 	if after := w.far.Stats(); after.Stale != before.Stale+1 || after.Hits != before.Hits || after.Lag < w.staleness {
 		t.Errorf("from %+v to %+v", before, after)
 	}
-	w.proxy.set(weather{}, weather{}) // else its connections close late
+	w.proxy.Set(dbtest.Weather{}, dbtest.Weather{}) // else its connections close late
 }

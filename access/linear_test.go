@@ -158,13 +158,13 @@ func (w *world) changeWhileChecking(ctx context.Context) {
 func (w *world) revokeUnheard(ctx context.Context) {
 	w.do(ctx, operation{kind: grantPermission})
 	w.warm(ctx, operation{far: true})
-	w.proxy.set(weather{stalled: true}, weather{})
+	w.proxy.Set(dbtest.Weather{Stalled: true}, dbtest.Weather{})
 	w.do(ctx, operation{kind: revokePermission})
 	for range 12 {
 		sleep(ctx, 100*time.Millisecond)
 		w.check(ctx, operation{far: true})
 	}
-	w.proxy.set(weather{}, weather{})
+	w.proxy.Set(dbtest.Weather{}, dbtest.Weather{})
 }
 
 // revokeThenAdd takes a role from a member, and then adds a permission to it,
@@ -172,15 +172,15 @@ func (w *world) revokeUnheard(ctx context.Context) {
 // they are later then than what it knows of the member.
 func (w *world) revokeThenAdd(ctx context.Context) {
 	for range 3 {
-		w.proxy.set(weather{}, weather{})
+		w.proxy.Set(dbtest.Weather{}, dbtest.Weather{})
 		w.do(ctx, operation{kind: removePermission})
 		w.do(ctx, operation{kind: removePermission, role: 1})
 		w.do(ctx, operation{kind: grantRole})
 		sleep(ctx, w.staleness)
 		w.warm(ctx, operation{far: true})
-		w.proxy.set(weather{delay: 200 * time.Millisecond}, weather{})
+		w.proxy.Set(dbtest.Weather{Delay: 200 * time.Millisecond}, dbtest.Weather{})
 		w.do(ctx, operation{kind: addPermission, role: 1})
-		for asked := w.proxy.asked.Load(); w.proxy.asked.Load() == asked && ctx.Err() == nil; {
+		for asked := w.proxy.Asked.Load(); w.proxy.Asked.Load() == asked && ctx.Err() == nil; {
 			sleep(ctx, time.Millisecond) // until the feed looks, and sees that
 		}
 		w.do(ctx, operation{kind: revokeRole})
@@ -196,12 +196,12 @@ func (w *world) revokeThenAdd(ctx context.Context) {
 // member, before the other server hears of the former.
 func (w *world) removeThenGrant(ctx context.Context) {
 	for range 3 {
-		w.proxy.set(weather{}, weather{})
+		w.proxy.Set(dbtest.Weather{}, dbtest.Weather{})
 		w.do(ctx, operation{kind: revokeRole})
 		w.do(ctx, operation{kind: addPermission})
 		sleep(ctx, w.staleness)
 		w.warm(ctx, operation{far: true})
-		w.proxy.set(weather{delay: 200 * time.Millisecond}, weather{})
+		w.proxy.Set(dbtest.Weather{Delay: 200 * time.Millisecond}, dbtest.Weather{})
 		w.do(ctx, operation{kind: removePermission})
 		w.do(ctx, operation{kind: grantRole})
 		for range 3 {
@@ -288,7 +288,7 @@ func (w *world) run(d time.Duration) {
 			for ctx.Err() == nil {
 				w.faults(w, ctx)
 			}
-			w.proxy.set(weather{}, weather{})
+			w.proxy.Set(dbtest.Weather{}, dbtest.Weather{})
 		})
 	}
 	if w.clients != nil {
@@ -333,9 +333,9 @@ func (w *world) client(ctx context.Context, n int) {
 // disturbFeed takes the feed from the second server in all kinds of ways.
 func (w *world) disturbFeed(ctx context.Context) {
 	w.stallFeed(ctx)
-	w.proxy.set(weather{down: true}, weather{})
+	w.proxy.Set(dbtest.Weather{Down: true}, dbtest.Weather{})
 	sleep(ctx, 700*time.Millisecond)
-	w.proxy.set(weather{}, weather{})
+	w.proxy.Set(dbtest.Weather{}, dbtest.Weather{})
 	sleep(ctx, 100*time.Millisecond)
 	w.deafen()
 	sleep(ctx, 200*time.Millisecond)
@@ -344,16 +344,16 @@ func (w *world) disturbFeed(ctx context.Context) {
 // stallFeed lets nothing of the feed through for a while, though the connections
 // stand.
 func (w *world) stallFeed(ctx context.Context) {
-	w.proxy.set(weather{stalled: true}, weather{})
+	w.proxy.Set(dbtest.Weather{Stalled: true}, dbtest.Weather{})
 	sleep(ctx, 700*time.Millisecond)
-	w.proxy.set(weather{}, weather{})
+	w.proxy.Set(dbtest.Weather{}, dbtest.Weather{})
 	sleep(ctx, 200*time.Millisecond)
 }
 
 // disturb makes everything late, then nothing come, then cuts it.
 func (w *world) disturb(ctx context.Context) {
-	for _, step := range []weather{{delay: 3 * time.Millisecond}, {delay: 20 * time.Millisecond}, {stalled: true}, {}, {down: true}, {}} {
-		w.proxy.set(step, step)
+	for _, step := range []dbtest.Weather{{Delay: 3 * time.Millisecond}, {Delay: 20 * time.Millisecond}, {Stalled: true}, {}, {Down: true}, {}} {
+		w.proxy.Set(step, step)
 		sleep(ctx, 250*time.Millisecond)
 	}
 }

@@ -31,7 +31,7 @@ type world struct {
 	staleness time.Duration
 	// near takes the writes; far reads, through the proxy.
 	near, far *directory.Directory
-	proxy     *proxy
+	proxy     *dbtest.Proxy
 	db        *db.DB // past the proxy
 	began     time.Time
 
@@ -67,7 +67,7 @@ func newWorld(t *testing.T, o worldOptions) *world {
 		w.dsn = dbtest.DSN(t)
 	}
 	var through string
-	w.proxy, through = newProxy(t, w.dsn)
+	w.proxy, through = dbtest.NewProxy(t, w.dsn)
 	w.db = w.open(w.dsn)
 	w.near = w.server(w.open(w.dsn))
 	if err := w.near.Setup(w.ctx); err != nil {
@@ -86,7 +86,7 @@ func newWorld(t *testing.T, o worldOptions) *world {
 
 func (w *world) open(dsn string) *db.DB {
 	w.t.Helper()
-	d, err := db.Open(w.ctx, secret.New(dsn))
+	d, err := db.Open(w.ctx, secret.New(dsn), db.Options{})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -67,7 +67,7 @@ func seed(ctx context.Context, dsn string, s size) error {
 // setUp migrates the database, and makes Roster's own rows and the administrator's
 // key.
 func setUp(ctx context.Context, dsn string) error {
-	database, err := db.Open(ctx, secret.New(dsn))
+	database, err := db.Open(ctx, secret.New(dsn), db.Options{})
 	if err != nil {
 		return err
 	}

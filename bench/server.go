@@ -97,7 +97,7 @@ func (c *child) profile() (stop func(), err error) {
 func (c *child) roster(ctx context.Context) (http.Handler, func(), error) {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	metrics := telemetry.NewMetrics()
-	database, err := db.Open(ctx, secret.New(c.dsn), multitracer.New(metrics.Tracer(), &c.statements))
+	database, err := db.Open(ctx, secret.New(c.dsn), db.Options{Tracer: multitracer.New(metrics.Tracer(), &c.statements)})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"roster/db"
 )
 
 // The bell is NOTIFY on one channel, with the name of the follower that rings.
@@ -13,7 +15,7 @@ import (
 // after the other.
 const (
 	listenStatement = "listen roster_changes"
-	ringStatement   = "select pg_notify('roster_changes', $1)"
+	ringStatement   = "select true from pg_notify('roster_changes', $1)"
 )
 
 const (
@@ -62,12 +64,12 @@ func (f *Follower) ring() {
 func (f *Follower) notify() error {
 	ctx, cancel := context.WithTimeout(f.open, ringTimeout)
 	defer cancel()
-	_, err := f.apart.DB.DB.ExecContext(ctx, ringStatement, pgx.QueryExecModeCacheStatement, f.name)
+	_, err := db.Select[bool](ctx, f.dedicated, ringStatement, f.name)
 	return err
 }
 
 // listen hears the bell for as long as it can and connects again when it
-// cannot. Behind a pooler, or on another engine, that may be never.
+// cannot.
 func (f *Follower) listen() {
 	wait, told := minListenWait, false
 	for {
@@ -113,7 +115,7 @@ func (f *Follower) hear() (heard bool, err error) {
 func (f *Follower) connect() (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(f.open, listenTimeout)
 	defer cancel()
-	conn, err := f.apart.Connect(ctx)
+	conn, err := f.dedicated.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -52,13 +52,13 @@ const (
 // replaced by a copy: then what was told may never have happened.
 type Follower struct {
 	db *db.DB
-	// apart are connections for the feed alone, from Start to Close: when the
+	// dedicated are connections for the feed alone, from Start to Close: when the
 	// others are all in use, the feed goes on, and with it what is answered from
 	// memory.
-	apart   *db.DB
-	log     *slog.Logger
-	options FollowerOptions
-	apply   func(context.Context, []db.Change) (again bool)
+	dedicated *db.DB
+	log       *slog.Logger
+	options   FollowerOptions
+	apply     func(context.Context, []db.Change) (again bool)
 
 	reached atomic.Pointer[reached]
 	wanted  chan struct{} // somebody waits for a step
@@ -115,20 +115,24 @@ func orDefault[T ~int | ~int64](value *T, otherwise T) {
 func (f *Follower) Start(ctx context.Context) error {
 	began := time.Now()
 	const following, ringing = 1, 1
-	apart, err := f.db.Apart(ctx, "feed", following+ringing)
+	dedicated, err := f.db.Dedicated(ctx, "feed", following+ringing)
 	if err != nil {
 		return err
 	}
-	position, memory, err := readPlace(ctx, apart)
+	position, memory, err := readPlace(ctx, dedicated)
 	if err != nil {
-		_ = apart.Close()
+		_ = dedicated.Close()
 		return err
 	}
-	f.apart = apart
+	f.dedicated = dedicated
 	f.reach(&reached{position: position, memory: memory, confirmed: began})
 	f.work.Go(f.follow)
-	f.work.Go(f.listen)
 	f.work.Go(f.ring)
+	if f.db.Pooled() {
+		f.log.Info("behind a pooler no server hears of the others' changes; each looks for them by itself", "every", f.options.Poll)
+		return nil
+	}
+	f.work.Go(f.listen)
 	return nil
 }
 
@@ -137,8 +141,8 @@ func (f *Follower) Start(ctx context.Context) error {
 func (f *Follower) Close() {
 	f.stop()
 	f.work.Wait()
-	if f.apart != nil {
-		_ = f.apart.Close()
+	if f.dedicated != nil {
+		_ = f.dedicated.Close()
 	}
 }
 
@@ -215,7 +219,7 @@ func (f *Follower) step() error {
 	ctx, cancel := context.WithTimeout(f.open, stepTimeout)
 	defer cancel()
 	began, last := time.Now(), f.reached.Load()
-	position, memory, changes, err := readSince(ctx, f.apart, last.position, f.options.Backlog+1)
+	position, memory, changes, err := readSince(ctx, f.dedicated, last.position, f.options.Backlog+1)
 	if err != nil {
 		return err
 	}

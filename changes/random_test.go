@@ -23,7 +23,7 @@ import (
 func TestEveryChangeIsToldOnce(t *testing.T) {
 	t.Parallel()
 	dsn := dbtest.DSN(t)
-	w := &writers{T: t, db: open(t, dsn)}
+	w := &writers{T: t, db: open(t, dsn, db.Options{})}
 	w.db.SetMaxOpenConns(12)
 	for i := range subjects {
 		if i == 0 {
@@ -32,7 +32,7 @@ func TestEveryChangeIsToldOnce(t *testing.T) {
 		w.execute("insert into subjects values (?)", i)
 	}
 	o := changes.FollowerOptions{Poll: 20 * time.Millisecond, Patience: time.Minute}
-	w.followers = []*consumer{follow(t, open(t, dsn), o), follow(t, open(t, dsn, faulty{}), o)}
+	w.followers = []*consumer{follow(t, open(t, dsn, db.Options{}), o), follow(t, open(t, dsn, db.Options{Tracer: faulty{}}), o)}
 
 	long := begin(t, w.db)
 	record(t, long, "long")
@@ -84,9 +84,9 @@ type writers struct {
 	followers []*consumer
 }
 
-func open(t testing.TB, dsn string, tracers ...pgx.QueryTracer) *db.DB {
+func open(t testing.TB, dsn string, o db.Options) *db.DB {
 	t.Helper()
-	d, err := db.Open(t.Context(), secret.New(dsn), tracers...)
+	d, err := db.Open(t.Context(), secret.New(dsn), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 func TestFollowerOutlivesTheDatabase(t *testing.T) {
 	t.Parallel()
 	server := dbtest.NewServer(t)
-	d := open(t, server.DSN("postgres"))
+	d := open(t, server.DSN("postgres"), db.Options{})
 	c := follow(t, d, changes.FollowerOptions{Poll: 10 * time.Millisecond, Patience: time.Minute})
 
 	// An orderly restart loses no change, although a client keeps writing.

@@ -98,7 +98,7 @@ func (w *Writer) DryRun(ctx context.Context, fn func(ctx context.Context) error)
 		if err := fn(ctx); err != nil {
 			return err
 		}
-		if _, err := w.db.Of(ctx).NewRaw("set constraints all immediate").Exec(ctx); err != nil {
+		if _, err := w.db.Executor(ctx).NewRaw("set constraints all immediate").Exec(ctx); err != nil {
 			return err
 		}
 		return errDryRun
@@ -113,7 +113,7 @@ func (w *Writer) DryRun(ctx context.Context, fn func(ctx context.Context) error)
 // something, attempts to sign in, mail on its way. Nobody follows them, so that
 // no answer from memory may depend on what they write. They join the transaction
 // of ctx if there is one.
-func (w *Writer) Unrecorded(ctx context.Context) bun.IDB { return w.db.Of(ctx) }
+func (w *Writer) Unrecorded(ctx context.Context) bun.IDB { return w.db.Executor(ctx) }
 
 // Write is one write under way: its transaction, the moment at which it happens,
 // what is wrong with its input, and the record of what it changes.

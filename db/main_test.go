@@ -1,9 +1,16 @@
-package db
+package db_test
 
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"roster/db/dbtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { dbtest.Main(m) }
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

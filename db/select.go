@@ -19,6 +19,9 @@ import (
 // is the zero value. It is the way to read: the connection keeps the statement
 // and one plan for all values, so the text must not contain any.
 //
+// Outside a transaction, it runs the statement once more if its connection had
+// died. Errors are as Problem returns them.
+//
 // It goes past database/sql, which would turn each value into text and back, and
 // halves what a statement costs this server.
 func Select[T any](ctx context.Context, d *DB, text string, args ...any) ([]T, error) {
@@ -34,18 +37,48 @@ func SelectPlanned[T any](ctx context.Context, d *DB, text string, args ...any) 
 }
 
 func selectFrom[T any](ctx context.Context, d *DB, pool *pgxpool.Pool, text string, args []any) (all []T, err error) {
-	args = append([]any{pgx.QueryExecModeCacheStatement}, args...)
-	tx := txOf(ctx)
-	if tx == nil {
-		rows, _ := pool.Query(ctx, text, args...) // its error is that of rows
-		return scan[T](d, rows)
-	}
-	err = tx.conn.Raw(func(conn any) error {
-		rows, _ := conn.(*stdlib.Conn).Conn().Query(ctx, text, args...)
+	args = append([]any{d.connector.prepares}, args...)
+	read := func(on querier) error {
+		rows, _ := on.Query(ctx, text, args...) // its error is also that of rows
 		all, err = scan[T](d, rows)
 		return err
-	})
-	return all, err
+	}
+	if tx := txOf(ctx); tx != nil {
+		err = tx.conn.Raw(func(conn any) error { return read(conn.(*stdlib.Conn).Conn()) })
+		if outdated(err) {
+			d.renew() // the transaction is lost, and runs again on another connection
+		}
+	} else {
+		err = d.twice(ctx, func() error { return d.onConnection(ctx, pool, read) })
+	}
+	return all, Problem(err)
+}
+
+// querier is a connection or a transaction on it.
+type querier interface {
+	Query(ctx context.Context, text string, args ...any) (pgx.Rows, error)
+}
+
+// onConnection runs fn on a connection of the pool: in a transaction behind a
+// pooler, which makes limits last no longer.
+func (d *DB) onConnection(ctx context.Context, pool *pgxpool.Pool, fn func(on querier) error) error {
+	conn, err := d.acquire(ctx, pool)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	if !d.Pooled() {
+		return fn(conn)
+	}
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: "begin; " + d.connector.limit})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // which does nothing after a commit
+	if err := fn(tx); err != nil {
+		return err
+	}
+	return tx.Commit(ctx)
 }
 
 // SelectOne is Select for at most one row; nil when there is none.
@@ -83,6 +116,8 @@ func scan[T any](d *DB, rows pgx.Rows) (all []T, err error) {
 				targets[i] = nil // what is null stays zero
 			case columns == nil:
 				targets[i] = row.Addr().Interface()
+			case columns[i] == nil:
+				targets[i] = nil // what is unknown is passed over
 			default:
 				targets[i] = target(columns[i].Value(row))
 			}
@@ -109,7 +144,8 @@ func grow[T any](all []T) []T {
 }
 
 // fieldsOf finds the field of each column; nil when row is no struct with fields
-// but a value.
+// but a value. A column of a table that has no field is nil: a newer Roster has
+// added it. Any other column without a field is a mistake in the statement.
 func (d *DB) fieldsOf(row reflect.Type, rows pgx.Rows) ([]*schema.Field, error) {
 	if row.Kind() != reflect.Struct || row == reflect.TypeFor[time.Time]() {
 		return nil, nil
@@ -118,7 +154,8 @@ func (d *DB) fieldsOf(row reflect.Type, rows pgx.Rows) ([]*schema.Field, error) 
 	described := rows.FieldDescriptions()
 	fields := make([]*schema.Field, len(described))
 	for i := range described {
-		if fields[i] = table.LookupField(described[i].Name); fields[i] == nil {
+		fields[i] = table.LookupField(described[i].Name)
+		if fields[i] == nil && described[i].TableOID == 0 {
 			return nil, fmt.Errorf("%v has no field for column %s", row, described[i].Name)
 		}
 	}

@@ -81,6 +81,10 @@ func (d *Directory) Ready(ctx context.Context) error {
 	return nil
 }
 
+// Away reports whether the database is silent: the feed of changes, which asks it
+// three times a second, has had no answer for longer than the staleness bound.
+func (d *Directory) Away() bool { return d.engine.Stats().Lag > d.engine.Staleness() }
+
 // Close stops what runs in the background, once no request runs any more; the
 // database stays open.
 func (d *Directory) Close() {

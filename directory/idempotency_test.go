@@ -21,7 +21,7 @@ func TestIdempotentlyRunsAgain(t *testing.T) {
 	answer := func(db.Revision) []byte { return []byte{byte(runs)} }
 	got, err := b.Idempotently(b.ctx, &r, func(ctx context.Context) error {
 		if runs++; runs < 3 { // as if it had lost a race
-			_, err := b.db.Of(ctx).NewRaw("do $$ begin raise exception 'lost' using errcode = '40001'; end $$").Exec(ctx)
+			_, err := b.db.Executor(ctx).NewRaw("do $$ begin raise exception 'lost' using errcode = '40001'; end $$").Exec(ctx)
 			return err
 		}
 		return nil

@@ -46,7 +46,7 @@ func (d *Directory) compare(ctx context.Context, at time.Time, of *concern) (*co
 	if len(c.places)+len(c.users) == 0 {
 		// A role or an organization may have one member or a million: from here on,
 		// the statements of the transaction are planned for the one at hand.
-		_, err = d.db.Of(ctx).NewRaw("set local plan_cache_mode = force_custom_plan").Exec(ctx)
+		_, err = d.db.Executor(ctx).NewRaw("set local plan_cache_mode = force_custom_plan").Exec(ctx)
 	}
 	return c, err
 }

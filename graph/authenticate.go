@@ -3,12 +3,9 @@ package graph
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
-	"time"
 
 	"roster/access"
-	"roster/db"
 	"roster/graph/budget"
 	"roster/problem"
 	"roster/secret"
@@ -81,14 +78,8 @@ func (h *Handler) actorOf(ctx context.Context, credential secret.Text) (*access.
 	}
 	defer h.keys.Leave()
 	actor, err := h.directory.Authenticate(ctx, credential)
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
+	if errors.Is(err, context.DeadlineExceeded) {
 		return nil, busy(err)
-	case db.Unavailable(err):
-		h.options.Log.WarnContext(ctx, "a credential could not be looked up", "cause", err)
-		return nil, &refusal{status: http.StatusServiceUnavailable, cause: errAway, retryAfter: time.Second}
 	}
 	return actor, err
 }
-
-var errAway = problem.New(problem.Internal, "The database does not answer at the moment. Try again in a second.")

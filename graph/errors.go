@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,14 +22,22 @@ import (
 // maxErrors is the most errors that one answer tells of.
 const maxErrors = 20
 
-// errorPresenter turns the errors of Go into those of GraphQL.
-type errorPresenter struct{ log *slog.Logger }
+// errorPresenter turns the errors of Go into those of GraphQL. away reports whether
+// nothing is heard of the database.
+type errorPresenter struct {
+	log  *slog.Logger
+	away func() bool
+}
 
 // present gives what the client sees of an error: each problem with its code
 // and field, and a mere INTERNAL of everything else, whose cause goes into the
-// log.
+// log, as does what makes the database unavailable.
 func (p errorPresenter) present(ctx context.Context, err error, path ast.Path) []*gqlerror.Error {
+	err = db.Problem(err)
 	problems := problem.All(err)
+	if problem.Is(err, problem.Unavailable) {
+		p.log.WarnContext(ctx, "unavailable", "path", path.String(), "cause", err)
+	}
 	if input, ok := errors.AsType[*gqlerror.Error](err); ok && len(problems) == 0 {
 		problems = []*problem.Error{problem.At(problem.Invalid, fieldOf(input.Path), "%s", sentence(input.Message))}
 	}
@@ -38,7 +47,7 @@ func (p errorPresenter) present(ctx context.Context, err error, path ast.Path) [
 	shown := make([]*gqlerror.Error, 0, len(problems))
 	for _, one := range problems[:min(len(problems), maxErrors)] {
 		shown = append(shown, &gqlerror.Error{Message: bounded(one.Message, maxMessage), Path: path, Extensions: extensions(ctx, one.Kind, bounded(one.Field, maxField))})
-		if one == errContended {
+		if one == errContended || one.Kind == problem.Unavailable {
 			shown[len(shown)-1].Extensions["retryAfter"] = seconds(time.Second)
 		}
 	}
@@ -49,8 +58,14 @@ func (p errorPresenter) present(ctx context.Context, err error, path ast.Path) [
 // was run.
 var errContended = problem.New(problem.Limited, "Others were changing the same things all the while. Try again in a second.")
 
+// errSilent is told to whom the database owed an answer when the time was over.
+var errSilent = problem.New(problem.Unavailable, "The database did not answer in time. Try again in a second.")
+
 func (p errorPresenter) internal(ctx context.Context, err error, path ast.Path) *problem.Error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		if p.away() {
+			return errSilent
+		}
 		return problem.New(problem.Limited, "The operation took too long, and was ended.")
 	}
 	if db.Retryable(err) {
@@ -92,6 +107,8 @@ func (p errorPresenter) refusal(ctx context.Context, err error) (gqlerror.List, 
 	switch {
 	case problem.Is(err, problem.Unauthenticated):
 		return shown, refusal{status: http.StatusUnauthorized}
+	case isUnavailable(shown):
+		return shown, refusal{status: http.StatusServiceUnavailable, retryAfter: time.Second}
 	case len(problem.All(err)) > 0:
 		return shown, refusal{status: statusMalformed}
 	}
@@ -186,6 +203,12 @@ func (p errorPresenter) recoverPanic(ctx context.Context, cause any) error {
 }
 
 var _ graphql.RecoverFunc = errorPresenter{}.recoverPanic
+
+// isUnavailable reports whether the request may succeed when it is sent again as it
+// is.
+func isUnavailable(errs gqlerror.List) bool {
+	return slices.Contains(codesOf(errs), string(problem.Unavailable))
+}
 
 // codesOf are those of the errors.
 func codesOf(errs gqlerror.List) []string {

@@ -166,45 +166,59 @@ func rehearsed(query string) string {
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	b := setup(t).withDemo(t)
+	all := b.golden(t, *update)
+	everyFieldIsAsked(t, all)
+	everyCodeIsShown(t, all)
+}
+
+// golden wants the answers of all cases, or writes them down anew, and returns the
+// cases.
+func (b *testBundle) golden(t *testing.T, rewrite bool) (all []goldenCase) {
+	t.Helper()
 	keys := askers(t, b)
 	before := b.state(t)
 	files, err := filepath.Glob("testdata/golden/*.txt")
 	must(t, err)
-	var all []goldenCase
 	for _, file := range files {
 		cases := parseGolden(t, file)
 		var rewritten strings.Builder
 		for _, c := range cases {
-			key, known := keys[c.as]
-			if !known || c.query == "" {
-				t.Fatalf("%s: %q is not a case", file, c.name)
-			}
-			var variables object
-			if c.variables != "" {
-				must(t, json.Unmarshal([]byte(b.expand(t, c.variables)), &variables))
-			}
-			header := headers(key)
-			if name, value, ok := strings.Cut(c.header, ": "); ok {
-				header.Set(name, value)
-			}
-			body, err := json.Marshal(object{"query": b.expand(t, rehearsed(c.query)), "variables": variables})
-			must(t, err)
+			header, body := b.request(t, c, keys)
 			a := b.send(t, http.MethodPost, "/graphql", header, body)
 			got := normalised(t, a.Body)
-			if got != strings.TrimSpace(c.answer) && !*update {
+			if got != strings.TrimSpace(c.answer) && !rewrite {
 				t.Errorf("%s: %s\ngot  %s\nwant %s", file, c.name, got, c.answer)
 			}
 			c.answer = got
 			rewritten.WriteString(c.String() + "\n")
 			all = append(all, c)
 		}
-		if *update {
+		if rewrite {
 			must(t, os.WriteFile(file, []byte(strings.TrimSpace(rewritten.String())+"\n"), 0o644))
 		}
 	}
 	b.unchanged(t, before)
-	everyFieldIsAsked(t, all)
-	everyCodeIsShown(t, all)
+	return all
+}
+
+// request returns what a case sends.
+func (b *testBundle) request(t *testing.T, c goldenCase, keys map[string]string) (http.Header, []byte) {
+	t.Helper()
+	key, known := keys[c.as]
+	if !known || c.query == "" {
+		t.Fatalf("%q is not a case", c.name)
+	}
+	var variables object
+	if c.variables != "" {
+		must(t, json.Unmarshal([]byte(b.expand(t, c.variables)), &variables))
+	}
+	header := headers(key)
+	if name, value, ok := strings.Cut(c.header, ": "); ok {
+		header.Set(name, value)
+	}
+	body, err := json.Marshal(object{"query": b.expand(t, rehearsed(c.query)), "variables": variables})
+	must(t, err)
+	return header, body
 }
 
 // codesWithoutGolden are those that no case can show, and why.
@@ -212,6 +226,7 @@ var codesWithoutGolden = map[string]string{
 	"INTERNAL":        "comes of a database that is broken: TestErrorCodes",
 	"INVITATION_ONLY": "comes of signing up, which is not there yet",
 	"SUSPENDED":       "comes of signing in, which is not there yet",
+	"UNAVAILABLE":     "comes of a database that is away: TestOutage",
 }
 
 // everyCodeIsShown looks for error codes without a golden case.

@@ -113,7 +113,7 @@ type Handler struct {
 // NewHandler makes the handler.
 func NewHandler(o Options) *Handler {
 	h := &Handler{
-		options: o, directory: o.Directory, errors: errorPresenter{o.Log}, known: newDocuments(o),
+		options: o, directory: o.Directory, errors: errorPresenter{o.Log, o.Directory.Away}, known: newDocuments(o),
 		budgets: budget.New(nil), costs: keyRate(o.CostPerSecond), bodies: queue.NewRoom(maxBodies),
 		keys: queue.New(defaultKeys), documents: queue.New(defaultDocuments), large: queue.New(orDefault(o.Large, defaultLarge)),
 		queries: queue.New(orDefault(o.Queries, defaultQueries)), mutations: queue.New(orDefault(o.Mutations, defaultMutations)),
@@ -380,7 +380,7 @@ func (h *Handler) run(ctx context.Context, operation *graphql.OperationContext) 
 	next, ctx := h.executor.DispatchOperation(ctx, operation)
 	response := next(ctx)
 	if response == nil { // the time was over before it began
-		measured.End(string(problem.Limited))
+		measured.End(string(problem.Unavailable))
 		return nil, busy(context.Cause(ctx))
 	}
 	measured.End(codesOf(response.Errors)...)
@@ -397,7 +397,7 @@ func busy(err error) error {
 }
 
 var (
-	errTooBusy     = problem.New(problem.Limited, "The server has too much to do at the moment. Try again in a second.")
+	errTooBusy     = problem.New(problem.Unavailable, "The server has too much to do at the moment. Try again in a second.")
 	errNoOperation = gqlerror.List{{Message: "The document has no operation of the name in operationName; where there are several, one has to be named."}}
 )
 

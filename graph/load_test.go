@@ -124,7 +124,7 @@ func TestOverload(t *testing.T) {
 	for range 20 {
 		turnedAway.Go(func() {
 			a := b.as(t, b.key, "{users{nodes{name}}}", nil)
-			if a.Status != 503 || a.codes() != "LIMITED" {
+			if a.Status != 503 || a.codes() != "UNAVAILABLE" {
 				t.Errorf("%d %s", a.Status, a.Body)
 			}
 			checkAnswer(t, a)
@@ -160,7 +160,7 @@ func TestLargeRequestsWaitForEachOther(t *testing.T) {
 		"a long document": b.as(t, b.key, small+" #"+strings.Repeat("x", 10_000), nil),
 		"a long body":     b.as(t, b.key, small, object{"none": strings.Repeat("x", 300_000)}),
 	} {
-		if large.Status != 503 || large.codes() != "LIMITED" {
+		if large.Status != 503 || large.codes() != "UNAVAILABLE" {
 			t.Errorf("%s meanwhile: %d %.300s", what, large.Status, large.Body)
 		}
 		checkAnswer(t, large)
@@ -195,7 +195,7 @@ func TestRoomForBodies(t *testing.T) {
 	}
 	reading.Wait()
 	a := b.as(t, b.key, "{__typename}", long)
-	if a.Status != 503 || a.codes() != "LIMITED" {
+	if a.Status != 503 || a.codes() != "UNAVAILABLE" {
 		t.Errorf("a long one meanwhile: %d %s", a.Status, a.Body)
 	}
 	checkAnswer(t, a)

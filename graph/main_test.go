@@ -41,8 +41,13 @@ type testBundle struct {
 // setup gives a server over an empty business.
 func setup(t testing.TB, tracers ...pgx.QueryTracer) *testBundle {
 	t.Helper()
+	return serve(t, dbtest.New(t, tracers...))
+}
+
+// serve is setup over a database that is migrated and empty.
+func serve(t testing.TB, database *db.DB) *testBundle {
+	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	database := dbtest.New(t, tracers...)
 	b := &testBundle{database: database, directory: directory.New(database, access.Options{Log: log}), key: credential.New().Reveal()}
 	t.Cleanup(b.directory.Close)
 	must(t, b.directory.Setup(t.Context()))

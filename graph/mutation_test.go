@@ -367,7 +367,7 @@ func TestRehearsalSeesDeferredConstraints(t *testing.T) {
 		"rehearsed": b.directory.Writer.DryRun, "real": b.directory.Writer.Atomically,
 	} {
 		err := run(ctx, func(ctx context.Context) error {
-			_, err := b.database.Of(ctx).NewRaw("delete from memberships").Exec(ctx)
+			_, err := b.database.Executor(ctx).NewRaw("delete from memberships").Exec(ctx)
 			return err
 		})
 		if !problem.Is(err, problem.LastOrganization) {
@@ -375,7 +375,7 @@ func TestRehearsalSeesDeferredConstraints(t *testing.T) {
 		}
 		cause := errors.New("given up")
 		err = run(ctx, func(ctx context.Context) error {
-			if _, err := b.database.Of(ctx).NewRaw("delete from memberships").Exec(ctx); err != nil {
+			if _, err := b.database.Executor(ctx).NewRaw("delete from memberships").Exec(ctx); err != nil {
 				return err
 			}
 			return cause

@@ -57,12 +57,18 @@ func (x *exchange) refuse(err error) {
 func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 
 // answer sends the answer of an operation. Its data is JSON already, and is sent
-// as it is.
+// as it is. An operation that lacks something only because the database was away is
+// to be sent again: with a status that proxies and clients know.
 func (x *exchange) answer(response *graphql.Response) {
 	pooled := bodies.Get().(*[]byte)
 	revision, _ := response.Extensions["revision"].(string)
 	body := x.appendAnswer((*pooled)[:0], response.Errors, response.Data, revision)
-	x.write(http.StatusOK, body)
+	status := http.StatusOK
+	if isUnavailable(response.Errors) {
+		status = http.StatusServiceUnavailable
+		x.writer.Header()["Retry-After"] = []string{strconv.Itoa(seconds(time.Second))}
+	}
+	x.write(status, body)
 	if cap(body) <= maxPooled {
 		*pooled = body
 		bodies.Put(pooled)

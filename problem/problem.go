@@ -35,6 +35,7 @@ const (
 	RolledBack        Kind = "ROLLED_BACK"
 	Limited           Kind = "LIMITED"
 	Stale             Kind = "STALE"
+	Unavailable       Kind = "UNAVAILABLE"
 	Internal          Kind = "INTERNAL"
 )
 

@@ -53,7 +53,11 @@ func (s stopping) Run() int {
 // The tracers see each statement.
 func New(t testing.TB, tracers ...pgx.QueryTracer) *db.DB {
 	t.Helper()
-	d, err := db.Open(t.Context(), secret.New(DSN(t)), tracers...)
+	var o db.Options
+	for _, tracer := range tracers {
+		o.Tracer = tracer
+	}
+	d, err := db.Open(t.Context(), secret.New(DSN(t)), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +69,11 @@ func New(t testing.TB, tracers ...pgx.QueryTracer) *db.DB {
 // dropped after the test.
 func DSN(t testing.TB) string {
 	t.Helper()
+	return newDatabase(t, template)
+}
+
+func newDatabase(t testing.TB, from string) string {
+	t.Helper()
 	s, err := start()
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +81,7 @@ func DSN(t testing.TB) string {
 	name := fmt.Sprintf("test_%d", number.Add(1))
 	// Copying files leaves out the log, and brings PostgreSQL's cache of its catalogue
 	// along, which the first connection would have to make.
-	s.execute(t, "create database "+name+" template "+template+" strategy file_copy")
+	s.execute(t, "create database "+name+" template "+from+" strategy file_copy")
 	t.Cleanup(func() { s.execute(t, "drop database "+name+" with (force)") })
 	return s.DSN(name)
 }
@@ -96,7 +105,7 @@ func NewServer(t testing.TB) *embedded.Server {
 }
 
 func migrate(ctx context.Context, dsn string) error {
-	d, err := db.Open(ctx, secret.New(dsn))
+	d, err := db.Open(ctx, secret.New(dsn), db.Options{})
 	if err != nil {
 		return err
 	}

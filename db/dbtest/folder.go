@@ -36,6 +36,9 @@ func newFolder() (dir string, remove func(), err error) {
 	parent := parentFolder()
 	removeAbandoned(parent)
 	dir, err = os.MkdirTemp(parent, prefix)
+	if err == nil {
+		err = os.Chmod(dir, 0o711) // a pooler, which runs under the account of PostgreSQL, passes
+	}
 	if err != nil {
 		return "", nil, err
 	}

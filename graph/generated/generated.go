@@ -414,6 +414,8 @@ enum ErrorCode {
   LIMITED
   "The stated revision was not reached in time."
   STALE
+  "The database cannot be reached, or there is no room now; ` + "`" + `extensions.retryAfter` + "`" + ` says when to try again."
+  UNAVAILABLE
   "A fault of the server. Its cause is in the server's log under ` + "`" + `extensions.requestId` + "`" + `."
   INTERNAL
 }

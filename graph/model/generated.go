@@ -132,6 +132,8 @@ const (
 	ErrorCodeLimited ErrorCode = "LIMITED"
 	// The stated revision was not reached in time.
 	ErrorCodeStale ErrorCode = "STALE"
+	// The database cannot be reached, or there is no room now; `extensions.retryAfter` says when to try again.
+	ErrorCodeUnavailable ErrorCode = "UNAVAILABLE"
 	// A fault of the server. Its cause is in the server's log under `extensions.requestId`.
 	ErrorCodeInternal ErrorCode = "INTERNAL"
 )
@@ -150,12 +152,13 @@ var AllErrorCode = []ErrorCode{
 	ErrorCodeRolledBack,
 	ErrorCodeLimited,
 	ErrorCodeStale,
+	ErrorCodeUnavailable,
 	ErrorCodeInternal,
 }
 
 func (e ErrorCode) IsValid() bool {
 	switch e {
-	case ErrorCodeInvalid, ErrorCodeUnauthenticated, ErrorCodeForbidden, ErrorCodeNotFound, ErrorCodeConflict, ErrorCodeLastOrganization, ErrorCodeLastAdministrator, ErrorCodeEscalation, ErrorCodeInvitationOnly, ErrorCodeSuspended, ErrorCodeRolledBack, ErrorCodeLimited, ErrorCodeStale, ErrorCodeInternal:
+	case ErrorCodeInvalid, ErrorCodeUnauthenticated, ErrorCodeForbidden, ErrorCodeNotFound, ErrorCodeConflict, ErrorCodeLastOrganization, ErrorCodeLastAdministrator, ErrorCodeEscalation, ErrorCodeInvitationOnly, ErrorCodeSuspended, ErrorCodeRolledBack, ErrorCodeLimited, ErrorCodeStale, ErrorCodeUnavailable, ErrorCodeInternal:
 		return true
 	}
 	return false

@@ -1,4 +1,4 @@
-package access_test
+package dbtest
 
 import (
 	"bytes"
@@ -14,26 +14,26 @@ import (
 	"time"
 )
 
-// proxy stands between a server and PostgreSQL, and does what networks do. The
+// Proxy stands between a server and PostgreSQL, and does what networks do. The
 // feed and everything else can be disturbed apart from one another.
-type proxy struct {
+type Proxy struct {
 	listener net.Listener
 	target   string
-	// asked counts what the feed has sent to PostgreSQL.
-	asked atomic.Int64
+	// Asked counts what the feed has sent to PostgreSQL.
+	Asked atomic.Int64
 
 	mu    sync.Mutex
 	links map[*link]bool
 	// feed and rest say how things are for the connections of the feed, and for
 	// all others.
-	feed, rest weather
+	feed, rest Weather
 }
 
-// weather is how a connection is.
-type weather struct {
-	down    bool          // no connection is there, nor can be made
-	stalled bool          // nothing gets through
-	delay   time.Duration // of each piece on its way back
+// Weather is how a connection is.
+type Weather struct {
+	Down    bool          // no connection is there, nor can be made
+	Stalled bool          // nothing gets through
+	Delay   time.Duration // of each piece on its way back
 }
 
 // link is one connection.
@@ -42,8 +42,8 @@ type link struct {
 	isFeed         bool
 }
 
-// newProxy gives a proxy, and the connection string that leads through it.
-func newProxy(t *testing.T, dsn string) (*proxy, string) {
+// NewProxy returns a proxy, and the connection string that leads through it.
+func NewProxy(t testing.TB, dsn string) (*Proxy, string) {
 	t.Helper()
 	u, err := url.Parse(dsn)
 	if err != nil {
@@ -54,7 +54,7 @@ func newProxy(t *testing.T, dsn string) (*proxy, string) {
 		t.Fatal(err)
 	}
 	query := u.Query()
-	p := &proxy{target: filepath.Join(query.Get("host"), ".s.PGSQL.5432"), links: map[*link]bool{}}
+	p := &Proxy{target: filepath.Join(query.Get("host"), ".s.PGSQL.5432"), links: map[*link]bool{}}
 	if p.listener, err = net.Listen("unix", filepath.Join(dir, ".s.PGSQL.5432")); err != nil {
 		t.Fatal(err)
 	}
@@ -64,40 +64,40 @@ func newProxy(t *testing.T, dsn string) (*proxy, string) {
 	work.Go(func() { p.serve(&work) })
 	t.Cleanup(func() {
 		_ = p.listener.Close()
-		p.set(weather{down: true}, weather{down: true})
+		p.Set(Weather{Down: true}, Weather{Down: true})
 		work.Wait()
 		_ = os.RemoveAll(dir)
 	})
 	return p, u.String()
 }
 
-// set changes how things are.
-func (p *proxy) set(feed, rest weather) {
+// Set changes how things are.
+func (p *Proxy) Set(feed, rest Weather) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.feed, p.rest = feed, rest
 	for l := range p.links {
-		if p.of(l).down {
+		if p.of(l).Down {
 			l.close()
 		}
 	}
 }
 
 // of gives how things are for the link.
-func (p *proxy) of(l *link) weather {
+func (p *Proxy) of(l *link) Weather {
 	if l.isFeed {
 		return p.feed
 	}
 	return p.rest
 }
 
-func (p *proxy) now(l *link) weather {
+func (p *Proxy) now(l *link) Weather {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.of(l)
 }
 
-func (p *proxy) serve(work *sync.WaitGroup) {
+func (p *Proxy) serve(work *sync.WaitGroup) {
 	for {
 		client, err := p.listener.Accept()
 		if err != nil {
@@ -108,7 +108,7 @@ func (p *proxy) serve(work *sync.WaitGroup) {
 }
 
 // connect passes a connection on, unless there is none to be had.
-func (p *proxy) connect(client net.Conn) {
+func (p *Proxy) connect(client net.Conn) {
 	l := &link{client: client}
 	defer l.close()
 	first, err := startup(client)
@@ -116,7 +116,7 @@ func (p *proxy) connect(client net.Conn) {
 		return
 	}
 	l.isFeed = bytes.Contains(first, []byte("application_name\x00roster feed\x00"))
-	if p.now(l).down {
+	if p.now(l).Down {
 		return
 	}
 	if l.server, err = net.Dial("unix", p.target); err != nil {
@@ -150,7 +150,7 @@ func startup(client net.Conn) ([]byte, error) {
 }
 
 // pass passes on what comes, as things are; back is on the way to the client.
-func (p *proxy) pass(l *link, to, from net.Conn, back bool) {
+func (p *Proxy) pass(l *link, to, from net.Conn, back bool) {
 	defer l.close()
 	buffer := make([]byte, 64<<10)
 	for {
@@ -161,12 +161,12 @@ func (p *proxy) pass(l *link, to, from net.Conn, back bool) {
 		for {
 			now := p.now(l)
 			if back {
-				time.Sleep(now.delay)
+				time.Sleep(now.Delay)
 			}
-			if now.down {
+			if now.Down {
 				return
 			}
-			if !now.stalled {
+			if !now.Stalled {
 				break
 			}
 			time.Sleep(time.Millisecond)
@@ -175,7 +175,7 @@ func (p *proxy) pass(l *link, to, from net.Conn, back bool) {
 			return
 		}
 		if l.isFeed && !back {
-			p.asked.Add(1)
+			p.Asked.Add(1)
 		}
 	}
 }

@@ -1,0 +1,205 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"roster/secret"
+)
+
+// connector says how connections are made: everything that is chosen about them
+// stands in this file. What the URL says goes before what is chosen here, except
+// for time zone and encoding, without which answers would be wrong.
+type connector struct {
+	config *pgxpool.Config
+	// given are the parameters in the URL, those of pgx and its pool among them.
+	given map[string]string
+	// total is how many connections this server has at most.
+	total int32
+	// pooled reports whether sessions end with their transactions.
+	pooled bool
+	// limits are the session's settings that bound each statement, and limit is
+	// the statement that sets them for one transaction.
+	limits map[string]string
+	limit  string
+	// prepares is how Select runs statements.
+	prepares pgx.QueryExecMode
+	room     room
+}
+
+// required are the parameters of a session that code relies on.
+var required = map[string]string{"timezone": "UTC", "client_encoding": "UTF8"}
+
+// limits are the parameters of a session that keep one statement from harming
+// the others.
+var limits = map[string]string{
+	"jit":                                 "off", // costs more than it gains on statements of some ms
+	"statement_timeout":                   "30s", // nothing here runs for longer
+	"idle_in_transaction_session_timeout": "60s",
+}
+
+const (
+	planCacheMode = "plan_cache_mode"
+	genericPlan   = "force_generic_plan"
+	customPlan    = "force_custom_plan"
+)
+
+const (
+	// LeastConnections is the smallest pool_max_conns that works: three for the
+	// feed of changes (to read it, to notify, to listen), one for statements that
+	// are planned anew, and two for all others, so that reads need not wait for one
+	// long write.
+	LeastConnections = feedConnections + 1 + 2
+	feedConnections  = 3
+)
+
+// newConnector reads the URL. The error never quotes it, since it holds a password.
+func newConnector(dsn secret.Text, o Options) (*connector, error) {
+	parsed, err := pgconn.ParseConfig(dsn.Reveal())
+	if err != nil {
+		return nil, errors.New("not a PostgreSQL connection string such as postgres://user:password@host:5432/database")
+	}
+	pool, err := pgxpool.ParseConfig(dsn.Reveal())
+	if err != nil {
+		return nil, errors.New("one of the settings of pgx in it (pool_max_conns, default_query_exec_mode and so on) has a value that cannot be read")
+	}
+	c := &connector{config: pool, given: parsed.RuntimeParams, limits: maps.Clone(limits), prepares: pgx.QueryExecModeCacheStatement}
+	c.total = defaultStatements() + defaultPlanning() + feedConnections
+	if c.has("pool_max_conns") {
+		if c.total = pool.MaxConns; c.total < LeastConnections {
+			return nil, fmt.Errorf("pool_max_conns is %d, and Roster needs at least %d connections", c.total, LeastConnections)
+		}
+	}
+	if !c.has("pool_max_conn_idle_time") {
+		pool.MaxConnIdleTime = 5 * time.Minute
+	}
+	pool.BeforeConnect = c.room.beforeConnect
+	c.chooseSession(o)
+	if o.Pooler == TransactionPooler {
+		c.poolTransactions()
+	}
+	return c, nil
+}
+
+func (c *connector) has(parameter string) bool {
+	_, given := c.given[parameter]
+	return given
+}
+
+// chooseSession chooses what each connection begins with.
+func (c *connector) chooseSession(o Options) {
+	config := c.config.ConnConfig
+	config.Tracer = o.Tracer
+	if mode := config.DefaultQueryExecMode; mode != pgx.QueryExecModeCacheStatement {
+		c.prepares = pgx.QueryExecModeCacheDescribe // asked for by those who cannot have prepared statements
+	}
+	// bun writes arguments into the text, so that no two statements are alike:
+	// preparing them would cost ×1.5. Select prepares its own.
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = 10 * time.Second // what accepts, and says nothing, is no database
+	}
+	parameters := config.RuntimeParams
+	for name := range c.limits {
+		if value, given := parameters[name]; given {
+			c.limits[name] = value
+		}
+	}
+	maps.Copy(parameters, c.limits)
+	maps.Copy(parameters, required)
+	for name, value := range map[string]string{
+		"application_name": "roster",
+		// Left to itself, PostgreSQL takes unnest($1) for 10 rows, and so plans anew,
+		// in 0.4 ms, whatever asks for fewer.
+		planCacheMode: genericPlan,
+	} {
+		if !c.has(name) {
+			parameters[name] = value
+		}
+	}
+}
+
+// poolTransactions leaves out what does not outlive a transaction. The limits are
+// set in each one instead. Prepared statements are left out even where the pooler
+// knows them: their plans would outlive a change of the schema there, however often
+// this program connects again (docs/decisions/0009-poolers.md).
+func (c *connector) poolTransactions() {
+	c.pooled, c.prepares = true, pgx.QueryExecModeCacheDescribe
+	delete(c.config.ConnConfig.RuntimeParams, planCacheMode)
+	var set []string
+	for name, value := range c.limits {
+		delete(c.config.ConnConfig.RuntimeParams, name)
+		set = append(set, "set local "+name+" = '"+strings.ReplaceAll(value, "'", "''")+"'")
+	}
+	c.limit = strings.Join(set, "; ")
+}
+
+// defaultStatements keeps PostgreSQL's processes few: beyond a few for each core,
+// more of them only take turns. Waiting for one costs less than 1 ms.
+func defaultStatements() int32 { return int32(max(8, 4*runtime.NumCPU())) }
+
+// defaultPlanning is for searches, which keep the database busy, and are few.
+func defaultPlanning() int32 { return int32(max(2, runtime.NumCPU())) }
+
+// statements returns the pool for most statements.
+func (c *connector) statements() *pgxpool.Config {
+	config := c.config.Copy()
+	config.MaxConns = c.total - feedConnections - c.planned()
+	return config
+}
+
+// planned is how many connections plan statements anew.
+func (c *connector) planned() int32 {
+	if c.pooled {
+		return 0
+	}
+	return max(1, min(defaultPlanning(), (c.total-feedConnections)/4))
+}
+
+// planning returns the pool for statements which are planned for their values.
+func (c *connector) planning() *pgxpool.Config {
+	config := c.extra(c.planned())
+	config.ConnConfig.RuntimeParams[planCacheMode] = customPlan
+	return config
+}
+
+// dedicated returns a pool under a name of its own.
+func (c *connector) dedicated(name string, connections int32) *pgxpool.Config {
+	config := c.extra(connections)
+	config.ConnConfig.RuntimeParams["application_name"] += " " + name
+	return config
+}
+
+// extra returns a pool beside that of statements, for which alone the URL's least
+// numbers are.
+func (c *connector) extra(connections int32) *pgxpool.Config {
+	config := c.config.Copy()
+	config.MaxConns, config.MinConns, config.MinIdleConns = connections, 0, 0
+	return config
+}
+
+// unlimited returns a pool whose statements may take as long as they need.
+func (c *connector) unlimited(name string, connections int32) *pgxpool.Config {
+	config := c.dedicated(name, connections)
+	for parameter := range config.ConnConfig.RuntimeParams {
+		if strings.HasSuffix(parameter, "_timeout") {
+			config.ConnConfig.RuntimeParams[parameter] = strconv.Itoa(0)
+		}
+	}
+	return config
+}
+
+// connect opens a connection that is in no pool.
+func (c *connector) connect(ctx context.Context) (*pgx.Conn, error) {
+	return pgx.ConnectConfig(ctx, c.config.ConnConfig.Copy())
+}

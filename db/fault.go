@@ -1,0 +1,180 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"roster/problem"
+)
+
+// fault is an error of the database: with the function that met it, for the log,
+// and the problem that callers see, nil if that is none of theirs.
+type fault struct {
+	function string
+	problem  *problem.Error
+	cause    error
+}
+
+// Error returns the function and the cause.
+func (f *fault) Error() string { return f.function + ": " + f.cause.Error() }
+
+// Unwrap returns the problem, if there is one, and the cause.
+func (f *fault) Unwrap() []error {
+	if f.problem == nil {
+		return []error{f.cause}
+	}
+	return []error{f.problem, f.cause}
+}
+
+var errAway = problem.New(problem.Unavailable, "The database does not answer at the moment. Try again in a second.")
+
+// Problem returns err as callers should see it. What a constraint refused becomes
+// the problem that it stands for; with a database that is away comes an UNAVAILABLE
+// problem; and every error of the database names the function of another package
+// that met it. Any other error stays as it is.
+func Problem(err error) error {
+	if err == nil || len(problem.All(err)) > 0 {
+		return err
+	}
+	if _, known := errors.AsType[*fault](err); known {
+		return err
+	}
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	if ok {
+		if known, ok := constraints[refused.ConstraintName]; ok {
+			return &known
+		}
+	}
+	switch {
+	case Unavailable(err):
+		return &fault{caller(), errAway, err}
+	case ok:
+		return &fault{caller(), nil, err}
+	}
+	return err
+}
+
+// Retryable reports whether a transaction failed only because another one ran at
+// the same time, or because the schema was changed meanwhile, so that running it
+// again can succeed.
+func Retryable(err error) bool {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (refused.Code == "40001" || refused.Code == "40P01") || outdated(err)
+}
+
+// outdated reports whether the plan or the description of a statement was for an
+// earlier schema. Without a prepared statement, PostgreSQL finds that the
+// description has another number of columns.
+func outdated(err error) bool {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (refused.Code == "0A000" && refused.Routine == "RevalidateCachedQuery" ||
+		refused.Code == "08P01" && refused.Routine == "exec_bind_message")
+}
+
+// Unavailable reports whether there was no database to answer, rather than one that
+// refused: it could not be reached, has no connection left, is going down or coming
+// up, or has become a standby (PostgreSQL, appendix A: classes 08, 53, 57P and
+// 25006). A context that ended is the caller's affair.
+func Unavailable(err error) bool {
+	if problem.Is(err, problem.Unavailable) || errors.Is(err, errFull) {
+		return true
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
+	}
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
+		class := refused.Code[:min(2, len(refused.Code))]
+		return (class == "08" || class == "53" || strings.HasPrefix(refused.Code, "57P") || refused.Code == "25006") && !outdated(err)
+	}
+	return lost(err)
+}
+
+// lost reports whether the connection broke.
+func lost(err error) bool {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return false
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, pgconn.ErrConnClosed, driver.ErrBadConn, sql.ErrConnDone} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return false
+}
+
+// cut reports whether a connection that was there before broke, so that another
+// one may do.
+func cut(err error) bool {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return false
+	}
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return Unavailable(err) && !strings.HasPrefix(refused.Code, "53")
+	}
+	return lost(err)
+}
+
+// mayHaveCommitted reports whether a commit that failed so may have been carried
+// out, since PostgreSQL has not refused it. (pgconn.SafeToRetry does not tell: it is
+// also true of a connection that broke after the commit was sent.)
+func mayHaveCommitted(err error) bool { return Unavailable(err) || pgconn.Timeout(err) }
+
+// project is what the names of our functions begin with.
+const project = "roster/"
+
+// caller returns the function of another package of ours that called this one, such
+// as "directory.Identities"; for a function that is not exported, together with the
+// exported one of its package that it works for.
+func caller() string {
+	var counters [64]uintptr
+	frames := runtime.CallersFrames(counters[:runtime.Callers(2, counters[:])])
+	inner, of := "", ""
+	for {
+		frame, more := frames.Next()
+		if name, ours := strings.CutPrefix(frame.Function, project); ours && !strings.HasPrefix(name, "db.") {
+			name, function := shortName(name)
+			switch first, _ := utf8.DecodeRuneInString(function); {
+			case inner != "" && of != name:
+				return of + "." + inner
+			case unicode.IsUpper(first) && inner == "":
+				return name + "." + function
+			case unicode.IsUpper(first):
+				return name + "." + function + ": " + inner
+			case inner == "":
+				inner, of = function, name
+			}
+		}
+		if !more {
+			break
+		}
+	}
+	if inner == "" {
+		return "db"
+	}
+	return of + "." + inner
+}
+
+// shortName returns package and function of a name such as
+// "directory.(*Directory).write.func1": "directory" and "write".
+func shortName(name string) (in, function string) {
+	name = strings.ReplaceAll(name, "[...]", "")
+	in, rest, _ := strings.Cut(name[strings.LastIndexByte(name, '/')+1:], ".")
+	if receiver := strings.Index(rest, ")."); strings.HasPrefix(rest, "(") && receiver > 0 {
+		rest = rest[receiver+2:]
+	}
+	function, _, _ = strings.Cut(rest, ".")
+	return in, function
+}

@@ -1,0 +1,153 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/uptrace/bun"
+
+	"roster/db"
+	"roster/db/dbtest"
+	"roster/problem"
+)
+
+type thing struct {
+	Name string
+}
+
+// A column that a newer Roster has added is passed over, also by statements and
+// descriptions that were made before; one that only the statement has is a mistake.
+func TestUnknownColumns(t *testing.T) {
+	t.Parallel()
+	for name, dsn := range map[string]string{"alone": dbtest.DSN(t), "behind a pooler": dbtest.Pooler(t, dbtest.DSN(t), "pool_mode = transaction")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t, dsn, db.Options{})
+			for _, change := range []string{
+				"create table things (name text); insert into things values ('a')", "alter table things add column x text default 'y'",
+				"alter table things add column z text", "alter table things drop column x",
+			} {
+				_, err := d.ExecContext(t.Context(), change)
+				must(t, err)
+				for range 3 {
+					for _, text := range []string{"select * from things", "select t.* from (select * from things) t", "with t as (select * from things) select t.* from t"} {
+						if got, err := db.SelectOne[thing](t.Context(), d, text); err != nil || got.Name != "a" {
+							t.Fatalf("%s, after %s: %v, %v", text, change, got, err)
+						}
+					}
+				}
+			}
+			_, err := db.SelectOne[thing](t.Context(), d, "select name as named from (select upper(name) as name from things) t")
+			if err == nil || !strings.Contains(err.Error(), "has no field for column named") {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// An outdated plan in a transaction makes that one retryable.
+func TestOutdatedPlanIsRetryable(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	_, err := d.ExecContext(t.Context(), "create table things (name text)")
+	must(t, err)
+	read := func() error {
+		return d.InTx(t.Context(), func(ctx context.Context, _ bun.Tx) error {
+			_, err := db.Select[thing](ctx, d, "select * from things")
+			return err
+		})
+	}
+	must(t, read())
+	_, err = d.ExecContext(t.Context(), "alter table things add column x text")
+	must(t, err)
+	if err := read(); !db.Retryable(err) {
+		t.Errorf("got %v, want a retryable error", err)
+	}
+	must(t, read())
+}
+
+// Errors of the database name who met them, once, and can be looked into.
+func TestErrorsNameTheirFunction(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	for name, err := range map[string]error{
+		"a statement":   lost(t.Context(), d),
+		"a transaction": d.InTx(t.Context(), func(ctx context.Context, _ bun.Tx) error { return lost(ctx, d) }),
+		"a snapshot":    d.InSnapshot(t.Context(), func(ctx context.Context) error { return lost(ctx, d) }),
+		"a statement of bun": d.InTx(t.Context(), func(ctx context.Context, tx bun.Tx) error {
+			_, err := tx.ExecContext(ctx, "select from lost")
+			return err
+		}),
+	} {
+		refused, ok := errors.AsType[*pgconn.PgError](err)
+		if !ok || refused.Code != "42P01" || !strings.HasPrefix(err.Error(), "db_test.TestErrorsNameTheirFunction") ||
+			strings.Count(err.Error(), "db_test.") != 1 || len(problem.All(err)) > 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func lost(ctx context.Context, d *db.DB) error {
+	_, err := db.Select[thing](ctx, d, "select * from lost")
+	return err
+}
+
+// The first read and the first transaction after the database has cut all
+// connections find new ones.
+func TestDeadConnections(t *testing.T) {
+	t.Parallel()
+	dsn := dbtest.DSN(t)
+	d := open(t, dsn, db.Options{})
+	u, err := url.Parse(dsn)
+	must(t, err)
+	for name, work := range map[string]func() error{
+		"a read": func() error { _, err := db.Select[int](t.Context(), d, "select 1"); return err },
+		"a transaction": func() error {
+			return d.InTx(t.Context(), func(ctx context.Context, _ bun.Tx) error { _, err := db.Select[int](ctx, d, "select 1"); return err })
+		},
+		"a snapshot": func() error {
+			return d.InSnapshot(t.Context(), func(ctx context.Context) error { _, err := db.Select[int](ctx, d, "select 1"); return err })
+		},
+	} {
+		must(t, work())
+		execute(t, dsn, "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = '"+u.Path[1:]+"'")
+		if err := work(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A commit that may have been carried out says so; what failed before it does not.
+func TestUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		early bool
+		want  string
+	}{"before the commit": {true, "The database does not answer"}, "during the commit": {false, "may have been done or not"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			proxy, dsn := dbtest.NewProxy(t, dbtest.DSN(t))
+			d := open(t, dsn, db.Options{})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			err := d.InTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+				if c.early {
+					proxy.Set(dbtest.Weather{Down: true}, dbtest.Weather{Down: true})
+					_, err := tx.ExecContext(ctx, "select 1")
+					return err
+				}
+				proxy.Set(dbtest.Weather{Stalled: true}, dbtest.Weather{Stalled: true})
+				time.AfterFunc(300*time.Millisecond, func() { proxy.Set(dbtest.Weather{Down: true}, dbtest.Weather{Down: true}) })
+				return nil
+			})
+			if !problem.Is(err, problem.Unavailable) || !strings.Contains(problem.All(err)[0].Message, c.want) || !db.Unavailable(err) || db.Retryable(err) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}

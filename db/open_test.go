@@ -1,0 +1,123 @@
+package db_test
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"roster/db"
+	"roster/db/dbtest"
+	"roster/secret"
+)
+
+// with returns the URL with another parameter.
+func with(t testing.TB, dsn, name, value string) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	must(t, err)
+	query := u.Query()
+	query.Set(name, value)
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+// as returns the URL for another user.
+func as(t testing.TB, dsn, user string) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	must(t, err)
+	u.User = url.User(user)
+	return u.String()
+}
+
+// execute runs statements one by one on a connection of their own.
+func execute(t testing.TB, dsn string, statements ...string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	must(t, err)
+	defer conn.Close(t.Context())
+	for _, text := range statements {
+		_, err := conn.Exec(t.Context(), text)
+		must(t, err)
+	}
+}
+
+func open(t testing.TB, dsn string, o db.Options) *db.DB {
+	t.Helper()
+	d, err := db.Open(t.Context(), secret.New(dsn), o)
+	must(t, err)
+	t.Cleanup(func() { _ = d.Close() })
+	return d
+}
+
+// What Roster cannot work with is refused in one line, which says what to do.
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	dsn := dbtest.DSN(t)
+	for name, c := range map[string]struct{ dsn, want string }{
+		"not a URL":                         {"s3cret", "not a PostgreSQL connection string"},
+		"a bad setting of pgx":              {with(t, dsn, "pool_max_conns", "s3cret"), "one of the settings of pgx in it"},
+		"too few connections":               {with(t, dsn, "pool_max_conns", "5"), "pool_max_conns is 5, and Roster needs at least 6 connections"},
+		"a pooler of statements":            {dbtest.Pooler(t, dsn, "pool_mode = statement"), "set its pool_mode to transaction"},
+		"a parameter that a pooler refuses": {with(t, dbtest.Pooler(t, dsn), "search_path", "public"), "unsupported startup parameter: search_path"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := db.Open(t.Context(), secret.New(c.dsn), db.Options{})
+			if err == nil || !strings.HasPrefix(err.Error(), "DATABASE_URL: ") || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// What the URL says of pgx and of the session holds, and all pools together keep to
+// its number of connections.
+func TestSettingsInURLHold(t *testing.T) {
+	t.Parallel()
+	dsn := with(t, with(t, with(t, dbtest.DSN(t), "pool_max_conns", "6"), "statement_timeout", "7s"), "application_name", "mine")
+	d := open(t, dsn, db.Options{})
+	total := int32(0)
+	for _, stat := range d.Pools() {
+		total += stat().MaxConns()
+	}
+	if total+3 != 6 {
+		t.Errorf("the pools have %d connections beside the three of the feed, want 3", total)
+	}
+	got, err := db.SelectOne[string](t.Context(), d, "select current_setting('statement_timeout') || ' ' || current_setting('application_name') || ' ' || current_setting('jit')")
+	must(t, err)
+	if *got != "7s mine off" {
+		t.Error(*got)
+	}
+}
+
+// A database that is full lets requests wait for a connection that there is.
+func TestFullDatabase(t *testing.T) {
+	t.Parallel()
+	dsn := dbtest.DSN(t)
+	const full = "connections_end"
+	execute(t, dsn, "create role "+full+" login connection limit 3")
+	d := open(t, as(t, dsn, full), db.Options{})
+	var all errgroup.Group
+	for i := range 40 {
+		all.Go(func() error {
+			read := db.Select[string]
+			if i%4 == 0 {
+				read = db.SelectPlanned[string]
+			}
+			if i%4 == 1 {
+				return d.InSnapshot(t.Context(), func(ctx context.Context) error {
+					_, err := db.Select[string](ctx, d, "select pg_sleep(0.02)::text")
+					return err
+				})
+			}
+			_, err := read(t.Context(), d, "select pg_sleep(0.02)::text")
+			return err
+		})
+	}
+	must(t, all.Wait())
+}

@@ -1,0 +1,116 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// room remembers that the database has no room for more connections. It keeps
+// requests from trying to connect all the while: the database would be busy with
+// refusing them.
+type room struct{ until atomic.Int64 } // in nanoseconds since 1970
+
+const (
+	// fullPause is how long nobody tries to connect to a full database.
+	fullPause = 100 * time.Millisecond
+	// fullWait is the pause before a request looks again for a connection.
+	fullWait = 5 * time.Millisecond
+)
+
+var errFull = errors.New("the database has no room for another connection")
+
+func (r *room) beforeConnect(context.Context, *pgx.ConnConfig) error {
+	if time.Now().UnixNano() < r.until.Load() {
+		return errFull
+	}
+	return nil
+}
+
+// lacks reports whether err says that there is no room.
+func (r *room) lacks(err error) bool {
+	if errors.Is(err, errFull) {
+		return true
+	}
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	// 53300 is too_many_connections; pgbouncer has no code for it.
+	if !ok || refused.Code != "53300" && !strings.Contains(refused.Message, "no more connections allowed") {
+		return false
+	}
+	r.until.Store(time.Now().Add(fullPause).UnixNano())
+	return true
+}
+
+// acquire takes a connection out of the pool. When the database has no room for
+// another one, it waits for one of ours, and takes it from either pool: a plan that
+// fits less is better than none.
+func (d *DB) acquire(ctx context.Context, pool *pgxpool.Pool) (conn *pgxpool.Conn, err error) {
+	err = d.waitForRoom(ctx, pool, func(pool *pgxpool.Pool) error { conn, err = pool.Acquire(ctx); return err })
+	return conn, err
+}
+
+// waitForRoom runs connect, for the pool and else for the other one, until it finds
+// a connection. It gives up when there is neither room nor a connection to wait for.
+func (d *DB) waitForRoom(ctx context.Context, pool *pgxpool.Pool, connect func(*pgxpool.Pool) error) error {
+	other := d.planning
+	if pool == other {
+		other = d.pool
+	}
+	for {
+		err := connect(pool)
+		if err == nil || !d.connector.room.lacks(err) {
+			return err
+		}
+		if other != pool && connections(other) > 0 {
+			if err = connect(other); err == nil || !d.connector.room.lacks(err) {
+				return err
+			}
+		}
+		if connections(pool)+connections(other) == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(fullWait):
+		}
+	}
+}
+
+// connections returns how many connections the pool has.
+func connections(pool *pgxpool.Pool) int32 {
+	s := pool.Stat()
+	return s.AcquiredConns() + s.IdleConns()
+}
+
+// openSQL returns the pool of d as database/sql has it, which keeps no connections
+// of its own.
+func openSQL(d *DB) *sql.DB {
+	s := sql.OpenDB(waiting{d})
+	s.SetMaxIdleConns(0)
+	return s
+}
+
+// waiting is a connector that waits for room.
+type waiting struct{ db *DB }
+
+// Connect takes a connection out of the pool, as acquire does.
+func (w waiting) Connect(ctx context.Context) (conn driver.Conn, err error) {
+	err = w.db.waitForRoom(ctx, w.db.pool, func(pool *pgxpool.Pool) error {
+		conn, err = stdlib.GetPoolConnector(pool).Connect(ctx)
+		return err
+	})
+	return conn, err
+}
+
+// Driver returns pgx's.
+func (waiting) Driver() driver.Driver { return stdlib.GetDefaultDriver() }

@@ -1,0 +1,129 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/uptrace/bun"
+
+	"roster/problem"
+)
+
+// transaction is a transaction and the connection that it is on.
+type transaction struct {
+	bun.Tx
+	conn *sql.Conn
+}
+
+type txKey struct{}
+
+func txOf(ctx context.Context) *transaction {
+	tx, _ := ctx.Value(txKey{}).(*transaction)
+	return tx
+}
+
+// HasTx reports whether ctx carries a transaction.
+func HasTx(ctx context.Context) bool {
+	return txOf(ctx) != nil
+}
+
+// Executor returns what statements of ctx run on: its transaction, or the database.
+func (d *DB) Executor(ctx context.Context) bun.IDB {
+	if tx := txOf(ctx); tx != nil {
+		return tx.Tx
+	}
+	return d.DB
+}
+
+// InTx runs fn in the transaction that ctx carries, or else in one of its own,
+// which it commits when fn succeeds. Work on the context that fn is given
+// belongs to the transaction. It returns an UNAVAILABLE problem when the database
+// went away, whose message says so if the commit may have been carried out.
+func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context, tx bun.Tx) error) error {
+	if tx := txOf(ctx); tx != nil {
+		return Problem(fn(ctx, tx.Tx))
+	}
+	return Problem(d.transact(ctx, nil, fn))
+}
+
+// InSnapshot runs fn so that all its statements read one and the same state of
+// the database: in a transaction that writes nothing, and that runs once more if
+// its connection had died. Where ctx carries a transaction, fn joins it, and each
+// statement reads the state at its own beginning.
+func (d *DB) InSnapshot(ctx context.Context, fn func(ctx context.Context) error) error {
+	if HasTx(ctx) {
+		return fn(ctx)
+	}
+	options := &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+	return Problem(d.twice(ctx, func() error {
+		return d.transact(ctx, options, func(ctx context.Context, _ bun.Tx) error { return fn(ctx) })
+	}))
+}
+
+// transact runs fn in a new transaction.
+func (d *DB) transact(ctx context.Context, options *sql.TxOptions, fn func(ctx context.Context, tx bun.Tx) error) error {
+	var tx *transaction
+	err := d.twice(ctx, func() (err error) { tx, err = d.begin(ctx, options); return err })
+	if err != nil {
+		return err
+	}
+	defer tx.conn.Close()
+	defer func() { _ = tx.Rollback() }() // which does nothing after a commit
+	if d.Pooled() {
+		if _, err := tx.ExecContext(ctx, d.connector.limit); err != nil {
+			return err
+		}
+	}
+	if err := fn(context.WithValue(ctx, txKey{}, tx), tx.Tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return commitError(ctx, err)
+	}
+	return nil
+}
+
+// begin opens a transaction.
+func (d *DB) begin(ctx context.Context, options *sql.TxOptions) (*transaction, error) {
+	conn, err := d.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tx, err := conn.BeginTx(ctx, options)
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return &transaction{tx, conn.Conn}, nil
+}
+
+// twice runs fn once more when it has failed by a connection that had died, or by
+// a plan for an earlier schema. No connection of before is used then.
+func (d *DB) twice(ctx context.Context, fn func() error) error {
+	err := fn()
+	if err == nil || ctx.Err() != nil || !cut(err) && !outdated(err) {
+		return err
+	}
+	d.renew()
+	return fn()
+}
+
+// renew closes all connections, those in use when they are given back.
+func (d *DB) renew() {
+	d.pool.Reset()
+	d.planning.Reset()
+}
+
+var errUnknownOutcome = problem.New(problem.Unavailable,
+	"The database went away during the commit, so that this may have been done or not: look before you send it again. With an Idempotency-Key, sending it again is safe.")
+
+// commitError returns the error of a commit: errUnknownOutcome if nobody knows
+// whether it was carried out.
+func commitError(ctx context.Context, err error) error {
+	if errors.Is(err, sql.ErrTxDone) || err == ctx.Err() || !mayHaveCommitted(err) { //nolint:errorlint // database/sql returns that before it sends anything
+		return err
+	}
+	return fmt.Errorf("%w: %w", errUnknownOutcome, err)
+}
