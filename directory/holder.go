@@ -61,12 +61,11 @@ func (d *Directory) RoleMembers(ctx context.Context, roles []db.RoleID, in *Orga
 	return memberList{
 		name: "role.members", parents: parentIDs(roles), number: len(roles), order: placeOrder(org), in: org,
 		from: func(q *statement, within *span) {
-			q.add("(select g.org_id, g.user_id from membership_roles g")
 			if within == nil {
-				q.where(conditions).add(") m") // whoever has live grants is a member
+				q.add("(select distinct g.org_id, g.user_id from membership_roles g").where(conditions).add(") m") // whoever has live grants is a member
 				return
 			}
-			q.where(append(conditions, placeKeyset(org, *within)...)).add(placeSorted(org, *within)).add(ofGrants)
+			q.add(distinctPlaces(org) + " from membership_roles g").where(append(conditions, placeKeyset(org, *within)...)).add(placeSorted(org, *within)).add(ofGrants)
 		},
 	}.page(ctx, d, page)
 }
@@ -127,20 +126,27 @@ func holders(roles int, in *condition, conditions []condition) func(*statement, 
 		// The branches are sorted by themselves, since the planner does not ask it of them.
 		end := placeSorted(in, *within)
 		byRole := func(role string) string {
-			return "(select g.org_id, g.user_id from membership_roles g" + of + " and g.role_id = " + role + end + ")"
+			return distinctPlaces(in) + " from membership_roles g" + of + " and g.role_id = " + role + end + ")"
 		}
 		n := merged(roles)
-		on := "g.org_id, g.user_id"
-		if in != nil {
-			on = "g.user_id"
-		}
-		q.add("(select distinct on (" + on + ") g.org_id, g.user_id from (")
+		q.add(distinctPlaces(in) + " from (")
 		for i := range n {
 			q.add(byRole("p.roles["+strconv.Itoa(i+1)+"]") + " union all ")
 		}
 		q.add("select h.* from unnest(p.roles[" + strconv.Itoa(n+1) + ":]) as r (id) cross join lateral " + byRole("r.id") + " h" +
-			" union all (select g.org_id, g.user_id from membership_permissions g" + of + " and g.permission_id = p.id" + end + ")) g" + end + ofGrants)
+			" union all " + distinctPlaces(in) + " from membership_permissions g" + of + " and g.permission_id = p.id" + end + ")) g" + end + ofGrants)
 	}
+}
+
+// distinctPlaces begins a page of grants in the placeOrder, which names a member
+// once however many grants of one thing they hold side by side: as the grants come
+// in the order of an index, equal ones are next to each other.
+func distinctPlaces(in *condition) string {
+	on := "g.org_id, g.user_id"
+	if in != nil {
+		on = "g.user_id"
+	}
+	return "(select distinct on (" + on + ") g.org_id, g.user_id"
 }
 
 // countHolders writes them all, to be counted. The few who are suspended are left

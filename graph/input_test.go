@@ -152,7 +152,7 @@ func TestBadVariables(t *testing.T) {
 		"reason: a megabyte":               {grantRoles, grant(`[`+user+`]`, `[`+role+`]`, `,"reason":"`+mb+`"`)},
 		"reason: control characters":       {grantRoles, grant(`[`+user+`]`, `[`+role+`]`, `,"reason":"a\u0001"`)},
 		"endsAt before startsAt":           {grantRoles, grant(`[`+user+`]`, `[`+role+`]`, `,"startsAt":"2030-01-01T00:00:00Z","endsAt":"2029-01-01T00:00:00Z"`)},
-		"endsAt in the past of what holds": {grantRoles, grant(`[`+user+`]`, `[`+role+`]`, `,"startsAt":"2020-01-01T00:00:00Z","endsAt":"2021-01-01T00:00:00Z"`)},
+		"endsAt of a revoke in the past":   {`mutation($input: RevokeRolesInput!) { revokeRoles(input: $input) { memberships { id } } }`, grant(`[`+user+`]`, `[`+role+`]`, `,"endsAt":"2021-01-01T00:00:00Z"`)},
 		"asOf in the future":               {`query($a: DateTime!) { user(by: {email: "ada@example.com"}) { membership(organization: {code: "acme"}) { effectivePermissions(asOf: $a) { key } } } }`, `{"a": "2990-01-01T00:00:00Z"}`},
 		"search: a megabyte":               {`query($s: String) { users(filter: {search: $s}) { totalCount } }`, `{"s": "` + mb + `"}`},
 		"search: blank":                    {`query($s: String) { users(filter: {search: $s}) { totalCount } }`, `{"s": " \t"}`},
