@@ -61,11 +61,12 @@ func (d *Directory) RoleMembers(ctx context.Context, roles []db.RoleID, in *Orga
 	return memberList{
 		name: "role.members", parents: parentIDs(roles), number: len(roles), order: placeOrder(org), in: org,
 		from: func(q *statement, within *span) {
+			q.add(distinctPlaces(org) + " from membership_roles g")
 			if within == nil {
-				q.add("(select distinct g.org_id, g.user_id from membership_roles g").where(conditions).add(") m") // whoever has live grants is a member
+				q.where(conditions).add(") m") // whoever has live grants is a member
 				return
 			}
-			q.add(distinctPlaces(org) + " from membership_roles g").where(append(conditions, placeKeyset(org, *within)...)).add(placeSorted(org, *within)).add(ofGrants)
+			q.where(append(conditions, placeKeyset(org, *within)...)).add(placeSorted(org, *within)).add(ofGrants)
 		},
 	}.page(ctx, d, page)
 }
