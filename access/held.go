@@ -23,7 +23,7 @@ type Held struct {
 	place  Place
 	status status
 	// numbers are those of the roles and, from direct on, of the permissions
-	// granted on top of them.
+	// granted on top of them: each once, and sorted.
 	numbers []uint32
 	direct  int
 	// exact, unless nil, are the keys of what all this comes to: the database has
@@ -193,17 +193,26 @@ func (e *Engine) held(place Place, row *heldRow) *Held {
 	return h
 }
 
-// NewHeld gives what a member holds by these grants.
+// NewHeld returns what a member holds by these grants. What several of them give
+// is held once.
 func (e *Engine) NewHeld(roles []db.RoleID, direct []db.PermissionID) *Held {
-	h := &Held{status: isMember, direct: len(roles), until: math.MaxInt64}
-	h.numbers = make([]uint32, 0, len(roles)+len(direct))
+	numbers := make([]uint32, 0, len(roles)+len(direct))
 	for _, id := range roles {
-		h.numbers = append(h.numbers, e.roles.of(id))
+		numbers = append(numbers, e.roles.of(id))
 	}
+	numbers = compact(numbers, 0)
+	h := &Held{status: isMember, direct: len(numbers), until: math.MaxInt64}
 	for _, id := range direct {
-		h.numbers = append(h.numbers, e.permissions.of(id))
+		numbers = append(numbers, e.permissions.of(id))
 	}
+	h.numbers = compact(numbers, h.direct)
 	return h
+}
+
+// compact sorts the numbers from that place on, and leaves each once.
+func compact(numbers []uint32, from int) []uint32 {
+	slices.Sort(numbers[from:])
+	return numbers[:from+len(slices.Compact(numbers[from:]))]
 }
 
 // Effective gives what the member may do, ordered by key.

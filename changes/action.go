@@ -77,13 +77,15 @@ var (
 	MembershipCreated = define[db.MembershipKind]("membership.created", Effects{})
 	MembershipDeleted = define[db.MembershipKind]("membership.deleted", Effects{Entitlements: true, Administrator: true})
 
-	RoleGranted      = define[db.MembershipKind]("membership.role.granted", Effects{Entitlements: true})
-	RoleGrantChanged = define[db.MembershipKind]("membership.role.changed", Effects{Entitlements: true, Administrator: true})
-	RoleRevoked      = define[db.MembershipKind]("membership.role.revoked", Effects{Entitlements: true, Administrator: true})
+	RoleGranted        = define[db.MembershipKind]("membership.role.granted", Effects{Entitlements: true})
+	RoleGrantChanged   = define[db.MembershipKind]("membership.role.changed", Effects{}) // only why it was granted
+	RoleGrantShortened = define[db.MembershipKind]("membership.role.shortened", Effects{Entitlements: true, Administrator: true})
+	RoleRevoked        = define[db.MembershipKind]("membership.role.revoked", Effects{Entitlements: true, Administrator: true})
 
-	PermissionGranted      = define[db.MembershipKind]("membership.permission.granted", Effects{Entitlements: true})
-	PermissionGrantChanged = define[db.MembershipKind]("membership.permission.changed", Effects{Entitlements: true, Administrator: true})
-	PermissionRevoked      = define[db.MembershipKind]("membership.permission.revoked", Effects{Entitlements: true, Administrator: true})
+	PermissionGranted        = define[db.MembershipKind]("membership.permission.granted", Effects{Entitlements: true})
+	PermissionGrantChanged   = define[db.MembershipKind]("membership.permission.changed", Effects{}) // only why it was granted
+	PermissionGrantShortened = define[db.MembershipKind]("membership.permission.shortened", Effects{Entitlements: true, Administrator: true})
+	PermissionRevoked        = define[db.MembershipKind]("membership.permission.revoked", Effects{Entitlements: true, Administrator: true})
 )
 
 // The actions on roles.

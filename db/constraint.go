@@ -12,8 +12,6 @@ var constraints = map[string]problem.Error{
 	"permissions_key":                 {Kind: problem.Conflict, Field: "input.key", Message: "Another permission has this key."},
 	"roles_key":                       {Kind: problem.Conflict, Field: "input.key", Message: "Another role has this key."},
 	"memberships_once":                {Kind: problem.Conflict, Field: "input.users", Message: "The user was added to the organization at the same moment."},
-	"membership_roles_live":           {Kind: problem.Conflict, Field: "input.roles", Message: "The role was granted at the same moment."},
-	"membership_permissions_live":     {Kind: problem.Conflict, Field: "input.permissions", Message: "The permission was granted at the same moment."},
 	"role_permissions_live":           {Kind: problem.Conflict, Field: "input.permissions", Message: "The permission was added at the same moment."},
 	"organizations_one_default":       {Kind: problem.Conflict, Field: "input.defaultOrganization", Message: "The default organization was changed at the same moment."},
 	"organizations_default_is_active": {Kind: problem.Invalid, Field: "input.organization", Message: "The default organization cannot be suspended or deleted."},

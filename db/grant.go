@@ -3,18 +3,25 @@ package db
 import (
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 )
 
 // Grant is what the rows of membership_roles and membership_permissions have
-// in common: a fact with a lifetime. It holds at a moment t when it was granted
+// in common: a fact with a lifetime. It holds at a moment t if it was granted
 // by then, StartsAt <= t, EndsAt is absent or > t, and RevokedAt is absent or
-// > t.
+// > t. Several grants of one thing to one member may hold at the same time: what
+// the member holds is their union.
+//
+// A write at a moment w touched a grant in one of three ways, and its row has the
+// time lines of before and after:
+//
+//	GrantedAt = w                            there was none; StartsAt to EndsAt
+//	ShortenedAt = w                          StartsAt to FormerEnd; StartsAt to EndsAt
+//	RevokedAt = the later of GrantedAt and w StartsAt to EndsAt; nothing
 type Grant struct {
 	OrgID     OrganizationID `bun:",pk"`
 	UserID    UserID         `bun:",pk"`
-	ID        uuid.UUID      `bun:",pk,type:uuid"`
+	ID        GrantID        `bun:",pk"`
 	Live      bool
 	StartsAt  time.Time
 	EndsAt    *time.Time
@@ -24,6 +31,10 @@ type Grant struct {
 	Reason    *string
 	RevokedAt *time.Time
 	RevokedBy *string
+	// ShortenedAt is when EndsAt was last brought forward, and FormerEnd the end
+	// until then: nil if there was none.
+	ShortenedAt *time.Time
+	FormerEnd   *time.Time
 }
 
 // RoleGrant is a row of membership_roles.

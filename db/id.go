@@ -28,6 +28,7 @@ type (
 	RoleKind         struct{}
 	PermissionKind   struct{}
 	APIKeyKind       struct{}
+	GrantKind        struct{}
 	ChangeKind       struct{}
 )
 
@@ -39,6 +40,7 @@ type (
 	RoleID         = ID[RoleKind]
 	PermissionID   = ID[PermissionKind]
 	APIKeyID       = ID[APIKeyKind]
+	GrantID        = ID[GrantKind]
 	ChangeID       = ID[ChangeKind]
 )
 
@@ -59,6 +61,9 @@ func (PermissionKind) Prefix() string { return "perm" }
 
 // Prefix is "key".
 func (APIKeyKind) Prefix() string { return "key" }
+
+// Prefix is "grant".
+func (GrantKind) Prefix() string { return "grant" }
 
 // Prefix is "change".
 func (ChangeKind) Prefix() string { return "change" }

@@ -75,7 +75,7 @@ var ends = map[string]func(ctx context.Context, b *business, a administrator) er
 		return err
 	},
 	"the grant gets an end": func(ctx context.Context, b *business, a administrator) error {
-		_, err := b.GrantRoles(ctx, directory.GrantRolesInput{
+		_, err := b.RevokeRoles(ctx, directory.RevokeRolesInput{
 			Organization: root, Users: []*directory.UserRef{{Username: &a.user}}, Roles: []*directory.RoleRef{{Key: &a.role}}, EndsAt: new(time.Now().Add(time.Hour)),
 		})
 		return err
@@ -87,7 +87,7 @@ var ends = map[string]func(ctx context.Context, b *business, a administrator) er
 		return err
 	},
 	"the grant of the permission gets an end": func(ctx context.Context, b *business, a administrator) error {
-		_, err := b.GrantPermissions(ctx, directory.GrantPermissionsInput{
+		_, err := b.RevokePermissions(ctx, directory.RevokePermissionsInput{
 			Organization: root, Users: []*directory.UserRef{{Username: &a.user}}, Permissions: permissionRefs(direct), EndsAt: new(time.Now().Add(time.Hour)),
 		})
 		return err

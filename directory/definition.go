@@ -209,13 +209,9 @@ func (f *faults) label(field string, name *string, key string) string {
 // endGrants ends the live grants of a role or permission that is deleted, in
 // all organizations by one statement, and counts them. Those that have ended by
 // themselves are not revoked.
-func (w *write) endGrants(ctx context.Context, kind grantKind, thing uuid.UUID) (int, error) {
+func (w *write) endGrants(ctx context.Context, kind grantKind, targetID uuid.UUID) (int, error) {
 	var ended int
-	err := w.NewRaw("with ended as (update "+kind.table+` set live = false,
-			revoked_at = case when ends_at <= ? then null else greatest(granted_at, ?) end,
-			revoked_by = case when ends_at <= ? then null else ? end
-			where `+kind.column+` = ? and live returning revoked_at)
-		select count(revoked_at) from ended`,
-		w.At, w.At, w.At, w.actor.String(), thing).Scan(ctx, &ended)
+	err := w.NewRaw("with ended as (update "+kind.table+" g set "+endGrantSQL+" where g."+kind.column+` = ? and g.live returning g.revoked_at)
+		select count(revoked_at) from ended`, append(w.endGrantArgs(), targetID)...).Scan(ctx, &ended)
 	return ended, err
 }

@@ -21,8 +21,13 @@ type EffectivePermission struct {
 // their sources.
 type effectiveOf struct {
 	catalogue *access.Catalogue
-	place     access.Place
+	member    *db.Membership
 	grants    func(context.Context) (map[access.Place][]Grant, error)
+}
+
+// ID is made of the ids of the membership and the permission.
+func (p *EffectivePermission) ID() string {
+	return p.of.member.ID.String() + ":" + p.Permission.ID.String()
 }
 
 // Key is that of the permission.
@@ -35,7 +40,7 @@ func (p *EffectivePermission) Sources(ctx context.Context) ([]Grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	return giving(p.of.catalogue, grants[p.of.place], p.Permission.ID, grantHeld), nil
+	return giving(p.of.catalogue, grants[PlaceOf(p.of.member)], p.Permission.ID, grantHeld), nil
 }
 
 // HeldRoles gives the roles that each member holds now, ordered by key.
@@ -65,7 +70,7 @@ func (d *Directory) EffectivePermissions(ctx context.Context, members []*db.Memb
 	sources := list.Lazily(func(ctx context.Context) (map[access.Place][]Grant, error) { return d.grants(ctx, places, nil) })
 	all := make([][]*EffectivePermission, len(members))
 	for i := range held {
-		all[i] = effective(catalogue, places[i], catalogue.Effective(held[i]), sources)
+		all[i] = effective(catalogue, members[i], catalogue.Effective(held[i]), sources)
 	}
 	return all, nil
 }
@@ -100,7 +105,7 @@ func (d *Directory) effectiveAsOf(ctx context.Context, members []*db.Membership,
 		if active[place] {
 			permissions = catalogue.Effective(d.engine.NewHeld(heldBy(grants[place])))
 		}
-		all[i] = effective(catalogue, place, permissions, sources)
+		all[i] = effective(catalogue, members[i], permissions, sources)
 	}
 	return all, nil
 }
@@ -154,10 +159,10 @@ func (d *Directory) activeAsOf(ctx context.Context, places []access.Place, asOf 
 }
 
 // effective wraps the permissions with the way to their sources.
-func effective(catalogue *access.Catalogue, place access.Place, permissions []*db.Permission,
+func effective(catalogue *access.Catalogue, member *db.Membership, permissions []*db.Permission,
 	grants func(context.Context) (map[access.Place][]Grant, error),
 ) []*EffectivePermission {
-	of := &effectiveOf{catalogue, place, grants}
+	of := &effectiveOf{catalogue, member, grants}
 	each, all := make([]EffectivePermission, len(permissions)), make([]*EffectivePermission, len(permissions))
 	for i, permission := range permissions {
 		each[i] = EffectivePermission{permission, of}

@@ -36,7 +36,9 @@ type RevokeRolesInput struct {
 	Organization OrganizationRef
 	Users        []*UserRef
 	Roles        []*RoleRef
-	Reason       *string
+	// EndsAt is when they end; now if it is nil.
+	EndsAt *time.Time
+	Reason *string
 }
 
 // RevokePermissionsInput takes every permission from every user in the
@@ -45,12 +47,15 @@ type RevokePermissionsInput struct {
 	Organization OrganizationRef
 	Users        []*UserRef
 	Permissions  []*PermissionRef
-	Reason       *string
+	// EndsAt is when they end; now if it is nil.
+	EndsAt *time.Time
+	Reason *string
 }
 
-// GrantRoles gives the roles, from now or StartsAt on, until EndsAt, and gives
-// the memberships in the order asked. What is held already changes its end and,
-// if there is a new one, its reason.
+// GrantRoles gives the roles, from now or StartsAt on, until EndsAt, and returns
+// the memberships in the order asked. A role that was given with another term
+// before is held by both grants; with the same term, only the reason changes, if
+// there is a new one.
 func (d *Directory) GrantRoles(ctx context.Context, in GrantRolesInput) ([]*db.Membership, error) {
 	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Roles),
 		func(ctx context.Context, w *write, org *db.Organization, members []*db.Membership) error {
@@ -86,16 +91,18 @@ func (d *Directory) GrantPermissions(ctx context.Context, in GrantPermissionsInp
 		})
 }
 
-// RevokeRoles takes the roles back, at once, and gives the memberships in the
-// order asked. What is not held is passed over.
+// RevokeRoles ends every grant of the roles at EndsAt, unless it ends earlier,
+// and returns the memberships in the order asked. What was not granted is passed
+// over.
 func (d *Directory) RevokeRoles(ctx context.Context, in RevokeRolesInput) ([]*db.Membership, error) {
 	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Roles),
 		func(ctx context.Context, w *write, _ *db.Organization, members []*db.Membership) error {
+			r := w.revocation(in.EndsAt, in.Reason)
 			roles, err := d.rolesNamed(ctx, w, "input.roles", in.Roles, 1)
 			if err != nil {
 				return err
 			}
-			return w.revoke(ctx, roleGrants, members, raw(roleIDs(roles)), in.Reason)
+			return w.revoke(ctx, roleGrants, members, raw(roleIDs(roles)), r)
 		})
 }
 
@@ -104,17 +111,18 @@ func (d *Directory) RevokeRoles(ctx context.Context, in RevokeRolesInput) ([]*db
 func (d *Directory) RevokePermissions(ctx context.Context, in RevokePermissionsInput) ([]*db.Membership, error) {
 	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Permissions),
 		func(ctx context.Context, w *write, _ *db.Organization, members []*db.Membership) error {
+			r := w.revocation(in.EndsAt, in.Reason)
 			permissions, err := d.permissionsNamed(ctx, w, "input.permissions", in.Permissions, 1)
 			if err != nil {
 				return err
 			}
-			return w.revoke(ctx, permissionGrants, members, raw(permissionIDs(permissions)), in.Reason)
+			return w.revoke(ctx, permissionGrants, members, raw(permissionIDs(permissions)), r)
 		})
 }
 
 // changeGrants finds the members and lets fn change what they hold. Also when
 // there are faults: then fn adds its own.
-func (d *Directory) changeGrants(ctx context.Context, in OrganizationRef, users []*UserRef, things int,
+func (d *Directory) changeGrants(ctx context.Context, in OrganizationRef, users []*UserRef, targets int,
 	fn func(ctx context.Context, w *write, org *db.Organization, members []*db.Membership) error,
 ) ([]*db.Membership, error) {
 	var members []*db.Membership
@@ -124,7 +132,7 @@ func (d *Directory) changeGrants(ctx context.Context, in OrganizationRef, users 
 			return err
 		}
 		members = existing(named)
-		if len(users)*things > maxGrants {
+		if len(users)*targets > maxGrants {
 			w.faults.Add(problem.Invalid, "input.users", "At most %d grants at once.", maxGrants)
 			members = nil
 		}

@@ -64,7 +64,7 @@ func (d *Directory) RoleMembers(ctx context.Context, roles []db.RoleID, in *Orga
 	return memberList{
 		name: "role.members", parents: parentIDs(roles), number: len(roles), order: placeOrder(org), in: org,
 		from: func(q *list.Statement, within *list.Span) {
-			q.Add("(select g.org_id, g.user_id from membership_roles g")
+			q.Add(distinctPlaces(org) + " from membership_roles g")
 			if within == nil {
 				q.Where(conditions...).Add(") m") // whoever has live grants is a member
 				return
@@ -130,20 +130,27 @@ func holders(roles int, in *list.Clause, conditions []list.Clause) func(*list.St
 		// The branches are sorted by themselves, since the planner does not ask it of them.
 		end := placeOrder(in).Limited(*within)
 		byRole := func(role string) string {
-			return "(select g.org_id, g.user_id from membership_roles g" + of + " and g.role_id = " + role + end + ")"
+			return distinctPlaces(in) + " from membership_roles g" + of + " and g.role_id = " + role + end + ")"
 		}
 		n := merged(roles)
-		on := "g.org_id, g.user_id"
-		if in != nil {
-			on = "g.user_id"
-		}
-		q.Add("(select distinct on (" + on + ") g.org_id, g.user_id from (")
+		q.Add(distinctPlaces(in) + " from (")
 		for i := range n {
 			q.Add(byRole("p.roles["+strconv.Itoa(i+1)+"]") + " union all ")
 		}
 		q.Add("select h.* from unnest(p.roles[" + strconv.Itoa(n+1) + ":]) as r (id) cross join lateral " + byRole("r.id") + " h" +
-			" union all (select g.org_id, g.user_id from membership_permissions g" + of + " and g.permission_id = p.id" + end + ")) g" + end + ofGrants)
+			" union all " + distinctPlaces(in) + " from membership_permissions g" + of + " and g.permission_id = p.id" + end + ")) g" + end + ofGrants)
 	}
+}
+
+// distinctPlaces begins a page of grants in the placeOrder, which names a member
+// once however many grants of one thing they hold side by side: as the grants come
+// in the order of an index, equal ones are next to each other.
+func distinctPlaces(in *list.Clause) string {
+	on := "g.org_id, g.user_id"
+	if in != nil {
+		on = "g.user_id"
+	}
+	return "(select distinct on (" + on + ") g.org_id, g.user_id"
 }
 
 // countHolders writes them all, to be counted. The few who are suspended are left

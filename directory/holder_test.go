@@ -74,7 +74,8 @@ func (a *asked) buffers(t *testing.T, conn *pgx.Conn) (int, string) {
 }
 
 // crowd makes 10,000 members of two organizations, with one of 16 roles each, all
-// of which contain "thing:do". One in ten is suspended.
+// of which contain "thing:do". Every other one has it by two grants side by side,
+// one in a hundred by more than a page has rows. One in ten is suspended.
 func (b *business) crowd() {
 	b.t.Helper()
 	b.definePermissions("thing:do")
@@ -90,6 +91,10 @@ func (b *business) crowd() {
 			`insert into memberships (id, org_id, user_id) select gen_random_uuid(), o.id, u.id from users u join organizations o on o.code in ('c-1', 'c-2')`,
 			`insert into membership_roles (org_id, user_id, role_id, id, granted_by) select m.org_id, m.user_id, r.id, gen_random_uuid(), 'system:test'
 				from memberships m join users u on u.id = m.user_id join roles r on r.key = 'role-' || u.external_id::int % 16`,
+			`insert into membership_roles (org_id, user_id, role_id, id, granted_by, ends_at)
+				select g.org_id, g.user_id, g.role_id, gen_random_uuid(), 'system:test', now() + n * interval '1 day'
+				from membership_roles g join users u on u.id = g.user_id
+				cross join lateral generate_series(1, case when u.external_id::int % 100 = 1 then 60 else u.external_id::int % 2 end) n`,
 		} {
 			if _, err := tx.ExecContext(ctx, text); err != nil {
 				return err

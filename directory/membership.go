@@ -109,10 +109,11 @@ func placeValues(org db.OrganizationID, user db.UserID) changes.Values {
 }
 
 // membersOf reads the memberships of the users in the organization, in that
-// order, and keeps them from being removed until the end of the transaction.
+// order, and locks them until the end of the transaction: whoever writes grants
+// comes by here, so that two who give the same at the same moment take turns.
 func (d *Directory) membersOf(ctx context.Context, org db.OrganizationID, users []db.UserID) ([]*db.Membership, error) {
 	rows, err := db.Select[db.Membership](ctx, d.db,
-		"select * from memberships where org_id = $1 and user_id = any($2) order by user_id for share", org, users)
+		"select * from memberships where org_id = $1 and user_id = any($2) order by user_id for no key update", org, users)
 	if err != nil {
 		return nil, err
 	}
@@ -236,9 +237,9 @@ func (w *write) leave(ctx context.Context, members []*db.Membership) error {
 		}
 	}
 	for _, kind := range []grantKind{roleGrants, permissionGrants} {
-		if _, err := w.ExecContext(ctx, "update "+kind.table+" g set "+ended+
+		if _, err := w.ExecContext(ctx, "update "+kind.table+" g set "+endGrantSQL+
 			" from memberships m where m.id = any(?) and g.org_id = m.org_id and g.user_id = m.user_id and g.live",
-			w.At, w.At, w.At, w.actor.String(), idArray(ids)); err != nil {
+			append(w.endGrantArgs(), idArray(ids))...); err != nil {
 			return err
 		}
 	}
@@ -293,7 +294,7 @@ func (d *Directory) MoveMember(ctx context.Context, in MoveMemberInput) (*db.Mem
 		if err := w.faults.Err(); err != nil {
 			return err
 		}
-		roles, permissions, err := d.liveGrants(ctx, w, members[0])
+		roles, permissions, err := d.notEnded(ctx, w, members[0])
 		if err != nil {
 			return err
 		}
@@ -357,23 +358,31 @@ func (d *Directory) carry(ctx context.Context, w *write, to *db.Organization, me
 	return w.carryGrants(ctx, allowance, permissionGrants, member, raw(permissionIDs), func(i int) db.Grant { return permissions[i].Grant })
 }
 
-// carryGrants gives the member each of the things for the time of its grant. What
-// they hold already gets no shorter by it.
-func (w *write) carryGrants(ctx context.Context, by access.Allowance, kind grantKind, member *db.Membership, things []uuid.UUID, of func(i int) db.Grant) error {
-	live, err := w.liveOf(ctx, kind, []*db.Membership{member}, things)
+// carryGrants gives the member each of the targets with the term and the reason
+// of its grant, unless it was granted to them with that term before.
+func (w *write) carryGrants(ctx context.Context, by access.Allowance, kind grantKind, member *db.Membership, targets []uuid.UUID, of func(i int) db.Grant) error {
+	if len(targets) == 0 {
+		return nil
+	}
+	if err := covered(by, &member.OrgID, targets); err != nil {
+		return err
+	}
+	live, err := w.lockLiveGrants(ctx, kind, []*db.Membership{member}, targets)
 	if err != nil {
 		return err
 	}
-	for i, thing := range things {
+	keys, err := w.keysOf(ctx, kind, targets)
+	if err != nil {
+		return err
+	}
+	var fresh []newGrant
+	for i, target := range targets {
 		t := termOf(of(i))
-		if present, held := live[heldKey{member.UserID, thing}]; held && !w.ended(present) {
-			t = t.widened(present)
-		}
-		if err := w.grant(ctx, by, kind, []*db.Membership{member}, things[i:i+1], t); err != nil {
-			return err
+		if w.withTerm(live[grantKey{member.UserID, target}], t) == nil {
+			fresh = append(fresh, newGrant{member, target, t})
 		}
 	}
-	return nil
+	return w.insertGrants(ctx, kind, fresh, keys)
 }
 
 // stillThere keeps the grants of what exists, and keeps that from being deleted

@@ -32,7 +32,7 @@ func (h *history) ask(ctx context.Context, d *directory.Directory, n int) {
 			return
 		}
 		choose(h, []func(context.Context, *directory.Directory){
-			h.askCan, h.askCanByName, h.askChecks, h.askMatrix, h.askMembers, h.askEffective, h.askRoles, h.askExplain,
+			h.askCan, h.askCanByName, h.askChecks, h.askMatrix, h.askMembers, h.askEffective, h.askRoles, h.askGrants, h.askExplain,
 			h.askHolders, h.askRoleMembers, h.askMemberships, h.askWhoCan, h.askPast,
 		})(ctx, d)
 	}
@@ -204,6 +204,30 @@ func (h *history) askRoles(ctx context.Context, d *directory.Directory) {
 		},
 		func(at time.Time) string {
 			return render(len(members), func(i int) string { return fmt.Sprint(spotOf(members[i]), h.heldRoles(spotOf(members[i]), at)) })
+		})
+	h.questions += len(members) - 1
+}
+
+// askGrants asks for all that was given, or for what holds and will: the term,
+// the reason, and whether it was taken back.
+func (h *history) askGrants(ctx context.Context, d *directory.Directory) {
+	members, includeEnded := h.someMembers(), h.random.IntN(2) == 0
+	h.compare("grants",
+		func() (string, error) {
+			all, err := d.Grants(ctx, members, includeEnded)
+			return render(len(all), func(i int) string { return fmt.Sprint(spotOf(members[i]), describeTerms(all[i])) }), err
+		},
+		func(at time.Time) string {
+			return render(len(members), func(i int) string {
+				var texts []string
+				for _, f := range h.facts {
+					if f.spot == spotOf(members[i]) && (includeEnded || f.live(at)) {
+						texts = append(texts, termText(f.targetID(), f.granted, f.starts, f.ends, f.reason, f.revoked))
+					}
+				}
+				slices.Sort(texts)
+				return fmt.Sprint(spotOf(members[i]), texts)
+			})
 		})
 	h.questions += len(members) - 1
 }
@@ -421,10 +445,42 @@ func idsOf(roles []*db.Role) []string {
 func describe(facts []*fact) string {
 	texts := make([]string, len(facts))
 	for i, f := range facts {
-		texts[i] = f.thing() + " at " + f.granted.UTC().Format(time.RFC3339Nano)
+		texts[i] = f.targetID() + " at " + f.granted.UTC().Format(time.RFC3339Nano)
 	}
 	slices.Sort(texts)
 	return fmt.Sprint(texts)
+}
+
+// termText tells everything about a grant except its id and who gave it.
+func termText(targetID string, granted, starts time.Time, ends *time.Time, reason *string, revoked *time.Time) string {
+	text := fmt.Sprintf("%s at %d from %d", targetID, granted.UnixMicro(), starts.UnixMicro())
+	if ends != nil {
+		text += fmt.Sprintf(" to %d", ends.UnixMicro())
+	}
+	if reason != nil {
+		text += " because " + *reason
+	}
+	if revoked != nil {
+		text += fmt.Sprintf(" revoked %d", revoked.UnixMicro())
+	}
+	return text
+}
+
+func describeTerms(grants []directory.Grant) []string {
+	var texts []string
+	for _, g := range grants {
+		var of *db.Grant
+		var targetID string
+		switch g := g.(type) {
+		case *directory.RoleGrant:
+			of, targetID = &g.Grant, g.RoleID.String()
+		case *directory.PermissionGrant:
+			of, targetID = &g.Grant, g.PermissionID.String()
+		}
+		texts = append(texts, termText(targetID, of.GrantedAt, of.StartsAt, of.EndsAt, of.Reason, of.RevokedAt))
+	}
+	slices.Sort(texts)
+	return texts
 }
 
 func describeGrants(grants []directory.Grant) string {

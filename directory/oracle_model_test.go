@@ -55,6 +55,7 @@ type fact struct {
 	role, permission string // one of them
 	granted, starts  time.Time
 	ends, revoked    *time.Time
+	reason           *string
 }
 
 func newOracle() *oracle {
@@ -125,7 +126,7 @@ func (f *fact) live(at time.Time) bool {
 	return state == held || state == notStarted
 }
 
-func (f *fact) thing() string { return f.role + f.permission }
+func (f *fact) targetID() string { return f.role + f.permission }
 
 // contains tells whether the role contained the permission at the moment.
 func (d *definition) contains(permission string, at time.Time) bool {
@@ -189,11 +190,12 @@ func (o *oracle) effective(s spot, at time.Time) []string {
 	return all
 }
 
-// heldRoles are the ids of the roles that the member holds, in order of the keys.
+// heldRoles are the ids of the roles that the member holds, each once, in order of
+// the keys.
 func (o *oracle) heldRoles(s spot, at time.Time) []string {
 	var all []string
 	for _, f := range o.facts {
-		if f.spot == s && f.role != "" && f.state(at) == held && !o.roles[f.role].gone {
+		if f.spot == s && f.role != "" && f.state(at) == held && !o.roles[f.role].gone && !slices.Contains(all, f.role) {
 			all = append(all, f.role)
 		}
 	}
@@ -288,12 +290,22 @@ func (o *oracle) boundary(from, to time.Time) bool {
 
 // What the mutations do.
 
-// term is from when until when something is given; nil is now, and never.
-type term struct{ starts, ends *time.Time }
+// term is from when until when something is given, and why; nil is now, never, and
+// for no reason.
+type term struct {
+	starts, ends *time.Time
+	reason       *string
+}
 
-// give gives the things to the member: what is held, or begins at the same time,
-// gets the new end; what was still to begin is replaced. It tells whether that is
-// possible.
+// same reports whether the term from starts to ends is that of the live fact, as
+// far as it matters from at on.
+func (f *fact) same(starts time.Time, ends *time.Time, at time.Time) bool {
+	sameEnd := f.ends == ends || f.ends != nil && ends != nil && f.ends.Equal(*ends)
+	return sameEnd && (f.starts.Equal(starts) || !f.starts.After(at) && !starts.After(at))
+}
+
+// give gives the thing to the member: a fact beside those that there are, unless
+// one has the same term. It reports whether the term is possible.
 func (o *oracle) give(s spot, role, permission string, t term, at time.Time) bool {
 	starts := at
 	if t.starts != nil {
@@ -302,30 +314,34 @@ func (o *oracle) give(s spot, role, permission string, t term, at time.Time) boo
 	if t.ends != nil && !t.ends.After(starts) {
 		return false
 	}
-	for _, f := range o.facts {
-		if f.spot != s || f.thing() != role+permission || !f.live(at) {
-			continue
-		}
-		if f.state(at) == held || f.starts.Equal(starts) {
-			if t.ends != nil && !t.ends.After(at) {
-				return false
+	for _, f := range slices.Backward(o.facts) {
+		if f.spot == s && f.targetID() == role+permission && f.live(at) && f.same(starts, t.ends, at) {
+			if t.reason != nil {
+				f.reason = t.reason
 			}
-			f.ends = t.ends
 			return true
 		}
-		f.revoked = &at
 	}
-	o.facts = append(o.facts, &fact{spot: s, role: role, permission: permission, granted: at, starts: starts, ends: t.ends})
+	o.facts = append(o.facts, &fact{spot: s, role: role, permission: permission, granted: at, starts: starts, ends: t.ends, reason: t.reason})
 	return true
 }
 
-// take takes what meets the condition back, as far as it has not ended.
-func (o *oracle) take(is func(*fact) bool, at time.Time) {
+// take takes what meets the condition back, as far as it has not ended: now, or
+// at ends. It reports whether that is possible.
+func (o *oracle) take(is func(*fact) bool, ends *time.Time, at time.Time) bool {
+	if ends != nil && !ends.After(at) {
+		return false
+	}
 	for _, f := range o.facts {
-		if is(f) && f.live(at) {
+		switch {
+		case !is(f) || !f.live(at):
+		case ends == nil || !f.starts.Before(*ends):
 			f.revoked = &at
+		case f.ends == nil || f.ends.After(*ends):
+			f.ends = ends
 		}
 	}
+	return true
 }
 
 // join makes the user a member, who gets the roles; a newcomer the default ones
@@ -347,7 +363,7 @@ func (o *oracle) join(s spot, membership string, roles []string, at time.Time) {
 
 func (o *oracle) leave(s spot, at time.Time) {
 	delete(o.members, s)
-	o.take(func(f *fact) bool { return f.spot == s }, at)
+	o.take(func(f *fact) bool { return f.spot == s }, nil, at)
 }
 
 // home tells how many organizations the user belongs to.
@@ -355,31 +371,27 @@ func (o *oracle) homes(user string) int {
 	return len(o.spots(func(s spot) bool { return s.user == user }))
 }
 
-// carry gives the member of to what they had in from, and nothing that is held
-// there gets shorter.
+// carry gives the member of to each fact that they had in from, unless they have
+// one with the same term there.
 func (o *oracle) carry(from, to spot, at time.Time) {
-	for _, f := range slices.Clone(o.facts) {
+	before := slices.Clone(o.facts)
+	for _, f := range before {
 		if f.spot != from || !f.live(at) {
 			continue
 		}
-		starts, ends := f.starts, f.ends
-		for _, present := range o.facts {
-			if present.spot == to && present.thing() == f.thing() && present.live(at) {
-				if present.starts.Before(starts) {
-					starts = present.starts
-				}
-				if ends != nil && (present.ends == nil || present.ends.After(*ends)) {
-					ends = present.ends
-				}
-			}
+		if !slices.ContainsFunc(before, func(present *fact) bool {
+			return present.spot == to && present.targetID() == f.targetID() && present.live(at) && present.same(f.starts, f.ends, at)
+		}) {
+			carried := *f
+			carried.spot, carried.granted = to, at
+			o.facts = append(o.facts, &carried)
 		}
-		o.give(to, f.role, f.permission, term{&starts, ends}, at)
 	}
 }
 
 // dropDefinition takes a role or permission from everyone and out of everything.
 func (o *oracle) drop(id string, at time.Time) {
-	o.take(func(f *fact) bool { return f.thing() == id }, at)
+	o.take(func(f *fact) bool { return f.targetID() == id }, nil, at)
 	if r := o.roles[id]; r != nil {
 		r.gone = true
 		r.remove("", at)

@@ -430,20 +430,23 @@ func (h *history) editRole() mutation {
 }
 
 // grant gives roles or permissions to members, sometimes to one who is none, for
-// all kinds of times.
+// all kinds of times; often on top of what they were given before.
 func (h *history) grant() mutation {
-	org, users, things, areRoles := h.given()
+	org, users, targets, areRoles := h.given()
+	if f := h.someLive(); f != nil && h.random.IntN(3) == 0 {
+		org, users, targets, areRoles = f.org, []string{f.user}, []string{f.targetID()}, f.role != ""
+	}
 	t := h.term()
 	return mutation{
-		fmt.Sprintf("grant %v to %v in %s from %v to %v", things, users, org, t.starts, t.ends),
+		fmt.Sprintf("grant %v to %v in %s from %v to %v", targets, users, org, t.starts, t.ends),
 		func(ctx context.Context) (err error) {
 			if areRoles {
 				_, err = h.writer.GrantRoles(ctx, directory.GrantRolesInput{
-					Organization: h.orgRef(org), Users: h.userRefs(users), Roles: refs[directory.RoleRef](things), StartsAt: t.starts, EndsAt: t.ends,
+					Organization: h.orgRef(org), Users: h.userRefs(users), Roles: refs[directory.RoleRef](targets), StartsAt: t.starts, EndsAt: t.ends, Reason: t.reason,
 				})
 			} else {
 				_, err = h.writer.GrantPermissions(ctx, directory.GrantPermissionsInput{
-					Organization: h.orgRef(org), Users: h.userRefs(users), Permissions: refs[directory.PermissionRef](things), StartsAt: t.starts, EndsAt: t.ends,
+					Organization: h.orgRef(org), Users: h.userRefs(users), Permissions: refs[directory.PermissionRef](targets), StartsAt: t.starts, EndsAt: t.ends, Reason: t.reason,
 				})
 			}
 			return err
@@ -451,10 +454,10 @@ func (h *history) grant() mutation {
 		func(o *oracle, at time.Time) bool {
 			possible := true
 			for _, user := range users {
-				for _, thing := range things {
-					role, permission := thing, ""
+				for _, target := range targets {
+					role, permission := target, ""
 					if !areRoles {
-						role, permission = "", thing
+						role, permission = "", target
 					}
 					possible = possible && o.members[spot{user, org}] != "" && o.give(spot{user, org}, role, permission, t, at)
 				}
@@ -464,20 +467,25 @@ func (h *history) grant() mutation {
 	}
 }
 
+// revoke takes roles or permissions from members, now or at some time: mostly what
+// they were given.
 func (h *history) revoke() mutation {
-	org, users, things, areRoles := h.given()
-	if live := slices.DeleteFunc(slices.Clone(h.facts), func(f *fact) bool { return !f.live(time.Now()) }); len(live) > 0 && h.random.IntN(4) > 0 {
-		f := choose(h, live) // what there is to revoke
-		org, users, things, areRoles = f.org, []string{f.user}, []string{f.thing()}, f.role != ""
+	org, users, targets, areRoles := h.given()
+	f := h.someLive()
+	if f != nil && h.random.IntN(4) > 0 {
+		org, users, targets, areRoles = f.org, []string{f.user}, []string{f.targetID()}, f.role != ""
 	}
+	ends := h.someEnd(f)
 	return mutation{
-		fmt.Sprintf("revoke %v from %v in %s", things, users, org),
+		fmt.Sprintf("revoke %v from %v in %s at %v", targets, users, org, ends),
 		func(ctx context.Context) (err error) {
 			if areRoles {
-				_, err = h.writer.RevokeRoles(ctx, directory.RevokeRolesInput{Organization: h.orgRef(org), Users: h.userRefs(users), Roles: refs[directory.RoleRef](things)})
+				_, err = h.writer.RevokeRoles(ctx, directory.RevokeRolesInput{
+					Organization: h.orgRef(org), Users: h.userRefs(users), Roles: refs[directory.RoleRef](targets), EndsAt: ends,
+				})
 			} else {
 				_, err = h.writer.RevokePermissions(ctx, directory.RevokePermissionsInput{
-					Organization: h.orgRef(org), Users: h.userRefs(users), Permissions: refs[directory.PermissionRef](things),
+					Organization: h.orgRef(org), Users: h.userRefs(users), Permissions: refs[directory.PermissionRef](targets), EndsAt: ends,
 				})
 			}
 			return err
@@ -488,16 +496,35 @@ func (h *history) revoke() mutation {
 					return false
 				}
 			}
-			o.take(func(f *fact) bool {
-				return f.org == org && slices.Contains(users, f.user) && slices.Contains(things, f.thing())
-			}, at)
-			return true
+			return o.take(func(f *fact) bool {
+				return f.org == org && slices.Contains(users, f.user) && slices.Contains(targets, f.targetID())
+			}, ends, at)
 		},
 	}
 }
 
+// someLive is a live fact, or nil if there is none.
+func (h *history) someLive() *fact {
+	live := slices.DeleteFunc(slices.Clone(h.facts), func(f *fact) bool { return !f.live(time.Now()) })
+	if len(live) == 0 {
+		return nil
+	}
+	return choose(h, live)
+}
+
+// someEnd is when something is to end: now, too late, soon, or just when the fact
+// begins or ends.
+func (h *history) someEnd(f *fact) *time.Time {
+	now := time.Now().Truncate(time.Microsecond)
+	ends := []*time.Time{nil, nil, nil, nil, new(now.Add(-time.Minute)), new(now.Add(200 * time.Millisecond)), new(now.Add(500 * time.Millisecond)), new(now.Add(time.Hour))}
+	if f != nil {
+		ends = append(ends, new(f.starts), f.ends)
+	}
+	return choose(h, ends)
+}
+
 // given chooses what is granted or revoked, to or from whom.
-func (h *history) given() (org string, users, things []string, areRoles bool) {
+func (h *history) given() (org string, users, targets []string, areRoles bool) {
 	org = h.someOrg()
 	users = some(h, h.membersOf(org), 3)
 	if len(users) == 0 || h.random.IntN(12) == 0 {
@@ -522,6 +549,7 @@ func (h *history) term() term {
 	return term{
 		starts: in(0, 0, 0, 0, 0, -time.Hour, -time.Second, 150*time.Millisecond, 400*time.Millisecond, time.Hour),
 		ends:   in(0, 0, 0, 0, -time.Minute, 100*time.Millisecond, 300*time.Millisecond, 700*time.Millisecond, time.Hour, decades),
+		reason: choose(h, []*string{nil, new("one"), new("other")}),
 	}
 }
 

@@ -118,7 +118,7 @@ func (b *testBundle) expand(t *testing.T, text string) string {
 }
 
 var (
-	anID       = regexp.MustCompile(`\b(user|org|member|role|perm|key|change)_[0-9a-z]{26}\b`)
+	anID       = regexp.MustCompile(`\b(user|org|member|role|perm|key|change|grant)_[0-9a-z]{26}\b`)
 	anInstant  = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z"`)
 	anOpaque   = regexp.MustCompile(`"(cursor|startCursor|endCursor|revision|requestId|secret|prefix)": ?"[^"]*"`)
 	aRawString = regexp.MustCompile(`\brk_[\w-]+`)

@@ -113,13 +113,19 @@ func TestRacesForKeys(t *testing.T) {
 	if !maps.Equal(counts, map[string]int{"": 1, "CONFLICT": racers - 1}) {
 		t.Errorf("ifVersion: %v", counts)
 	}
-	// The same grant at the same moment is one grant.
+	// The same grant at the same moment is one grant, and each term has a grant of its own.
 	b.ask(t, `mutation { addMembers(input: {organization: {code: "acme"}, users: [{email: "v@example.com"}], roles: []}) { memberships { id } } }`)
 	counts = race(t, b, racers, func(int) string {
 		return `mutation { grantRoles(input: {organization: {code: "acme"}, users: [{email: "v@example.com"}], roles: [{key: "clerk"}]}) { memberships { id } } }`
 	})
 	if n := rows[int](t, b, "select count(*) from membership_roles")[0]; counts[""] != racers || n != 1 {
 		t.Errorf("%v, and %d grants", counts, n)
+	}
+	counts = race(t, b, racers, func(i int) string {
+		return fmt.Sprintf(`mutation { grantRoles(input: {organization: {code: "acme"}, users: [{email: "v@example.com"}], roles: [{key: "clerk"}], startsAt: "2070-01-01T00:00:00Z", endsAt: "209%d-01-01T00:00:00Z"}) { memberships { id } } }`, i%3)
+	})
+	if n := rows[int](t, b, "select count(*) from membership_roles")[0]; counts[""] != racers || n != 4 {
+		t.Errorf("%v, and %d grants for four terms", counts, n)
 	}
 	// Who joins at the same moment joins once.
 	b.ask(t, `mutation { createOrganization(input: {code: "join", name: "Join"}) { organization { id } } }`)

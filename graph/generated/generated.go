@@ -723,9 +723,9 @@ type Membership implements Node {
   organization: Organization!
   "Since when."
   joinedAt: DateTime!
-  "Roles held now, ordered by key: granted, begun, not ended, not revoked. A suspended member holds them still."
+  "Roles held now, each once, ordered by key: granted, begun, not ended, not revoked. A suspended member holds them still."
   roles: [Role!]!
-  "What was given to this member by name: roles first, then permissions on top of them, each in the order of giving."
+  "What was given to this member by name: roles first, then permissions on top of them, each in the order of giving. What was given for several terms is there once for each."
   grants(
     "Whether those that ended or were revoked are among them."
     includeEnded: Boolean! = false
@@ -913,9 +913,12 @@ type RoleEdge {
 
 """
 A fact with a lifetime: who gave what to whom, when, why and until when. It is never forgotten: a grant that ended or was
-revoked stays on record.
+revoked stays on record. One thing can be given several times for different terms (until Friday, without end, from Monday
+on): each is a grant of its own, and what holds is all of them together.
 """
 interface Grant {
+  "` + "`" + `grant_…` + "`" + `. It stays the same while the grant gets another reason or an earlier end."
+  id: ID!
   "To whom, and where."
   membership: Membership! @requires(permission: "roster:members:read")
   "When it was given."
@@ -926,16 +929,18 @@ interface Grant {
   reason: String
   "From when on it holds; later than grantedAt when it was given in advance."
   startsAt: DateTime!
-  "Null while it has no end."
+  "Until when it holds: the end that it was given, or an earlier one that it got by a revoke. Null while it has no end."
   endsAt: DateTime
-  "Null unless it was taken back."
+  "Null unless it was taken back before its end."
   revokedAt: DateTime
-  "Null unless it was taken back."
+  "Null unless it was taken back before its end."
   revokedBy: Actor
 }
 
 "A role that was given to a member."
 type RoleGrant implements Grant {
+  "` + "`" + `grant_…` + "`" + `. It stays the same while the grant gets another reason or an earlier end."
+  id: ID!
   "What was given."
   role: Role!
   "To whom, and where."
@@ -948,16 +953,18 @@ type RoleGrant implements Grant {
   reason: String
   "From when on it holds; later than grantedAt when it was given in advance."
   startsAt: DateTime!
-  "Null while it has no end."
+  "Until when it holds: the end that it was given, or an earlier one that it got by a revoke. Null while it has no end."
   endsAt: DateTime
-  "Null unless it was taken back."
+  "Null unless it was taken back before its end."
   revokedAt: DateTime
-  "Null unless it was taken back."
+  "Null unless it was taken back before its end."
   revokedBy: Actor
 }
 
 "A permission that was given to a member on top of roles."
 type PermissionGrant implements Grant {
+  "` + "`" + `grant_…` + "`" + `. It stays the same while the grant gets another reason or an earlier end."
+  id: ID!
   "What was given."
   permission: Permission!
   "To whom, and where."
@@ -970,16 +977,18 @@ type PermissionGrant implements Grant {
   reason: String
   "From when on it holds; later than grantedAt when it was given in advance."
   startsAt: DateTime!
-  "Null while it has no end."
+  "Until when it holds: the end that it was given, or an earlier one that it got by a revoke. Null while it has no end."
   endsAt: DateTime
-  "Null unless it was taken back."
+  "Null unless it was taken back before its end."
   revokedAt: DateTime
-  "Null unless it was taken back."
+  "Null unless it was taken back before its end."
   revokedBy: Actor
 }
 
 "Something that a member may do, and by which grants."
 type EffectivePermission {
+  "Of the membership and the permission."
+  id: ID!
   "What the member may do."
   permission: Permission!
   "The key of the permission."
@@ -1460,22 +1469,35 @@ type Mutation {
     input: RolePermissionsInput!
   ): RolePayload! @requires(permission: "roster:roles:write")
 
-  "Gives every named role to every named user in the organization. Giving one again changes nothing but its end and reason."
+  """
+  Gives every named role to every named user in the organization. Giving one again for the same term changes nothing but its
+  reason; another term is a grant beside those that there are, which stay as they are: to shorten them, revoke with ` + "`" + `endsAt` + "`" + `.
+  """
   grantRoles(
     "What is given to whom, where and until when."
     input: GrantRolesInput!
   ): MembershipsPayload! @requires(permission: "roster:members:write")
-  "Takes every named role from every named user in the organization, at once. What is not held is passed over."
+  """
+  Takes every named role from every named user in the organization: now, or at ` + "`" + `endsAt` + "`" + `, by which every grant of it ends.
+  What was not given, or ends earlier, is passed over.
+  """
   revokeRoles(
     "What is taken from whom, and where."
     input: RevokeRolesInput!
   ): MembershipsPayload! @requires(permission: "roster:members:write")
-  "Gives every named permission to every named user in the organization, on top of roles. Giving one again changes nothing but its end and reason."
+  """
+  Gives every named permission to every named user in the organization, on top of roles. Giving one again for the same term
+  changes nothing but its reason; another term is a grant beside those that there are, which stay as they are: to shorten
+  them, revoke with ` + "`" + `endsAt` + "`" + `.
+  """
   grantPermissions(
     "What is given to whom, where and until when."
     input: GrantPermissionsInput!
   ): MembershipsPayload! @requires(permission: "roster:members:write")
-  "Takes back, at once, permissions that were given on top of roles; what comes through a role stays."
+  """
+  Takes back permissions that were given on top of roles: now, or at ` + "`" + `endsAt` + "`" + `, by which every grant of them ends. What comes
+  through a role stays.
+  """
   revokePermissions(
     "What is taken from whom, and where."
     input: RevokePermissionsInput!
@@ -1618,7 +1640,7 @@ input MoveMemberInput {
   from: OrganizationRef!
   "The organization that the user comes to; the caller must manage the members of both."
   to: OrganizationRef!
-  "Whether roles and permissions come along, with their ends and reasons (ESCALATION for what the caller may not hand out there). When false, the user gets the default roles."
+  "Whether roles and permissions come along, with their terms and reasons (ESCALATION for what the caller may not hand out there). When false, the user gets the default roles."
   keepGrants: Boolean! = true
 }
 
@@ -1694,7 +1716,7 @@ input RolePermissionsInput {
   permissions: [PermissionRef!]!
 }
 
-"Roles to give to members. At most 20,000 grants: users times roles."
+"Roles to give to members. At most 20,000 grants: users times roles; a member holds at most 100 grants of one role side by side."
 input GrantRolesInput {
   "Where."
   organization: OrganizationRef!
@@ -1702,11 +1724,11 @@ input GrantRolesInput {
   users: [UserRef!]!
   "What: 1 or more roles. ESCALATION for those that contain what the caller does not hold there."
   roles: [RoleRef!]!
-  "From when on; now when left out. Does not matter to what is held already."
+  "From when on; now when left out."
   startsAt: DateTime
   "Until when, after the start; without end when left out or null."
   endsAt: DateTime
-  "Why, for people who look later; at most 1000 characters."
+  "Why, for people who look later; at most 1000 characters. Left out or null: what is given again keeps its reason."
   reason: String
 }
 
@@ -1718,11 +1740,13 @@ input RevokeRolesInput {
   users: [UserRef!]!
   "What: 1 or more roles."
   roles: [RoleRef!]!
+  "When it ends; now when left out. Grants that end earlier stay as they are, those that begin later are taken back. INVALID unless it is in the future."
+  endsAt: DateTime
   "Why, for the log of changes; at most 1000 characters."
   reason: String
 }
 
-"Permissions to give to members on top of roles. At most 20,000 grants: users times permissions."
+"Permissions to give to members on top of roles. At most 20,000 grants: users times permissions; a member holds at most 100 grants of one permission side by side."
 input GrantPermissionsInput {
   "Where."
   organization: OrganizationRef!
@@ -1730,11 +1754,11 @@ input GrantPermissionsInput {
   users: [UserRef!]!
   "What: 1 or more permissions. ESCALATION for those that the caller does not hold there."
   permissions: [PermissionRef!]!
-  "From when on; now when left out. Does not matter to what is held already."
+  "From when on; now when left out."
   startsAt: DateTime
   "Until when, after the start; without end when left out or null."
   endsAt: DateTime
-  "Why, for people who look later; at most 1000 characters."
+  "Why, for people who look later; at most 1000 characters. Left out or null: what is given again keeps its reason."
   reason: String
 }
 
@@ -1746,6 +1770,8 @@ input RevokePermissionsInput {
   users: [UserRef!]!
   "What: 1 or more permissions."
   permissions: [PermissionRef!]!
+  "When it ends; now when left out. Grants that end earlier stay as they are, those that begin later are taken back. INVALID unless it is in the future."
+  endsAt: DateTime
   "Why, for the log of changes; at most 1000 characters."
   reason: String
 }
@@ -2053,6 +2079,8 @@ func (ec *executionContext) childFields_DeletePayload(ctx context.Context, field
 
 func (ec *executionContext) childFields_EffectivePermission(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
+	case "id":
+		return ec.fieldContext_EffectivePermission_id(ctx, field)
 	case "permission":
 		return ec.fieldContext_EffectivePermission_permission(ctx, field)
 	case "key":
@@ -5130,6 +5158,29 @@ func (ec *executionContext) fieldContext_DeletePayload_impact(_ context.Context,
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _EffectivePermission_id(ctx context.Context, field graphql.CollectedField, obj *directory.EffectivePermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EffectivePermission_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EffectivePermission_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EffectivePermission", field, true, false, "ID")
 }
 
 func (ec *executionContext) _EffectivePermission_permission(ctx context.Context, field graphql.CollectedField, obj *directory.EffectivePermission) (ret graphql.Marshaler) {
@@ -9113,6 +9164,29 @@ func (ec *executionContext) fieldContext_PermissionEdge_node(_ context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _PermissionGrant_id(ctx context.Context, field graphql.CollectedField, obj *directory.PermissionGrant) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PermissionGrant_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v graphql.Marshaler) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚐMarshaler(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PermissionGrant_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PermissionGrant", field, false, false, "ID")
+}
+
 func (ec *executionContext) _PermissionGrant_permission(ctx context.Context, field graphql.CollectedField, obj *directory.PermissionGrant) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -10839,6 +10913,29 @@ func (ec *executionContext) fieldContext_RoleEdge_node(_ context.Context, field 
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _RoleGrant_id(ctx context.Context, field graphql.CollectedField, obj *directory.RoleGrant) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoleGrant_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v graphql.Marshaler) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚐMarshaler(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RoleGrant_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoleGrant", field, false, false, "ID")
 }
 
 func (ec *executionContext) _RoleGrant_role(ctx context.Context, field graphql.CollectedField, obj *directory.RoleGrant) (ret graphql.Marshaler) {
@@ -14910,7 +15007,7 @@ func (ec *executionContext) unmarshalInputRevokePermissionsInput(ctx context.Con
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"organization", "users", "permissions", "reason"}
+	fieldsInOrder := [...]string{"organization", "users", "permissions", "endsAt", "reason"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -14938,6 +15035,13 @@ func (ec *executionContext) unmarshalInputRevokePermissionsInput(ctx context.Con
 				return it, err
 			}
 			it.Permissions = data
+		case "endsAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("endsAt"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EndsAt = data
 		case "reason":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -14973,7 +15077,7 @@ func (ec *executionContext) unmarshalInputRevokeRolesInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"organization", "users", "roles", "reason"}
+	fieldsInOrder := [...]string{"organization", "users", "roles", "endsAt", "reason"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -15001,6 +15105,13 @@ func (ec *executionContext) unmarshalInputRevokeRolesInput(ctx context.Context, 
 				return it, err
 			}
 			it.Roles = data
+		case "endsAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("endsAt"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EndsAt = data
 		case "reason":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -16373,6 +16484,11 @@ func (ec *executionContext) _EffectivePermission(ctx context.Context, sel ast.Se
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("EffectivePermission")
+		case "id":
+			out.Values[i] = ec._EffectivePermission_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "permission":
 			out.Values[i] = ec._EffectivePermission_permission(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -17596,6 +17712,11 @@ func (ec *executionContext) _PermissionGrant(ctx context.Context, sel ast.Select
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("PermissionGrant")
+		case "id":
+			out.Values[i] = ec._PermissionGrant_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "permission":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -18041,6 +18162,11 @@ func (ec *executionContext) _RoleGrant(ctx context.Context, sel ast.SelectionSet
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("RoleGrant")
+		case "id":
+			out.Values[i] = ec._RoleGrant_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "role":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,

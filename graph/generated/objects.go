@@ -275,6 +275,9 @@ func (ec *executionContext) objectDeletePayload(schema *executableSchema) *execu
 
 func (ec *executionContext) objectEffectivePermission(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "EffectivePermission", Fields: map[string]*execute.Field{
+		"id": {GoName: "ID", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*directory.EffectivePermission).ID())
+		}},
 		"permission": {GoName: "Permission", Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Permission]), func(obj *directory.EffectivePermission) (*db.Permission, error) {
 				return obj.Permission, nil
@@ -860,6 +863,9 @@ func (ec *executionContext) objectPermissionEdge(schema *executableSchema) *exec
 
 func (ec *executionContext) objectPermissionGrant(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "PermissionGrant", Fields: map[string]*execute.Field{
+		"id": {GoName: "ID", Value: func(b []byte, parent any) []byte {
+			return parent.(*directory.PermissionGrant).ID.AppendJSON(b)
+		}},
 		"permission": {GoName: "Permission", Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Permission]), func(objs []*directory.PermissionGrant) ([]*db.Permission, error) {
 				return ec.Resolvers.PermissionGrant().Permission(ctx, objs)
@@ -1104,6 +1110,9 @@ func (ec *executionContext) objectRoleEdge(schema *executableSchema) *execute.Ob
 
 func (ec *executionContext) objectRoleGrant(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "RoleGrant", Fields: map[string]*execute.Field{
+		"id": {GoName: "ID", Value: func(b []byte, parent any) []byte {
+			return parent.(*directory.RoleGrant).ID.AppendJSON(b)
+		}},
 		"role": {GoName: "Role", Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Role]), func(objs []*directory.RoleGrant) ([]*db.Role, error) {
 				return ec.Resolvers.RoleGrant().Role(ctx, objs)

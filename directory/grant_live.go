@@ -1,0 +1,145 @@
+package directory
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun/dialect/pgdialect"
+
+	"roster/db"
+)
+
+// liveGrant is a live grant as writes see it.
+type liveGrant struct {
+	ID       db.GrantID
+	UserID   db.UserID
+	TargetID uuid.UUID
+	StartsAt time.Time
+	EndsAt   *time.Time
+	Reason   *string
+	// Begun reports whether it had begun when it was read: later than the write,
+	// which may have waited for whoever gave it.
+	Begun  bool
+	member *db.Membership `bun:"-"`
+}
+
+// grantKey is what was granted, and to whom.
+type grantKey struct {
+	user     db.UserID
+	targetID uuid.UUID
+}
+
+// liveGrants has the live grants of each target to each user that stand beside
+// each other, in the order of giving.
+type liveGrants map[grantKey][]liveGrant
+
+// lockLiveGrants reads the live grants of the targets to the members of one
+// organization, and locks them.
+func (w *write) lockLiveGrants(ctx context.Context, kind grantKind, members []*db.Membership, targets []uuid.UUID) (liveGrants, error) {
+	memberOf := make(map[db.UserID]*db.Membership, len(members))
+	users := make([]db.UserID, len(members))
+	for i, m := range members {
+		users[i], memberOf[m.UserID] = m.UserID, m
+	}
+	var rows []liveGrant
+	err := w.NewRaw("select id, user_id, "+kind.column+" as target_id, starts_at, ends_at, reason, starts_at <= clock_timestamp() as begun from "+kind.table+
+		" where org_id = ? and user_id = any(?) and "+kind.column+" = any(?) and live order by user_id, "+kind.column+", granted_at, id for update",
+		members[0].OrgID, idArray(users), pgdialect.Array(targets)).Scan(ctx, &rows)
+	if err != nil {
+		return nil, err
+	}
+	live := make(liveGrants, len(rows))
+	for _, g := range rows {
+		key := grantKey{g.UserID, g.TargetID}
+		g.member = memberOf[g.UserID]
+		live[key] = append(live[key], g)
+	}
+	return live, nil
+}
+
+// withTerm returns the latest of the grants that has the term, or nil. What is
+// past does not matter to a term: two that hold now and end together are the same.
+func (w *write) withTerm(grants []liveGrant, t term) *liveGrant {
+	for i := len(grants) - 1; i >= 0; i-- {
+		g := &grants[i]
+		bothHold := g.Begun && !w.hasEnded(*g) && !t.startsAt.After(w.At)
+		if sameTime(g.EndsAt, t.endsAt) && (bothHold || g.StartsAt.Equal(t.startsAt)) {
+			return g
+		}
+	}
+	return nil
+}
+
+// hasEnded reports whether a live grant has ended by itself.
+func (w *write) hasEnded(g liveGrant) bool { return g.EndsAt != nil && !g.EndsAt.After(w.At) }
+
+func (w *write) countNotEnded(grants []liveGrant) int {
+	n := 0
+	for _, g := range grants {
+		if !w.hasEnded(g) {
+			n++
+		}
+	}
+	return n
+}
+
+// retire ends the grants that have ended by themselves, and beside which new ones
+// come: what is given for a time again and again leaves few live grants behind.
+func (w *write) retire(ctx context.Context, kind grantKind, live liveGrants, fresh []newGrant) error {
+	var past []liveGrant
+	for _, f := range fresh {
+		for _, g := range live[grantKey{f.member.UserID, f.targetID}] {
+			if w.hasEnded(g) {
+				past = append(past, g)
+			}
+		}
+	}
+	return w.updateGrants(ctx, kind, past, "live = false")
+}
+
+// updateGrants sets columns of the grants g, which are of one organization.
+func (w *write) updateGrants(ctx context.Context, kind grantKind, grants []liveGrant, set string, args ...any) error {
+	if len(grants) == 0 {
+		return nil
+	}
+	ids, users, targets := make([]db.GrantID, len(grants)), make([]db.UserID, len(grants)), make([]uuid.UUID, len(grants))
+	for i, g := range grants {
+		ids[i], users[i], targets[i] = g.ID, g.UserID, g.TargetID
+	}
+	_, err := w.ExecContext(ctx, "update "+kind.table+" g set "+set+" from unnest(?::uuid[], ?::uuid[], ?::uuid[]) x (user_id, target_id, id)"+
+		" where g.org_id = ? and g.user_id = x.user_id and g."+kind.column+" = x.target_id and g.id = x.id",
+		append(args, idArray(users), pgdialect.Array(targets), idArray(ids), grants[0].member.OrgID)...)
+	return err
+}
+
+// notEnded reads what was granted to the member and holds, or will.
+func (d *Directory) notEnded(ctx context.Context, w *write, m *db.Membership) ([]db.RoleGrant, []db.PermissionGrant, error) {
+	const of = " where org_id = $1 and user_id = $2 and live and (ends_at is null or ends_at > $3)"
+	roles, err := db.Select[db.RoleGrant](ctx, d.db, "select * from membership_roles"+of, m.OrgID, m.UserID, w.At)
+	if err != nil {
+		return nil, nil, err
+	}
+	permissions, err := db.Select[db.PermissionGrant](ctx, d.db, "select * from membership_permissions"+of, m.OrgID, m.UserID, w.At)
+	return roles, permissions, err
+}
+
+// raw gives ids without their kind, for what treats roles and permissions
+// alike.
+func raw[K db.Kind](ids []db.ID[K]) []uuid.UUID {
+	all := make([]uuid.UUID, len(ids))
+	for i, id := range ids {
+		all[i] = uuid.UUID(id)
+	}
+	return all
+}
+
+// idArray makes a uuid[] of ids for bun.
+func idArray[K db.Kind](ids []db.ID[K]) any { return pgdialect.Array(raw(ids)) }
+
+func sameTime(a, b *time.Time) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Equal(*b)
+}
