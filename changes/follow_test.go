@@ -483,7 +483,7 @@ func TestRingsAreCoalesced(t *testing.T) {
 	for notifies == 0 || time.Since(began) < 150*time.Millisecond {
 		time.Sleep(10 * time.Millisecond)
 		for _, text := range statements.Take() {
-			if text == "select pg_notify('roster_changes', $1)" {
+			if text == "select true from pg_notify('roster_changes', $1)" {
 				notifies++
 			}
 		}
