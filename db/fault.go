@@ -135,8 +135,8 @@ func mayHaveCommitted(err error) bool { return Unavailable(err) || pgconn.Timeou
 // project is what the names of our functions begin with.
 const project = "roster/"
 
-// caller returns the function of another package of ours that called this one, such
-// as "directory.Identities"; for a function that is not exported, together with the
+// caller returns the function of ours outside db and db/list that called this one,
+// such as "directory.Identities"; for a function that is not exported, together with the
 // exported one of its package that it works for.
 func caller() string {
 	var counters [64]uintptr
@@ -144,7 +144,7 @@ func caller() string {
 	inner, of := "", ""
 	for {
 		frame, more := frames.Next()
-		if name, ours := strings.CutPrefix(frame.Function, project); ours && !strings.HasPrefix(name, "db.") {
+		if name, ours := strings.CutPrefix(frame.Function, project); ours && !strings.HasPrefix(name, "db.") && !strings.HasPrefix(name, "db/list.") {
 			name, function := shortName(name)
 			switch first, _ := utf8.DecodeRuneInString(function); {
 			case inner != "" && of != name:

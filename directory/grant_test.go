@@ -34,7 +34,7 @@ func TestGrantsSideBySide(t *testing.T) {
 	b.user("ada")
 	users, org := []*directory.UserRef{{Username: new("ada")}}, directory.OrganizationRef{Code: new("default")}
 	member := func() *db.Membership {
-		return must(b.UserMemberships(b.ctx, []db.UserID{must(b.User(b.ctx, *users[0], nil))(t).ID}, list.Page{}, nil))(t)[0].Nodes[0]
+		return must(b.UserMemberships(b.ctx, []db.UserID{must(b.User(b.ctx, *users[0], nil))(t).ID}, directory.MemberPage{}, nil))(t)[0].Nodes[0]
 	}
 	year := func(n int) *time.Time {
 		if n == 0 {
@@ -125,7 +125,7 @@ func TestGrantsSideBySide(t *testing.T) {
 			t.Errorf("%s: holds %d roles", step.name, len(roles))
 		}
 		clerk := must(b.Role(b.ctx, roleRef("clerk")))(t).ID
-		if list := must(b.RoleMembers(b.ctx, []db.RoleID{clerk}, nil, list.Page{First: new(1)}))(t)[0]; len(list.Nodes) != held || list.PageInfo().HasNextPage ||
+		if list := must(b.RoleMembers(b.ctx, []db.RoleID{clerk}, nil, directory.MemberPage{Page: list.Page{First: new(1)}}))(t)[0]; len(list.Nodes) != held || list.PageInfo().HasNextPage ||
 			must(list.TotalCount(b.ctx))(t) != held {
 			t.Errorf("%s: the role has not %d members", step.name, held)
 		}

@@ -298,7 +298,8 @@ func TestPagesThatAreRefused(t *testing.T) {
 	}
 }
 
-// An error begins with the name of the list, once.
+// An error begins with the name of the list, once, and names the function that
+// asked for it.
 func TestErrorsSayWhere(t *testing.T) {
 	t.Parallel()
 	d := library(t)
@@ -324,9 +325,9 @@ func TestErrorsSayWhere(t *testing.T) {
 		err  error
 		want string
 	}{
-		{"page", page, `books: ERROR: relation "no_books" does not exist`},
-		{"pages", pages, `shelf.books: ERROR: relation "no_books" does not exist`},
-		{"count", count, `books: ERROR: relation "books" does not exist`},
+		{"page", page, `books: list_test.TestErrorsSayWhere: ERROR: relation "no_books" does not exist`},
+		{"pages", pages, `shelf.books: list_test.TestErrorsSayWhere: ERROR: relation "no_books" does not exist`},
+		{"count", count, `books: list_test.TestErrorsSayWhere: ERROR: relation "books" does not exist`},
 		{"too many rows", tooMany, "several: more than one row"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
