@@ -8,7 +8,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"roster/db"
-	"roster/db/list"
 	"roster/directory"
 )
 
@@ -28,9 +27,9 @@ func (b *business) askedBy(key string) string {
 	user := must(b.User(b.ctx, ada, nil))(b.t)
 	member := must(db.Select[db.Membership](b.ctx, b.db, "select * from memberships where user_id = $1 and org_id = (select id from organizations where code = 'acme')", user.ID))(b.t)
 	explained := must(b.Explain(b.ctx, ada, acme, key))(b.t)
-	members := must(b.Members(b.ctx, []db.OrganizationID{member[0].OrgID}, list.Page{}, &directory.MemberFilter{Can: &key}, nil))(b.t)
-	narrowed := must(b.Members(b.ctx, []db.OrganizationID{member[0].OrgID}, list.Page{}, &directory.MemberFilter{Can: &key, Status: new(db.Active)}, nil))(b.t)
-	memberships := must(b.UserMemberships(b.ctx, []db.UserID{user.ID}, list.Page{}, &key))(b.t)
+	members := must(b.Members(b.ctx, []db.OrganizationID{member[0].OrgID}, directory.MemberPage{}, &directory.MemberFilter{Can: &key}, nil))(b.t)
+	narrowed := must(b.Members(b.ctx, []db.OrganizationID{member[0].OrgID}, directory.MemberPage{}, &directory.MemberFilter{Can: &key, Status: new(db.Active)}, nil))(b.t)
+	memberships := must(b.UserMemberships(b.ctx, []db.UserID{user.ID}, directory.MemberPage{}, &key))(b.t)
 	return fmt.Sprint(
 		must(b.Can(b.ctx, ada, acme, key))(b.t),
 		must(b.Checks(b.ctx, []*directory.CheckInput{{User: ada, Organization: acme, Permission: key}}))(b.t)[0],
