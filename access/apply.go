@@ -19,8 +19,8 @@ const applyTime = 5 * time.Second
 // feed calls it, one call at a time, with all changes in order, and also when
 // there are none; again asks for the next call at once.
 //
-// A change of roles makes it read the catalogue anew. That is published at the
-// next call, when the floors of everything that was committed before it was
+// A change of roles makes it read the catalogue anew, as does the time of former
+// keys. What was read is published at the next call, when the floors of everything that was committed before it was
 // read are raised.
 func (e *Engine) Apply(ctx context.Context, rows []db.Change) (again bool) {
 	rolesChanged := e.invalidate(rows)
@@ -32,7 +32,7 @@ func (e *Engine) Apply(ctx context.Context, rows []db.Change) (again bool) {
 	case e.staged != nil && e.current(e.staged):
 		e.publish()
 		return false
-	case e.current(e.snapshot.Load()):
+	case e.current(e.snapshot.Load()) && e.now() < e.snapshot.Load().due:
 		return false
 	}
 	e.staged = nil

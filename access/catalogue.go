@@ -3,6 +3,7 @@ package access
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -20,12 +21,18 @@ type Catalogue struct {
 	permissions map[db.PermissionID]*db.Permission
 	roles       map[db.RoleID]*role
 	keys        map[Permission]definition
+	former      map[db.PermissionID][]*db.FormerKey
 	ordinals    map[db.PermissionID]int
 	// numbered has the set of each role by its number, roleOf the role if it
 	// exists, and ordinalOf the ordinal of each permission, or -1.
 	numbered  []set
 	roleOf    []*db.Role
 	ordinalOf []int
+
+	// In time of the engine: until is when the first of the former keys may have
+	// ceased to answer, and due when it is time to read the catalogue anew. Without
+	// former keys, neither comes.
+	until, due time.Duration
 }
 
 type role struct {
@@ -37,7 +44,12 @@ type role struct {
 type definition struct {
 	ordinal int
 	number  uint32
+	// until is when the key, if it is a former one, may have ceased to answer.
+	until time.Duration
 }
+
+// never is a time of the engine that does not come.
+const never = time.Duration(math.MaxInt64)
 
 // Permission finds a permission by id, also one that was deleted, since history
 // refers to it; nil when there never was one.
@@ -52,12 +64,31 @@ func (c *Catalogue) Role(id db.RoleID) *db.Role {
 	return nil
 }
 
-// PermissionByKey finds a permission that exists; nil when there is none.
+// PermissionByKey finds a permission that exists, also by a former key that still
+// answers; nil when there is none.
 func (c *Catalogue) PermissionByKey(key string) *db.Permission {
 	if found, ok := c.keys[Permission(key)]; ok {
 		return c.Permissions[found.ordinal]
 	}
 	return nil
+}
+
+// FormerKeys returns the keys by which the permission still answers besides its
+// present one, ordered by key.
+func (c *Catalogue) FormerKeys(id db.PermissionID) []*db.FormerKey { return c.former[id] }
+
+// mayHaveEnded reports whether one of the keys is a former one that may have
+// ceased to answer by now. Whether it has, only the database knows.
+func (c *Catalogue) mayHaveEnded(now time.Duration, keys ...string) bool {
+	if now < c.until {
+		return false
+	}
+	for _, key := range keys {
+		if found, ok := c.keys[Permission(key)]; ok && now >= found.until {
+			return true
+		}
+	}
+	return false
 }
 
 // RoleByKey finds a role that exists; nil when there is none.
@@ -112,19 +143,28 @@ type definitionRow struct {
 	db.Role  `bun:",extend"`
 	IsRole   bool
 	Contains db.IDs[db.PermissionKind]
+	// Former are the former keys of a permission, FormerUntil until when each of
+	// them answers, and FormerFor how many seconds that is from the statement on.
+	Former      []string    `bun:",array"`
+	FormerUntil []time.Time `bun:",array"`
+	FormerFor   []float64   `bun:",array"`
 }
 
 // catalogueText reads all definitions by one statement, so that they are of one
 // moment: those that meet a condition, with their deletion, and what roles
 // contain by facts that meet another.
 func catalogueText(existing, deleted, containing string) string {
-	return `select true as is_role, id, key, name, description, is_system, is_default, version, created_at, updated_at, ` + deleted + ` as deleted_at, contains
+	return `select true as is_role, id, key, name, description, is_system, is_default, version, created_at, updated_at, ` + deleted + ` as deleted_at, contains,
+		null::text[] as former, null::timestamptz[] as former_until, null::float8[] as former_for
 	from roles left join (select role_id, array_agg(permission_id) as contains from role_permissions where ` + containing + ` group by role_id) c
 		on c.role_id = id
 	where ` + existing + `
 union all
-select false, id, key, name, description, is_system, false, 0, created_at, created_at, ` + deleted + `, null
-	from permissions where ` + existing + `
+select false, id, key, name, description, is_system, false, 0, created_at, created_at, ` + deleted + `, null, former, former_until, former_for
+	from permissions left join (select permission_id, array_agg(key order by key) as former, array_agg(until order by key) as former_until,
+		array_agg(extract(epoch from until - statement_timestamp())::float8 order by key) as former_for
+		from former_keys where until > statement_timestamp() group by permission_id) f on permission_id = id
+	where ` + existing + `
 order by key, id`
 }
 
@@ -137,17 +177,19 @@ var (
 // readCatalogue reads the catalogue as it is now, in the transaction of ctx if
 // there is one.
 func (e *Engine) readCatalogue(ctx context.Context) (*Catalogue, error) {
-	return e.catalogueOf(db.Select[definitionRow](ctx, e.db, catalogueNow))
+	return e.catalogueOf(ctx, catalogueNow)
 }
 
 // CatalogueAsOf reads the catalogue as it was at a moment in the past, except
 // for keys and names, of which no history is kept; in the transaction of ctx if
 // there is one.
 func (e *Engine) CatalogueAsOf(ctx context.Context, at time.Time) (*Catalogue, error) {
-	return e.catalogueOf(db.Select[definitionRow](ctx, e.db, catalogueAsOf, at))
+	return e.catalogueOf(ctx, catalogueAsOf, at)
 }
 
-func (e *Engine) catalogueOf(rows []definitionRow, err error) (*Catalogue, error) {
+func (e *Engine) catalogueOf(ctx context.Context, text string, args ...any) (*Catalogue, error) {
+	now := e.now() // before the database is read
+	rows, err := db.Select[definitionRow](ctx, e.db, text, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +210,26 @@ func (e *Engine) catalogueOf(rows []definitionRow, err error) (*Catalogue, error
 			contained = append(contained, db.RolePermission{RoleID: r.ID, PermissionID: permission})
 		}
 	}
-	return e.newCatalogue(permissions, roles, contained), nil
+	c := e.newCatalogue(permissions, roles, contained)
+	for i := range rows {
+		c.addFormerKeys(&rows[i], now)
+	}
+	return c, nil
+}
+
+// addFormerKeys adds the former keys of a permission, as they were read at that
+// time of the engine or later.
+func (c *Catalogue) addFormerKeys(row *definitionRow, now time.Duration) {
+	id := db.PermissionID(row.ID)
+	for i, key := range row.Former {
+		c.former[id] = append(c.former[id], &db.FormerKey{Key: key, PermissionID: id, Until: row.FormerUntil[i]})
+		left := time.Duration(min(row.FormerFor[i], longestTerm.Seconds()) * float64(time.Second))
+		found := c.keys[Permission(row.Key)]
+		found.until = now + left
+		c.keys[Permission(key)] = found
+		c.until = min(c.until, found.until)
+		c.due = min(c.due, now+min(left, longestTerm/2)) // as long as the key goes on, it never comes to that
+	}
 }
 
 func (e *Engine) newCatalogue(permissions []db.Permission, roles []db.Role, contained []db.RolePermission) *Catalogue {
@@ -177,6 +238,9 @@ func (e *Engine) newCatalogue(permissions []db.Permission, roles []db.Role, cont
 		roles:       make(map[db.RoleID]*role, len(roles)),
 		keys:        make(map[Permission]definition, len(permissions)),
 		ordinals:    make(map[db.PermissionID]int, len(permissions)),
+		former:      map[db.PermissionID][]*db.FormerKey{},
+		until:       never,
+		due:         never,
 	}
 	for i := range permissions {
 		c.addPermission(&permissions[i], e.permissions.of(permissions[i].ID))
@@ -206,7 +270,7 @@ func (c *Catalogue) addPermission(p *db.Permission, number uint32) {
 	ordinal := len(c.Permissions)
 	c.Permissions = append(c.Permissions, p)
 	c.ordinals[p.ID], c.ordinalOf[number] = ordinal, ordinal
-	c.keys[Permission(p.Key)] = definition{ordinal, number}
+	c.keys[Permission(p.Key)] = definition{ordinal: ordinal, number: number, until: never}
 }
 
 // addRole adds a role, without its permissions; those of the catalogue must be

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -15,11 +16,20 @@ type containedRow struct {
 	Added, Removed bool
 }
 
+// Names are the keys by which checks know a permission. Nil former keys stand for
+// those that it has after the change, too.
+type Names struct {
+	Key        string
+	FormerKeys []*db.FormerKey
+}
+
 // CataloguesAround reads the catalogue as it was before the change that was made
 // at the moment, which must have been the last one, and as it is after it; in
 // the transaction of ctx if there is one. What the change did is told by the
-// moment that it left in the rows, whatever others did at the same time.
-func (e *Engine) CataloguesAround(ctx context.Context, at time.Time) (before, after *Catalogue, err error) {
+// moment that it left in the rows, whatever others did at the same time, except
+// for names: had are those, before the change, of the permissions that it renamed
+// or deleted.
+func (e *Engine) CataloguesAround(ctx context.Context, at time.Time, had map[db.PermissionID]Names) (before, after *Catalogue, err error) {
 	permissions, err := db.Select[db.Permission](ctx, e.db, "select * from permissions order by key")
 	if err != nil {
 		return nil, nil, err
@@ -34,18 +44,45 @@ func (e *Engine) CataloguesAround(ctx context.Context, at time.Time) (before, af
 	if err != nil {
 		return nil, nil, err
 	}
-	had, has := []db.RolePermission{}, []db.RolePermission{}
+	former, err := db.Select[db.FormerKey](ctx, e.db, "select * from former_keys where until > $1 order by key", at)
+	if err != nil {
+		return nil, nil, err
+	}
+	contents, old := []db.RolePermission{}, []db.RolePermission{}
 	for _, row := range contained {
 		if !row.Added {
-			had = append(had, row.RolePermission)
+			old = append(old, row.RolePermission)
 		}
 		if !row.Removed {
-			has = append(has, row.RolePermission)
+			contents = append(contents, row.RolePermission)
 		}
 	}
-	before = e.newCatalogue(undeleted(permissions, at, func(p *db.Permission) **time.Time { return &p.DeletedAt }),
-		undeleted(roles, at, func(r *db.Role) **time.Time { return &r.DeletedAt }), had)
-	return before, e.newCatalogue(permissions, roles, has), nil
+	after = e.newCatalogue(permissions, roles, contents)
+	after.former = byPermission(former)
+	permissions = undeleted(permissions, at, func(p *db.Permission) **time.Time { return &p.DeletedAt })
+	for i := range permissions {
+		if names, renamed := had[permissions[i].ID]; renamed {
+			permissions[i].Key = names.Key
+		}
+	}
+	slices.SortStableFunc(permissions, func(a, b db.Permission) int { return cmp.Compare(a.Key, b.Key) })
+	before = e.newCatalogue(permissions, undeleted(roles, at, func(r *db.Role) **time.Time { return &r.DeletedAt }), old)
+	before.former = byPermission(former)
+	for id, names := range had {
+		if names.FormerKeys != nil {
+			before.former[id] = names.FormerKeys
+		}
+	}
+	return before, after, nil
+}
+
+func byPermission(keys []db.FormerKey) map[db.PermissionID][]*db.FormerKey {
+	of := map[db.PermissionID][]*db.FormerKey{}
+	for i := range keys {
+		k := &keys[i]
+		of[k.PermissionID] = append(of[k.PermissionID], k)
+	}
+	return of
 }
 
 // RevokedAt says that a fact g was ended by the change that was made at $1. When

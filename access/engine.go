@@ -189,6 +189,9 @@ func (e *Engine) Catalogue(ctx context.Context) (*Catalogue, error) {
 				break
 			}
 			if e.current(s) {
+				if e.now() >= s.until {
+					break
+				}
 				return s.Catalogue, nil
 			}
 			if err := await(ctx, s.replaced); err != nil {
@@ -246,7 +249,7 @@ func (e *Engine) Check(place Place, permission string) (allowed, known bool) {
 		return false, false
 	}
 	h := e.cached(&place, now)
-	if h == nil || !e.current(s) && !e.without.recheck {
+	if h == nil || s.mayHaveEnded(now, permission) || !e.current(s) && !e.without.recheck {
 		return false, false
 	}
 	e.hits.Add(1)
@@ -254,8 +257,10 @@ func (e *Engine) Check(place Place, permission string) (allowed, known bool) {
 }
 
 // View gives what is held at the places, in the order asked, and the catalogue
-// that it goes with. What is not in memory is read by one statement.
-func (e *Engine) View(ctx context.Context, places []Place) (*Catalogue, []*Held, error) {
+// that it goes with. What is not in memory is read by one statement. The keys are
+// those of the permissions that Allows will be asked for: where one of them is a
+// former key whose time may be over, the database answers.
+func (e *Engine) View(ctx context.Context, places []Place, keys ...string) (*Catalogue, []*Held, error) {
 	if len(places) == 0 {
 		c, err := e.Catalogue(ctx)
 		return c, nil, err
@@ -266,7 +271,7 @@ func (e *Engine) View(ctx context.Context, places []Place) (*Catalogue, []*Held,
 			var c *Catalogue
 			var held []*Held
 			var err error
-			if c, held, again, err = e.fromMemory(ctx, places); err != nil || c != nil {
+			if c, held, again, err = e.fromMemory(ctx, places, keys); err != nil || c != nil {
 				return c, held, err
 			}
 		}
@@ -291,7 +296,7 @@ func (e *Engine) exactly(ctx context.Context, places []Place) (c *Catalogue, hel
 // tells whether it is worth while to try once more. When the feed is not fresh,
 // no entry counts, but the catalogue still does if the statement that reads the
 // places finds no change of roles that the feed has not brought.
-func (e *Engine) fromMemory(ctx context.Context, places []Place) (c *Catalogue, held []*Held, again bool, err error) {
+func (e *Engine) fromMemory(ctx context.Context, places []Place, keys []string) (c *Catalogue, held []*Held, again bool, err error) {
 	now := e.now()
 	s, fresh := e.snapshot.Load(), e.fresh(now)
 	if !fresh {
@@ -302,6 +307,9 @@ func (e *Engine) fromMemory(ctx context.Context, places []Place) (c *Catalogue, 
 			err = await(ctx, s.replaced)
 		}
 		return nil, nil, fresh, err
+	}
+	if s.mayHaveEnded(now, keys...) {
+		return nil, nil, false, nil
 	}
 	held = make([]*Held, len(places))
 	var cold []int

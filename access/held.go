@@ -26,8 +26,8 @@ type Held struct {
 	// granted on top of them: each once, and sorted.
 	numbers []uint32
 	direct  int
-	// exact, unless nil, are the keys of what all this comes to: the database has
-	// worked it out.
+	// exact, unless nil, are the keys of what all this comes to, former ones among
+	// them: the database has worked it out.
 	exact []string
 	// epoch is that of the engine before the database was read, and until the
 	// moment, in time of the engine, at which the next grant begins or ends.
@@ -76,7 +76,8 @@ type heldRow struct {
 	// changes of roles or permissions which the feed had not brought yet.
 	Seen    string
 	Pending bool
-	// Effective are the keys of what all grants come to, in order.
+	// Effective are the keys of what all grants come to, former ones among them, in
+	// order.
 	Effective []string `bun:",array"`
 }
 
@@ -117,7 +118,7 @@ const (
 const exactText = `
 select ` + statusColumns + `,
 	array(select g.role_id from membership_roles g where g.org_id = p.org_id and g.user_id = p.user_id and ` + Holds + `) as roles,
-	array(select q.key from permissions q where q.deleted_at is null and q.id in (
+	array(select q.key from permission_keys q where q.deleted_at is null and q.id in (
 		select rp.permission_id from membership_roles g join role_permissions rp on rp.role_id = g.role_id and rp.revoked_at is null
 			where g.org_id = p.org_id and g.user_id = p.user_id and ` + Holds + `
 		union select g.permission_id from membership_permissions g
@@ -223,13 +224,54 @@ func (c *Catalogue) Effective(h *Held) []*db.Permission {
 	}
 	if h.exact != nil {
 		for _, key := range h.exact {
-			if p := c.PermissionByKey(key); p != nil {
+			if p := c.PermissionByKey(key); p != nil && p.Key == key { // each once, whatever its former keys
 				permissions = append(permissions, p)
 			}
 		}
 		return permissions
 	}
 	return c.list(c.union(h))
+}
+
+// Answer is a key for which checks say yes, and the permission that it names.
+type Answer struct {
+	Key        string
+	Permission *db.Permission
+}
+
+// Answers returns the keys for which checks say yes at that moment to a member who
+// holds this then, in order: former keys are among them until their time is over.
+func (c *Catalogue) Answers(h *Held, at time.Time) []Answer {
+	permissions := c.Effective(h)
+	answers := make([]Answer, 0, len(permissions))
+	for _, p := range permissions {
+		answers = append(answers, Answer{p.Key, p})
+	}
+	for _, p := range permissions {
+		for _, former := range c.former[p.ID] {
+			if former.Until.After(at) {
+				answers = append(answers, Answer{former.Key, p})
+			}
+		}
+	}
+	if len(answers) > len(permissions) {
+		slices.SortFunc(answers, func(a, b Answer) int { return cmp.Compare(a.Key, b.Key) })
+	}
+	return answers
+}
+
+// FormerKeysEnd returns the moments after that one at which former keys cease to
+// answer, in no order.
+func (c *Catalogue) FormerKeysEnd(after time.Time) []time.Time {
+	var ends []time.Time
+	for _, keys := range c.former {
+		for _, k := range keys {
+			if k.Until.After(after) {
+				ends = append(ends, k.Until)
+			}
+		}
+	}
+	return ends
 }
 
 // union gives what is held through roles and directly.

@@ -127,16 +127,24 @@ type workingKey struct {
 	UseIsNews bool
 }
 
-const workingKeyText = `
+// Working returns what follows "from" in a statement over the API keys k of a table
+// that work now: no other SQL says which ones do. The other tables have the
+// organizations o and the users u of the keys.
+func Working(keys, organizations, users string) string {
+	return keys + ` k left join ` + organizations + ` o on o.id = k.org_id left join ` + users + ` u on u.id = k.user_id
+where k.revoked_at is null and (k.expires_at is null or k.expires_at > statement_timestamp())
+	and (k.org_id is null or o.status = 'ACTIVE' and o.deleted_at is null)
+	and (k.user_id is null or u.status = 'ACTIVE' and u.deleted_at is null)`
+}
+
+var workingKeyText = `
 select k.*,
 	array(select p.key from api_key_permissions kp join permissions p on p.id = kp.permission_id
 		where kp.api_key_id = k.id and p.deleted_at is null order by p.key) as permissions,
 	extract(epoch from k.expires_at - statement_timestamp())::float8 as expires_in,
 	coalesce(k.last_used_at < statement_timestamp() - interval '1 minute', true) as use_is_news
-from api_keys k left join organizations o on o.id = k.org_id left join users u on u.id = k.user_id
-where k.hash = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > statement_timestamp())
-	and (k.org_id is null or o.status = 'ACTIVE' and o.deleted_at is null)
-	and (k.user_id is null or u.status = 'ACTIVE' and u.deleted_at is null)`
+from ` + Working("api_keys", "organizations", "users") + `
+	and k.hash = $1`
 
 // goodFor returns how long the row may be used, from before it was read: no longer
 // than a server may go on with what another one changes.

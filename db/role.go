@@ -19,6 +19,16 @@ type Permission struct {
 	DeletedAt   *time.Time   `json:"-"`
 }
 
+// FormerKey is a row of former_keys: a key that a permission had before, and by
+// which it still answers until that moment.
+type FormerKey struct {
+	bun.BaseModel `bun:"table:former_keys" json:"-"`
+
+	Key          string       `bun:",pk" json:"key"`
+	PermissionID PermissionID `json:"-"`
+	Until        time.Time    `json:"until"`
+}
+
 // Role is a row of roles.
 type Role struct {
 	bun.BaseModel `bun:"table:roles,alias:r" json:"-"`

@@ -15,8 +15,8 @@ type Unique interface {
 	Claims() Claims
 }
 
-// Claims are the values of a row that no other row of the table may have. Rows
-// that are tombstones do not count.
+// Claims are the values of a row that no other row of the table, or view, may
+// have. Rows that are tombstones do not count.
 type Claims struct {
 	Table  string
 	ID     uuid.UUID
@@ -76,7 +76,8 @@ func (r *Role) Claims() Claims {
 	return Claims{"roles", uuid.UUID(r.ID), []Claim{{"roles_key", "key", &r.Key}}}
 }
 
-// Claims returns the permission's key.
+// Claims returns the permission's key, which must not be a former key of another
+// permission either. No constraint refuses that: writers of keys take turns.
 func (p *Permission) Claims() Claims {
-	return Claims{"permissions", uuid.UUID(p.ID), []Claim{{"permissions_key", "key", &p.Key}}}
+	return Claims{"permission_keys", uuid.UUID(p.ID), []Claim{{"permissions_key", "key", &p.Key}}}
 }

@@ -50,7 +50,11 @@ func (d *Directory) Checks(ctx context.Context, in []*CheckInput) ([]bool, error
 	if err != nil {
 		return nil, err
 	}
-	catalogue, held, err := d.engine.View(ctx, places)
+	keys := make([]string, len(in))
+	for i, check := range in {
+		keys[i] = check.Permission
+	}
+	catalogue, held, err := d.engine.View(ctx, places, keys...)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +79,7 @@ func (d *Directory) CheckMatrix(ctx context.Context, org OrganizationRef, users 
 	if err != nil {
 		return nil, err
 	}
-	catalogue, held, err := d.engine.View(ctx, places)
+	catalogue, held, err := d.engine.View(ctx, places, permissions...)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +107,7 @@ func (d *Directory) CanUsers(ctx context.Context, users []db.UserID, org Organiz
 }
 
 func (d *Directory) allowed(ctx context.Context, places []access.Place, permission string) ([]bool, error) {
-	catalogue, held, err := d.engine.View(ctx, places)
+	catalogue, held, err := d.engine.View(ctx, places, permission)
 	if err != nil {
 		return nil, err
 	}

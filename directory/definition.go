@@ -36,6 +36,8 @@ type definition[T any, K db.Kind] struct {
 	byKey     func(*access.Catalogue, string) *T
 	// facts returns what finds a definition, and whether it is deleted.
 	facts func(*T) definitionFacts[K]
+	// formerly replaces look-ups by former keys; nil if there are no such keys.
+	formerly func(ctx context.Context, d *Directory, looks []lookUp) ([]lookUp, error)
 }
 
 type definitionFacts[K db.Kind] struct {
@@ -54,7 +56,8 @@ var (
 	}
 	permissionDefinitions = definition[db.Permission, db.PermissionKind]{
 		name: "permissions", one: "permission", byID: (*access.Catalogue).Permission, byKey: (*access.Catalogue).PermissionByKey,
-		all: func(c *access.Catalogue) []*db.Permission { return c.Permissions },
+		formerly: byPresentIDs,
+		all:      func(c *access.Catalogue) []*db.Permission { return c.Permissions },
 		facts: func(p *db.Permission) definitionFacts[db.PermissionKind] {
 			return definitionFacts[db.PermissionKind]{id: p.ID, key: p.Key, name: p.Name, deleted: p.DeletedAt != nil}
 		},
@@ -119,6 +122,26 @@ func (k definition[T, K]) withIDs(ctx context.Context, d *Directory, ids []db.ID
 // lock reads definitions and locks their rows, in the order in which they are looked
 // up. Each that does not exist is nil, and a fault.
 func (k definition[T, K]) lock(ctx context.Context, d *Directory, w *write, looks []lookUp, field, lock string) ([]*T, error) {
+	all, err := k.lockRows(ctx, d, looks, lock)
+	if err == nil && k.formerly != nil && slices.Contains(all, nil) {
+		// Also when one was renamed while its row was waited for.
+		if looks, err = k.formerly(ctx, d, looks); err == nil {
+			all, err = k.lockRows(ctx, d, looks, lock)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i, one := range all {
+		if one == nil {
+			w.faults.Add(problem.NotFound, element(field, i, len(looks)), "There is no such %s.", k.one)
+		}
+	}
+	return all, nil
+}
+
+// lockRows is lock without the faults, by present keys only.
+func (k definition[T, K]) lockRows(ctx context.Context, d *Directory, looks []lookUp, lock string) ([]*T, error) {
 	ids, keys := named[db.ID[K]](looks)
 	// In order of id, so that two transactions never wait for one another.
 	rows, err := db.Select[T](ctx, d.db, "select * from "+k.name+` where deleted_at is null and
@@ -134,9 +157,7 @@ func (k definition[T, K]) lock(ctx context.Context, d *Directory, w *write, look
 	}
 	all := make([]*T, len(looks))
 	for i, look := range looks {
-		if all[i] = by[look]; all[i] == nil {
-			w.faults.Add(problem.NotFound, element(field, i, len(looks)), "There is no such %s.", k.one)
-		}
+		all[i] = by[look]
 	}
 	return all, nil
 }

@@ -60,7 +60,7 @@ func (d *Directory) explain(ctx context.Context, places []access.Place, key stri
 	var held []*access.Held
 	var grants map[access.Place][]Grant
 	err := d.db.InSnapshot(ctx, func(ctx context.Context) (err error) {
-		if catalogue, held, err = d.engine.View(ctx, places); err == nil {
+		if catalogue, held, err = d.engine.View(ctx, places, key); err == nil {
 			grants, err = d.grants(ctx, places, nil)
 		}
 		return err

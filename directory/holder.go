@@ -41,7 +41,7 @@ func (d *Directory) membersWhoCan(ctx context.Context, orgs []db.OrganizationID,
 		name: "members", number: len(orgs), order: byUser, in: &in, conditions: conditions,
 		from: holders(roles, &in, []list.Clause{list.Where("g.org_id = p.org_id")}),
 		parents: list.Where("(select o.n, o.org_id, q.id, "+rolesWith("q.id")+` as roles
-			from unnest(?::uuid[]) with ordinality as o (org_id, n) left join permissions q on q.key = ? and q.deleted_at is null offset 0) p`, orgs, key),
+			from unnest(?::uuid[]) with ordinality as o (org_id, n) left join permission_keys q on q.key = ? and q.deleted_at is null offset 0) p`, orgs, key),
 	}.page(ctx, d, page)
 }
 

@@ -12,9 +12,9 @@ import (
 	"roster/db/list"
 )
 
-// comparison compares what members hold before and after a write: SQL gives the
-// roles and permissions that they were granted, and the catalogues of before and
-// after tell what these come to.
+// comparison compares the time lines of members before and after a write, from its
+// moment on: SQL gives the roles and permissions that they were granted, and the
+// catalogues of before and after tell by which keys these answer checks.
 type comparison struct {
 	*concern
 	d             *Directory
@@ -25,22 +25,25 @@ type comparison struct {
 	// empty tells that nothing was gained, or lost, as far as it is known already.
 	empty sides[bool]
 	// known are the differences that were worked out.
-	known map[holding]sides[[]*db.Permission]
+	known map[holding]sides[[]entry]
 	// counted counts both lists, once.
 	counted func(ctx context.Context) (*countedChanges, error)
 }
 
 func (d *Directory) compare(ctx context.Context, at time.Time, of *concern) (*comparison, error) {
-	c := &comparison{d: d, concern: of, at: at, known: map[holding]sides[[]*db.Permission]{}}
+	c := &comparison{d: d, concern: of, at: at, known: map[holding]sides[[]entry]{}}
 	c.counted = list.Lazily(c.count)
 	if c.nobody() {
 		return c, nil
 	}
 	var err error
-	if c.before, c.after, err = d.engine.CataloguesAround(ctx, at); err != nil {
+	if c.before, c.after, err = d.engine.CataloguesAround(ctx, at, c.names); err != nil {
 		return nil, err
 	}
-	if c.rolesOnly() {
+	for _, id := range c.renamedPermissions {
+		c.roles = append(c.roles, roleIDs(c.after.RolesWith(id))...)
+	}
+	if c.definitionsOnly() {
 		c.narrow()
 	}
 	if len(c.places)+len(c.users) == 0 {
@@ -52,10 +55,10 @@ func (d *Directory) compare(ctx context.Context, at time.Time, of *concern) (*co
 }
 
 // narrow leaves out the grants that have nothing to do with the permissions which
-// roles gained or lost, so that there are few different holdings; and it finds
-// out which of the lists is empty.
+// roles gained or lost, or which were renamed, so that there are few different
+// holdings; and it finds out which of the lists is empty.
 func (c *comparison) narrow() {
-	moved := sides[[]db.PermissionID]{lost: slices.Clone(c.deletedPermissions)}
+	moved := sides[[]db.PermissionID]{gained: slices.Clone(c.renamedPermissions), lost: slices.Concat(c.renamedPermissions, c.deletedPermissions)}
 	for _, role := range slices.Concat(c.roles, c.deletedRoles) {
 		before, after := c.before.RolePermissions(role), c.after.RolePermissions(role)
 		moved[gained] = append(moved[gained], permissionIDs(without(after, before))...)
@@ -76,50 +79,31 @@ func without(all, others []*db.Permission) []*db.Permission {
 	return slices.DeleteFunc(slices.Clone(all), contains(others))
 }
 
-// difference gives what a member with that holding gained and lost, ordered by
-// key.
-func (c *comparison) difference(h holding) (sides[[]*db.Permission], error) {
+// difference returns what a member with that holding gained and lost.
+func (c *comparison) difference(h holding) (sides[[]entry], error) {
 	if known, ok := c.known[h]; ok {
 		return known, nil
 	}
-	var had, has []*db.Permission
-	var err error
-	if h.ActiveBefore {
-		had, err = c.effective(c.before, h.Before)
-	}
-	if h.ActiveAfter && err == nil {
-		has, err = c.effective(c.after, h.After)
-	}
+	before, after, err := h.stints()
 	if err != nil {
-		return sides[[]*db.Permission]{}, err
+		return sides[[]entry]{}, err
 	}
-	difference := sides[[]*db.Permission]{gained: without(has, had), lost: without(had, has)}
+	if !h.ActiveBefore {
+		before = nil
+	}
+	if !h.ActiveAfter {
+		after = nil
+	}
+	difference := compareLines(&timeLine{c.before, before}, &timeLine{c.after, after}, c.at, c.d.engine)
 	c.known[h] = difference
 	return difference, nil
-}
-
-func (c *comparison) effective(catalogue *access.Catalogue, granted string) ([]*db.Permission, error) {
-	var ids db.IDs[db.RoleKind]
-	if err := ids.Scan(granted); err != nil {
-		return nil, err
-	}
-	var roles []db.RoleID
-	var permissions []db.PermissionID
-	for _, id := range ids {
-		if c.after.Role(id) != nil {
-			roles = append(roles, id)
-		} else {
-			permissions = append(permissions, db.PermissionID(id))
-		}
-	}
-	return catalogue.Effective(c.d.engine.NewHeld(roles, permissions)), nil
 }
 
 // batch is how many members are read at first for a page; tests have less.
 var batch = 1000
 
-// changesAfter gives up to so many of the changes behind the place, in order.
-func (c *comparison) changesAfter(ctx context.Context, from impactPlace, side, limit int) ([]*PermissionChange, error) {
+// changesAfter gives up to so many of the changes behind the position, in order.
+func (c *comparison) changesAfter(ctx context.Context, from impactPosition, side, limit int) ([]*PermissionChange, error) {
 	if c.nobody() || c.empty[side] {
 		return nil, nil
 	}
@@ -142,26 +126,37 @@ func (c *comparison) changesAfter(ctx context.Context, from impactPlace, side, l
 	if err != nil {
 		return nil, err
 	}
-	more, err := c.changesOf(members, impactPlace{last, behindAllKeys}, side)
+	more, err := c.changesOf(members, impactPosition{Place: last, key: behindAllKeys}, side)
 	changes = append(changes, more...)
 	return changes[:min(len(changes), limit)], err
 }
 
-// changesOf gives the changes of the members behind the place.
-func (c *comparison) changesOf(members []memberHolding, from impactPlace, side int) ([]*PermissionChange, error) {
+// changesOf gives the changes of the members behind the position.
+func (c *comparison) changesOf(members []memberHolding, from impactPosition, side int) ([]*PermissionChange, error) {
 	var changes []*PermissionChange
 	for _, member := range members {
 		difference, err := c.difference(member.holding)
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range difference[side] {
-			if place := member.place(); place != from.Place || p.Key > from.key {
-				changes = append(changes, &PermissionChange{place, p})
+		for _, e := range difference[side] {
+			if place := member.place(); from.precedes(place, e) {
+				changes = append(changes, c.changeOf(place, e))
 			}
 		}
 	}
 	return changes, nil
+}
+
+func (c *comparison) changeOf(place access.Place, e entry) *PermissionChange {
+	change := &PermissionChange{Place: place, Key: e.key, Permission: e.permission, At: e.from, later: e.from}
+	if e.from.IsZero() {
+		change.At = c.at
+	}
+	if !e.until.IsZero() {
+		change.Until = &e.until
+	}
+	return change
 }
 
 // countedChanges tells of each list how long it is, and with which holdings

@@ -15,14 +15,20 @@ type concern struct {
 	// users and organizations are those that it suspended, or made active again.
 	users         []db.UserID
 	organizations []db.OrganizationID
-	// roles are those whose contents it changed.
-	roles, deletedRoles []db.RoleID
-	deletedPermissions  []db.PermissionID
+	// roles are those whose contents it changed, and those which contain a permission
+	// that it renamed.
+	roles, deletedRoles                    []db.RoleID
+	renamedPermissions, deletedPermissions []db.PermissionID
+	// names are what the renamed and the deleted permissions were called.
+	names map[db.PermissionID]access.Names
+	// keys are the API keys that it changed.
+	keys []db.APIKeyID
 }
 
 // concerned reads from what a write has recorded whom it concerns.
 func concerned(rows []db.Change) *concern {
-	c := concern{users: []db.UserID{}, organizations: []db.OrganizationID{}} // null is equal to nothing
+	// null is equal to nothing
+	c := concern{users: []db.UserID{}, organizations: []db.OrganizationID{}, keys: []db.APIKeyID{}, names: map[db.PermissionID]access.Names{}}
 	for i := range rows {
 		row := &rows[i]
 		switch effects := changes.Named(row.Action).Effects(); {
@@ -35,6 +41,13 @@ func concerned(rows []db.Change) *concern {
 		case effects.Deletes:
 			c.deletedRoles = appendSubject(c.deletedRoles, row)
 			c.deletedPermissions = appendSubject(c.deletedPermissions, row)
+			c.renamed(row)
+		case effects.Definitions:
+			if c.renamed(row) {
+				c.renamedPermissions = appendSubject(c.renamedPermissions, row)
+			}
+		case effects.Credentials:
+			c.keys = appendSubject(c.keys, row)
 		case effects.Entitlements:
 			if user, ok := row.Member(); ok && row.OrgID != nil {
 				c.places = append(c.places, access.Place{User: user, Organization: *row.OrgID})
@@ -62,11 +75,27 @@ func changesStatus(row *db.Change, effects changes.Effects) bool {
 	return effects.Suspends && before.Status == db.Active || effects.Restores && before.Status == db.Suspended
 }
 
-// rolesOnly tells that the write did nothing but change roles and permissions.
-func (c *concern) rolesOnly() bool {
+// renamed notes what a permission was called before the change, and reports whether
+// it was a permission, and its key another one.
+func (c *concern) renamed(row *db.Change) bool {
+	var before struct {
+		Key        string
+		FormerKeys []*db.FormerKey
+	}
+	id, err := db.ParseID[db.PermissionKind](row.Subject)
+	if err != nil || json.Unmarshal(row.Before, &before) != nil || before.Key == "" {
+		return false
+	}
+	c.names[id] = access.Names{Key: before.Key, FormerKeys: before.FormerKeys}
+	return true
+}
+
+// definitionsOnly reports whether the write did nothing but change roles and
+// permissions.
+func (c *concern) definitionsOnly() bool {
 	return len(c.places)+len(c.users)+len(c.organizations) == 0
 }
 
 func (c *concern) nobody() bool {
-	return c.rolesOnly() && len(c.roles)+len(c.deletedRoles)+len(c.deletedPermissions) == 0
+	return c.definitionsOnly() && len(c.roles)+len(c.deletedRoles)+len(c.renamedPermissions)+len(c.deletedPermissions) == 0
 }

@@ -9,11 +9,17 @@ import (
 	"roster/db/list"
 )
 
-// holding is what was granted to a member before and after: ids of roles and
-// permissions, as the text of uuid[], and whether that counts. Many members have
-// the same.
+// holding is what was granted to a member before and after a write, as far as it
+// has a bearing on the time from the write on, and whether that counts. Many
+// members have the same.
 type holding struct {
-	Before, After             string
+	// Before and After are the ids of roles and permissions whose grants have begun
+	// and have no end, as the text of uuid[].
+	Before, After string
+	// Terms are the other grants: the id, whether there was one before and is one
+	// after, when it begins if that is later, and when it ended before and ends now,
+	// in microseconds since 1970, or 0.
+	Terms                     string
 	ActiveBefore, ActiveAfter bool
 }
 
@@ -47,22 +53,22 @@ func (c *comparison) membersFrom(ctx context.Context, from access.Place, limit i
 
 // membersHolding is membersFrom for members with one of those holdings.
 func (c *comparison) membersHolding(ctx context.Context, holdings []holding, from access.Place, limit int) ([]memberHolding, error) {
-	before, after := make([]string, len(holdings)), make([]string, len(holdings))
+	before, after, terms := make([]string, len(holdings)), make([]string, len(holdings)), make([]string, len(holdings))
 	activeBefore, activeAfter := make([]bool, len(holdings)), make([]bool, len(holdings))
 	for i, h := range holdings {
-		before[i], after[i], activeBefore[i], activeAfter[i] = h.Before, h.After, h.ActiveBefore, h.ActiveAfter
+		before[i], after[i], terms[i], activeBefore[i], activeAfter[i] = h.Before, h.After, h.Terms, h.ActiveBefore, h.ActiveAfter
 	}
 	q := c.holdings(c.members())
-	q.Add(` select * from x where (org_id, user_id) >= (?, ?) and (before, after, active_before, active_after) in
-		(select * from unnest(?::text[], ?::text[], ?::bool[], ?::bool[])) order by org_id, user_id limit ?`,
-		from.Organization, from.User, before, after, activeBefore, activeAfter, limit)
+	q.Add(` select * from x where (org_id, user_id) >= (?, ?) and (before, after, terms, active_before, active_after) in
+		(select * from unnest(?::text[], ?::text[], ?::text[], ?::bool[], ?::bool[])) order by org_id, user_id limit ?`,
+		from.Organization, from.User, before, after, terms, activeBefore, activeAfter, limit)
 	return list.Select[memberHolding](ctx, c.d.db, q)
 }
 
 // countHoldings gives the holdings that there are.
 func (c *comparison) countHoldings(ctx context.Context) ([]countedHolding, error) {
 	q := c.holdings(c.members())
-	q.Add(" select before, after, active_before, active_after, count(*) as n from x group by 1, 2, 3, 4")
+	q.Add(" select before, after, terms, active_before, active_after, count(*) as n from x group by 1, 2, 3, 4, 5")
 	return list.Select[countedHolding](ctx, c.d.db, q)
 }
 
@@ -71,25 +77,37 @@ func (c *comparison) countHoldings(ctx context.Context) ([]countedHolding, error
 // members, since the planner does not know how many have just lost something.
 func (c *comparison) holdings(members list.Clause) *list.Statement {
 	q := list.NewStatement("impact", c.at).Add("with m as materialized (").Append(members).
-		Add("), g as (select org_id, user_id, null::uuid as thing, false as had, false as has from m")
+		Add("), g as (select org_id, user_id, null::uuid as thing, false as had, false as has," +
+			" null::timestamptz as start, null::timestamptz as former_end, null::timestamptz as ending from m")
 	for _, kind := range []grantKind{roleGrants, permissionGrants} {
-		q.Add(" union all select g.org_id, g.user_id, g." + kind.column + ", g.granted_at <> $1, g.live from m join " + kind.table +
+		q.Add(" union all select g.org_id, g.user_id, g." + kind.column + ", g.granted_at <> $1, g.live, " + termColumns + " from m join " + kind.table +
 			" g using (org_id, user_id)").Where(c.granted(kind)...)
 	}
 	// Whoever is among the concerned users and organizations had the other status.
 	return q.Add(`), h as (
 			select org_id, user_id, org_id not in (select id from organizations where status = 'SUSPENDED') as active,
-				coalesce(array_agg(thing order by thing) filter (where had)::text, '{}') as before, coalesce(array_agg(thing order by thing) filter (where has)::text, '{}') as after
+				coalesce(array_agg(distinct thing) filter (where had and `+lastingGrant+`)::text, '{}') as before,
+				coalesce(array_agg(distinct thing) filter (where has and `+lastingGrant+`)::text, '{}') as after,
+				coalesce(string_agg(distinct `+termText+`, ',') filter (where not (`+lastingGrant+`)), '') as terms
 			from g group by org_id, user_id
 		), x as (
-			select h.org_id, h.user_id, h.before, h.after, h.active and u.status = 'ACTIVE' as active_after,
+			select h.org_id, h.user_id, h.before, h.after, h.terms, h.active and u.status = 'ACTIVE' as active_after,
 				(u.status = 'ACTIVE') <> (u.id = any(?::uuid[])) and h.active <> (h.org_id = any(?::uuid[])) as active_before
 			from h join users u on u.id = h.user_id)`, c.users, c.organizations)
 }
 
+// The term of a grant g, as far as it lies behind the moment of the write. How a
+// write changes it, and leaves in the row what was before, db.Grant says.
+const (
+	termColumns  = "case when g.starts_at > $1 then g.starts_at end, g.ends_at, g.ends_at"
+	lastingGrant = "coalesce(start, former_end, ending) is null"
+	termText     = `concat_ws(' ', thing, had::int, has::int, coalesce((extract(epoch from start) * 1000000)::bigint, 0),
+		coalesce((extract(epoch from former_end) * 1000000)::bigint, 0), coalesce((extract(epoch from ending) * 1000000)::bigint, 0))`
+)
+
 // granted chooses the grants that were there before or after the write.
 func (c *comparison) granted(kind grantKind) []list.Clause {
-	conditions := []list.Clause{list.Where("g.live or " + access.RevokedAt), list.Where(access.InTerm)}
+	conditions := []list.Clause{list.Where("g.live or " + access.RevokedAt), list.Where("g.ends_at is null or g.ends_at > $1")}
 	only, limited := c.only[kind]
 	switch {
 	case limited && len(c.deletedRoles) > 0:
@@ -117,6 +135,7 @@ func (c *concern) members() list.Clause {
 	arm(len(c.users), "memberships where user_id = any(?::uuid[])", c.users)
 	arm(len(c.organizations), "memberships where org_id = any(?::uuid[])", c.organizations)
 	arm(len(c.roles), "membership_roles where role_id = any(?::uuid[]) and live", c.roles)
+	arm(len(c.renamedPermissions), "membership_permissions where permission_id = any(?::uuid[]) and live", c.renamedPermissions)
 	arm(len(c.deletedRoles), "membership_roles g where role_id = any(?::uuid[]) and revoked_at >= $1 and "+access.RevokedAt, c.deletedRoles)
 	arm(len(c.deletedPermissions), "membership_permissions g where permission_id = any(?::uuid[]) and revoked_at >= $1 and "+access.RevokedAt, c.deletedPermissions)
 	return list.Where("select org_id, user_id from ("+strings.Join(arms, " union all ")+") m group by org_id, user_id", args...)

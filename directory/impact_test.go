@@ -21,8 +21,9 @@ import (
 	"roster/problem"
 )
 
-// Every kind of write, in random order, in a small world: its impact is what
-// the ordinary reading finds to be different after it.
+// Every kind of write, in random order, in a small world: its impact is what a
+// naive reading of the tables, for all moments at which something changes, finds
+// to be different after it.
 func TestImpactIsTheDifference(t *testing.T) {
 	t.Parallel()
 	const worlds, writes = 2, 600
@@ -30,7 +31,7 @@ func TestImpactIsTheDifference(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			w := newImpactWorld(t, seed)
-			for w.done < writes {
+			for w.done < writes || w.lacks() && w.done < 10*writes {
 				w.document(1 + w.IntN(3))
 			}
 			w.report()
@@ -43,18 +44,18 @@ func TestImpactIsTheDifference(t *testing.T) {
 type impactWorld struct {
 	*business
 	*rand.Rand
-	// effective is what everybody may do now.
-	effective map[line]bool
-	// done counts the writes, effects those of each kind that had an impact.
-	done    int
-	effects map[string]int
+	// now is what decides about checks now.
+	now *naive
+	// done counts the writes, effects those of each kind that had an impact, and
+	// later those of which a part begins or ends after them.
+	done           int
+	effects, later map[string]int
+	// endless leaves all grants without terms.
+	endless bool
 }
 
-// line is a permission that a user has somewhere.
-type line struct{ organization, user, permission string }
-
 func newImpactWorld(t *testing.T, seed uint64) *impactWorld {
-	w := &impactWorld{business: newBusiness(t), Rand: rand.New(rand.NewPCG(seed, 7)), effects: map[string]int{}}
+	w := &impactWorld{business: newBusiness(t), Rand: rand.New(rand.NewPCG(seed, 7)), effects: map[string]int{}, later: map[string]int{}}
 	for i := range 8 {
 		w.definePermissions(fmt.Sprintf("p%d", i))
 	}
@@ -64,25 +65,8 @@ func newImpactWorld(t *testing.T, seed uint64) *impactWorld {
 	for i := range 4 {
 		w.role(fmt.Sprintf("r%d", i), w.somePermissions()...)
 	}
-	w.effective = w.everybody(w.ctx)
+	w.now = w.naive(w.ctx)
 	return w
-}
-
-// everybody reads what everybody may do.
-func (w *impactWorld) everybody(ctx context.Context) map[line]bool {
-	w.t.Helper()
-	rows := must(db.Select[db.Membership](ctx, w.db, "select * from memberships"))(w.t)
-	members := make([]*db.Membership, len(rows))
-	for i := range rows {
-		members[i] = &rows[i]
-	}
-	all := map[line]bool{}
-	for i, permissions := range must(w.EffectivePermissions(ctx, members, nil))(w.t) {
-		for _, p := range permissions {
-			all[line{members[i].OrgID.String(), members[i].UserID.String(), p.Permission.ID.String()}] = true
-		}
-	}
-	return all
 }
 
 // document makes so many writes in one transaction, which is undone when one of
@@ -90,18 +74,16 @@ func (w *impactWorld) everybody(ctx context.Context) map[line]bool {
 func (w *impactWorld) document(writes int) {
 	w.t.Helper()
 	undone := errors.New("undone")
-	now, done := w.effective, 0
+	now, done := w.now, 0
 	err := w.Writer.Atomically(w.ctx, func(ctx context.Context) error {
-		now, done = w.effective, 0
+		now, done = w.now, 0
 		for range writes {
 			name, write := w.anyWrite()
 			if err := write(ctx); err != nil {
 				return err
 			}
-			after := w.everybody(ctx)
-			if w.check(ctx, name, now, after) {
-				w.effects[name]++
-			}
+			after := w.naive(ctx)
+			w.check(ctx, name, now, after)
 			now, done = after, done+1
 		}
 		if w.IntN(10) == 0 {
@@ -112,74 +94,104 @@ func (w *impactWorld) document(writes int) {
 	w.done += done
 	switch {
 	case err == nil:
-		w.effective = now
+		w.now = now
 	case !errors.Is(err, undone) && len(problem.All(err)) == 0:
 		w.t.Fatal(err)
 	}
 }
 
 // check compares the impact of the last write with the difference.
-func (w *impactWorld) check(ctx context.Context, name string, before, after map[line]bool) (any bool) {
+func (w *impactWorld) check(ctx context.Context, name string, before, after *naive) {
 	w.t.Helper()
+	at := must(db.Select[time.Time](ctx, w.db, "select coalesce(max(at), 'epoch') from changes"))(w.t)[0]
+	// A grant whose end is overwritten leaves nothing by which its old end is known.
+	overwritten := must(db.Select[int](ctx, w.db, "select 1 from changes where at = $1 and action like 'membership.%.changed' and after ? 'endsAt' limit 1", at))(w.t)
+	if len(overwritten) > 0 {
+		return
+	}
 	impact := w.Impact(ctx)
-	for _, list := range []struct {
+	for _, side := range []struct {
 		name      string
-		read      func(context.Context, list.Page) (*list.Connection[directory.PermissionChange], error)
-		from, but map[line]bool
+		read      readImpactPage
+		from, but *naive
 	}{{"gained", impact.Gained, after, before}, {"lost", impact.Lost, before, after}} {
-		want := maps.Clone(list.from)
-		maps.DeleteFunc(want, func(l line, _ bool) bool { return list.but[l] })
-		got := w.walk(ctx, list.read)
-		any = any || len(want) > 0
-		if !maps.Equal(got, want) {
-			w.t.Fatalf("%s %s %v, want %v", name, list.name, got, want)
+		want := side.from.only(side.but, at)
+		got := w.walk(ctx, side.read)
+		if !maps.EqualFunc(got, want, slices.Equal) {
+			w.t.Fatalf("%s at %v: %s %v, want %v", name, at, side.name, got, want)
+		}
+		if len(want) > 0 {
+			w.effects[name]++
+		}
+		for _, periods := range want {
+			if len(periods) > 1 || !periods[0].from.Equal(at) || !periods[0].until.IsZero() {
+				w.later[name]++
+			}
 		}
 	}
-	return any
 }
 
+type readImpactPage = func(context.Context, list.Page) (*list.Connection[directory.PermissionChange], error)
+
 // walk reads all pages of a list, and checks their order and the count.
-func (w *impactWorld) walk(ctx context.Context, read func(context.Context, list.Page) (*list.Connection[directory.PermissionChange], error)) map[line]bool {
+func (w *impactWorld) walk(ctx context.Context, read readImpactPage) map[line][]period {
 	w.t.Helper()
-	all := map[line]bool{}
+	all, n := map[line][]period{}, 0
 	last := ""
 	for page := (list.Page{First: new(1 + w.IntN(30))}); ; {
 		c := must(read(ctx, page))(w.t)
 		for _, change := range c.Nodes {
-			l := line{change.Place.Organization.String(), change.Place.User.String(), change.Permission.ID.String()}
-			at := strings.Join([]string{l.organization, l.user, change.Permission.Key}, " ")
-			if at <= last {
-				w.t.Fatalf("%q after %q", at, last)
+			l := line{change.Place.Organization.String(), change.Place.User.String(), change.Key}
+			position := strings.Join([]string{l.organization, l.user, l.key, change.At.UTC().Format("2006-01-02T15:04:05.000000")}, " ")
+			if position <= last {
+				w.t.Fatalf("%q after %q", position, last)
 			}
-			all[l], last = true, at
+			p := period{from: change.At.UTC()}
+			if change.Until != nil {
+				p.until = change.Until.UTC()
+			}
+			all[l], last, n = append(all[l], p), position, n+1
 		}
 		if page.After = c.PageInfo().EndCursor; c.PageInfo().HasNextPage {
 			continue
 		}
-		if total := must(c.TotalCount(ctx))(w.t); total != len(all) {
-			w.t.Fatalf("totalCount is %d of %d", total, len(all))
+		if total := must(c.TotalCount(ctx))(w.t); total != n {
+			w.t.Fatalf("totalCount is %d of %d", total, n)
 		}
 		return all
 	}
 }
 
+// withImpact are the writes that the test must have seen with an impact.
+var withImpact = []string{
+	"AddMembers", "AddRolePermissions", "CreateUser", "DeleteOrganization", "DeletePermission", "DeleteRole", "DeleteUser", "GrantPermissions", "GrantRoles",
+	"MoveMember", "RemoveMembers", "RemoveRolePermissions", "RestoreOrganization", "RestoreUser", "RevokePermissions", "RevokeRoles", "SuspendOrganization", "SuspendUser", "UpdatePermission",
+}
+
+// lacks reports whether one of them is still to be seen.
+func (w *impactWorld) lacks() bool {
+	return slices.ContainsFunc(withImpact, func(name string) bool { return w.effects[name] == 0 })
+}
+
 // report checks that the test has tested something.
 func (w *impactWorld) report() {
 	w.t.Helper()
-	for _, name := range []string{
-		"AddMembers", "AddRolePermissions", "CreateUser", "DeleteOrganization", "DeletePermission", "DeleteRole", "DeleteUser", "GrantPermissions", "GrantRoles",
-		"MoveMember", "RemoveMembers", "RemoveRolePermissions", "RestoreOrganization", "RestoreUser", "RevokePermissions", "RevokeRoles", "SuspendOrganization", "SuspendUser",
-	} {
+	for _, name := range withImpact {
 		if w.effects[name] == 0 {
 			w.t.Errorf("no %s with an impact", name)
 		}
 	}
+	for _, name := range []string{"DeleteRole", "GrantPermissions", "GrantRoles", "MoveMember"} {
+		if w.later[name] == 0 {
+			w.t.Errorf("no %s with an impact that begins or ends later", name)
+		}
+	}
 	for name, n := range w.effects {
-		if slices.Contains([]string{"CreateOrganization", "CreateRole", "CreatePermission", "UpdateUser", "UpdateOrganization", "UpdateRole", "UpdatePermission", "UpdateSettings"}, name) {
+		if slices.Contains([]string{"CreateOrganization", "CreateRole", "CreatePermission", "UpdateUser", "UpdateOrganization", "UpdateRole", "UpdateSettings"}, name) {
 			w.t.Errorf("%d %s with an impact", n, name)
 		}
 	}
-	w.t.Log(w.done, w.effects)
+	w.t.Log(w.done, w.effects, w.later)
 }
 
 // The names below need not be those of anything: then the write is refused.
@@ -196,7 +208,7 @@ func (w *impactWorld) someUsers() []*directory.UserRef {
 
 // somebody is one who, mostly, may do something in the organization.
 func (w *impactWorld) somebody() (directory.OrganizationRef, []*directory.UserRef) {
-	lines := slices.SortedFunc(maps.Keys(w.effective), func(a, b line) int { return cmp.Compare(a.user+a.organization, b.user+b.organization) })
+	lines := slices.SortedFunc(maps.Keys(w.now.at(time.Now())), func(a, b line) int { return cmp.Compare(a.user+a.organization, b.user+b.organization) })
 	if len(lines) == 0 || w.IntN(3) == 0 {
 		return w.someOrganization(), w.someUsers()
 	}
@@ -227,6 +239,9 @@ func (w *impactWorld) somePermissions() []*directory.PermissionRef {
 
 // someTerm is one that lies around now, before it, or behind it.
 func (w *impactWorld) someTerm() (from, to *time.Time) {
+	if w.endless {
+		return nil, nil
+	}
 	hours := func(n int) *time.Time { return new(time.Now().Add(time.Duration(n) * time.Hour)) }
 	terms := [][2]*time.Time{{nil, nil}, {nil, nil}, {nil, hours(1)}, {hours(-2), hours(3)}, {hours(-2), hours(-1)}, {hours(1), nil}, {hours(1), hours(2)}}
 	term := terms[w.IntN(len(terms))]
@@ -245,7 +260,7 @@ func (w *impactWorld) anyWrite() (name string, write func(ctx context.Context) e
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		weight := 4
 		switch {
-		case startsWith(name, "Create", "Grant", "Revoke", "Add", "Restore"):
+		case startsWith(name, "UpdatePermission", "Create", "Grant", "Revoke", "Add", "Restore"):
 			weight = 12
 		case startsWith(name, "Delete", "Suspend", "Update"):
 			weight = 2
@@ -342,7 +357,11 @@ func (w *impactWorld) writesToDefinitions() map[string]func(ctx context.Context)
 			return noResult(w.CreatePermission(ctx, directory.CreatePermissionInput{Key: permission}))
 		},
 		"UpdatePermission": func(ctx context.Context) error {
-			return noResult(w.UpdatePermission(ctx, directory.UpdatePermissionInput{Permission: permissionRef(permission), Key: graphql.OmittableOf(new(w.name("p", 8)))}))
+			in := directory.UpdatePermissionInput{Permission: permissionRef(permission), Key: graphql.OmittableOf(new(w.name("p", 11)))}
+			if w.IntN(2) == 0 {
+				in.KeepOldKeyUntil = new(time.Now().Add(time.Duration(1+w.IntN(3)) * time.Hour))
+			}
+			return noResult(w.UpdatePermission(ctx, in))
 		},
 		"DeletePermission": func(ctx context.Context) error {
 			return noResult(w.DeletePermission(ctx, directory.PermissionActionInput{Permission: permissionRef(permission)}))
@@ -351,22 +370,23 @@ func (w *impactWorld) writesToDefinitions() map[string]func(ctx context.Context)
 }
 
 // Writes to the same members at the same time: what they gave and took adds up to
-// what is there in the end.
+// what is there in the end, now and later on.
 func TestImpactsOfRacersAddUp(t *testing.T) {
 	t.Parallel()
 	w := newImpactWorld(t, 1)
 	for i := range 4 {
 		w.user(fmt.Sprintf("u%d", i))
 	}
-	start := w.everybody(w.ctx)
+	start := w.naive(w.ctx)
+	began := time.Now()
 	var mu sync.Mutex
-	balance := map[line]int{}
+	var entries [2][]map[line][]period
 	for _, err := range race(6, func(racer int) error {
-		mine := &impactWorld{business: w.business, Rand: rand.New(rand.NewPCG(uint64(racer), 3)), effective: start}
+		mine := &impactWorld{business: w.business, Rand: rand.New(rand.NewPCG(uint64(racer), 3)), now: start, endless: true}
 		for range 40 {
 			writes := mine.writesToGrants()
 			name := slices.Sorted(maps.Keys(writes))[mine.IntN(len(writes))]
-			var gained, lost map[line]bool
+			var gained, lost map[line][]period
 			err := w.Writer.Atomically(w.ctx, func(ctx context.Context) error {
 				if err := writes[name](ctx); err != nil {
 					return err
@@ -380,12 +400,7 @@ func TestImpactsOfRacersAddUp(t *testing.T) {
 			}
 			if err == nil {
 				mu.Lock()
-				for l := range gained {
-					balance[l]++
-				}
-				for l := range lost {
-					balance[l]--
-				}
+				entries[0], entries[1] = append(entries[0], gained), append(entries[1], lost)
 				mu.Unlock()
 			}
 		}
@@ -393,16 +408,44 @@ func TestImpactsOfRacersAddUp(t *testing.T) {
 	}) {
 		must(0, err)(t)
 	}
-	for l := range start {
+	end := w.naive(w.ctx)
+	if len(end.at(time.Now())) == 0 {
+		t.Error("nobody holds anything")
+	}
+	if took := time.Since(began); took > 20*time.Minute {
+		t.Skipf("this took %v: terms end in hours", took)
+	}
+	for _, later := range []time.Duration{0, 90 * time.Minute, 150 * time.Minute, 210 * time.Minute, 100 * time.Hour} {
+		w.addUp(start, end, time.Now().Add(later), entries)
+	}
+}
+
+// addUp checks, for one moment, that what was there in the end is what was there at
+// the start and gained more often than lost.
+func (w *impactWorld) addUp(start, end *naive, at time.Time, entries [2][]map[line][]period) {
+	w.t.Helper()
+	balance := map[line]int{}
+	for l := range start.at(at) {
 		balance[l]++
 	}
-	end := w.everybody(w.ctx)
-	for l, n := range balance {
-		if held := end[l]; n != 0 && n != 1 || held != (n == 1) {
-			t.Errorf("%v: gained %d times more often than lost; held: %v", l, n, held)
+	for i, step := range []int{1, -1} {
+		for _, changes := range entries[i] {
+			for l, periods := range changes {
+				for _, p := range periods {
+					if !p.from.After(at) && (p.until.IsZero() || p.until.After(at)) {
+						balance[l] += step
+					}
+				}
+			}
 		}
 	}
-	if len(end) == 0 {
-		t.Error("nobody holds anything")
+	held := end.at(at)
+	for l := range held {
+		balance[l] += 0
+	}
+	for l, n := range balance {
+		if n != 0 && n != 1 || held[l] != (n == 1) {
+			w.t.Errorf("%v at %v: gained %d times more often than lost; held: %v", l, at, n, held[l])
+		}
 	}
 }

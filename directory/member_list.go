@@ -147,7 +147,7 @@ func (d *Directory) keepWhoCan(ctx context.Context, l *memberList, key string) e
 		union all
 		select from membership_permissions g where g.org_id = m.org_id and g.user_id = m.user_id and g.permission_id = ? and `+access.Holds+`)`,
 		roleIDs(catalogue.RolesWith(permission.ID)), permission.ID, permission.ID),
-		list.Where("exists (select from permissions q where q.id = ? and q.key = ? and q.deleted_at is null)", permission.ID, key),
+		list.Where("exists (select from permission_keys q where q.id = ? and q.key = ? and q.deleted_at is null)", permission.ID, key),
 		list.Where("exists (select from users a where a.id = m.user_id and a.status = 'ACTIVE')"),
 		list.Where("exists (select from organizations a where a.id = m.org_id and a.status = 'ACTIVE')"))
 	return nil

@@ -248,7 +248,7 @@ func (h *history) askExplain(ctx context.Context, d *directory.Directory) {
 			obstacles := h.obstacles(s, key, at)
 			var sources []*fact
 			var roles []string
-			if id := h.permission(key); id != "" {
+			if id := h.permission(key, at); id != "" {
 				roles = h.rolesWith(id, at)
 				if len(obstacles) == 0 {
 					sources = h.sources(s, id, held, at)
@@ -388,9 +388,10 @@ func (h *history) someMembers() []*db.Membership {
 
 func (h *history) somePermission() string { return choose(h, h.ours(h.permissions)) }
 
-// someKey is that of a permission, seldom one that does not exist.
+// someKey is that of a permission, sometimes a former one or one that does not
+// exist.
 func (h *history) someKey() string {
-	if h.random.IntN(10) == 0 {
+	if h.random.IntN(4) == 0 {
 		return h.key("p")
 	}
 	return h.permissions[h.somePermission()].key

@@ -40,7 +40,8 @@ type flip struct {
 type definition struct {
 	key      string
 	gone     bool
-	contents []*span // of a role
+	contents []*span              // of a role
+	former   map[string]time.Time // keys of a permission, and until when they answer
 }
 
 // span is how long a role contained a permission.
@@ -80,7 +81,7 @@ func (o *oracle) clone() *oracle {
 	for from, to := range map[*map[string]*definition]map[string]*definition{&o.roles: c.roles, &o.permissions: c.permissions} {
 		for id, d := range *from {
 			e := *d
-			e.contents = nil
+			e.contents, e.former = nil, maps.Clone(d.former)
 			for _, s := range d.contents {
 				s := *s
 				e.contents = append(e.contents, &s)
@@ -174,7 +175,7 @@ func (o *oracle) may(s spot, permission string, at time.Time) bool {
 
 // can is may for a permission that goes by its key.
 func (o *oracle) can(s spot, key string, at time.Time) bool {
-	id := o.permission(key)
+	id := o.permission(key, at)
 	return id != "" && o.may(s, id, at)
 }
 
@@ -206,7 +207,7 @@ func (o *oracle) heldRoles(s spot, at time.Time) []string {
 // obstacles are what stands in the way of doing what the key names.
 func (o *oracle) obstacles(s spot, key string, at time.Time) []string {
 	var all []string
-	id := o.permission(key)
+	id := o.permission(key, at)
 	if id == "" {
 		all = append(all, "NO_SUCH_PERMISSION")
 	}
@@ -235,8 +236,41 @@ func (o *oracle) obstacles(s spot, key string, at time.Time) []string {
 	return all
 }
 
-// permission gives the id of the permission that has the key now.
-func (o *oracle) permission(key string) string { return named(o.permissions, key) }
+// permission gives the id of the permission that has the key, or answers by it at
+// the moment.
+func (o *oracle) permission(key string, at time.Time) string {
+	for id, p := range o.permissions {
+		if until, ok := p.former[key]; ok && !p.gone && until.After(at) {
+			return id
+		}
+	}
+	return named(o.permissions, key)
+}
+
+// renamePermission gives a permission another key, and tells whether that is
+// possible.
+func (o *oracle) renamePermission(id, key string, keepUntil *time.Time, at time.Time) bool {
+	p := o.permissions[id]
+	if other := o.permission(key, at); other != "" && other != id {
+		return false
+	}
+	if p.key == key {
+		return keepUntil == nil
+	}
+	if keepUntil != nil && !keepUntil.After(at) {
+		return false
+	}
+	if p.former == nil {
+		p.former = map[string]time.Time{}
+	}
+	delete(p.former, key)
+	delete(p.former, p.key)
+	if keepUntil != nil {
+		p.former[p.key] = *keepUntil
+	}
+	p.key = key
+	return true
+}
 
 // called gives the id of the user, or the organization, that has the name now.
 func called(all map[string]*party, name string) string {
@@ -280,9 +314,16 @@ func (o *oracle) spots(is func(spot) bool) []spot {
 	return all
 }
 
-// boundary tells whether some grant begins or ends by itself in that time, so
-// that answers of that time can differ.
+// boundary tells whether some grant begins or ends by itself in that time, or a
+// former key does, so that answers of that time can differ.
 func (o *oracle) boundary(from, to time.Time) bool {
+	for _, p := range o.permissions {
+		for _, until := range p.former {
+			if !until.Before(from) && !until.After(to) {
+				return true
+			}
+		}
+	}
 	return slices.ContainsFunc(o.facts, func(f *fact) bool {
 		return !f.starts.Before(from) && !f.starts.After(to) || f.ends != nil && !f.ends.Before(from) && !f.ends.After(to)
 	})

@@ -309,8 +309,8 @@ func (h *history) createPermission() mutation {
 			permission, err = h.writer.CreatePermission(ctx, directory.CreatePermissionInput{Key: key})
 			return err
 		},
-		func(o *oracle, _ time.Time) bool {
-			if o.permission(key) != "" {
+		func(o *oracle, at time.Time) bool {
+			if o.permission(key, at) != "" {
 				return false
 			}
 			if permission != nil {
@@ -335,13 +335,17 @@ func (h *history) deletePermission() mutation {
 
 func (h *history) renamePermission() mutation {
 	id, key := choose(h, h.ours(h.permissions)), h.key("p")
+	in := directory.UpdatePermissionInput{Permission: directory.PermissionRef{ID: &id}, Key: graphql.OmittableOf(&key)}
+	if h.random.IntN(2) == 0 {
+		in.KeepOldKeyUntil = new(time.Now().Truncate(time.Microsecond).Add(choose(h, []time.Duration{200 * time.Millisecond, time.Second, time.Hour})))
+	}
 	return mutation{
-		fmt.Sprintf("rename permission %s: %s", id, key),
+		fmt.Sprintf("rename permission %s: %s, and keep the old key until %v", id, key, in.KeepOldKeyUntil),
 		func(ctx context.Context) error {
-			_, err := h.writer.UpdatePermission(ctx, directory.UpdatePermissionInput{Permission: directory.PermissionRef{ID: &id}, Key: graphql.OmittableOf(&key)})
+			_, err := h.writer.UpdatePermission(ctx, in)
 			return err
 		},
-		func(o *oracle, _ time.Time) bool { return rename(o.permissions, id, key) },
+		func(o *oracle, at time.Time) bool { return o.renamePermission(id, key, in.KeepOldKeyUntil, at) },
 	}
 }
 

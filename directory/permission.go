@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
@@ -68,7 +69,7 @@ func (d *Directory) CreatePermission(ctx context.Context, in CreatePermissionInp
 			Description: f.prose("input.description", in.Description, maxDescription),
 			CreatedAt:   w.At,
 		}
-		if err := w.insert(ctx, permission); err != nil {
+		if err := w.insertPermission(ctx, permission); err != nil {
 			return err
 		}
 		return w.Record(changes.PermissionCreated, permission.ID.String(), nil, nil, permission)
@@ -80,11 +81,15 @@ func (d *Directory) CreatePermission(ctx context.Context, in CreatePermissionInp
 type UpdatePermissionInput struct {
 	Permission             PermissionRef
 	Key, Name, Description graphql.Omittable[*string]
+	// KeepOldKeyUntil is until when the permission answers by its old key, too; nil
+	// ends that at once.
+	KeepOldKeyUntil *time.Time
 }
 
 // UpdatePermission changes how a permission is called. Programs know it by its
 // key: whoever holds it holds a new key from then on, so that the actor must be
-// allowed to hand that out.
+// allowed to hand that out. What is held by the old key for a while is held
+// already.
 func (d *Directory) UpdatePermission(ctx context.Context, in UpdatePermissionInput) (*db.Permission, error) {
 	return d.changePermission(ctx, in.Permission, func(ctx context.Context, w *write, permission *db.Permission) error {
 		before, f := *permission, &w.faults
@@ -95,10 +100,14 @@ func (d *Directory) UpdatePermission(ctx context.Context, in UpdatePermissionInp
 		if in.Description.IsSet() {
 			permission.Description = f.prose("input.description", in.Description.Value(), maxDescription)
 		}
-		if permission.Key != before.Key {
-			w.allow(nil, []*db.Permission{permission})
+		if permission.Key == before.Key {
+			if in.KeepOldKeyUntil != nil && !f.about("input.key") {
+				f.Add(problem.Invalid, "input.keepOldKeyUntil", "There is no old key to keep: the key stays as it is.")
+			}
+			return w.update(ctx, permission, changes.PermissionUpdated, permission.ID.String(), &before, func() {})
 		}
-		return w.update(ctx, permission, changes.PermissionUpdated, permission.ID.String(), &before, func() {})
+		w.allow(nil, []*db.Permission{permission})
+		return d.rename(ctx, w, permission, before, f.expiry("input.keepOldKeyUntil", in.KeepOldKeyUntil, w.At))
 	})
 }
 
@@ -131,7 +140,7 @@ type PermissionActionInput struct{ Permission PermissionRef }
 // deletedPermission tells in the log of changes what was deleted, and how many
 // grants and API keys lost it.
 type deletedPermission struct {
-	db.Permission
+	permissionValues
 	Roles   []string `json:"roles"`
 	Grants  int      `json:"grants"`
 	APIKeys int64    `json:"apiKeys"`
@@ -145,7 +154,11 @@ func (d *Directory) DeletePermission(ctx context.Context, in PermissionActionInp
 		if err := w.faults.Err(); err != nil {
 			return err
 		}
-		before := deletedPermission{Permission: *permission}
+		former, err := d.formerKeys(ctx, permission)
+		if err != nil {
+			return err
+		}
+		before := deletedPermission{permissionValues: permissionValues{*permission, former}}
 		roles, err := d.dropFromRoles(ctx, w, permission)
 		if err != nil {
 			return err
@@ -159,6 +172,9 @@ func (d *Directory) DeletePermission(ctx context.Context, in PermissionActionInp
 			return err
 		}
 		if before.APIKeys, err = lost.RowsAffected(); err != nil {
+			return err
+		}
+		if _, err := w.NewDelete().Model((*db.FormerKey)(nil)).Where("permission_id = ?", permission.ID).Exec(ctx); err != nil {
 			return err
 		}
 		permission.DeletedAt = &w.At

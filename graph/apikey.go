@@ -34,8 +34,7 @@ func (r mutationResolver) CreateAPIKey(ctx context.Context, input directory.Crea
 }
 
 func (r mutationResolver) RevokeAPIKey(ctx context.Context, input directory.APIKeyActionInput) (*model.APIKeyPayload, error) {
-	key, err := r.Directory.RevokeAPIKey(ctx, input)
-	return &model.APIKeyPayload{APIKey: key}, err
+	return r.payload(ctx).apiKey(r.Directory.RevokeAPIKey(ctx, input))
 }
 
 // orZero gives what p points at, or the zero value.

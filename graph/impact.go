@@ -43,6 +43,10 @@ func (p payload) permission(permission *db.Permission, err error) (*model.Permis
 	return &model.PermissionPayload{Permission: permission, Impact: p.impact()}, err
 }
 
+func (p payload) apiKey(key *db.APIKey, err error) (*model.APIKeyPayload, error) {
+	return &model.APIKeyPayload{APIKey: key, Impact: p.impact()}, err
+}
+
 func (p payload) deleted(ids []string, err error) (*model.DeletePayload, error) {
 	return &model.DeletePayload{DeletedIds: ids, Impact: p.impact()}, err
 }
@@ -53,6 +57,17 @@ func (r impactResolver) Gained(ctx context.Context, impacts []*directory.Impact,
 
 func (r impactResolver) Lost(ctx context.Context, impacts []*directory.Impact, first *int, after *string) ([]*model.ImpactConnection, error) {
 	return eachPage(ctx, impacts, (*directory.Impact).Lost, first, after)
+}
+
+func (r impactResolver) Keys(ctx context.Context, impacts []*directory.Impact) ([][]*db.APIKey, error) {
+	keys := make([][]*db.APIKey, len(impacts))
+	for i, impact := range impacts {
+		var err error
+		if keys[i], err = impact.Keys(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return keys, nil
 }
 
 // eachPage reads a page of each impact: there is one for each field of a

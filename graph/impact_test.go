@@ -12,8 +12,9 @@ import (
 
 // impactFields is all that can be asked of an impact.
 const impactFields = `{
-	gained { edges { cursor node { user { id name } organization { code } permission { key } } } pageInfo { hasNextPage endCursor } totalCount }
-	lost { edges { cursor node { user { id name } organization { code } permission { key } } } pageInfo { hasNextPage endCursor } totalCount }
+	gained { edges { cursor node { user { id name } organization { code } permission { name } key until } } pageInfo { hasNextPage endCursor } totalCount }
+	lost { edges { cursor node { user { id name } organization { code } permission { name } key until } } pageInfo { hasNextPage endCursor } totalCount }
+	keys { name }
 }`
 
 // Mutations with what they give and take of whom, in the order of the impact.
@@ -29,13 +30,17 @@ var impactCases = []struct {
 	{`removeRolePermissions(input: {role: {key: "clerk"}, permissions: [{key: "invoices:read"}, {key: "invoices:send"}]}) { PAYLOAD }`,
 		nil, []string{"ada acme invoices:send"}},
 	{`grantRoles(input: {organization: {code: "globex"}, users: [{email: "bob@example.com"}], roles: [{key: "writer"}]}) { PAYLOAD }`, []string{"bob globex invoices:write"}, nil},
-	{`grantRoles(input: {organization: {code: "acme"}, users: [{email: "ada@example.com"}], roles: [{key: "writer"}], startsAt: "2090-01-01T00:00:00Z"}) { PAYLOAD }`, nil, nil},
+	{`grantRoles(input: {organization: {code: "acme"}, users: [{email: "ada@example.com"}], roles: [{key: "writer"}], startsAt: "2090-01-01T00:00:00Z"}) { PAYLOAD }`, []string{"ada acme invoices:write"}, nil},
 	{`suspendUser(input: {user: {email: "bob@example.com"}}) { PAYLOAD }`, nil, []string{"bob acme invoices:read", "bob globex invoices:write"}},
-	{`suspendOrganization(input: {organization: {code: "acme"}}) { PAYLOAD }`, nil, []string{"ada acme invoices:read"}},
+	{`suspendOrganization(input: {organization: {code: "acme"}}) { PAYLOAD }`, nil, []string{"ada acme invoices:read", "ada acme invoices:write"}},
 	{`restoreUser(input: {user: {email: "bob@example.com"}}) { PAYLOAD }`, []string{"bob globex invoices:write"}, nil},
-	{`restoreOrganization(input: {organization: {code: "acme"}}) { PAYLOAD }`, []string{"ada acme invoices:read", "bob acme invoices:read"}, nil},
+	{`restoreOrganization(input: {organization: {code: "acme"}}) { PAYLOAD }`, []string{"ada acme invoices:read", "ada acme invoices:write", "bob acme invoices:read"}, nil},
 	{`moveMember(input: {user: {email: "ada@example.com"}, from: {code: "acme"}, to: {code: "globex"}, keepGrants: true}) { PAYLOAD }`,
-		[]string{"ada globex invoices:read"}, []string{"ada acme invoices:read"}},
+		[]string{"ada globex invoices:read", "ada globex invoices:write"}, []string{"ada acme invoices:read", "ada acme invoices:write"}},
+	{`updatePermission(input: {permission: {key: "invoices:read"}, key: "invoices:see", keepOldKeyUntil: "2090-01-01T00:00:00Z"}) { PAYLOAD }`,
+		[]string{"bob acme invoices:see", "ada globex invoices:see"}, []string{"bob acme invoices:read", "ada globex invoices:read"}},
+	{`updatePermission(input: {permission: {key: "invoices:see"}, key: "invoices:read"}) { PAYLOAD }`,
+		[]string{"bob acme invoices:read", "ada globex invoices:read"}, []string{"bob acme invoices:see", "ada globex invoices:see"}},
 	{`deletePermission(input: {permission: {key: "invoices:read"}}) { PAYLOAD }`, nil, []string{"bob acme invoices:read", "ada globex invoices:read"}},
 	{`removeMembers(input: {organization: {code: "globex"}, users: [{email: "bob@example.com"}]}) { PAYLOAD }`, nil, []string{"bob globex invoices:write"}},
 	{`addMembers(input: {organization: {code: "globex"}, users: [{email: "bob@example.com"}], roles: [{key: "writer"}]}) { PAYLOAD }`, []string{"bob globex invoices:write"}, nil},
@@ -73,7 +78,7 @@ func TestImpactIsForetold(t *testing.T) {
 			for _, edge := range at(came, list+".edges").([]any) {
 				name := text("node.user.name")(edge)
 				name, _, _ = strings.Cut(name, "@")
-				got = append(got, strings.Join([]string{name, text("node.organization.code")(edge), text("node.permission.key")(edge)}, " "))
+				got = append(got, strings.Join([]string{name, text("node.organization.code")(edge), text("node.key")(edge)}, " "))
 			}
 			if !slices.Equal(got, want) || at(came, list+".totalCount") != float64(len(want)) {
 				t.Errorf("%s: %s %q of %v, want %q", c.mutation, list, got, at(came, list+".totalCount"), want)

@@ -18,6 +18,10 @@ func (r queryResolver) Permissions(ctx context.Context, first *int, after *strin
 
 func permissionID(p *db.Permission) db.PermissionID { return p.ID }
 
+func (r permissionResolver) FormerKeys(ctx context.Context, permissions []*db.Permission) ([][]*db.FormerKey, error) {
+	return r.Directory.FormerKeys(ctx, each(permissions, permissionID))
+}
+
 func (r permissionResolver) Roles(ctx context.Context, permissions []*db.Permission) ([][]*db.Role, error) {
 	return r.PermissionRoles(ctx, each(permissions, permissionID))
 }

@@ -66,8 +66,9 @@ const (
 	Text Type = "text"
 	Time Type = "timestamptz" // the text is the one of TimeValue
 	UUID Type = "uuid"
-	// UUIDText is a uuid, a space and a text; no expression in SQL has it.
-	UUIDText Type = "uuid text"
+	// UUIDTimeText is a uuid, a time and a text, separated by spaces; no expression in
+	// SQL has it.
+	UUIDTimeText Type = "uuid timestamptz text"
 )
 
 // holds reports whether the value is one of the type, written as cursors have it.
@@ -80,9 +81,10 @@ func (t Type) holds(value string) bool {
 	case UUID:
 		id, err := uuid.Parse(value)
 		return err == nil && id.String() == value
-	case UUIDText:
-		id, _, ok := strings.Cut(value, " ")
-		return ok && UUID.holds(id) && Text.holds(value)
+	case UUIDTimeText:
+		id, rest, _ := strings.Cut(value, " ")
+		at, _, ok := strings.Cut(rest, " ")
+		return ok && UUID.holds(id) && Time.holds(at) && Text.holds(value)
 	}
 	return utf8.ValidString(value) && strings.IndexByte(value, 0) < 0
 }

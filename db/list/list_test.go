@@ -279,9 +279,10 @@ func TestPagesThatAreRefused(t *testing.T) {
 		{"infinity", list.Time, list.Page{After: forged("books", "infinity")}, "after"},
 		{"uuid", list.UUID, list.Page{After: forged("books", one.ID.String())}, ""},
 		{"upper case", list.UUID, list.Page{After: forged("books", "{"+one.ID.String()+"}")}, "after"},
-		{"uuid and text", list.UUIDText, list.Page{After: forged("books", one.ID.String()+" a b")}, ""},
-		{"uuid alone", list.UUIDText, list.Page{After: forged("books", one.ID.String())}, "after"},
-		{"text alone", list.UUIDText, list.Page{After: forged("books", "a b")}, "after"},
+		{"uuid, time and text", list.UUIDTimeText, list.Page{After: forged("books", one.ID.String()+" 2001-02-03T04:05:06.7Z a b")}, ""},
+		{"no time", list.UUIDTimeText, list.Page{After: forged("books", one.ID.String()+" a b")}, "after"},
+		{"uuid alone", list.UUIDTimeText, list.Page{After: forged("books", one.ID.String())}, "after"},
+		{"text alone", list.UUIDTimeText, list.Page{After: forged("books", "a b")}, "after"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

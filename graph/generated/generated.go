@@ -77,6 +77,7 @@ type ChangeResolver interface {
 type ImpactResolver interface {
 	Gained(ctx context.Context, objs []*directory.Impact, first *int, after *string) ([]*list.Connection[directory.PermissionChange], error)
 	Lost(ctx context.Context, objs []*directory.Impact, first *int, after *string) ([]*list.Connection[directory.PermissionChange], error)
+	Keys(ctx context.Context, objs []*directory.Impact) ([][]*db.APIKey, error)
 }
 type MembershipResolver interface {
 	User(ctx context.Context, objs []*db.Membership) ([]*db.User, error)
@@ -125,6 +126,7 @@ type OrganizationResolver interface {
 	Member(ctx context.Context, objs []*db.Organization, user directory.UserRef) ([]*db.Membership, error)
 }
 type PermissionResolver interface {
+	FormerKeys(ctx context.Context, objs []*db.Permission) ([][]*db.FormerKey, error)
 	Roles(ctx context.Context, objs []*db.Permission) ([][]*db.Role, error)
 	Holders(ctx context.Context, objs []*db.Permission, organization *directory.OrganizationRef, first *int, after *string, last *int, before *string) ([]*list.Connection[db.Membership], error)
 }
@@ -456,7 +458,7 @@ input RoleRef @oneOf {
 input PermissionRef @oneOf {
   "The id, ` + "`" + `perm_…` + "`" + `."
   id: ID
-  "The key, such as ` + "`" + `invoices:read` + "`" + `."
+  "The key, such as ` + "`" + `invoices:read` + "`" + `, or a former key that still answers."
   key: String
 }
 
@@ -817,6 +819,8 @@ type Permission implements Node {
   isSystem: Boolean!
   "When the permission was defined."
   createdAt: DateTime!
+  "The keys by which checks and references know it besides ` + "`" + `key` + "`" + `, each until its moment; ordered by key."
+  formerKeys: [FormerKey!]!
   "The roles that contain it, ordered by key."
   roles: [Role!]! @requires(permission: "roster:roles:read")
   "Memberships which effectively hold this permission, in one organization or in all. In no particular, but a stable order."
@@ -869,6 +873,14 @@ type Role implements Node {
   createdAt: DateTime!
   "When a field of the role, or what it contains, last changed."
   updatedAt: DateTime!
+}
+
+"A key that a permission had before and still answers by. Until it is gone, no other permission can have it."
+type FormerKey {
+  "The key."
+  key: String!
+  "From when on the permission is no longer known by it, and others can have it."
+  until: DateTime!
 }
 
 "One page of permissions."
@@ -1433,7 +1445,7 @@ type Mutation {
     "What it is to be."
     input: CreatePermissionInput!
   ): PermissionPayload! @requires(permission: "roster:roles:write")
-  "Changes a permission. Who holds it holds it under its new key. FORBIDDEN for system permissions."
+  "Changes a permission. Who holds it holds it under its new key, and under the old one as long as that is kept. FORBIDDEN for system permissions."
   updatePermission(
     "What is to change."
     input: UpdatePermissionInput!
@@ -1658,8 +1670,16 @@ input CreatePermissionInput {
 input UpdatePermissionInput {
   "Which permission."
   permission: PermissionRef!
-  "A new key, which code has to ask for from then on; null is INVALID. ESCALATION when the caller may not hand it out."
+  """
+  A new key, which code has to ask for from then on; null is INVALID. CONFLICT when another permission has it, or still answers
+  by it. ESCALATION when the caller may not hand it out.
+  """
   key: String
+  """
+  The old key goes on answering until then: checks and references take it, and no other permission can have it. At once it
+  stops when this is left out. INVALID unless it is in the future, and ` + "`" + `key` + "`" + ` a new one.
+  """
+  keepOldKeyUntil: DateTime
   "At most 200 characters. Null: the key."
   name: String
   "At most 2000 characters. Null: none."
@@ -1813,25 +1833,34 @@ input ApiKeyActionInput {
 }
 
 """
-Which effective permissions one field of a mutation gave and took, of whom and where: by grants, by what roles contain, by
-memberships, suspensions and deletions. What the user holds there in another way as well is neither gained nor lost, nor
-is what begins only later. With @dryRun it is what the mutation would give and take.
+What one field of a mutation gave and took, of whom, where and when: by grants, by what roles contain, by keys of permissions,
+memberships, suspensions and deletions. Two time lines are compared from now on, the one that checks will follow and the one that
+they would have followed without the mutation. What the user holds there at that time in another way as well is neither gained
+nor lost. With @dryRun it is what the mutation would give and take.
 """
 type Impact {
-  "What users may do now and could not before, ordered by id of the organization, id of the user and key of the permission."
+  """
+  What users may do and could not have done without the mutation, ordered by id of the organization, id of the user, key and
+  beginning. What is gained now and lost on Friday is one entry.
+  """
   gained(
     "How many, from the front of the list or behind the cursor: 1 to 100, 20 when left out."
     first: Int
     "Begin behind this cursor of an earlier answer, such as that of a rehearsal; another list's cursor is INVALID."
     after: String
   ): ImpactConnection! @requires(permission: "roster:members:read")
-  "What users could do before and may not do now, in the same order."
+  "What users could have done without the mutation and may not do, in the same order: now, or from later on."
   lost(
     "How many, from the front of the list or behind the cursor: 1 to 100, 20 when left out."
     first: Int
     "Begin behind this cursor of an earlier answer, such as that of a rehearsal; another list's cursor is INVALID."
     after: String
   ): ImpactConnection! @requires(permission: "roster:members:read")
+  """
+  API keys that no longer work, or work again, ordered by time of creation. What a key may do does not matter. Keys which the
+  caller does not manage (` + "`" + `roster:keys:write` + "`" + `) are left out.
+  """
+  keys: [ApiKey!]!
 }
 
 "One page of an impact."
@@ -1854,7 +1883,7 @@ type ImpactEdge {
   node: PermissionChange!
 }
 
-"An effective permission that a user has gained or lost in an organization."
+"A time during which a user may do something in an organization that they could not have done without a mutation, or the reverse."
 type PermissionChange {
   "The user; what is left of them when they were deleted."
   user: User!
@@ -1862,13 +1891,19 @@ type PermissionChange {
   organization: Organization!
   "The permission; what is left of it when it was deleted."
   permission: Permission!
+  "The key that checks ask for: that of the permission, or a former one."
+  key: String!
+  "From when on: now, or later."
+  at: DateTime!
+  "Until when; null when it has no end."
+  until: DateTime
 }
 
 "The user as it is now."
 type UserPayload {
   "The user as it is now."
   user: User!
-  "Which effective permissions this field of the document gave and took."
+  "Which effective permissions and API keys this field of the document gave and took."
   impact: Impact!
 }
 
@@ -1876,7 +1911,7 @@ type UserPayload {
 type OrganizationPayload {
   "The organization as it is now."
   organization: Organization!
-  "Which effective permissions this field of the document gave and took."
+  "Which effective permissions and API keys this field of the document gave and took."
   impact: Impact!
 }
 
@@ -1884,7 +1919,7 @@ type OrganizationPayload {
 type MembershipPayload {
   "The membership as it is now."
   membership: Membership!
-  "Which effective permissions this field of the document gave and took."
+  "Which effective permissions and API keys this field of the document gave and took."
   impact: Impact!
 }
 
@@ -1892,7 +1927,7 @@ type MembershipPayload {
 type MembershipsPayload {
   "The memberships of the users named, each once, in the order asked."
   memberships: [Membership!]!
-  "Which effective permissions this field of the document gave and took."
+  "Which effective permissions and API keys this field of the document gave and took."
   impact: Impact!
 }
 
@@ -1900,7 +1935,7 @@ type MembershipsPayload {
 type PermissionPayload {
   "The permission as it is now."
   permission: Permission!
-  "Which effective permissions this field of the document gave and took."
+  "Which effective permissions and API keys this field of the document gave and took."
   impact: Impact!
 }
 
@@ -1908,7 +1943,7 @@ type PermissionPayload {
 type RolePayload {
   "The role as it is now."
   role: Role!
-  "Which effective permissions this field of the document gave and took."
+  "Which effective permissions and API keys this field of the document gave and took."
   impact: Impact!
 }
 
@@ -1916,7 +1951,7 @@ type RolePayload {
 type DeletePayload {
   "The ids of what was deleted, in the order asked: those of memberships in answer to removeMembers."
   deletedIds: [ID!]!
-  "Which effective permissions this field of the document gave and took."
+  "Which effective permissions and API keys this field of the document gave and took."
   impact: Impact!
 }
 
@@ -1938,6 +1973,8 @@ type CreateApiKeyPayload {
 type ApiKeyPayload {
   "The key as it is now."
   apiKey: ApiKey!
+  "Which effective permissions and API keys this field of the document gave and took."
+  impact: Impact!
 }
 `, BuiltIn: false},
 }
@@ -2003,6 +2040,8 @@ func (ec *executionContext) childFields_ApiKeyPayload(ctx context.Context, field
 	switch field.Name {
 	case "apiKey":
 		return ec.fieldContext_ApiKeyPayload_apiKey(ctx, field)
+	case "impact":
+		return ec.fieldContext_ApiKeyPayload_impact(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ApiKeyPayload", field.Name)
 }
@@ -2105,6 +2144,16 @@ func (ec *executionContext) childFields_Explanation(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type Explanation", field.Name)
 }
 
+func (ec *executionContext) childFields_FormerKey(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "key":
+		return ec.fieldContext_FormerKey_key(ctx, field)
+	case "until":
+		return ec.fieldContext_FormerKey_until(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FormerKey", field.Name)
+}
+
 func (ec *executionContext) childFields_Identity(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "provider":
@@ -2127,6 +2176,8 @@ func (ec *executionContext) childFields_Impact(ctx context.Context, field graphq
 		return ec.fieldContext_Impact_gained(ctx, field)
 	case "lost":
 		return ec.fieldContext_Impact_lost(ctx, field)
+	case "keys":
+		return ec.fieldContext_Impact_keys(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Impact", field.Name)
 }
@@ -2319,6 +2370,8 @@ func (ec *executionContext) childFields_Permission(ctx context.Context, field gr
 		return ec.fieldContext_Permission_isSystem(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Permission_createdAt(ctx, field)
+	case "formerKeys":
+		return ec.fieldContext_Permission_formerKeys(ctx, field)
 	case "roles":
 		return ec.fieldContext_Permission_roles(ctx, field)
 	case "holders":
@@ -2335,6 +2388,12 @@ func (ec *executionContext) childFields_PermissionChange(ctx context.Context, fi
 		return ec.fieldContext_PermissionChange_organization(ctx, field)
 	case "permission":
 		return ec.fieldContext_PermissionChange_permission(ctx, field)
+	case "key":
+		return ec.fieldContext_PermissionChange_key(ctx, field)
+	case "at":
+		return ec.fieldContext_PermissionChange_at(ctx, field)
+	case "until":
+		return ec.fieldContext_PermissionChange_until(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PermissionChange", field.Name)
 }
@@ -4559,6 +4618,38 @@ func (ec *executionContext) fieldContext_ApiKeyPayload_apiKey(_ context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _ApiKeyPayload_impact(ctx context.Context, field graphql.CollectedField, obj *model.APIKeyPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ApiKeyPayload_impact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Impact, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *directory.Impact) graphql.Marshaler {
+			return ec.marshalNImpact2ᚖrosterᚋdirectoryᚐImpact(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ApiKeyPayload_impact(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ApiKeyPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Impact(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Change_id(ctx context.Context, field graphql.CollectedField, obj *db.Change) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5380,6 +5471,52 @@ func (ec *executionContext) fieldContext_Explanation_rolesThatWouldAllow(_ conte
 	return fc, nil
 }
 
+func (ec *executionContext) _FormerKey_key(ctx context.Context, field graphql.CollectedField, obj *db.FormerKey) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FormerKey_key(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Key, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FormerKey_key(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FormerKey", field, false, false, "String")
+}
+
+func (ec *executionContext) _FormerKey_until(ctx context.Context, field graphql.CollectedField, obj *db.FormerKey) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FormerKey_until(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Until, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FormerKey_until(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FormerKey", field, false, false, "DateTime")
+}
+
 func (ec *executionContext) _Identity_provider(ctx context.Context, field graphql.CollectedField, obj *db.Identity) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5626,6 +5763,61 @@ func (ec *executionContext) resolveBatch_Impact_lost(ctx context.Context, field 
 		results,
 		err,
 		"Impact.lost",
+	)
+}
+
+func (ec *executionContext) _Impact_keys(ctx context.Context, field graphql.CollectedField, obj *directory.Impact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Impact_keys(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.resolveBatch_Impact_keys(ctx, field, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*db.APIKey) graphql.Marshaler {
+			return ec.marshalNApiKey2ᚕᚖrosterᚋdbᚐAPIKeyᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Impact_keys(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Impact",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ApiKey(ctx, field)
+		},
+	}
+	return fc, nil
+}
+func (ec *executionContext) resolveBatch_Impact_keys(ctx context.Context, field graphql.CollectedField, obj *directory.Impact) (any, error) {
+	resolver := ec.Resolvers.Impact()
+	if batch, ok := graphql.BatchParentsFor[*directory.Impact](ctx, "Impact"); ok {
+		result := batch.FieldResult(field, func() (any, error) {
+			return resolver.Keys(ctx, batch.Parents)
+		})
+		return graphql.ResolveBatchGroupResult[[]*db.APIKey](
+			ctx,
+			batch.Index,
+			len(batch.Parents),
+			result,
+			"Impact.keys",
+			batch.IndexMap,
+		)
+	}
+	results, err := resolver.Keys(ctx, []*directory.Impact{obj})
+	return graphql.ResolveBatchSingleResult[[]*db.APIKey](
+		ctx,
+		results,
+		err,
+		"Impact.keys",
 	)
 }
 
@@ -8726,6 +8918,61 @@ func (ec *executionContext) fieldContext_Permission_createdAt(_ context.Context,
 	return graphql.NewScalarFieldContext("Permission", field, false, false, "DateTime")
 }
 
+func (ec *executionContext) _Permission_formerKeys(ctx context.Context, field graphql.CollectedField, obj *db.Permission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Permission_formerKeys(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.resolveBatch_Permission_formerKeys(ctx, field, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*db.FormerKey) graphql.Marshaler {
+			return ec.marshalNFormerKey2ᚕᚖrosterᚋdbᚐFormerKeyᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Permission_formerKeys(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Permission",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_FormerKey(ctx, field)
+		},
+	}
+	return fc, nil
+}
+func (ec *executionContext) resolveBatch_Permission_formerKeys(ctx context.Context, field graphql.CollectedField, obj *db.Permission) (any, error) {
+	resolver := ec.Resolvers.Permission()
+	if batch, ok := graphql.BatchParentsFor[*db.Permission](ctx, "Permission"); ok {
+		result := batch.FieldResult(field, func() (any, error) {
+			return resolver.FormerKeys(ctx, batch.Parents)
+		})
+		return graphql.ResolveBatchGroupResult[[]*db.FormerKey](
+			ctx,
+			batch.Index,
+			len(batch.Parents),
+			result,
+			"Permission.formerKeys",
+			batch.IndexMap,
+		)
+	}
+	results, err := resolver.FormerKeys(ctx, []*db.Permission{obj})
+	return graphql.ResolveBatchSingleResult[[]*db.FormerKey](
+		ctx,
+		results,
+		err,
+		"Permission.formerKeys",
+	)
+}
+
 func (ec *executionContext) _Permission_roles(ctx context.Context, field graphql.CollectedField, obj *db.Permission) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8988,6 +9235,75 @@ func (ec *executionContext) fieldContext_PermissionChange_permission(_ context.C
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _PermissionChange_key(ctx context.Context, field graphql.CollectedField, obj *directory.PermissionChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PermissionChange_key(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Key, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PermissionChange_key(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PermissionChange", field, false, false, "String")
+}
+
+func (ec *executionContext) _PermissionChange_at(ctx context.Context, field graphql.CollectedField, obj *directory.PermissionChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PermissionChange_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PermissionChange_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PermissionChange", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _PermissionChange_until(ctx context.Context, field graphql.CollectedField, obj *directory.PermissionChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PermissionChange_until(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Until, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PermissionChange_until(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PermissionChange", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _PermissionConnection_edges(ctx context.Context, field graphql.CollectedField, obj *list.Connection[db.Permission]) (ret graphql.Marshaler) {
@@ -15371,7 +15687,7 @@ func (ec *executionContext) unmarshalInputUpdatePermissionInput(ctx context.Cont
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"permission", "key", "name", "description"}
+	fieldsInOrder := [...]string{"permission", "key", "keepOldKeyUntil", "name", "description"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -15392,6 +15708,13 @@ func (ec *executionContext) unmarshalInputUpdatePermissionInput(ctx context.Cont
 				return it, err
 			}
 			it.Key = graphql.OmittableOf(data)
+		case "keepOldKeyUntil":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("keepOldKeyUntil"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.KeepOldKeyUntil = data
 		case "name":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -16213,6 +16536,11 @@ func (ec *executionContext) _ApiKeyPayload(ctx context.Context, sel ast.Selectio
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "impact":
+			out.Values[i] = ec._ApiKeyPayload_impact(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -16570,6 +16898,44 @@ func (ec *executionContext) _Explanation(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var formerKeyImplementors = []string{"FormerKey"}
+
+func (ec *executionContext) _FormerKey(ctx context.Context, sel ast.SelectionSet, obj *db.FormerKey) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, formerKeyImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("FormerKey")
+		case "key":
+			out.Values[i] = ec._FormerKey_key(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "until":
+			out.Values[i] = ec._FormerKey_until(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var identityImplementors = []string{"Identity"}
 
 func (ec *executionContext) _Identity(ctx context.Context, sel ast.SelectionSet, obj *db.Identity) graphql.Marshaler {
@@ -16645,6 +17011,12 @@ func (ec *executionContext) _Impact(ctx context.Context, sel ast.SelectionSet, o
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Impact_lost(ctx, field, obj)
+				})
+		case "keys":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Impact_keys(ctx, field, obj)
 				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -17540,6 +17912,12 @@ func (ec *executionContext) _Permission(ctx context.Context, sel ast.SelectionSe
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "formerKeys":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Permission_formerKeys(ctx, field, obj)
+				})
 		case "roles":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -17595,6 +17973,21 @@ func (ec *executionContext) _PermissionChange(ctx context.Context, sel ast.Selec
 		case "permission":
 			out.Values[i] = ec._PermissionChange_permission(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "key":
+			out.Values[i] = ec._PermissionChange_key(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "at":
+			out.Values[i] = ec._PermissionChange_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "until":
+			out.Values[i] = ec._PermissionChange_until(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
@@ -19386,6 +19779,30 @@ func (ec *executionContext) marshalNExplanation2ᚖrosterᚋdirectoryᚐExplanat
 		return graphql.Null
 	}
 	return ec._Explanation(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNFormerKey2ᚕᚖrosterᚋdbᚐFormerKeyᚄ(ctx context.Context, sel ast.SelectionSet, v []*db.FormerKey) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNFormerKey2ᚖrosterᚋdbᚐFormerKey(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNFormerKey2ᚖrosterᚋdbᚐFormerKey(ctx context.Context, sel ast.SelectionSet, v *db.FormerKey) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "FormerKey!")
+		return graphql.Null
+	}
+	return ec._FormerKey(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNGrant2rosterᚋdirectoryᚐGrant(ctx context.Context, sel ast.SelectionSet, v directory.Grant) graphql.Marshaler {

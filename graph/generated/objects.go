@@ -32,6 +32,7 @@ func NewSchema(cfg Config) *execute.Schema {
 		ec.objectDeletePayload(schema),
 		ec.objectEffectivePermission(schema),
 		ec.objectExplanation(schema),
+		ec.objectFormerKey(schema),
 		ec.objectIdentity(schema),
 		ec.objectImpact(schema),
 		ec.objectImpactConnection(schema),
@@ -165,6 +166,11 @@ func (ec *executionContext) objectApiKeyPayload(schema *executableSchema) *execu
 		"apiKey": {GoName: "APIKey", Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.APIKey]), func(obj *model.APIKeyPayload) (*db.APIKey, error) {
 				return obj.APIKey, nil
+			})
+		}},
+		"impact": {GoName: "Impact", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.Impact]), func(obj *model.APIKeyPayload) (*directory.Impact, error) {
+				return obj.Impact, nil
 			})
 		}},
 	}}
@@ -315,6 +321,17 @@ func (ec *executionContext) objectExplanation(schema *executableSchema) *execute
 	}}
 }
 
+func (ec *executionContext) objectFormerKey(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "FormerKey", Fields: map[string]*execute.Field{
+		"key": {GoName: "Key", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*db.FormerKey).Key)
+		}},
+		"until": {GoName: "Until", Value: func(b []byte, parent any) []byte {
+			return execute.AppendTime(b, parent.(*db.FormerKey).Until)
+		}},
+	}}
+}
+
 func (ec *executionContext) objectIdentity(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Identity", Fields: map[string]*execute.Field{
 		"provider": {GoName: "Provider", Value: func(b []byte, parent any) []byte {
@@ -345,6 +362,11 @@ func (ec *executionContext) objectImpact(schema *executableSchema) *execute.Obje
 		"lost": {GoName: "Lost", Args: ec.field_Impact_lost_args, Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[list.Connection[directory.PermissionChange]]), func(objs []*directory.Impact) ([]*list.Connection[directory.PermissionChange], error) {
 				return ec.Resolvers.Impact().Lost(ctx, objs, fc.Args["first"].(*int), fc.Args["after"].(*string))
+			})
+		}},
+		"keys": {GoName: "Keys", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.APIKey])), func(objs []*directory.Impact) ([][]*db.APIKey, error) {
+				return ec.Resolvers.Impact().Keys(ctx, objs)
 			})
 		}},
 	}}
@@ -790,6 +812,11 @@ func (ec *executionContext) objectPermission(schema *executableSchema) *execute.
 		"createdAt": {GoName: "CreatedAt", Value: func(b []byte, parent any) []byte {
 			return execute.AppendTime(b, parent.(*db.Permission).CreatedAt)
 		}},
+		"formerKeys": {GoName: "FormerKeys", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.FormerKey])), func(objs []*db.Permission) ([][]*db.FormerKey, error) {
+				return ec.Resolvers.Permission().FormerKeys(ctx, objs)
+			})
+		}},
 		"roles": {GoName: "Roles", Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(objs []*db.Permission) ([][]*db.Role, error) {
 				return ec.Resolvers.Permission().Roles(ctx, objs)
@@ -819,6 +846,15 @@ func (ec *executionContext) objectPermissionChange(schema *executableSchema) *ex
 			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Permission]), func(obj *directory.PermissionChange) (*db.Permission, error) {
 				return obj.Permission, nil
 			})
+		}},
+		"key": {GoName: "Key", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*directory.PermissionChange).Key)
+		}},
+		"at": {GoName: "At", Value: func(b []byte, parent any) []byte {
+			return execute.AppendTime(b, parent.(*directory.PermissionChange).At)
+		}},
+		"until": {GoName: "Until", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*directory.PermissionChange).Until, execute.AppendTime)
 		}},
 	}}
 }

@@ -15,6 +15,8 @@ import (
 type APIKeyPayload struct {
 	// The key as it is now.
 	APIKey *db.APIKey `json:"apiKey"`
+	// Which effective permissions and API keys this field of the document gave and took.
+	Impact *directory.Impact `json:"impact"`
 }
 
 // A new API key and its secret.
@@ -29,7 +31,7 @@ type CreateAPIKeyPayload struct {
 type DeletePayload struct {
 	// The ids of what was deleted, in the order asked: those of memberships in answer to removeMembers.
 	DeletedIds []string `json:"deletedIds"`
-	// Which effective permissions this field of the document gave and took.
+	// Which effective permissions and API keys this field of the document gave and took.
 	Impact *directory.Impact `json:"impact"`
 }
 
@@ -37,7 +39,7 @@ type DeletePayload struct {
 type MembershipPayload struct {
 	// The membership as it is now.
 	Membership *db.Membership `json:"membership"`
-	// Which effective permissions this field of the document gave and took.
+	// Which effective permissions and API keys this field of the document gave and took.
 	Impact *directory.Impact `json:"impact"`
 }
 
@@ -45,7 +47,7 @@ type MembershipPayload struct {
 type MembershipsPayload struct {
 	// The memberships of the users named, each once, in the order asked.
 	Memberships []*db.Membership `json:"memberships"`
-	// Which effective permissions this field of the document gave and took.
+	// Which effective permissions and API keys this field of the document gave and took.
 	Impact *directory.Impact `json:"impact"`
 }
 
@@ -62,7 +64,7 @@ type Mutation struct {
 type OrganizationPayload struct {
 	// The organization as it is now.
 	Organization *db.Organization `json:"organization"`
-	// Which effective permissions this field of the document gave and took.
+	// Which effective permissions and API keys this field of the document gave and took.
 	Impact *directory.Impact `json:"impact"`
 }
 
@@ -70,7 +72,7 @@ type OrganizationPayload struct {
 type PermissionPayload struct {
 	// The permission as it is now.
 	Permission *db.Permission `json:"permission"`
-	// Which effective permissions this field of the document gave and took.
+	// Which effective permissions and API keys this field of the document gave and took.
 	Impact *directory.Impact `json:"impact"`
 }
 
@@ -83,7 +85,7 @@ type Query struct {
 type RolePayload struct {
 	// The role as it is now.
 	Role *db.Role `json:"role"`
-	// Which effective permissions this field of the document gave and took.
+	// Which effective permissions and API keys this field of the document gave and took.
 	Impact *directory.Impact `json:"impact"`
 }
 
@@ -97,7 +99,7 @@ type SettingsPayload struct {
 type UserPayload struct {
 	// The user as it is now.
 	User *db.User `json:"user"`
-	// Which effective permissions this field of the document gave and took.
+	// Which effective permissions and API keys this field of the document gave and took.
 	Impact *directory.Impact `json:"impact"`
 }
 
