@@ -225,6 +225,7 @@ func TestMalformedSecretsCostNothing(t *testing.T) {
 	var statements dbtest.Statements
 	d := directory.New(dbtest.New(t, &statements), access.Options{Log: slog.New(slog.DiscardHandler)})
 	t.Cleanup(d.Close)
+	statements.Take()
 	for _, text := range []string{"", "rk", "RK_" + strings.Repeat("x", 43), "Bearer rk_x", "rk_" + strings.Repeat("x", 100_000)} {
 		_, err := d.Authenticate(t.Context(), secret.New(text))
 		wantFaults(t, err, "UNAUTHENTICATED ")

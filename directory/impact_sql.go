@@ -99,7 +99,7 @@ func (c *comparison) holdings(members list.Clause) *list.Statement {
 // The term of a grant g, as far as it lies behind the moment of the write. How a
 // write changes it, and leaves in the row what was before, db.Grant says.
 const (
-	termColumns  = "case when g.starts_at > $1 then g.starts_at end, g.ends_at, g.ends_at"
+	termColumns  = "case when g.starts_at > $1 then g.starts_at end, case when g.shortened_at = $1 then g.former_end else g.ends_at end, g.ends_at"
 	lastingGrant = "coalesce(start, former_end, ending) is null"
 	termText     = `concat_ws(' ', thing, had::int, has::int, coalesce((extract(epoch from start) * 1000000)::bigint, 0),
 		coalesce((extract(epoch from former_end) * 1000000)::bigint, 0), coalesce((extract(epoch from ending) * 1000000)::bigint, 0))`
