@@ -108,10 +108,10 @@ func Require(ctx context.Context, permission Permission) error {
 	return nil
 }
 
-// Reach tells where the actor of ctx holds the permission: everywhere (nil), or
+// ScopeOf tells where the actor of ctx holds the permission: everywhere (nil), or
 // in one organization. It fails with UNAUTHENTICATED or, when the actor holds
 // it nowhere, FORBIDDEN.
-func Reach(ctx context.Context, permission Permission) (*db.OrganizationID, error) {
+func ScopeOf(ctx context.Context, permission Permission) (*db.OrganizationID, error) {
 	actor := ActorOf(ctx)
 	if actor != nil && actor.HoldsSomewhere(permission) {
 		return actor.Organization, nil

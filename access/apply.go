@@ -128,7 +128,7 @@ func (e *Engine) raiseMember(row *db.Change, epoch uint64) {
 		raise(&e.floors.all, epoch) // cannot be, but must not keep anything alive
 		return
 	}
-	place := Place{user, *row.OrgID}
+	place := MemberKey{user, *row.OrgID}
 	raise(&e.floors.places[placeHash(&place)%stripes], epoch)
 }
 

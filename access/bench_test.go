@@ -23,7 +23,7 @@ type bench struct {
 	*Engine
 	roles       []db.RoleID
 	permissions []db.Permission
-	places      []Place
+	places      []MemberKey
 }
 
 func newBench(b *testing.B, entries int) *bench {
@@ -62,18 +62,18 @@ func newBench(b *testing.B, entries int) *bench {
 // remember puts members into the cache, each with 2 roles and a permission on
 // top, as reading them would.
 func (e *bench) remember(n int) {
-	e.places = make([]Place, n)
+	e.places = make([]MemberKey, n)
 	organizations := make([]db.OrganizationID, 200)
 	for i := range organizations {
 		organizations[i] = db.NewID[db.OrganizationKind]()
 	}
 	for i := range e.places {
-		e.places[i] = Place{db.NewID[db.UserKind](), organizations[rand.IntN(len(organizations))]}
+		e.places[i] = MemberKey{db.NewID[db.UserKind](), organizations[rand.IntN(len(organizations))]}
 	}
 	missing := e.places
 	for len(missing) > 0 { // the cache drops some while it is busy
 		for i, p := range missing {
-			h := e.NewHeld([]db.RoleID{e.roles[rand.IntN(20)], e.roles[rand.IntN(20)]}, []db.PermissionID{e.permissions[rand.IntN(200)].ID})
+			h := e.NewEntitlements([]db.RoleID{e.roles[rand.IntN(20)], e.roles[rand.IntN(20)]}, []db.PermissionID{e.permissions[rand.IntN(200)].ID})
 			h.place, h.epoch = p, e.epoch.Load()
 			e.cache.Set(placeHash(&p), h, 1)
 			if i%10_000 == 0 {
@@ -81,7 +81,7 @@ func (e *bench) remember(n int) {
 			}
 		}
 		e.cache.Wait()
-		var dropped []Place
+		var dropped []MemberKey
 		for _, p := range missing {
 			if e.cached(&p, e.now()) == nil {
 				dropped = append(dropped, p)
@@ -94,7 +94,7 @@ func (e *bench) remember(n int) {
 	}
 }
 
-func (e *bench) check(b *testing.B, places []Place) {
+func (e *bench) check(b *testing.B, places []MemberKey) {
 	b.Helper()
 	b.ReportAllocs()
 	unknown := 0
@@ -115,7 +115,7 @@ func BenchmarkCheck(b *testing.B) {
 	e.remember(million)
 	b.Run("hot", func(b *testing.B) { e.check(b, e.places[:1]) })
 	b.Run("random", func(b *testing.B) {
-		shuffled := make([]Place, len(e.places))
+		shuffled := make([]MemberKey, len(e.places))
 		for i, at := range rand.Perm(len(e.places)) {
 			shuffled[i] = e.places[at]
 		}
@@ -150,7 +150,7 @@ func BenchmarkMemory(b *testing.B) {
 		all := float64(heap()-before) / float64(remembered)
 		const numbers = 16 // 3 of 4 bytes, rounded up as memory is given out
 		b.ReportMetric(all, "B/entry")
-		b.ReportMetric(all-float64(unsafe.Sizeof(Held{}))-numbers, "B-over/entry")
+		b.ReportMetric(all-float64(unsafe.Sizeof(Entitlements{}))-numbers, "B-over/entry")
 		b.ReportMetric(float64(remembered), "entries")
 		b.ReportMetric(0, "ns/op")
 		runtime.KeepAlive(places)

@@ -40,7 +40,7 @@ func (e *Engine) CataloguesAround(ctx context.Context, at time.Time, had map[db.
 	}
 	contained, err := db.Select[containedRow](ctx, e.db, `
 		select g.role_id, g.permission_id, g.granted_at = $1 as added, g.revoked_at is not null as removed
-		from role_permissions g where g.revoked_at is null or `+RevokedAt, at)
+		from role_permissions g where g.revoked_at is null or `+RevokedAtSQL, at)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -85,9 +85,9 @@ func byPermission(keys []db.FormerKey) map[db.PermissionID][]*db.FormerKey {
 	return of
 }
 
-// RevokedAt says that a fact g was ended by the change that was made at $1. When
+// RevokedAtSQL says that a fact g was ended by the change that was made at $1. When
 // the clock stepped back, facts end when they began and not before.
-const RevokedAt = `g.revoked_at = greatest(g.granted_at, $1)`
+const RevokedAtSQL = `g.revoked_at = greatest(g.granted_at, $1)`
 
 // undeleted gives the rows as they were before those of that moment were
 // deleted.

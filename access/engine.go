@@ -63,7 +63,7 @@ type Engine struct {
 
 	epoch  atomic.Uint64
 	floors floors
-	cache  *ristretto.Cache[uint64, *Held]
+	cache  *ristretto.Cache[uint64, *Entitlements]
 	names  *ristretto.Cache[uint64, *named]
 
 	feed     atomic.Pointer[changes.Follower]
@@ -131,7 +131,7 @@ func NewEngine(database *db.DB, o Options) *Engine {
 		o.Entries = DefaultEntries
 	}
 	if o.Entries > 0 {
-		e.cache, e.names = newCache[*Held](o.Entries), newCache[*named](o.Entries)
+		e.cache, e.names = newCache[*Entitlements](o.Entries), newCache[*named](o.Entries)
 	}
 	return e
 }
@@ -226,7 +226,7 @@ func await(ctx context.Context, replaced <-chan struct{}) error {
 }
 
 // cached gives the entry of a place, if it is good.
-func (e *Engine) cached(place *Place, now time.Duration) *Held {
+func (e *Engine) cached(place *MemberKey, now time.Duration) *Entitlements {
 	if e.without.meanwhile != nil {
 		e.without.meanwhile()
 	}
@@ -242,7 +242,7 @@ func (e *Engine) cached(place *Place, now time.Duration) *Held {
 
 // Check tells whether the user may do what the permission names at the place, if
 // memory knows; else known is false, and View has to be asked.
-func (e *Engine) Check(place Place, permission string) (allowed, known bool) {
+func (e *Engine) Check(place MemberKey, permission string) (allowed, known bool) {
 	now := e.now()
 	s := e.snapshot.Load()
 	if !e.fresh(now) || !e.current(s) {
@@ -260,7 +260,7 @@ func (e *Engine) Check(place Place, permission string) (allowed, known bool) {
 // that it goes with. What is not in memory is read by one statement. The keys are
 // those of the permissions that Allows will be asked for: where one of them is a
 // former key whose time may be over, the database answers.
-func (e *Engine) View(ctx context.Context, places []Place, keys ...string) (*Catalogue, []*Held, error) {
+func (e *Engine) View(ctx context.Context, places []MemberKey, keys ...string) (*Catalogue, []*Entitlements, error) {
 	if len(places) == 0 {
 		c, err := e.Catalogue(ctx)
 		return c, nil, err
@@ -269,7 +269,7 @@ func (e *Engine) View(ctx context.Context, places []Place, keys ...string) (*Cat
 		again := true
 		for try := 0; again && try < tries; try++ {
 			var c *Catalogue
-			var held []*Held
+			var held []*Entitlements
 			var err error
 			if c, held, again, err = e.fromMemory(ctx, places, keys); err != nil || c != nil {
 				return c, held, err
@@ -280,7 +280,7 @@ func (e *Engine) View(ctx context.Context, places []Place, keys ...string) (*Cat
 }
 
 // exactly is View where the catalogue in memory will not do.
-func (e *Engine) exactly(ctx context.Context, places []Place) (c *Catalogue, held []*Held, err error) {
+func (e *Engine) exactly(ctx context.Context, places []MemberKey) (c *Catalogue, held []*Entitlements, err error) {
 	e.exact.Add(uint64(len(places)))
 	err = e.db.InSnapshot(ctx, func(ctx context.Context) error {
 		if held, err = e.readExact(ctx, places); err != nil {
@@ -296,7 +296,7 @@ func (e *Engine) exactly(ctx context.Context, places []Place) (c *Catalogue, hel
 // tells whether it is worth while to try once more. When the feed is not fresh,
 // no entry counts, but the catalogue still does if the statement that reads the
 // places finds no change of roles that the feed has not brought.
-func (e *Engine) fromMemory(ctx context.Context, places []Place, keys []string) (c *Catalogue, held []*Held, again bool, err error) {
+func (e *Engine) fromMemory(ctx context.Context, places []MemberKey, keys []string) (c *Catalogue, held []*Entitlements, again bool, err error) {
 	now := e.now()
 	s, fresh := e.snapshot.Load(), e.fresh(now)
 	if !fresh {
@@ -311,7 +311,7 @@ func (e *Engine) fromMemory(ctx context.Context, places []Place, keys []string) 
 	if s.mayHaveEnded(now, keys...) {
 		return nil, nil, false, nil
 	}
-	held = make([]*Held, len(places))
+	held = make([]*Entitlements, len(places))
 	var cold []int
 	for i := range places {
 		if fresh {
@@ -342,9 +342,9 @@ func (e *Engine) fromMemory(ctx context.Context, places []Place, keys []string) 
 
 // fill reads what is cold among the places. When that has seen changes of roles
 // which the feed has not brought, it gives the snapshot that did.
-func (e *Engine) fill(ctx context.Context, places []Place, held []*Held, cold []int) (seen string, err error) {
+func (e *Engine) fill(ctx context.Context, places []MemberKey, held []*Entitlements, cold []int) (seen string, err error) {
 	e.misses.Add(uint64(len(cold)))
-	wanted := make([]Place, len(cold))
+	wanted := make([]MemberKey, len(cold))
 	for i, at := range cold {
 		wanted[i] = places[at]
 	}

@@ -21,7 +21,7 @@ type floors struct {
 
 // good tells whether what was read at epoch for the place is not older than
 // anything that has been invalidated since.
-func (f *floors) good(place *Place, epoch uint64) bool {
+func (f *floors) good(place *MemberKey, epoch uint64) bool {
 	return epoch >= f.places[placeHash(place)%stripes].Load() &&
 		epoch >= f.users[idHash(place.User)%stripes].Load() &&
 		epoch >= f.organizations[idHash(place.Organization)%stripes].Load() &&
@@ -39,7 +39,7 @@ func idHash(id [16]byte) uint64 {
 // placeHash mixes the hashes of user and organization; the factor is odd and has
 // many bits (the golden ratio of 64 bits), so that swapping users and
 // organizations, or shifting both, changes it.
-func placeHash(p *Place) uint64 {
+func placeHash(p *MemberKey) uint64 {
 	h := (idHash(p.User) ^ idHash(p.Organization)*0x9e3779b97f4a7c15) * 0x9e3779b97f4a7c15
 	return h ^ h>>32
 }

@@ -11,16 +11,16 @@ import (
 	"roster/db"
 )
 
-// Place is one user in one organization.
-type Place struct {
+// MemberKey is one user in one organization.
+type MemberKey struct {
 	User         db.UserID
 	Organization db.OrganizationID
 }
 
-// Held is what is held at a place: by grants that have begun and not ended. It
+// Entitlements is what is held at a place: by grants that have begun and not ended. It
 // is read with the catalogue that it came with.
-type Held struct {
-	place  Place
+type Entitlements struct {
+	place  MemberKey
 	status status
 	// numbers are those of the roles and, from direct on, of the permissions
 	// granted on top of them: each once, and sorted.
@@ -44,29 +44,29 @@ const (
 )
 
 // Member tells whether there is a membership at the place.
-func (h *Held) Member() bool { return h.status&isMember != 0 }
+func (h *Entitlements) Member() bool { return h.status&isMember != 0 }
 
 // UserSuspended tells whether the user, being a member, is suspended.
-func (h *Held) UserSuspended() bool { return h.status&userSuspended != 0 }
+func (h *Entitlements) UserSuspended() bool { return h.status&userSuspended != 0 }
 
 // OrganizationSuspended tells whether the organization of the member is
 // suspended.
-func (h *Held) OrganizationSuspended() bool { return h.status&organizationSuspended != 0 }
+func (h *Entitlements) OrganizationSuspended() bool { return h.status&organizationSuspended != 0 }
 
 // mayAct tells whether grants count at all: those of a suspended user, and those
 // in a suspended organization, do not.
-func (h *Held) mayAct() bool { return h.status == isMember }
+func (h *Entitlements) mayAct() bool { return h.status == isMember }
 
 // Holds says that a grant g holds now; it is the one place where SQL says so.
-const Holds = `g.live and ` + InTerm
+const ActiveSQL = `g.live and ` + InTermSQL
 
-// InTerm says that the term for which a grant g was given has begun and not
+// InTermSQL says that the term for which a grant g was given has begun and not
 // ended. The time is that of the statement, not of its transaction, so that a
 // mutation document sees what it has granted itself.
-const InTerm = `g.starts_at <= statement_timestamp() and (g.ends_at is null or g.ends_at > statement_timestamp())`
+const InTermSQL = `g.starts_at <= statement_timestamp() and (g.ends_at is null or g.ends_at > statement_timestamp())`
 
-// heldRow is what the database knows of a place.
-type heldRow struct {
+// entitlementsRow is what the database knows of a place.
+type entitlementsRow struct {
 	Member, UserSuspended, OrganizationSuspended bool
 	Roles                                        db.IDs[db.RoleKind]
 	Permissions                                  db.IDs[db.PermissionKind]
@@ -117,16 +117,16 @@ const (
 // exactText works out everything in one snapshot, without a catalogue.
 const exactText = `
 select ` + statusColumns + `,
-	array(select g.role_id from membership_roles g where g.org_id = p.org_id and g.user_id = p.user_id and ` + Holds + `) as roles,
+	array(select g.role_id from membership_roles g where g.org_id = p.org_id and g.user_id = p.user_id and ` + ActiveSQL + `) as roles,
 	array(select q.key from permission_keys q where q.deleted_at is null and q.id in (
 		select rp.permission_id from membership_roles g join role_permissions rp on rp.role_id = g.role_id and rp.revoked_at is null
-			where g.org_id = p.org_id and g.user_id = p.user_id and ` + Holds + `
+			where g.org_id = p.org_id and g.user_id = p.user_id and ` + ActiveSQL + `
 		union select g.permission_id from membership_permissions g
-			where g.org_id = p.org_id and g.user_id = p.user_id and ` + Holds + `) order by q.key) as effective` +
+			where g.org_id = p.org_id and g.user_id = p.user_id and ` + ActiveSQL + `) order by q.key) as effective` +
 	ofPlaces + `
 order by p.n`
 
-func split(places []Place) ([]db.UserID, []db.OrganizationID) {
+func split(places []MemberKey) ([]db.UserID, []db.OrganizationID) {
 	users, organizations := make([]db.UserID, len(places)), make([]db.OrganizationID, len(places))
 	for i, p := range places {
 		users[i], organizations[i] = p.User, p.Organization
@@ -136,13 +136,13 @@ func split(places []Place) ([]db.UserID, []db.OrganizationID) {
 
 // readExact reads what is held at the places, in the transaction of ctx if there
 // is one.
-func (e *Engine) readExact(ctx context.Context, places []Place) ([]*Held, error) {
+func (e *Engine) readExact(ctx context.Context, places []MemberKey) ([]*Entitlements, error) {
 	users, organizations := split(places)
-	rows, err := db.Select[heldRow](ctx, e.db, exactText, users, organizations)
+	rows, err := db.Select[entitlementsRow](ctx, e.db, exactText, users, organizations)
 	if err != nil {
 		return nil, err
 	}
-	all := make([]*Held, len(rows))
+	all := make([]*Entitlements, len(rows))
 	for i := range rows {
 		all[i] = e.held(places[i], &rows[i])
 		all[i].exact = append([]string{}, rows[i].Effective...) // not nil
@@ -157,14 +157,14 @@ const longestTerm = time.Minute
 // readLive reads what is held at the places, for the cache. If that does not go
 // with the catalogue at position, it gives the snapshot seen instead, which the
 // feed has to reach first.
-func (e *Engine) readLive(ctx context.Context, places []Place, position changes.Revision) (all []*Held, seen string, err error) {
+func (e *Engine) readLive(ctx context.Context, places []MemberKey, position changes.Revision) (all []*Entitlements, seen string, err error) {
 	users, organizations := split(places)
 	epoch, now := e.epoch.Load(), e.now() // before the database is read
-	rows, err := db.Select[heldRow](ctx, e.db, liveText, users, organizations, position.String())
+	rows, err := db.Select[entitlementsRow](ctx, e.db, liveText, users, organizations, position.String())
 	if err != nil {
 		return nil, "", err
 	}
-	all = make([]*Held, len(rows))
+	all = make([]*Entitlements, len(rows))
 	for i := range rows {
 		row := &rows[i]
 		if row.Pending && !e.without.pending {
@@ -180,8 +180,8 @@ func (e *Engine) readLive(ctx context.Context, places []Place, position changes.
 	return all, "", nil
 }
 
-func (e *Engine) held(place Place, row *heldRow) *Held {
-	h := e.NewHeld(row.Roles, row.Permissions)
+func (e *Engine) held(place MemberKey, row *entitlementsRow) *Entitlements {
+	h := e.NewEntitlements(row.Roles, row.Permissions)
 	h.place, h.status = place, 0
 	for _, flag := range []struct {
 		is     bool
@@ -194,15 +194,15 @@ func (e *Engine) held(place Place, row *heldRow) *Held {
 	return h
 }
 
-// NewHeld returns what a member holds by these grants. What several of them give
+// NewEntitlements returns what a member holds by these grants. What several of them give
 // is held once.
-func (e *Engine) NewHeld(roles []db.RoleID, direct []db.PermissionID) *Held {
+func (e *Engine) NewEntitlements(roles []db.RoleID, direct []db.PermissionID) *Entitlements {
 	numbers := make([]uint32, 0, len(roles)+len(direct))
 	for _, id := range roles {
 		numbers = append(numbers, e.roles.of(id))
 	}
 	numbers = compact(numbers, 0)
-	h := &Held{status: isMember, direct: len(numbers), until: math.MaxInt64}
+	h := &Entitlements{status: isMember, direct: len(numbers), until: math.MaxInt64}
 	for _, id := range direct {
 		numbers = append(numbers, e.permissions.of(id))
 	}
@@ -217,7 +217,7 @@ func compact(numbers []uint32, from int) []uint32 {
 }
 
 // Effective gives what the member may do, ordered by key.
-func (c *Catalogue) Effective(h *Held) []*db.Permission {
+func (c *Catalogue) Effective(h *Entitlements) []*db.Permission {
 	permissions := []*db.Permission{}
 	if !h.mayAct() {
 		return permissions
@@ -241,7 +241,7 @@ type Answer struct {
 
 // Answers returns the keys for which checks say yes at that moment to a member who
 // holds this then, in order: former keys are among them until their time is over.
-func (c *Catalogue) Answers(h *Held, at time.Time) []Answer {
+func (c *Catalogue) Answers(h *Entitlements, at time.Time) []Answer {
 	permissions := c.Effective(h)
 	answers := make([]Answer, 0, len(permissions))
 	for _, p := range permissions {
@@ -275,7 +275,7 @@ func (c *Catalogue) FormerKeysEnd(after time.Time) []time.Time {
 }
 
 // union gives what is held through roles and directly.
-func (c *Catalogue) union(h *Held) set {
+func (c *Catalogue) union(h *Entitlements) set {
 	all := newSet(len(c.Permissions))
 	for _, number := range h.numbers[:h.direct] {
 		all.union(c.setOf(number))
@@ -299,7 +299,7 @@ func (c *Catalogue) setOf(number uint32) set {
 
 // Allows tells whether the member may do it; false for a permission that does
 // not exist.
-func (c *Catalogue) Allows(h *Held, key string) bool {
+func (c *Catalogue) Allows(h *Entitlements, key string) bool {
 	if !h.mayAct() {
 		return false
 	}
@@ -319,7 +319,7 @@ func (c *Catalogue) Allows(h *Held, key string) bool {
 }
 
 // AllowsEach is Allows for several permissions.
-func (c *Catalogue) AllowsEach(h *Held, keys []string) []bool {
+func (c *Catalogue) AllowsEach(h *Entitlements, keys []string) []bool {
 	answers := make([]bool, len(keys))
 	for i, key := range keys {
 		answers[i] = c.Allows(h, key)
@@ -328,7 +328,7 @@ func (c *Catalogue) AllowsEach(h *Held, keys []string) []bool {
 }
 
 // HeldRoles gives the roles that the member holds, ordered by key.
-func (c *Catalogue) HeldRoles(h *Held) []*db.Role {
+func (c *Catalogue) HeldRoles(h *Entitlements) []*db.Role {
 	roles := []*db.Role{}
 	for _, number := range h.numbers[:h.direct] {
 		if int(number) < len(c.roleOf) && c.roleOf[number] != nil {

@@ -85,7 +85,7 @@ select json_build_object('data', json_build_object('user', (
 			'roles', (
 				select coalesce(json_agg(json_build_object('key', r.key) order by r.key), '[]')
 				from membership_roles g join roles r on r.id = g.role_id
-				where g.org_id = m.org_id and g.user_id = m.user_id and r.deleted_at is null and ` + access.Holds + `)
+				where g.org_id = m.org_id and g.user_id = m.user_id and r.deleted_at is null and ` + access.ActiveSQL + `)
 			) order by m.joined_at, m.id), '[]')
 		from memberships m join organizations o on o.id = m.org_id where m.user_id = u.id)))
 	from users u where u.id = $1 and u.deleted_at is null)))`
@@ -98,7 +98,7 @@ m as materialized (select m.* from u join memberships m on m.user_id = u.id),
 r as (
 	select g.org_id, g.user_id, json_agg(json_build_object('key', r.key) order by r.key) as roles
 	from m join membership_roles g on g.org_id = m.org_id and g.user_id = m.user_id join roles r on r.id = g.role_id
-	where r.deleted_at is null and ` + access.Holds + ` group by 1, 2),
+	where r.deleted_at is null and ` + access.ActiveSQL + ` group by 1, 2),
 n as (
 	select m.user_id, json_agg(json_build_object(
 		'organization', json_build_object('name', o.name), 'roles', coalesce(r.roles, '[]')) order by m.joined_at, m.id) as nodes
@@ -116,10 +116,10 @@ select json_build_object('data', json_build_object('organization', json_build_ob
 		where u.status = 'ACTIVE' and o.status = 'ACTIVE' and p.id in (
 			select rp.permission_id from membership_roles g
 			join role_permissions rp on rp.role_id = g.role_id and rp.revoked_at is null
-			where g.org_id = m.org_id and g.user_id = m.user_id and ` + access.Holds + `
+			where g.org_id = m.org_id and g.user_id = m.user_id and ` + access.ActiveSQL + `
 			union all
 			select g.permission_id from membership_permissions g
-			where g.org_id = m.org_id and g.user_id = m.user_id and ` + access.Holds + `)))
+			where g.org_id = m.org_id and g.user_id = m.user_id and ` + access.ActiveSQL + `)))
 	order by m.joined_at, m.id)))))
 from (
 	select * from memberships where org_id = $1 and (joined_at, id) > ($2, $3) order by joined_at, id limit 100) m

@@ -20,8 +20,8 @@ type FollowerOptions struct {
 	Reset func()
 	// Poll is how long the follower rests when nobody rings; 0 is 300 ms.
 	Poll time.Duration
-	// Patience is how long Wait waits; 0 is 2 s.
-	Patience time.Duration
+	// WaitTimeout is how long Wait waits; 0 is 2 s.
+	WaitTimeout time.Duration
 	// Backlog is how many changes one step tells at most: more are a Reset, which
 	// bounds the memory of a step and costs a consumer less than that many changes
 	// would; 0 is 10,000.
@@ -92,7 +92,7 @@ func NewFollower(d *db.DB, log *slog.Logger, o FollowerOptions, apply func(ctx c
 		panic("changes: a Follower without Reset")
 	}
 	orDefault(&o.Poll, 300*time.Millisecond)
-	orDefault(&o.Patience, 2*time.Second)
+	orDefault(&o.WaitTimeout, 2*time.Second)
 	orDefault(&o.Backlog, 10_000)
 	f := &Follower{
 		db: d, log: log, options: o, apply: apply, name: newName(),
@@ -155,14 +155,14 @@ func (f *Follower) Position() Revision { return f.reached.Load().position }
 func (f *Follower) Confirmed() time.Time { return f.reached.Load().confirmed }
 
 // Wait returns when everything in r has been applied, looking at once if that
-// is not yet so. It gives a STALE problem when it takes longer than Patience,
+// is not yet so. It gives a STALE problem when it takes longer than WaitTimeout,
 // and the error of ctx when that ends first.
 func (f *Follower) Wait(ctx context.Context, r Revision) error {
 	at := f.reached.Load()
 	if at.position.Covers(r) {
 		return nil
 	}
-	patience := time.NewTimer(f.options.Patience)
+	patience := time.NewTimer(f.options.WaitTimeout)
 	defer patience.Stop()
 	signal(f.wanted)
 	for !at.position.Covers(r) {

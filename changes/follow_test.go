@@ -33,7 +33,7 @@ type consumer struct {
 
 // lazy polls so rarely that a follower takes a step only when a test makes it do so.
 // It waits long, because a step takes long on a busy machine.
-var lazy = changes.FollowerOptions{Poll: time.Hour, Patience: time.Minute}
+var lazy = changes.FollowerOptions{Poll: time.Hour, WaitTimeout: time.Minute}
 
 // follow starts a follower, which is closed after the test, and waits for its first
 // step, which follows when it begins to listen. A lazy follower takes no other step
@@ -329,7 +329,7 @@ func TestTooLargeABacklogIsAReset(t *testing.T) {
 func TestWaitGivesUp(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
-	hasty := follow(t, d, changes.FollowerOptions{Poll: time.Hour, Patience: 50 * time.Millisecond})
+	hasty := follow(t, d, changes.FollowerOptions{Poll: time.Hour, WaitTimeout: 50 * time.Millisecond})
 	c := follow(t, d, lazy)
 	open := begin(t, d)
 	xid := record(t, open, "open")

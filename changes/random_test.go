@@ -31,7 +31,7 @@ func TestEveryChangeIsToldOnce(t *testing.T) {
 		}
 		w.execute("insert into subjects values (?)", i)
 	}
-	o := changes.FollowerOptions{Poll: 20 * time.Millisecond, Patience: time.Minute}
+	o := changes.FollowerOptions{Poll: 20 * time.Millisecond, WaitTimeout: time.Minute}
 	w.followers = []*consumer{follow(t, open(t, dsn, db.Options{}), o), follow(t, open(t, dsn, db.Options{Tracer: faulty{}}), o)}
 
 	long := begin(t, w.db)

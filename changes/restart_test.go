@@ -17,7 +17,7 @@ func TestFollowerOutlivesTheDatabase(t *testing.T) {
 	t.Parallel()
 	server := dbtest.NewServer(t)
 	d := open(t, server.DSN("postgres"), db.Options{})
-	c := follow(t, d, changes.FollowerOptions{Poll: 10 * time.Millisecond, Patience: time.Minute})
+	c := follow(t, d, changes.FollowerOptions{Poll: 10 * time.Millisecond, WaitTimeout: time.Minute})
 
 	// An orderly restart loses no change, although a client keeps writing.
 	stop, writing := make(chan struct{}), sync.WaitGroup{}

@@ -105,9 +105,9 @@ select exists (select from api_keys k where k.org_id is null and k.revoked_at is
 		or exists (select from users u where u.id = k.user_id and u.status = 'ACTIVE')
 		and not exists (select from permissions p where p.is_system and p.deleted_at is null
 			and not exists (select from membership_permissions g
-				where g.org_id = ?0 and g.user_id = k.user_id and g.permission_id = p.id and g.ends_at is null and ` + access.Holds + `)
+				where g.org_id = ?0 and g.user_id = k.user_id and g.permission_id = p.id and g.ends_at is null and ` + access.ActiveSQL + `)
 			and not exists (select from membership_roles g join role_permissions rp on rp.role_id = g.role_id and rp.revoked_at is null
-				where g.org_id = ?0 and g.user_id = k.user_id and rp.permission_id = p.id and g.ends_at is null and ` + access.Holds + `))))`
+				where g.org_id = ?0 and g.user_id = k.user_id and rp.permission_id = p.id and g.ends_at is null and ` + access.ActiveSQL + `))))`
 
 // keepAdministrator fails with LAST_ADMINISTRATOR if the write has left nobody
 // who can administer the business. Those who may do that take turns, until they

@@ -20,7 +20,7 @@ import (
 // visibleKeys limits what is read to the API keys that the actor manages: all,
 // or those of one organization.
 func visibleKeys(ctx context.Context) ([]list.Clause, error) {
-	org, err := access.Reach(ctx, access.KeysWrite)
+	org, err := access.ScopeOf(ctx, access.KeysWrite)
 	if err != nil || org == nil {
 		return nil, err
 	}
@@ -253,7 +253,7 @@ type APIKeyActionInput struct{ APIKey string }
 // RevokeAPIKey makes an API key that the actor manages useless, for good. One
 // that was revoked before stays as it is.
 func (d *Directory) RevokeAPIKey(ctx context.Context, in APIKeyActionInput) (*db.APIKey, error) {
-	reach, err := access.Reach(ctx, access.KeysWrite)
+	reach, err := access.ScopeOf(ctx, access.KeysWrite)
 	if err != nil {
 		return nil, err
 	}

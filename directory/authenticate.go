@@ -44,9 +44,9 @@ func (d *Directory) limitToUser(ctx context.Context, actor *access.Actor) error 
 	if actor.User == nil {
 		return nil
 	}
-	places := []access.Place{{User: *actor.User, Organization: db.Root}}
+	places := []access.MemberKey{{User: *actor.User, Organization: db.Root}}
 	if actor.Organization != nil {
-		places = append(places, access.Place{User: *actor.User, Organization: *actor.Organization})
+		places = append(places, access.MemberKey{User: *actor.User, Organization: *actor.Organization})
 	}
 	ctx, cancel := context.WithTimeout(ctx, credential.WaitTimeout)
 	defer cancel()
@@ -55,7 +55,7 @@ func (d *Directory) limitToUser(ctx context.Context, actor *access.Actor) error 
 		return err
 	}
 	actor.Permissions = slices.DeleteFunc(slices.Clone(actor.Permissions), func(p access.Permission) bool {
-		return !slices.ContainsFunc(held, func(h *access.Held) bool { return catalogue.Allows(h, string(p)) })
+		return !slices.ContainsFunc(held, func(h *access.Entitlements) bool { return catalogue.Allows(h, string(p)) })
 	})
 	return nil
 }

@@ -24,7 +24,7 @@ type ChangeFilter struct {
 // visibleChanges limits what is read to the changes that the actor may see: all,
 // or those in one organization.
 func visibleChanges(ctx context.Context) (reach *db.OrganizationID, conditions []list.Clause, err error) {
-	if reach, err = access.Reach(ctx, access.ChangesRead); err != nil || reach == nil {
+	if reach, err = access.ScopeOf(ctx, access.ChangesRead); err != nil || reach == nil {
 		return nil, nil, err
 	}
 	return reach, []list.Clause{list.Where("c.org_id = ?", *reach)}, nil

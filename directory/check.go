@@ -93,20 +93,20 @@ func (d *Directory) CheckMatrix(ctx context.Context, org OrganizationRef, users 
 // CanMembers tells of each member whether they may do what the permission
 // names.
 func (d *Directory) CanMembers(ctx context.Context, members []*db.Membership, permission string) ([]bool, error) {
-	return d.allowed(ctx, placesOf(members), permission)
+	return d.allowed(ctx, memberKeysOf(members), permission)
 }
 
 // CanUsers tells of each user whether they may do what the permission names in
 // the organization.
 func (d *Directory) CanUsers(ctx context.Context, users []db.UserID, org OrganizationRef, permission string) ([]bool, error) {
-	places, err := placesOfUsers(ctx, users, org, d.knownIDs)
+	places, err := memberKeysOfUsers(ctx, users, org, d.knownIDs)
 	if err != nil {
 		return nil, err
 	}
 	return d.allowed(ctx, places, permission)
 }
 
-func (d *Directory) allowed(ctx context.Context, places []access.Place, permission string) ([]bool, error) {
+func (d *Directory) allowed(ctx context.Context, places []access.MemberKey, permission string) ([]bool, error) {
 	catalogue, held, err := d.engine.View(ctx, places, permission)
 	if err != nil {
 		return nil, err
@@ -121,8 +121,8 @@ func (d *Directory) allowed(ctx context.Context, places []access.Place, permissi
 // places finds where the users and organizations meet, pair by pair. What is
 // unknown to the actor, or hidden from them, has no id, and nobody is a member
 // there.
-func (d *Directory) places(ctx context.Context, users []*UserRef, orgs []*OrganizationRef) ([]access.Place, error) {
-	within, err := access.Reach(ctx, access.MembersRead)
+func (d *Directory) places(ctx context.Context, users []*UserRef, orgs []*OrganizationRef) ([]access.MemberKey, error) {
+	within, err := access.ScopeOf(ctx, access.MembersRead)
 	if err != nil {
 		return nil, err
 	}
@@ -130,24 +130,24 @@ func (d *Directory) places(ctx context.Context, users []*UserRef, orgs []*Organi
 	if err != nil {
 		return nil, err
 	}
-	places := make([]access.Place, len(users))
+	places := make([]access.MemberKey, len(users))
 	for i := range places {
-		places[i] = access.Place{User: userIDs[i], Organization: orgIDs[i]}
+		places[i] = access.MemberKey{User: userIDs[i], Organization: orgIDs[i]}
 	}
 	return places, nil
 }
 
-// PlacesOfUsers gives where each user would be in the organization; its id is
+// MemberKeysOfUsers gives where each user would be in the organization; its id is
 // zero when it is unknown to the actor.
-func (d *Directory) PlacesOfUsers(ctx context.Context, users []db.UserID, org OrganizationRef) ([]access.Place, error) {
-	return placesOfUsers(ctx, users, org, d.namedIDs)
+func (d *Directory) MemberKeysOfUsers(ctx context.Context, users []db.UserID, org OrganizationRef) ([]access.MemberKey, error) {
+	return memberKeysOfUsers(ctx, users, org, d.namedIDs)
 }
 
 // findIDs is namedIDs or knownIDs.
 type findIDs func(ctx context.Context, users []*UserRef, orgs []*OrganizationRef, within *db.OrganizationID) ([]db.UserID, []db.OrganizationID, error)
 
-func placesOfUsers(ctx context.Context, users []db.UserID, org OrganizationRef, find findIDs) ([]access.Place, error) {
-	within, err := access.Reach(ctx, access.MembersRead)
+func memberKeysOfUsers(ctx context.Context, users []db.UserID, org OrganizationRef, find findIDs) ([]access.MemberKey, error) {
+	within, err := access.ScopeOf(ctx, access.MembersRead)
 	if actor := access.ActorOf(ctx); problem.Is(err, problem.Forbidden) && actor.Is(users...) {
 		within, err = actor.Organization, nil
 	}
@@ -158,23 +158,23 @@ func placesOfUsers(ctx context.Context, users []db.UserID, org OrganizationRef, 
 	if err != nil {
 		return nil, err
 	}
-	places := make([]access.Place, len(users))
+	places := make([]access.MemberKey, len(users))
 	for i, user := range users {
-		places[i] = access.Place{User: user, Organization: ids[0]}
+		places[i] = access.MemberKey{User: user, Organization: ids[0]}
 	}
 	return places, nil
 }
 
-// PlacesInOrganizations gives where the user would be in each organization; the
+// MemberKeysInOrganizations gives where the user would be in each organization; the
 // user's id is zero when there is no such user.
-func (d *Directory) PlacesInOrganizations(ctx context.Context, user UserRef, orgs []db.OrganizationID) ([]access.Place, error) {
+func (d *Directory) MemberKeysInOrganizations(ctx context.Context, user UserRef, orgs []db.OrganizationID) ([]access.MemberKey, error) {
 	ids, _, err := d.namedIDs(ctx, []*UserRef{&user}, nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	places := make([]access.Place, len(orgs))
+	places := make([]access.MemberKey, len(orgs))
 	for i, org := range orgs {
-		places[i] = access.Place{User: ids[0], Organization: org}
+		places[i] = access.MemberKey{User: ids[0], Organization: org}
 	}
 	return places, nil
 }

@@ -21,7 +21,7 @@ import (
 // They are the same for the whole business, so that holding the permission in
 // one organization is enough.
 func (d *Directory) definitions(ctx context.Context) (*access.Catalogue, error) {
-	if _, err := access.Reach(ctx, access.RolesRead); err != nil {
+	if _, err := access.ScopeOf(ctx, access.RolesRead); err != nil {
 		return nil, err
 	}
 	return d.engine.Catalogue(ctx)

@@ -116,7 +116,7 @@ func (d *Directory) change(ctx context.Context, need access.Permission, fn func(
 func (d *Directory) changeIn(ctx context.Context, need access.Permission, in OrganizationRef,
 	fn func(ctx context.Context, w *write, org *db.Organization) error,
 ) error {
-	if _, err := access.Reach(ctx, need); err != nil {
+	if _, err := access.ScopeOf(ctx, need); err != nil {
 		return err
 	}
 	return d.write(ctx, func(ctx context.Context, w *write) error {

@@ -22,7 +22,7 @@ type EffectivePermission struct {
 type effectiveOf struct {
 	catalogue *access.Catalogue
 	member    *db.Membership
-	grants    func(context.Context) (map[access.Place][]Grant, error)
+	grants    func(context.Context) (map[access.MemberKey][]Grant, error)
 }
 
 // ID is made of the ids of the membership and the permission.
@@ -40,12 +40,12 @@ func (p *EffectivePermission) Sources(ctx context.Context) ([]Grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	return giving(p.of.catalogue, grants[PlaceOf(p.of.member)], p.Permission.ID, grantHeld), nil
+	return giving(p.of.catalogue, grants[MemberKeyOf(p.of.member)], p.Permission.ID, grantHeld), nil
 }
 
 // HeldRoles gives the roles that each member holds now, ordered by key.
 func (d *Directory) HeldRoles(ctx context.Context, members []*db.Membership) ([][]*db.Role, error) {
-	catalogue, held, err := d.engine.View(ctx, placesOf(members))
+	catalogue, held, err := d.engine.View(ctx, memberKeysOf(members))
 	if err != nil {
 		return nil, err
 	}
@@ -62,12 +62,12 @@ func (d *Directory) EffectivePermissions(ctx context.Context, members []*db.Memb
 	if asOf != nil {
 		return d.effectiveAsOf(ctx, members, *asOf)
 	}
-	places := placesOf(members)
+	places := memberKeysOf(members)
 	catalogue, held, err := d.engine.View(ctx, places)
 	if err != nil {
 		return nil, err
 	}
-	sources := list.Lazily(func(ctx context.Context) (map[access.Place][]Grant, error) { return d.grants(ctx, places, nil) })
+	sources := list.Lazily(func(ctx context.Context) (map[access.MemberKey][]Grant, error) { return d.grants(ctx, places, nil) })
 	all := make([][]*EffectivePermission, len(members))
 	for i := range held {
 		all[i] = effective(catalogue, members[i], catalogue.Effective(held[i]), sources)
@@ -81,10 +81,10 @@ func (d *Directory) effectiveAsOf(ctx context.Context, members []*db.Membership,
 	if asOf.After(time.Now()) {
 		return nil, problem.At(problem.Invalid, "asOf", "Must not be in the future.")
 	}
-	places := placesOf(members)
+	places := memberKeysOf(members)
 	var catalogue *access.Catalogue
-	var grants map[access.Place][]Grant
-	var active map[access.Place]bool
+	var grants map[access.MemberKey][]Grant
+	var active map[access.MemberKey]bool
 	err := d.db.InSnapshot(ctx, func(ctx context.Context) (err error) {
 		if catalogue, err = d.engine.CatalogueAsOf(ctx, asOf); err != nil {
 			return err
@@ -98,12 +98,12 @@ func (d *Directory) effectiveAsOf(ctx context.Context, members []*db.Membership,
 	if err != nil {
 		return nil, err
 	}
-	sources := func(context.Context) (map[access.Place][]Grant, error) { return grants, nil }
+	sources := func(context.Context) (map[access.MemberKey][]Grant, error) { return grants, nil }
 	all := make([][]*EffectivePermission, len(members))
 	for i, place := range places {
 		permissions := []*db.Permission{}
 		if active[place] {
-			permissions = catalogue.Effective(d.engine.NewHeld(heldBy(grants[place])))
+			permissions = catalogue.Effective(d.engine.NewEntitlements(heldBy(grants[place])))
 		}
 		all[i] = effective(catalogue, members[i], permissions, sources)
 	}
@@ -135,7 +135,7 @@ var (
 
 // activeAsOf reports at which places neither the user nor the organization was
 // suspended. The log of changes knows: it has every suspension and its end.
-func (d *Directory) activeAsOf(ctx context.Context, places []access.Place, asOf time.Time) (map[access.Place]bool, error) {
+func (d *Directory) activeAsOf(ctx context.Context, places []access.MemberKey, asOf time.Time) (map[access.MemberKey]bool, error) {
 	subjects := make([]string, 0, 2*len(places))
 	for _, p := range places {
 		subjects = append(subjects, p.User.String(), p.Organization.String())
@@ -151,7 +151,7 @@ func (d *Directory) activeAsOf(ctx context.Context, places []access.Place, asOf 
 	for _, subject := range suspended {
 		was[subject] = true
 	}
-	active := make(map[access.Place]bool, len(places))
+	active := make(map[access.MemberKey]bool, len(places))
 	for _, p := range places {
 		active[p] = !was[p.User.String()] && !was[p.Organization.String()]
 	}
@@ -160,7 +160,7 @@ func (d *Directory) activeAsOf(ctx context.Context, places []access.Place, asOf 
 
 // effective wraps the permissions with the way to their sources.
 func effective(catalogue *access.Catalogue, member *db.Membership, permissions []*db.Permission,
-	grants func(context.Context) (map[access.Place][]Grant, error),
+	grants func(context.Context) (map[access.MemberKey][]Grant, error),
 ) []*EffectivePermission {
 	of := &effectiveOf{catalogue, member, grants}
 	each, all := make([]EffectivePermission, len(permissions)), make([]*EffectivePermission, len(permissions))

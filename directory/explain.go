@@ -36,7 +36,7 @@ type Explanation struct {
 // ExplainMembers explains for each member whether they may do what the
 // permission names.
 func (d *Directory) ExplainMembers(ctx context.Context, members []*db.Membership, permission string) ([]*Explanation, error) {
-	return d.explain(ctx, placesOf(members), permission)
+	return d.explain(ctx, memberKeysOf(members), permission)
 }
 
 // Explain explains whether the user may do what the permission names in the
@@ -55,10 +55,10 @@ func (d *Directory) Explain(ctx context.Context, user UserRef, org OrganizationR
 }
 
 // explain reads all that it tells from one state of the database.
-func (d *Directory) explain(ctx context.Context, places []access.Place, key string) ([]*Explanation, error) {
+func (d *Directory) explain(ctx context.Context, places []access.MemberKey, key string) ([]*Explanation, error) {
 	var catalogue *access.Catalogue
-	var held []*access.Held
-	var grants map[access.Place][]Grant
+	var held []*access.Entitlements
+	var grants map[access.MemberKey][]Grant
 	err := d.db.InSnapshot(ctx, func(ctx context.Context) (err error) {
 		if catalogue, held, err = d.engine.View(ctx, places, key); err == nil {
 			grants, err = d.grants(ctx, places, nil)
@@ -76,7 +76,7 @@ func (d *Directory) explain(ctx context.Context, places []access.Place, key stri
 	return all, nil
 }
 
-func explanation(catalogue *access.Catalogue, held *access.Held, grants []Grant, permission *db.Permission) *Explanation {
+func explanation(catalogue *access.Catalogue, held *access.Entitlements, grants []Grant, permission *db.Permission) *Explanation {
 	e := &Explanation{Sources: []Grant{}, Obstacles: []Obstacle{}, RolesThatWouldAllow: []*db.Role{}}
 	obstacle := func(stands bool, o Obstacle) {
 		if stands {

@@ -54,7 +54,7 @@ const grantsText = `select g.*, ` + stateAt + `
 
 // grants reads all that was ever given at the places, as it stood at the moment
 // (nil for now), in the order of giving: roles first.
-func (d *Directory) grants(ctx context.Context, places []access.Place, at *time.Time) (map[access.Place][]Grant, error) {
+func (d *Directory) grants(ctx context.Context, places []access.MemberKey, at *time.Time) (map[access.MemberKey][]Grant, error) {
 	users, orgs := split(places)
 	const on = ` g on g.org_id = p.org_id and g.user_id = p.user_id order by g.granted_at, g.id`
 	roles, err := db.Select[RoleGrant](ctx, d.db, grantsText+"membership_roles"+on, users, orgs, at)
@@ -65,26 +65,26 @@ func (d *Directory) grants(ctx context.Context, places []access.Place, at *time.
 	if err != nil {
 		return nil, err
 	}
-	all := make(map[access.Place][]Grant, len(places))
+	all := make(map[access.MemberKey][]Grant, len(places))
 	for i := range roles {
-		place := placeOfGrant(&roles[i].Grant)
+		place := memberKeyOfGrant(&roles[i].Grant)
 		all[place] = append(all[place], &roles[i])
 	}
 	for i := range permissions {
-		place := placeOfGrant(&permissions[i].Grant)
+		place := memberKeyOfGrant(&permissions[i].Grant)
 		all[place] = append(all[place], &permissions[i])
 	}
 	return all, nil
 }
 
-func placeOfGrant(g *db.Grant) access.Place {
-	return access.Place{User: g.UserID, Organization: g.OrgID}
+func memberKeyOfGrant(g *db.Grant) access.MemberKey {
+	return access.MemberKey{User: g.UserID, Organization: g.OrgID}
 }
 
 // Grants gives what was given to each member by name: what they hold, what will
 // begin and, if asked for, what has ended or was revoked.
 func (d *Directory) Grants(ctx context.Context, members []*db.Membership, includeEnded bool) ([][]Grant, error) {
-	places := placesOf(members)
+	places := memberKeysOf(members)
 	of, err := d.grants(ctx, places, nil)
 	if err != nil {
 		return nil, err
@@ -100,16 +100,16 @@ func (d *Directory) Grants(ctx context.Context, members []*db.Membership, includ
 	return all, nil
 }
 
-func placesOf(members []*db.Membership) []access.Place {
-	places := make([]access.Place, len(members))
+func memberKeysOf(members []*db.Membership) []access.MemberKey {
+	places := make([]access.MemberKey, len(members))
 	for i, m := range members {
-		places[i] = PlaceOf(m)
+		places[i] = MemberKeyOf(m)
 	}
 	return places
 }
 
 // Place is that of the member.
-func (g *RoleGrant) Place() access.Place { return placeOfGrant(&g.Grant) }
+func (g *RoleGrant) MemberKey() access.MemberKey { return memberKeyOfGrant(&g.Grant) }
 
 // Place is that of the member.
-func (g *PermissionGrant) Place() access.Place { return placeOfGrant(&g.Grant) }
+func (g *PermissionGrant) MemberKey() access.MemberKey { return memberKeyOfGrant(&g.Grant) }

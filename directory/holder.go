@@ -60,7 +60,7 @@ func (d *Directory) RoleMembers(ctx context.Context, roles []db.RoleID, in *Orga
 	if err != nil {
 		return nil, err
 	}
-	conditions = append(conditions, list.Where("g.role_id = p.id"), list.Where(access.Holds))
+	conditions = append(conditions, list.Where("g.role_id = p.id"), list.Where(access.ActiveSQL))
 	return memberList{
 		name: "role.members", parents: parentIDs(roles), number: len(roles), order: placeOrder(org), in: org,
 		from: func(q *list.Statement, within *list.Span) {
@@ -121,7 +121,7 @@ func merged(roles int) int {
 // them would walk through everyone.
 func holders(roles int, in *list.Clause, conditions []list.Clause) func(*list.Statement, *list.Span) {
 	return func(q *list.Statement, within *list.Span) {
-		all := append([]list.Clause{list.Where(access.Holds)}, conditions...)
+		all := append([]list.Clause{list.Where(access.ActiveSQL)}, conditions...)
 		if within == nil {
 			countHolders(q, q.Shared(all...))
 			return
@@ -180,7 +180,7 @@ var mayAct = list.Where("(select u.status from users u where u.id = g.user_id) <
 // an organization if one is named. The condition beside them is the id of the only
 // organization, if there is but one.
 func (d *Directory) visibleMembersIn(ctx context.Context, in *OrganizationRef) (*list.Clause, []list.Clause, error) {
-	reach, err := access.Reach(ctx, access.MembersRead)
+	reach, err := access.ScopeOf(ctx, access.MembersRead)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -189,21 +189,21 @@ func TestHoldersBehindACursorOfElsewhere(t *testing.T) {
 		page list.Page
 		want []string
 	}{
-		{"after, same", lower, list.Page{First: new(1), After: start}, placesOf(first)[1:]},
-		{"before, same", upper, list.Page{Last: new(1), Before: end}, placesOf(last)[:1]},
-		{"after, lower", upper, list.Page{Last: new(2), After: start}, placesOf(last)},
-		{"before, upper", lower, list.Page{First: new(2), Before: end}, placesOf(first)},
+		{"after, same", lower, list.Page{First: new(1), After: start}, memberKeysOf(first)[1:]},
+		{"before, same", upper, list.Page{Last: new(1), Before: end}, memberKeysOf(last)[:1]},
+		{"after, lower", upper, list.Page{Last: new(2), After: start}, memberKeysOf(last)},
+		{"before, upper", lower, list.Page{First: new(2), Before: end}, memberKeysOf(first)},
 		{"after, upper", lower, list.Page{First: new(2), After: end}, []string{}},
 		{"before, lower", upper, list.Page{Last: new(2), Before: start}, []string{}},
 	} {
-		if got := placesOf(read(&c.in, c.page)); !slices.Equal(got, c.want) {
+		if got := memberKeysOf(read(&c.in, c.page)); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, not %v", c.name, got, c.want)
 		}
 	}
 }
 
-// placesOf lists where the members of a page are.
-func placesOf(c *list.Connection[db.Membership]) []string {
+// memberKeysOf lists where the members of a page are.
+func memberKeysOf(c *list.Connection[db.Membership]) []string {
 	places := make([]string, len(c.Nodes))
 	for i, m := range c.Nodes {
 		places[i] = uuid.UUID(m.OrgID).String() + " " + uuid.UUID(m.UserID).String()

@@ -16,7 +16,7 @@ import (
 // PermissionChange is a time during which checks by a key answer otherwise for a
 // user in an organization than they would have without a write.
 type PermissionChange struct {
-	Place access.Place
+	Member access.MemberKey
 	// Key is what checks ask for, and Permission what it names.
 	Key        string
 	Permission *db.Permission
@@ -72,7 +72,7 @@ func (i *Impact) Lost(ctx context.Context, page list.Page) (*list.Connection[Per
 }
 
 func (i *Impact) page(ctx context.Context, page list.Page, side int) (*list.Connection[PermissionChange], error) {
-	if _, err := access.Reach(ctx, access.MembersRead); err != nil {
+	if _, err := access.ScopeOf(ctx, access.MembersRead); err != nil {
 		return nil, err
 	}
 	return list.Source[PermissionChange]{
@@ -105,13 +105,13 @@ func (p *PermissionChange) cursor() list.Cursor {
 	if !p.later.IsZero() {
 		later = &p.later
 	}
-	return list.Cursor{Value: uuid.UUID(p.Place.Organization).String() + " " + list.TimeValue(later) + " " + p.Key, ID: uuid.UUID(p.Place.User)}
+	return list.Cursor{Value: uuid.UUID(p.Member.Organization).String() + " " + list.TimeValue(later) + " " + p.Key, ID: uuid.UUID(p.Member.User)}
 }
 
 // impactPosition is a position in the list of an impact: behind what begins then,
 // by that key, at the place. A zero time is that of the write.
 type impactPosition struct {
-	access.Place
+	access.MemberKey
 	key   string
 	later time.Time
 }
@@ -127,13 +127,13 @@ func positionOf(c *list.Cursor) impactPosition {
 	organization, rest, _ := strings.Cut(c.Value, " ")
 	at, key, _ := strings.Cut(rest, " ")
 	later, _ := time.Parse(time.RFC3339Nano, at) // zero for what begins with the write
-	return impactPosition{access.Place{User: db.UserID(c.ID), Organization: db.OrganizationID(uuid.MustParse(organization))}, key, later}
+	return impactPosition{access.MemberKey{User: db.UserID(c.ID), Organization: db.OrganizationID(uuid.MustParse(organization))}, key, later}
 }
 
 // precedes reports whether the entry of a member at the place follows the position.
-func (p impactPosition) precedes(place access.Place, e entry) bool {
+func (p impactPosition) precedes(place access.MemberKey, e entry) bool {
 	switch {
-	case place != p.Place:
+	case place != p.MemberKey:
 		return true // members were read from there on
 	case e.key != p.key:
 		return e.key > p.key

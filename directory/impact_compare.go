@@ -108,7 +108,7 @@ func (c *comparison) changesAfter(ctx context.Context, from impactPosition, side
 		return nil, nil
 	}
 	// Mostly everyone who is concerned gains or loses something.
-	members, err := c.membersFrom(ctx, from.Place, batch)
+	members, err := c.membersFrom(ctx, from.MemberKey, batch)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (c *comparison) changesAfter(ctx context.Context, from impactPosition, side
 	if err != nil {
 		return nil, err
 	}
-	more, err := c.changesOf(members, impactPosition{Place: last, key: behindAllKeys}, side)
+	more, err := c.changesOf(members, impactPosition{MemberKey: last, key: behindAllKeys}, side)
 	changes = append(changes, more...)
 	return changes[:min(len(changes), limit)], err
 }
@@ -148,8 +148,8 @@ func (c *comparison) changesOf(members []memberHolding, from impactPosition, sid
 	return changes, nil
 }
 
-func (c *comparison) changeOf(place access.Place, e entry) *PermissionChange {
-	change := &PermissionChange{Place: place, Key: e.key, Permission: e.permission, At: e.from, later: e.from}
+func (c *comparison) changeOf(place access.MemberKey, e entry) *PermissionChange {
+	change := &PermissionChange{Member: place, Key: e.key, Permission: e.permission, At: e.from, later: e.from}
 	if e.from.IsZero() {
 		change.At = c.at
 	}

@@ -11,7 +11,7 @@ import (
 // concern is what a write can have had an effect upon.
 type concern struct {
 	// places are where it changed memberships and grants.
-	places []access.Place
+	places []access.MemberKey
 	// users and organizations are those that it suspended, or made active again.
 	users         []db.UserID
 	organizations []db.OrganizationID
@@ -50,7 +50,7 @@ func concerned(rows []db.Change) *concern {
 			c.keys = appendSubject(c.keys, row)
 		case effects.Entitlements:
 			if user, ok := row.Member(); ok && row.OrgID != nil {
-				c.places = append(c.places, access.Place{User: user, Organization: *row.OrgID})
+				c.places = append(c.places, access.MemberKey{User: user, Organization: *row.OrgID})
 			}
 		}
 	}

@@ -68,7 +68,7 @@ func (l *timeLine) answersAt(t time.Time, e *access.Engine) []access.Answer {
 			permissions = append(permissions, db.PermissionID(s.id))
 		}
 	}
-	return l.Answers(e.NewHeld(roles, permissions), t)
+	return l.Answers(e.NewEntitlements(roles, permissions), t)
 }
 
 // compareLines returns the times in which only after answers yes, and those in

@@ -36,13 +36,13 @@ type countedHolding struct {
 	N       int
 }
 
-func (h *memberHolding) place() access.Place {
-	return access.Place{User: h.UserID, Organization: h.OrgID}
+func (h *memberHolding) place() access.MemberKey {
+	return access.MemberKey{User: h.UserID, Organization: h.OrgID}
 }
 
 // membersFrom gives the holdings of up to so many members from that place on, in
 // order.
-func (c *comparison) membersFrom(ctx context.Context, from access.Place, limit int) ([]memberHolding, error) {
+func (c *comparison) membersFrom(ctx context.Context, from access.MemberKey, limit int) ([]memberHolding, error) {
 	members := c.members()
 	members.Text += " having (org_id, user_id) >= (?, ?) order by org_id, user_id limit ?"
 	members.Args = append(members.Args, from.Organization, from.User, limit)
@@ -52,7 +52,7 @@ func (c *comparison) membersFrom(ctx context.Context, from access.Place, limit i
 }
 
 // membersHolding is membersFrom for members with one of those holdings.
-func (c *comparison) membersHolding(ctx context.Context, holdings []holding, from access.Place, limit int) ([]memberHolding, error) {
+func (c *comparison) membersHolding(ctx context.Context, holdings []holding, from access.MemberKey, limit int) ([]memberHolding, error) {
 	before, after, terms := make([]string, len(holdings)), make([]string, len(holdings)), make([]string, len(holdings))
 	activeBefore, activeAfter := make([]bool, len(holdings)), make([]bool, len(holdings))
 	for i, h := range holdings {
@@ -107,7 +107,7 @@ const (
 
 // granted chooses the grants that were there before or after the write.
 func (c *comparison) granted(kind grantKind) []list.Clause {
-	conditions := []list.Clause{list.Where("g.live or " + access.RevokedAt), list.Where("g.ends_at is null or g.ends_at > $1")}
+	conditions := []list.Clause{list.Where("g.live or " + access.RevokedAtSQL), list.Where("g.ends_at is null or g.ends_at > $1")}
 	only, limited := c.only[kind]
 	switch {
 	case limited && len(c.deletedRoles) > 0:
@@ -136,7 +136,7 @@ func (c *concern) members() list.Clause {
 	arm(len(c.organizations), "memberships where org_id = any(?::uuid[])", c.organizations)
 	arm(len(c.roles), "membership_roles where role_id = any(?::uuid[]) and live", c.roles)
 	arm(len(c.renamedPermissions), "membership_permissions where permission_id = any(?::uuid[]) and live", c.renamedPermissions)
-	arm(len(c.deletedRoles), "membership_roles g where role_id = any(?::uuid[]) and revoked_at >= $1 and "+access.RevokedAt, c.deletedRoles)
-	arm(len(c.deletedPermissions), "membership_permissions g where permission_id = any(?::uuid[]) and revoked_at >= $1 and "+access.RevokedAt, c.deletedPermissions)
+	arm(len(c.deletedRoles), "membership_roles g where role_id = any(?::uuid[]) and revoked_at >= $1 and "+access.RevokedAtSQL, c.deletedRoles)
+	arm(len(c.deletedPermissions), "membership_permissions g where permission_id = any(?::uuid[]) and revoked_at >= $1 and "+access.RevokedAtSQL, c.deletedPermissions)
 	return list.Where("select org_id, user_id from ("+strings.Join(arms, " union all ")+") m group by org_id, user_id", args...)
 }

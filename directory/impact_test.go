@@ -134,7 +134,7 @@ func (w *impactWorld) walk(ctx context.Context, read readImpactPage) map[line][]
 	for page := (list.Page{First: new(1 + w.IntN(30))}); ; {
 		c := must(read(ctx, page))(w.t)
 		for _, change := range c.Nodes {
-			l := line{change.Place.Organization.String(), change.Place.User.String(), change.Key}
+			l := line{change.Member.Organization.String(), change.Member.User.String(), change.Key}
 			position := strings.Join([]string{l.organization, l.user, l.key, change.At.UTC().Format("2006-01-02T15:04:05.000000")}, " ")
 			if position <= last {
 				w.t.Fatalf("%q after %q", position, last)

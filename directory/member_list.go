@@ -27,7 +27,7 @@ type MemberOrder struct {
 // visibleMembers limits what is read to the organizations whose members the
 // actor may see.
 func visibleMembers(ctx context.Context) ([]list.Clause, error) {
-	org, err := access.Reach(ctx, access.MembersRead)
+	org, err := access.ScopeOf(ctx, access.MembersRead)
 	if err != nil || org == nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (d *Directory) narrow(ctx context.Context, l *memberList, filter *MemberFil
 			return problem.At(problem.NotFound, "filter.role", "There is no such role.")
 		}
 		l.conditions = append(l.conditions, list.Filter(`exists (select from membership_roles g
-			where g.org_id = m.org_id and g.user_id = m.user_id and g.role_id = ? and `+access.Holds+`)`, role.ID))
+			where g.org_id = m.org_id and g.user_id = m.user_id and g.role_id = ? and `+access.ActiveSQL+`)`, role.ID))
 	}
 	if filter.Can != nil {
 		return d.keepWhoCan(ctx, l, *filter.Can)
@@ -142,10 +142,10 @@ func (d *Directory) keepWhoCan(ctx context.Context, l *memberList, key string) e
 		return nil
 	}
 	l.conditions = append(l.conditions, list.Filter(`exists (
-		select from membership_roles g where g.org_id = m.org_id and g.user_id = m.user_id and g.role_id = any(?::uuid[]) and `+access.Holds+`
+		select from membership_roles g where g.org_id = m.org_id and g.user_id = m.user_id and g.role_id = any(?::uuid[]) and `+access.ActiveSQL+`
 			and exists (select from role_permissions rp where rp.role_id = g.role_id and rp.permission_id = ? and rp.revoked_at is null)
 		union all
-		select from membership_permissions g where g.org_id = m.org_id and g.user_id = m.user_id and g.permission_id = ? and `+access.Holds+`)`,
+		select from membership_permissions g where g.org_id = m.org_id and g.user_id = m.user_id and g.permission_id = ? and `+access.ActiveSQL+`)`,
 		roleIDs(catalogue.RolesWith(permission.ID)), permission.ID, permission.ID),
 		list.Where("exists (select from permission_keys q where q.id = ? and q.key = ? and q.deleted_at is null)", permission.ID, key),
 		list.Where("exists (select from users a where a.id = m.user_id and a.status = 'ACTIVE')"),
@@ -155,7 +155,7 @@ func (d *Directory) keepWhoCan(ctx context.Context, l *memberList, key string) e
 
 // MembersAt reads the memberships at those places which the actor may see, in
 // no order.
-func (d *Directory) MembersAt(ctx context.Context, places []access.Place) ([]db.Membership, error) {
+func (d *Directory) MembersAt(ctx context.Context, places []access.MemberKey) ([]db.Membership, error) {
 	users, orgs := split(places)
 	conditions, err := visibleMembersOf(ctx, users)
 	if err != nil {
@@ -177,12 +177,12 @@ func (d *Directory) MembershipsByID(ctx context.Context, ids []db.MembershipID) 
 	return list.Select[db.Membership](ctx, d.db, q)
 }
 
-// PlaceOf is where the membership is.
-func PlaceOf(m *db.Membership) access.Place {
-	return access.Place{User: m.UserID, Organization: m.OrgID}
+// MemberKeyOf is where the membership is.
+func MemberKeyOf(m *db.Membership) access.MemberKey {
+	return access.MemberKey{User: m.UserID, Organization: m.OrgID}
 }
 
-func split(places []access.Place) ([]db.UserID, []db.OrganizationID) {
+func split(places []access.MemberKey) ([]db.UserID, []db.OrganizationID) {
 	users, orgs := make([]db.UserID, len(places)), make([]db.OrganizationID, len(places))
 	for i, p := range places {
 		users[i], orgs[i] = p.User, p.Organization

@@ -278,7 +278,7 @@ type MoveMemberInput struct {
 // hold there.
 func (d *Directory) MoveMember(ctx context.Context, in MoveMemberInput) (*db.Membership, error) {
 	var moved *db.Membership
-	reach, err := access.Reach(ctx, access.MembersWrite)
+	reach, err := access.ScopeOf(ctx, access.MembersWrite)
 	if err != nil {
 		return nil, err
 	}

@@ -111,7 +111,7 @@ func (d *Directory) knownIDs(ctx context.Context, users []*UserRef, orgs []*Orga
 	}
 	// Who must not know of somebody would be told by memory, which answers sooner
 	// then than for who does not exist.
-	reach, err := access.Reach(ctx, access.MembersRead)
+	reach, err := access.ScopeOf(ctx, access.MembersRead)
 	everywhere := err == nil && reach == nil
 	epoch := d.engine.Epoch() // before the database is read
 	recall(d.engine, userLooks, func(db.UserID) bool { return everywhere })

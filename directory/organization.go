@@ -47,7 +47,7 @@ var organizationOrders = map[list.OrderField]list.Key[db.Organization]{
 // visibleOrganizations limits what is read to what the actor may see of
 // organizations: all, or one.
 func visibleOrganizations(ctx context.Context) ([]list.Clause, error) {
-	org, err := access.Reach(ctx, access.OrganizationsRead)
+	org, err := access.ScopeOf(ctx, access.OrganizationsRead)
 	if err != nil {
 		return nil, err
 	}

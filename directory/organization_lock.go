@@ -67,7 +67,7 @@ const (
 // where the actor does not hold it. The root has members like any other, and
 // nothing else.
 func (d *Directory) lockOrganization(ctx context.Context, w *write, need access.Permission, by OrganizationRef, field string) (*db.Organization, error) {
-	reach, err := access.Reach(ctx, need)
+	reach, err := access.ScopeOf(ctx, need)
 	if err != nil {
 		return nil, err
 	}

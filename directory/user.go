@@ -59,7 +59,7 @@ func textValue(text *string) string {
 // visibleUsers limits what is read to what the actor may see of users: all, or
 // those of one organization.
 func visibleUsers(ctx context.Context) ([]list.Clause, error) {
-	org, err := access.Reach(ctx, access.UsersRead)
+	org, err := access.ScopeOf(ctx, access.UsersRead)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ func (d *Directory) UsersByID(ctx context.Context, ids []db.UserID, fields list.
 // Identities gives the ways in which each of the users signs in, in the order
 // asked.
 func (d *Directory) Identities(ctx context.Context, users []db.UserID) ([][]*db.Identity, error) {
-	if _, err := access.Reach(ctx, access.UsersRead); err != nil && !access.ActorOf(ctx).Is(users...) {
+	if _, err := access.ScopeOf(ctx, access.UsersRead); err != nil && !access.ActorOf(ctx).Is(users...) {
 		return nil, err
 	}
 	rows, err := db.Select[db.Identity](ctx, d.db, "select * from identities where user_id = any($1) order by created_at, provider, subject", users)

@@ -14,7 +14,7 @@ func (r roleGrantResolver) Role(ctx context.Context, grants []*directory.RoleGra
 }
 
 func (r roleGrantResolver) Membership(ctx context.Context, grants []*directory.RoleGrant) ([]*db.Membership, error) {
-	return r.loaders.MembersAt(ctx, each(grants, (*directory.RoleGrant).Place))
+	return r.loaders.MembersAt(ctx, each(grants, (*directory.RoleGrant).MemberKey))
 }
 
 func (r roleGrantResolver) GrantedBy(ctx context.Context, grants []*directory.RoleGrant) ([]model.Actor, error) {
@@ -30,7 +30,7 @@ func (r permissionGrantResolver) Permission(ctx context.Context, grants []*direc
 }
 
 func (r permissionGrantResolver) Membership(ctx context.Context, grants []*directory.PermissionGrant) ([]*db.Membership, error) {
-	return r.loaders.MembersAt(ctx, each(grants, (*directory.PermissionGrant).Place))
+	return r.loaders.MembersAt(ctx, each(grants, (*directory.PermissionGrant).MemberKey))
 }
 
 func (r permissionGrantResolver) GrantedBy(ctx context.Context, grants []*directory.PermissionGrant) ([]model.Actor, error) {

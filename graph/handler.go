@@ -63,14 +63,14 @@ const DefaultTimeout = 30 * time.Second
 // fewer; mutations hold one each. Who waits for longer than two seconds behind
 // so many others is better off trying again.
 var (
-	defaultQueries   = queue.Limits{Running: 256, Waiting: 4096, Patience: 2 * time.Second}
-	defaultMutations = queue.Limits{Running: 64, Waiting: 1024, Patience: 2 * time.Second}
+	defaultQueries   = queue.Limits{Running: 256, Waiting: 4096, WaitTimeout: 2 * time.Second}
+	defaultMutations = queue.Limits{Running: 64, Waiting: 1024, WaitTimeout: 2 * time.Second}
 	// Credentials are known for the most part, and else share those connections.
-	defaultKeys = queue.Limits{Running: 256, Waiting: 4096, Patience: 2 * time.Second}
+	defaultKeys = queue.Limits{Running: 256, Waiting: 4096, WaitTimeout: 2 * time.Second}
 	// New documents take processors only.
-	defaultDocuments = queue.Limits{Running: runtime.GOMAXPROCS(0), Waiting: 1024, Patience: 2 * time.Second}
+	defaultDocuments = queue.Limits{Running: runtime.GOMAXPROCS(0), Waiting: 1024, WaitTimeout: 2 * time.Second}
 	// What is large takes processors for long: it leaves most of them to the rest.
-	defaultLarge = queue.Limits{Running: max(1, runtime.GOMAXPROCS(0)/4), Waiting: 1024, Patience: 2 * time.Second}
+	defaultLarge = queue.Limits{Running: max(1, runtime.GOMAXPROCS(0)/4), Waiting: 1024, WaitTimeout: 2 * time.Second}
 )
 
 // What is large takes some milliseconds of a processor: a body or a new document of

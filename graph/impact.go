@@ -86,9 +86,9 @@ func eachPage(ctx context.Context, impacts []*directory.Impact,
 }
 
 func (r permissionChangeResolver) User(ctx context.Context, changes []*directory.PermissionChange) ([]*db.User, error) {
-	return r.loaders.Users(ctx, each(changes, func(c *directory.PermissionChange) db.UserID { return c.Place.User }), selected(ctx))
+	return r.loaders.Users(ctx, each(changes, func(c *directory.PermissionChange) db.UserID { return c.Member.User }), selected(ctx))
 }
 
 func (r permissionChangeResolver) Organization(ctx context.Context, changes []*directory.PermissionChange) ([]*db.Organization, error) {
-	return r.loaders.Organizations(ctx, each(changes, func(c *directory.PermissionChange) db.OrganizationID { return c.Place.Organization }), selected(ctx))
+	return r.loaders.Organizations(ctx, each(changes, func(c *directory.PermissionChange) db.OrganizationID { return c.Member.Organization }), selected(ctx))
 }

@@ -87,7 +87,7 @@ func TestImpactIsForetold(t *testing.T) {
 	}
 }
 
-func readsImpact(statement string) bool { return strings.Contains(statement, access.RevokedAt) }
+func readsImpact(statement string) bool { return strings.Contains(statement, access.RevokedAtSQL) }
 
 // Each field of a document has its own impact, also of the same kind.
 func TestImpactsOfOneDocument(t *testing.T) {

@@ -108,8 +108,8 @@ func TestOverload(t *testing.T) {
 	b := setup(t)
 	b.ask(t, "{users{nodes{name}}}")
 	b = b.withOptions(t, graph.Options{
-		Queries:   queue.Limits{Running: 2, Waiting: 2, Patience: time.Second},
-		Mutations: queue.Limits{Running: 2, Waiting: 2, Patience: time.Second},
+		Queries:   queue.Limits{Running: 2, Waiting: 2, WaitTimeout: time.Second},
+		Mutations: queue.Limits{Running: 2, Waiting: 2, WaitTimeout: time.Second},
 	})
 	unlock := b.locked(t)
 	var wg, turnedAway sync.WaitGroup
@@ -144,7 +144,7 @@ func TestLargeRequestsWaitForEachOther(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.ask(t, "{roles{nodes{key}}}")
-	b = b.withOptions(t, graph.Options{Large: queue.Limits{Running: 1, Waiting: 1, Patience: 50 * time.Millisecond}})
+	b = b.withOptions(t, graph.Options{Large: queue.Limits{Running: 1, Waiting: 1, WaitTimeout: 50 * time.Millisecond}})
 	unlock := b.locked(t)
 	const costly = "{users(first:100){nodes{memberships(first:100){nodes{id joinedAt organization{id}}}}}}"
 	var wg sync.WaitGroup

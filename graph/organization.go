@@ -33,7 +33,7 @@ func (r organizationResolver) Members(ctx context.Context, orgs []*db.Organizati
 }
 
 func (r organizationResolver) Member(ctx context.Context, orgs []*db.Organization, user directory.UserRef) ([]*db.Membership, error) {
-	places, err := r.PlacesInOrganizations(ctx, user, each(orgs, organizationID))
+	places, err := r.MemberKeysInOrganizations(ctx, user, each(orgs, organizationID))
 	if err != nil {
 		return nil, err
 	}

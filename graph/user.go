@@ -33,7 +33,7 @@ func (r userResolver) Memberships(ctx context.Context, users []*db.User, first *
 }
 
 func (r userResolver) Membership(ctx context.Context, users []*db.User, organization directory.OrganizationRef) ([]*db.Membership, error) {
-	places, err := r.PlacesOfUsers(ctx, each(users, userID), organization)
+	places, err := r.MemberKeysOfUsers(ctx, each(users, userID), organization)
 	if err != nil {
 		return nil, err
 	}

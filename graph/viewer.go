@@ -25,8 +25,8 @@ func (r viewerResolver) Membership(ctx context.Context, viewers []*model.Viewer)
 	if actor.User == nil || actor.Organization == nil {
 		return members, nil
 	}
-	return r.loaders.MembersAt(ctx, each(viewers, func(*model.Viewer) access.Place {
-		return access.Place{User: *actor.User, Organization: *actor.Organization}
+	return r.loaders.MembersAt(ctx, each(viewers, func(*model.Viewer) access.MemberKey {
+		return access.MemberKey{User: *actor.User, Organization: *actor.Organization}
 	}))
 }
 

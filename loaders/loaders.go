@@ -46,8 +46,8 @@ func (l Loaders) Memberships(ctx context.Context, ids []db.MembershipID) ([]*db.
 
 // MembersAt gives the memberships at those places; nil where there is none that
 // the actor may see.
-func (l Loaders) MembersAt(ctx context.Context, places []access.Place) ([]*db.Membership, error) {
-	return load(places, nil, directory.PlaceOf, func(places []access.Place) ([]db.Membership, error) {
+func (l Loaders) MembersAt(ctx context.Context, places []access.MemberKey) ([]*db.Membership, error) {
+	return load(places, nil, directory.MemberKeyOf, func(places []access.MemberKey) ([]db.Membership, error) {
 		return l.Directory.MembersAt(ctx, places)
 	})
 }

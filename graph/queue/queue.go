@@ -23,7 +23,7 @@ type Queue struct {
 // Limits are those of a queue: how many run, how many wait, and how long.
 type Limits struct {
 	Running, Waiting int
-	Patience         time.Duration
+	WaitTimeout      time.Duration
 }
 
 // New makes a queue.
@@ -47,7 +47,7 @@ func (q *Queue) wait(ctx context.Context) error {
 	if q.waiting.Add(1) > int64(q.limits.Waiting) {
 		return ErrBusy
 	}
-	timer := time.NewTimer(q.limits.Patience)
+	timer := time.NewTimer(q.limits.WaitTimeout)
 	defer timer.Stop()
 	select {
 	case q.slots <- struct{}{}:

@@ -10,7 +10,7 @@ import (
 
 func TestQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q, ctx := New(Limits{Running: 2, Waiting: 1, Patience: time.Second}), t.Context()
+		q, ctx := New(Limits{Running: 2, Waiting: 1, WaitTimeout: time.Second}), t.Context()
 		enter := func(want error, after time.Duration) {
 			t.Helper()
 			began := time.Now()
