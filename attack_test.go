@@ -21,7 +21,7 @@ import (
 	"testing"
 	"time"
 
-	"roster/graph/hostile"
+	"roster/bench/hostile"
 )
 
 // asAttackers in the environment makes hostile clients of this test binary, on

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"roster/graph/hostile"
+	"roster/bench/hostile"
 )
 
 // What one request may take of the server's processors and memory.

@@ -12,9 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"roster/bench/hostile"
 	"roster/changes"
 	"roster/graph"
-	"roster/graph/hostile"
 )
 
 const (
