@@ -10,7 +10,7 @@ import (
 
 func TestQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q, ctx := New(Limits{Running: 2, Waiting: 1, Patience: time.Second}), t.Context()
+		q, ctx := New(Limits{Running: 2, Waiting: 1, WaitTimeout: time.Second}), t.Context()
 		enter := func(want error, after time.Duration) {
 			t.Helper()
 			began := time.Now()
@@ -35,18 +35,6 @@ func TestQueue(t *testing.T) {
 		q.Leave()
 		enter(nil, 0) // as if nothing had been
 	})
-}
-
-func TestRoom(t *testing.T) {
-	t.Parallel()
-	r := NewRoom(10)
-	if !r.Take(6) || r.Take(5) || !r.Take(4) || r.Take(1) {
-		t.Error("room for more than there is")
-	}
-	r.Give(10)
-	if !r.Take(10) {
-		t.Error("what was given back is gone")
-	}
 }
 
 func TestTurns(t *testing.T) {

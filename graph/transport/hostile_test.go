@@ -1,4 +1,4 @@
-package graph_test
+package transport_test
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"roster/bench/hostile"
+	"roster/graph/graphtest"
 )
 
 // What one request may take of the server's processors and memory.
@@ -24,24 +25,24 @@ const (
 // Every hostile request is answered or refused, within what one may take of
 // memory (see BenchmarkHostile for the processor's time).
 func TestHostileRequestsAreBounded(t *testing.T) {
-	b := setup(t).withDemo(t)
-	key := b.reader(t)
+	b := graphtest.New(t).WithDemo(t)
+	key := reader(t, b)
 	requests := hostile.Requests()
 	if len(requests) < 100 {
 		t.Errorf("%d hostile requests, want 100", len(requests))
 	}
 	for _, request := range requests {
 		var least uint64 = 1 << 60
-		var a *answer
+		var a *graphtest.Answer
 		for range 6 {
 			before := allocated()
-			a = b.send(t, "POST", "/graphql", headers(key), request.Body)
+			a = b.Send(t, "POST", "/graphql", graphtest.Headers(key), request.Body)
 			// With what this test reads of the answer.
 			if least = min(least, allocated()-before); least < mostBytes {
 				break
 			}
 		}
-		if least > 2*mostBytes || a.Status >= 500 || strings.Contains(a.codes(), "INTERNAL") {
+		if least > 2*mostBytes || a.Status >= 500 || strings.Contains(a.Codes(), "INTERNAL") {
 			t.Errorf("%s: %d after %d KiB: %.300s", request.Name, a.Status, least>>10, a.Body)
 		}
 		if a.Status != 200 {
@@ -52,9 +53,9 @@ func TestHostileRequestsAreBounded(t *testing.T) {
 
 // reader makes an API key that may read everything. Who may write can have the
 // server work for longer: that is what they are trusted with.
-func (b *testBundle) reader(t testing.TB) string {
+func reader(t testing.TB, b *graphtest.Server) string {
 	t.Helper()
-	return b.holding(t, "", b.ask(t, `{ role(by: {key: "roster-viewer"}) { permissions { key } } }`).texts("role.permissions", "key")...)
+	return b.Holding(t, "", b.Ask(t, `{ role(by: {key: "roster-viewer"}) { permissions { key } } }`).Texts("role.permissions", "key")...)
 }
 
 func allocated() uint64 {
@@ -68,8 +69,8 @@ func allocated() uint64 {
 // in it.
 func BenchmarkHostile(b *testing.B) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as the server does
-	bundle := setup(b).withDemo(b)
-	header := headers(bundle.reader(b))
+	bundle := graphtest.New(b).WithDemo(b)
+	header := graphtest.Headers(reader(b, bundle))
 	type taken struct {
 		name   string
 		status int
@@ -88,7 +89,7 @@ func BenchmarkHostile(b *testing.B) {
 				w := httptest.NewRecorder()
 				w.Body.Grow(4 << 20) // is not the server's
 				bytes, sent, began := allocated(), time.Now(), processorTime(b)
-				bundle.handler.ServeHTTP(w, r)
+				bundle.Handler.ServeHTTP(w, r)
 				least.wall, least.status = min(least.wall, time.Since(sent)), w.Code
 				least.time, least.bytes = min(least.time, processorTime(b)-began), min(least.bytes, allocated()-bytes)
 			}
@@ -112,6 +113,6 @@ func BenchmarkHostile(b *testing.B) {
 // processorTime is how long this process has run, on all processors.
 func processorTime(t testing.TB) time.Duration {
 	var usage syscall.Rusage
-	must(t, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	graphtest.Must(t, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

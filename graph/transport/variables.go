@@ -1,4 +1,4 @@
-package graph
+package transport
 
 import (
 	"errors"
@@ -13,18 +13,18 @@ import (
 	"roster/graph/scalar"
 )
 
-// coerced reads the variables of an operation (GraphQL specification, 6.1.2), and
-// tells all that is wrong with them, but never a value. What is read is given's
-// own, which may be changed.
+// coerceVariables reads the variables of an operation (GraphQL specification, 6.1.2)
+// and returns an error for each fault, without its value. The variables share
+// memory with given, which it may change.
 //
-// gqlparser has this too. It looks at values by reflection, which was a third of
-// the time of 1,000 checks; it stops at the first fault, and quotes values; it
-// takes enum values in any letter case, and does not know @oneOf.
-func coerced(schema *ast.Schema, operation *ast.OperationDefinition, given map[string]any) (map[string]any, gqlerror.List) {
+// gqlparser has such a function, too. It reads values by reflection, which was a
+// third of the time of 1,000 checks; it stops at the first fault, and quotes values;
+// it takes enum values in any letter case, and does not know @oneOf.
+func coerceVariables(schema *ast.Schema, operation *ast.OperationDefinition, given map[string]any) (map[string]any, gqlerror.List) {
 	c := coercion{schema: schema}
 	variables := make(map[string]any, len(operation.VariableDefinitions))
 	for _, v := range operation.VariableDefinitions {
-		c.way = append(c.way[:0], step{name: "variable"}, step{name: v.Variable})
+		c.path = append(c.path[:0], step{name: "variable"}, step{name: v.Variable})
 		value, isGiven := given[v.Variable]
 		if !isGiven && v.DefaultValue != nil {
 			var err error
@@ -45,11 +45,11 @@ func coerced(schema *ast.Schema, operation *ast.OperationDefinition, given map[s
 
 type coercion struct {
 	schema *ast.Schema
-	way    []step // to the value at hand
+	path   []step // to the current value
 	errs   gqlerror.List
 }
 
-// step is one on the way to a value: a name or, if that is empty, an index.
+// step is one step of a path: a name or, if that is empty, an index.
 type step struct {
 	name  string
 	index int
@@ -57,11 +57,11 @@ type step struct {
 
 var plainName = regexp.MustCompile(`^[_A-Za-z][_0-9A-Za-z]{0,127}$`)
 
-// path is the way as far as it consists of names: the fields of an input are what
-// the client says.
-func (c *coercion) path() ast.Path {
+// plainPath returns the path up to the first name that no schema could have: clients
+// choose the names in an input.
+func (c *coercion) plainPath() ast.Path {
 	var path ast.Path
-	for _, s := range c.way {
+	for _, s := range c.path {
 		switch {
 		case s.name == "":
 			path = append(path, ast.PathIndex(s.index))
@@ -76,22 +76,22 @@ func (c *coercion) path() ast.Path {
 
 func (c *coercion) fail(message string) {
 	if len(c.errs) < maxErrors {
-		c.errs = append(c.errs, &gqlerror.Error{Path: c.path(), Message: message})
+		c.errs = append(c.errs, &gqlerror.Error{Path: c.plainPath(), Message: message})
 	}
 }
 
-// failAt is fail for what is missing from, or too much in, the value at hand.
+// failAt is fail for a field that the current value lacks, or should not have.
 func (c *coercion) failAt(name, message string) {
-	c.way = append(c.way, step{name: name})
+	c.path = append(c.path, step{name: name})
 	c.fail(message)
-	c.way = c.way[:len(c.way)-1]
+	c.path = c.path[:len(c.path)-1]
 }
 
-// below is value for a part of the value at hand.
-func (c *coercion) below(s step, t *ast.Type, value any) any {
-	c.way = append(c.way, s)
+// part is value for a part of the current value.
+func (c *coercion) part(s step, t *ast.Type, value any) any {
+	c.path = append(c.path, s)
 	read := c.value(t, value)
-	c.way = c.way[:len(c.way)-1]
+	c.path = c.path[:len(c.path)-1]
 	return read
 }
 
@@ -104,11 +104,11 @@ func (c *coercion) value(t *ast.Type, value any) any {
 	}
 	if t.Elem != nil {
 		elements, isList := value.([]any)
-		if !isList { // which stands for the list of it alone
+		if !isList { // a single value stands for a list of one
 			elements = []any{value}
 		}
 		for i, element := range elements {
-			elements[i] = c.below(step{index: i}, t.Elem, element)
+			elements[i] = c.part(step{index: i}, t.Elem, element)
 		}
 		return elements
 	}
@@ -129,7 +129,7 @@ func (c *coercion) value(t *ast.Type, value any) any {
 	return read
 }
 
-// leaf judges a scalar or enum value, which is read where it is used.
+// leaf checks a scalar or enum value, which is read where it is used.
 func leaf(definition *ast.Definition, value any) (any, error) {
 	if definition.Kind == ast.Enum {
 		if text, isText := value.(string); !isText || definition.EnumValues.ForName(text) == nil {
@@ -155,10 +155,10 @@ func leaf(definition *ast.Definition, value any) (any, error) {
 	return value, err
 }
 
-// object reads the fields of an input. Those that are left out, and have defaults,
-// get them when the input is read as a whole.
+// object reads the fields of an input. Fields that are left out get their defaults
+// when the input is read as a whole.
 func (c *coercion) object(definition *ast.Definition, fields map[string]any) {
-	if definition.Directives.ForName("oneOf") != nil && !hasOne(fields) {
+	if definition.Directives.ForName("oneOf") != nil && !hasOneField(fields) {
 		c.fail(definition.Name + " takes exactly one of its " + strconv.Itoa(len(definition.Fields)) + " fields, and not null.")
 	}
 	known := 0
@@ -166,7 +166,7 @@ func (c *coercion) object(definition *ast.Definition, fields map[string]any) {
 		value, given := fields[field.Name]
 		if given {
 			known++
-			fields[field.Name] = c.below(step{name: field.Name}, field.Type, value)
+			fields[field.Name] = c.part(step{name: field.Name}, field.Type, value)
 		} else if field.Type.NonNull && field.DefaultValue == nil {
 			c.failAt(field.Name, "must be defined")
 		}
@@ -180,9 +180,9 @@ func (c *coercion) object(definition *ast.Definition, fields map[string]any) {
 	}
 }
 
-// hasOne tells whether there is exactly one field, and it is not null (GraphQL
-// specification, 3.10.1).
-func hasOne(fields map[string]any) bool {
+// hasOneField reports whether there is exactly one field and it is not null
+// (GraphQL specification, 3.10.1).
+func hasOneField(fields map[string]any) bool {
 	for _, value := range fields {
 		return len(fields) == 1 && value != nil
 	}

@@ -1,4 +1,4 @@
-package graph
+package transport
 
 import (
 	"mime"
@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// mediaType is how an answer is written.
+// mediaType says how an answer is written.
 type mediaType int
 
-// The media types of answers. Clients of the older one, application/json, cannot
-// tell an answer from one of a proxy by anything but the status 200, which every
-// well-formed request gets (GraphQL over HTTP, 6.4.1).
+// The media types of answers. Clients of the older one, application/json, know an
+// answer from a proxy's by the status 200 alone, so that every well-formed request
+// gets it (GraphQL over HTTP, 6.4.1).
 const (
 	native mediaType = iota
 	legacy
@@ -30,9 +30,9 @@ var ranges = [...][]string{
 	legacy: {"application/json", "application/*", "*/*"},
 }
 
-// negotiated picks the media type that the client likes best: the native one
-// among equals, and where nothing is said. ok is false when none will do.
-func negotiated(accept []string) (media mediaType, ok bool) {
+// negotiate returns the media type that the client prefers, and the native one if
+// it has no preference. ok is false if the client accepts neither.
+func negotiate(accept []string) (media mediaType, ok bool) {
 	if len(accept) == 0 || len(accept) == 1 && (accept[0] == "" || accept[0] == "*/*") {
 		return native, true
 	}
@@ -44,11 +44,11 @@ func negotiated(accept []string) (media mediaType, ok bool) {
 	return native, forNative > 0
 }
 
-// maxRanges is how many media ranges of a header are looked at.
+// maxRanges is how many media ranges of a header are read.
 const maxRanges = 50
 
-// acceptRanges gives the quality of each media range of an Accept header, from 0
-// to 1. What is malformed is passed over.
+// acceptRanges returns the quality of each media range of an Accept header, from 0
+// to 1. It skips malformed ranges.
 func acceptRanges(header string) map[string]float64 {
 	offered := map[string]float64{}
 	for part := range strings.SplitSeq(header, ",") {
@@ -66,8 +66,8 @@ func acceptRanges(header string) map[string]float64 {
 
 var qValue = regexp.MustCompile(`^(0(\.\d{0,3})?|1(\.0{0,3})?)$`)
 
-// weight reads a q-value (RFC 9110, 12.4.2): 1 where there is none, 0 where it
-// is none.
+// weight returns a q-value (RFC 9110, 12.4.2): 1 if it is left out, 0 if it is
+// malformed.
 func weight(q string) float64 {
 	if q == "" {
 		return 1
@@ -79,7 +79,7 @@ func weight(q string) float64 {
 	return w
 }
 
-// quality is that of the first of ranges which was offered; 0 if none was.
+// quality returns the quality of the first of ranges that was offered, or 0.
 func quality(offered map[string]float64, ranges []string) float64 {
 	for _, name := range ranges {
 		if q, ok := offered[name]; ok {

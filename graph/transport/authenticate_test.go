@@ -1,4 +1,4 @@
-package graph_test
+package transport_test
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"roster/graph/graphtest"
 )
 
 // feedGate holds the feeds of changes up while it is locked.
@@ -30,32 +32,32 @@ func (*feedGate) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData
 func TestAtLeastIsTrueOfWhoAsks(t *testing.T) {
 	t.Parallel()
 	gate := &feedGate{}
-	b := setup(t, gate)
-	b.ask(t, deniedSeed)
+	b := graphtest.New(t, gate)
+	b.Ask(t, graphtest.SmallBusiness)
 	const members = `(input: {organization: {code: "acme"}, users: [{email: "ada@example.com"}], permissions: [{key: "roster:members:read"}]}) { memberships { id } } }`
-	b.ask(t, "mutation { grantPermissions"+members)
-	secret := b.standingFor(t, "ada@example.com", "acme", "roster:members:read")
-	key := b.as(t, secret, "{ viewer { apiKey { id } } }", nil).text("viewer.apiKey.id")
-	other := b.restarted(t)
+	b.Ask(t, "mutation { grantPermissions"+members)
+	secret := b.StandingFor(t, "ada@example.com", "acme", "roster:members:read")
+	key := b.As(t, secret, "{ viewer { apiKey { id } } }", nil).Text("viewer.apiKey.id")
+	other := b.Restarted(t)
 	const query = `{ viewer { can(permission: "roster:members:read") } }`
 	for _, revoke := range []string{"mutation { revokePermissions" + members, `mutation { revokeApiKey(input: {apiKey: "` + key + `"}) { apiKey { id } } }`} {
-		eventually(t, 10*time.Second, "the other server knows the key", func() bool {
-			return other.as(t, secret, query, nil).at("viewer.can") == true
+		graphtest.Eventually(t, 10*time.Second, "the other server knows the key", func() bool {
+			return other.As(t, secret, query, nil).At("viewer.can") == true
 		})
 		gate.Lock()
 		var revoked struct{ Extensions struct{ Revision string } }
-		must(t, json.Unmarshal(b.ask(t, revoke).Body, &revoked))
-		header := headers(secret)
+		graphtest.Must(t, json.Unmarshal(b.Ask(t, revoke).Body, &revoked))
+		header := graphtest.Headers(secret)
 		header.Set("Roster-At-Least", revoked.Extensions.Revision)
-		answered := make(chan *answer)
+		answered := make(chan *graphtest.Answer)
 		go func() {
-			answered <- other.send(t, http.MethodPost, "/graphql", header, []byte(`{"query":`+quoted(query)+`}`))
+			answered <- other.Send(t, http.MethodPost, "/graphql", header, []byte(`{"query":`+graphtest.Quote(query)+`}`))
 		}()
 		time.Sleep(50 * time.Millisecond) // or else the feed is there first, and nothing is shown
 		gate.Unlock()
-		if a := <-answered; a.at("viewer.can") == true {
+		if a := <-answered; a.At("viewer.can") == true {
 			t.Errorf("after %s: %s", revoke, a.Body)
 		}
-		b.ask(t, "mutation { grantPermissions"+members)
+		b.Ask(t, "mutation { grantPermissions"+members)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"roster/db"
 	"roster/db/dbtest"
 	"roster/graph"
+	"roster/graph/transport"
 	"roster/telemetry"
 )
 
@@ -286,7 +287,7 @@ func (c *canaries) failInTheDatabase() {
 
 // takeTooLong lets operations end by their time, and by their client.
 func (c *canaries) takeTooLong() {
-	impatient := c.serving(c.metrics.Middleware(c.log, graph.NewHandler(graph.Options{Directory: c.directory, Log: c.log, Metrics: c.metrics, Timeout: 50 * time.Millisecond})))
+	hasty := c.serving(c.metrics.Middleware(c.log, transport.NewHandler(transport.Options{Schema: graph.NewSchema(c.directory), Directory: c.directory, Log: c.log, Metrics: c.metrics, Timeout: 50 * time.Millisecond})))
 	tx, err := c.db.BeginTx(c.t.Context(), nil)
 	must(c.t, err)
 	defer func() { _ = tx.Rollback() }()
@@ -294,7 +295,7 @@ func (c *canaries) takeTooLong() {
 	must(c.t, err)
 	const search, create = `{"query":"{ users(filter: {search: \"` + canary + `\"}) { totalCount } }"}`, `{"query":"mutation { createUser(input: {email: \"` + canary + `@example.com\"}) { user { id } } }"}`
 	for _, body := range []string{search, create} {
-		c.tell("answers", []byte(c.send(c.t.Context(), "POST", impatient+"/graphql", "Bearer "+c.key, body, "Idempotency-Key", canary+"-7")))
+		c.tell("answers", []byte(c.send(c.t.Context(), "POST", hasty+"/graphql", "Bearer "+c.key, body, "Idempotency-Key", canary+"-7")))
 		ctx, hangUp := context.WithTimeout(c.t.Context(), 50*time.Millisecond)
 		c.send(ctx, "POST", c.url+"/graphql", "Bearer "+c.key, body, "Idempotency-Key", canary+"-7")
 		hangUp()
@@ -311,7 +312,7 @@ func (c *canaries) takeTooLong() {
 
 // panics lets a handler without a directory panic.
 func (c *canaries) panics() {
-	broken := c.serving(c.metrics.Middleware(c.log, graph.NewHandler(graph.Options{Log: c.log})))
+	broken := c.serving(c.metrics.Middleware(c.log, transport.NewHandler(transport.Options{Schema: graph.NewSchema(nil), Log: c.log})))
 	for _, authorization := range []string{"Bearer " + c.key, ""} {
 		c.tell("answers", []byte(c.send(c.t.Context(), "POST", broken+"/graphql", authorization, `{"query":"{ user(by: {email: \"`+canary+`\"}) { id } }"}`)))
 	}

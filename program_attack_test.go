@@ -62,7 +62,7 @@ func attack(url string) {
 // harass is one hostile client. Now and then it goes away in the middle of a
 // request, or before its answer.
 func harass(ctx context.Context, url, key string, requests []hostile.Request, statuses *tally) {
-	own := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}, Timeout: patience}
+	own := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}, Timeout: waitTimeout}
 	defer own.CloseIdleConnections()
 	for ctx.Err() == nil {
 		body := requests[rand.IntN(len(requests))].Body
@@ -167,7 +167,7 @@ var honest = [][]byte{
 func (r *process) latencies(key string, duration time.Duration) []time.Duration {
 	r.t.Helper()
 	const every = 10 * time.Millisecond
-	own := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}, Timeout: patience}
+	own := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}, Timeout: waitTimeout}
 	defer own.CloseIdleConnections()
 	took := make([]time.Duration, int(duration/every))
 	statuses := &tally{}

@@ -1,10 +1,11 @@
-package graph
+package transport
 
 import (
 	"context"
 	"errors"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +20,14 @@ import (
 	"roster/problem"
 )
 
-// maxErrors is the most errors that one answer tells of.
+// The statuses of requests that did not become an operation.
+const (
+	statusMalformed     = http.StatusBadRequest
+	statusUnprocessable = http.StatusUnprocessableEntity
+	statusTooMany       = http.StatusTooManyRequests
+)
+
+// maxErrors is how many errors one answer has at most.
 const maxErrors = 20
 
 // errorPresenter turns the errors of Go into those of GraphQL. away reports whether
@@ -29,24 +37,25 @@ type errorPresenter struct {
 	away func() bool
 }
 
-// present gives what the client sees of an error: each problem with its code
-// and field, and a mere INTERNAL of everything else, whose cause goes into the
-// log, as does what makes the database unavailable.
-func (p errorPresenter) present(ctx context.Context, err error, path ast.Path) []*gqlerror.Error {
+// present returns what the client sees of an error: each problem in it, with its
+// code and field. Any other error is logged with the field of the schema that it
+// came from, and the client sees INTERNAL. The cause is logged, too, if the database
+// is unavailable.
+func (p errorPresenter) present(ctx context.Context, err error, field string, path ast.Path) []*gqlerror.Error {
 	err = db.Problem(err)
 	problems := problem.All(err)
 	if problem.Is(err, problem.Unavailable) {
-		p.log.WarnContext(ctx, "unavailable", "path", path.String(), "cause", err)
+		p.log.WarnContext(ctx, "unavailable", "field", field, "path", path.String(), "cause", err)
 	}
 	if input, ok := errors.AsType[*gqlerror.Error](err); ok && len(problems) == 0 {
-		problems = []*problem.Error{problem.At(problem.Invalid, fieldOf(input.Path), "%s", sentence(input.Message))}
+		problems = []*problem.Error{problem.At(problem.Invalid, fieldOf(input.Path), "%s", asSentence(input.Message))}
 	}
 	if len(problems) == 0 {
-		problems = []*problem.Error{p.internal(ctx, err, path)}
+		problems = []*problem.Error{p.internal(ctx, err, field, path)}
 	}
 	shown := make([]*gqlerror.Error, 0, len(problems))
 	for _, one := range problems[:min(len(problems), maxErrors)] {
-		shown = append(shown, &gqlerror.Error{Message: bounded(one.Message, maxMessage), Path: path, Extensions: extensions(ctx, one.Kind, bounded(one.Field, maxField))})
+		shown = append(shown, &gqlerror.Error{Message: truncate(one.Message, maxMessage), Path: path, Extensions: extensions(ctx, one.Kind, truncate(one.Field, maxField))})
 		if one == errContended || one.Kind == problem.Unavailable {
 			shown[len(shown)-1].Extensions["retryAfter"] = seconds(time.Second)
 		}
@@ -54,14 +63,15 @@ func (p errorPresenter) present(ctx context.Context, err error, path ast.Path) [
 	return shown
 }
 
-// errContended is told to whom lost against others each time that the document
-// was run.
+// errContended answers a document that lost against others each time that it was
+// run.
 var errContended = problem.New(problem.Limited, "Others were changing the same things all the while. Try again in a second.")
 
-// errSilent is told to whom the database owed an answer when the time was over.
+// errSilent answers an operation whose time was over while the database owed it an
+// answer.
 var errSilent = problem.New(problem.Unavailable, "The database did not answer in time. Try again in a second.")
 
-func (p errorPresenter) internal(ctx context.Context, err error, path ast.Path) *problem.Error {
+func (p errorPresenter) internal(ctx context.Context, err error, field string, path ast.Path) *problem.Error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		if p.away() {
 			return errSilent
@@ -74,12 +84,12 @@ func (p errorPresenter) internal(ctx context.Context, err error, path ast.Path) 
 	if ctx.Err() != nil {
 		p.log.DebugContext(ctx, "request ended before its answer", "cause", err)
 	} else {
-		p.log.ErrorContext(ctx, "internal error", "path", path.String(), "cause", err)
+		p.log.ErrorContext(ctx, "internal error", "field", field, "path", path.String(), "cause", err)
 	}
 	return problem.New(problem.Internal, "Internal server error.")
 }
 
-// extensions are those of every error.
+// extensions returns the extensions that every error has.
 func extensions(ctx context.Context, kind problem.Kind, field string) map[string]any {
 	all := map[string]any{"code": string(kind), "requestId": changes.RequestID(ctx)}
 	if field != "" {
@@ -88,12 +98,12 @@ func extensions(ctx context.Context, kind problem.Kind, field string) map[string
 	return all
 }
 
-// refusal turns the error for which a request is not carried out into those that
-// the client sees, and says how they are sent.
+// refusal returns what the client sees of the error that a request is refused for,
+// and how to send it.
 func (p errorPresenter) refusal(ctx context.Context, err error) (gqlerror.List, refusal) {
 	switch err := err.(type) { //nolint:errorlint // none of these is ever wrapped
 	case *refusal:
-		shown := p.present(ctx, err.cause, nil)
+		shown := p.present(ctx, err.cause, "", nil)
 		for _, one := range shown {
 			one.Extensions = err.extend(one.Extensions)
 		}
@@ -103,7 +113,7 @@ func (p errorPresenter) refusal(ctx context.Context, err error) (gqlerror.List, 
 	case gqlerror.List:
 		return ofDocument(ctx, err), refusal{status: statusUnprocessable, ofDocument: true}
 	}
-	shown := p.present(ctx, err, nil)
+	shown := p.present(ctx, err, "", nil)
 	switch {
 	case problem.Is(err, problem.Unauthenticated):
 		return shown, refusal{status: http.StatusUnauthorized}
@@ -115,7 +125,7 @@ func (p errorPresenter) refusal(ctx context.Context, err error) (gqlerror.List, 
 	return shown, refusal{status: http.StatusInternalServerError}
 }
 
-// extend adds what a refusal knows of limits.
+// extend adds to all what the refusal knows of limits.
 func (r *refusal) extend(all map[string]any) map[string]any {
 	if r.requested > 0 {
 		all["requested"], all["limit"] = r.requested, r.limit
@@ -126,7 +136,7 @@ func (r *refusal) extend(all map[string]any) map[string]any {
 	return all
 }
 
-// notAdmitted is refusal for a document.
+// notAdmitted is refusal for a document that was not admitted.
 func notAdmitted(ctx context.Context, err *admission.Refusal) (gqlerror.List, refusal) {
 	shown, r := ofDocument(ctx, err.Errors), refusal{status: statusUnprocessable, ofDocument: true}
 	if err.Syntax {
@@ -142,45 +152,48 @@ func notAdmitted(ctx context.Context, err *admission.Refusal) (gqlerror.List, re
 	return shown, r
 }
 
-// ofDocument shows errors of a document or its variables.
+// ofDocument returns what the client sees of errors in a document or its variables.
 func ofDocument(ctx context.Context, errs gqlerror.List) gqlerror.List {
-	return each(errs[:min(len(errs), maxErrors)], func(err *gqlerror.Error) *gqlerror.Error {
-		return &gqlerror.Error{
-			Message: sentence(err.Message), Locations: err.Locations, Extensions: extensions(ctx, problem.Invalid, variableField(err.Path)),
-		}
-	})
+	var shown gqlerror.List
+	for _, err := range errs[:min(len(errs), maxErrors)] {
+		shown = append(shown, &gqlerror.Error{
+			Message: asSentence(err.Message), Locations: err.Locations, Extensions: extensions(ctx, problem.Invalid, variableField(err.Path)),
+		})
+	}
+	return shown
 }
 
-// What one error has at most, in bytes: messages quote what people have named.
+// What one error has at most, in bytes: messages quote names that people chose.
 const (
 	maxMessage = 2000
 	maxField   = 500
 )
 
-// bounded cuts text that is too long.
-func bounded(text string, limit int) string {
+// truncate cuts text that is longer than limit bytes.
+func truncate(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}
 	return strings.ToValidUTF8(text[:limit], "") + "…"
 }
 
-// fieldOf is the path of an input as problems tell it: "input.users.3.email".
+// fieldOf returns the path of an input in the form of problem.Error.Field:
+// "input.users.3.email".
 func fieldOf(path ast.Path) string {
 	return strings.NewReplacer("[", ".", "]", "").Replace(path.String())
 }
 
-// variableField is fieldOf for the path of a variable, which gqlparser puts
-// below "variable".
+// variableField is fieldOf for the path of a variable, which begins with
+// "variable".
 func variableField(path ast.Path) string {
 	if len(path) > 0 && path[0] == ast.PathName("variable") {
 		path = path[1:]
 	}
-	return bounded(fieldOf(path), maxField)
+	return truncate(fieldOf(path), maxField)
 }
 
-// sentence makes a message which a person may read of one that a library gave.
-func sentence(message string) string {
+// asSentence returns a library's message as a sentence for people.
+func asSentence(message string) string {
 	message = strings.TrimPrefix(strings.TrimSpace(message), "input: ")
 	if message == "" {
 		return "Invalid."
@@ -192,13 +205,13 @@ func sentence(message string) string {
 	return message
 }
 
-// errRolledBack is told of the fields of a mutation document which have not
-// failed themselves.
+// errRolledBack is the error of the fields of a mutation document that did not fail
+// themselves.
 var errRolledBack = problem.New(problem.RolledBack, "Nothing of this was done, since another field of the document failed.")
 
-// recoverPanic makes an error of a panic, for the log.
+// recoverPanic logs a panic, and returns the error that the client sees of it.
 func (p errorPresenter) recoverPanic(ctx context.Context, cause any) error {
-	p.log.ErrorContext(ctx, "panic", "cause", cause, "stack", stack())
+	p.log.ErrorContext(ctx, "panic", "cause", cause, "stack", string(debug.Stack()))
 	return problem.New(problem.Internal, "Internal server error.")
 }
 
@@ -210,10 +223,11 @@ func isUnavailable(errs gqlerror.List) bool {
 	return slices.Contains(codesOf(errs), string(problem.Unavailable))
 }
 
-// codesOf are those of the errors.
-func codesOf(errs gqlerror.List) []string {
-	if len(errs) == 0 {
-		return nil
+// codesOf returns the codes of errs.
+func codesOf(errs gqlerror.List) (codes []string) {
+	for _, err := range errs {
+		code, _ := err.Extensions["code"].(string)
+		codes = append(codes, code)
 	}
-	return each(errs, func(err *gqlerror.Error) string { code, _ := err.Extensions["code"].(string); return code })
+	return codes
 }

@@ -1,4 +1,4 @@
-package graph
+package transport
 
 import (
 	"crypto/sha256"
@@ -9,18 +9,16 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/99designs/gqlgen/graphql"
-
 	"roster/graph/admission"
 	"roster/problem"
 )
 
-// TrustedDocuments are documents that clients may name by an id, which is mostly
-// the SHA-256 of their text.
+// TrustedDocuments are the texts of documents by the ids by which clients may name
+// them. Most ids are the SHA-256 of the text.
 type TrustedDocuments map[string]string
 
-// ReadTrustedDocuments reads a manifest: that of graphql-codegen, {"id": "text"},
-// or that of Apollo, {"format": "apollo-persisted-query-manifest", "version": 1,
+// ReadTrustedDocuments reads a manifest: graphql-codegen's, {"id": "text"}, or
+// Apollo's, {"format": "apollo-persisted-query-manifest", "version": 1,
 // "operations": [{"id": …, "body": …}]}.
 func ReadTrustedDocuments(manifest []byte) (TrustedDocuments, error) {
 	var apollo struct {
@@ -45,8 +43,9 @@ func ReadTrustedDocuments(manifest []byte) (TrustedDocuments, error) {
 	return documents, nil
 }
 
-// CheckTrusted fails for a trusted document which a handler with these options
-// would refuse. It takes no directory, so that it comes before the database.
+// CheckTrusted returns an error if a handler with these options would refuse one of
+// the trusted documents. It needs no directory, so that it can run before the
+// database is there.
 func CheckTrusted(o Options) error {
 	gate := NewHandler(o).gate
 	for id, text := range o.Trusted {
@@ -57,40 +56,30 @@ func CheckTrusted(o Options) error {
 	return nil
 }
 
-// asked is what a request asks for, before it is known which document that is.
-type asked struct {
-	graphql.RawParams
-	// documentID names a document: as GraphQL over HTTP has it, "sha256:" and the
-	// hash or another id, or as Apollo does in extensions.persistedQuery.
-	documentID string
-}
-
-// persistedBytes is how much memory documents take that clients have sent once,
-// to name them by their hash from then on (Apollo's automatic persisted
-// queries). maxPersisted is the size of the largest.
+// Sizes, in bytes, of documents that clients have sent once to name them by their
+// hash from then on (Apollo's automatic persisted queries): of all, and of one.
 const (
 	persistedBytes = 8 << 20
 	maxPersisted   = 32 << 10
 )
 
-// documents finds out which document a request asks for.
+// documents finds the document that a request asks for.
 type documents struct {
-	trusted TrustedDocuments
-	texts   map[string]bool // of the trusted ones
-	only    Clients
-	sent    *admission.Cache[string]
+	trusted      TrustedDocuments
+	trustedTexts map[string]bool
+	trustedOnly  Clients
+	persisted    *admission.Cache[string]
 }
 
 func newDocuments(o Options) documents {
-	d := documents{trusted: o.Trusted, only: o.TrustedOnly, texts: map[string]bool{}, sent: admission.NewCache[string](persistedBytes)}
+	d := documents{trusted: o.Trusted, trustedOnly: o.TrustedOnly, trustedTexts: map[string]bool{}, persisted: admission.NewCache[string](persistedBytes)}
 	for _, text := range o.Trusted {
-		d.texts[text] = true
+		d.trustedTexts[text] = true
 	}
 	return d
 }
 
-// errNotPersisted is in the words that clients of Apollo's wait for, to send the
-// whole document then.
+// errNotPersisted has the words on which Apollo's clients send the whole document.
 var errNotPersisted = &refusal{status: statusUnprocessable, ofDocument: true, cause: problem.New(problem.NotFound, "PersistedQueryNotFound")}
 
 var errNotTrusted = &refusal{
@@ -98,41 +87,43 @@ var errNotTrusted = &refusal{
 	cause:  problem.New(problem.Forbidden, "From clients of this kind, this server answers trusted documents only: name one by its id, or send its text as it is registered."),
 }
 
-// find puts the document that is asked for into its place.
-func (d *documents) find(a *asked, from Clients) error {
-	id := a.id()
+// resolve sets p.Query to the text of the document that p names. It returns an error
+// if there is no such document, or if clients of these classes may not ask for it.
+func (d *documents) resolve(p *requestParams, from Clients) error {
+	id := p.persistedID()
 	if text, ok := d.trusted[id]; ok && id != "" {
-		a.Query = text
+		p.Query = text
 		return nil
 	}
-	if d.only&from != 0 && !d.texts[a.Query] {
+	if d.trustedOnly&from != 0 && !d.trustedTexts[p.Query] {
 		return errNotTrusted
 	}
 	switch {
 	case id == "":
 		return nil
-	case a.Query != "":
-		if sum := sha256.Sum256([]byte(a.Query)); hex.EncodeToString(sum[:]) != id {
+	case p.Query != "":
+		if sum := sha256.Sum256([]byte(p.Query)); hex.EncodeToString(sum[:]) != id {
 			return problem.At(problem.Invalid, "documentId", "The id is not the SHA-256 of the query.")
 		}
-		if len(a.Query) <= maxPersisted {
-			d.sent.Add(id, a.Query, len(id)+len(a.Query))
+		if len(p.Query) <= maxPersisted {
+			d.persisted.Add(id, p.Query, len(id)+len(p.Query))
 		}
 		return nil
 	}
-	text, ok := d.sent.Get(id)
+	text, ok := d.persisted.Get(id)
 	if !ok {
 		return errNotPersisted
 	}
-	a.Query = text
+	p.Query = text
 	return nil
 }
 
-func (a *asked) id() string {
-	if a.documentID != "" {
-		return strings.TrimPrefix(a.documentID, "sha256:")
+// persistedID returns the id that names the document; empty if none does.
+func (p *requestParams) persistedID() string {
+	if p.documentID != "" {
+		return strings.TrimPrefix(p.documentID, "sha256:")
 	}
-	persisted, _ := a.Extensions["persistedQuery"].(map[string]any)
+	persisted, _ := p.Extensions["persistedQuery"].(map[string]any)
 	id, _ := persisted["sha256Hash"].(string)
 	return id
 }

@@ -1,6 +1,7 @@
-package graph
+package transport
 
 import (
+	"cmp"
 	"net/netip"
 	"strconv"
 	"time"
@@ -11,33 +12,33 @@ import (
 )
 
 // DefaultCostPerSecond is what an API key may spend in the long run. A page of 50
-// users with organizations and roles costs some 6,000, and a check 255: it is more
-// than a server of 16 processors answers, so that whoever has a key may use the
-// whole server unless the operator says less (ROSTER_COST_PER_SECOND).
+// users with organizations and roles costs some 6,000, and a check 255. The default
+// is more than a server of 16 processors answers: one key may use the whole server
+// unless the operator says less (ROSTER_COST_PER_SECOND).
 const DefaultCostPerSecond = 50_000_000
 
-// burst is how many seconds' worth may be spent at once.
-const burst = 10
+// burstSeconds is how many seconds' worth may be spent at once.
+const burstSeconds = 10
 
-// Without a credential there is nothing to read but whether there is a viewer.
-// What counts here is that refused requests cost as much as they have bytes:
-// that is the largest document every two seconds, or thousands of small ones.
+// addressRate is for clients without a credential, which can read only that there
+// is no viewer. Refused requests cost their size in bytes, so that it allows the
+// largest document every two seconds, or thousands of small ones.
 var addressRate = budget.Rate{PerSecond: 100_000, Burst: 2_000_000}
 
 func keyRate(perSecond int) budget.Rate {
-	perSecond = orDefault(perSecond, DefaultCostPerSecond)
-	return budget.Rate{PerSecond: perSecond, Burst: burst * perSecond}
+	perSecond = cmp.Or(perSecond, DefaultCostPerSecond)
+	return budget.Rate{PerSecond: perSecond, Burst: burstSeconds * perSecond}
 }
 
 // Kinds of principals.
 const (
 	principalKey = iota + 1
 	principalAddress
-	principalStranger
+	principalUnknownKey
 )
 
-// meter charges a request to its principal's budget, and knows what to tell of
-// it.
+// meter charges a request to its principal's budget, and remembers what the answer
+// says about it.
 type meter struct {
 	budgets   *budget.Budgets
 	principal budget.Principal
@@ -50,12 +51,12 @@ func (h *Handler) meterOfKey(actor *access.Actor) meter {
 	return meter{budgets: h.budgets, rate: h.costs, principal: budget.Principal{Kind: principalKey, ID: [16]byte(actor.Key.ID)}}
 }
 
-// meterOfAddress is that of a client without a credential.
+// meterOfAddress returns the meter of a client without a credential.
 func (h *Handler) meterOfAddress(remote string) meter {
 	return meter{budgets: h.budgets, rate: addressRate, principal: addressOf(remote, principalAddress)}
 }
 
-// addressOf is the principal that an address is. Whoever has one address of
+// addressOf returns the principal of an address. A client with one address of
 // version 6 has 2⁶⁴ of them, which count as one.
 func addressOf(remote string, kind byte) budget.Principal {
 	var address netip.Addr
@@ -72,7 +73,7 @@ func addressOf(remote string, kind byte) budget.Principal {
 	return budget.Principal{Kind: kind, ID: id}
 }
 
-// check fails when there is nothing left to spend.
+// check returns a refusal if nothing is left to spend.
 func (m *meter) check() error {
 	account, ok := m.budgets.Charge(m.principal, m.rate, 0)
 	m.account = account
@@ -82,7 +83,8 @@ func (m *meter) check() error {
 	return nil
 }
 
-// charge takes the cost of an operation, which may be at most limit.
+// charge takes the cost of an operation out of the budget. It returns a refusal if
+// that is more than limit, or more than is left.
 func (m *meter) charge(cost, limit int) error {
 	m.requested = cost
 	if cost > limit {
@@ -99,10 +101,10 @@ func (m *meter) charge(cost, limit int) error {
 	return nil
 }
 
-// take charges for what was refused. What an operation would have cost is told
-// all the same, where that is known.
+// take charges for a refused request. If the cost of its operation is known, the
+// answer still says that.
 func (m *meter) take(cost int) {
-	m.requested = orDefault(m.requested, cost)
+	m.requested = cmp.Or(m.requested, cost)
 	m.account = m.budgets.Take(m.principal, m.rate, cost)
 }
 
@@ -113,8 +115,8 @@ func (m *meter) exhausted() error {
 	}
 }
 
-// append writes extensions.cost: what the operation costs, the size of the
-// budget, what is left of it, and when it will be full again.
+// append appends extensions.cost: what the operation costs, the size of the budget,
+// what is left of it, and when it will be full again.
 func (m *meter) append(b []byte) []byte {
 	b = append(b, `"cost":{"requested":`...)
 	b = strconv.AppendInt(b, int64(m.requested), 10)

@@ -1,4 +1,4 @@
-package graph_test
+package transport_test
 
 import (
 	"bytes"
@@ -14,7 +14,8 @@ import (
 
 	"roster/bench/hostile"
 	"roster/changes"
-	"roster/graph"
+	"roster/graph/graphtest"
+	"roster/graph/transport"
 )
 
 const (
@@ -24,8 +25,8 @@ const (
 
 func TestHTTP(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	post := func(query string) string { return `{"query":` + quoted(query) + `}` }
+	b := graphtest.New(t)
+	post := func(query string) string { return `{"query":` + graphtest.Quote(query) + `}` }
 	get := func(query string) string { return "/graphql?query=" + url.QueryEscape(query) }
 	for _, c := range []struct {
 		name   string
@@ -132,7 +133,7 @@ func TestHTTP(t *testing.T) {
 		{name: "nobody asks", body: post("{users{totalCount}}"), status: 200, code: "UNAUTHENTICATED"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			header := headers("")
+			header := graphtest.Headers("")
 			for line := range strings.Lines(c.header) {
 				name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
 				if strings.TrimSpace(value) == "" {
@@ -144,8 +145,8 @@ func TestHTTP(t *testing.T) {
 				}
 				header.Add(name, strings.TrimSpace(value))
 			}
-			a := b.send(t, or(c.method, "POST"), or(c.target, "/graphql"), header, []byte(c.body))
-			code, _, _ := strings.Cut(a.codes(), " ")
+			a := b.Send(t, or(c.method, "POST"), or(c.target, "/graphql"), header, []byte(c.body))
+			code, _, _ := strings.Cut(a.Codes(), " ")
 			if a.Status != c.status || code != c.code || a.Header.Get("Content-Type") != or(c.answer, nativeType) {
 				t.Errorf("%d %s %s, want %d %s %s: %.300s", a.Status, code, a.Header.Get("Content-Type"), c.status, c.code, or(c.answer, nativeType), a.Body)
 			}
@@ -161,13 +162,8 @@ func or(text, otherwise string) string {
 	return text
 }
 
-func quoted(text string) string {
-	b, _ := json.Marshal(text)
-	return string(b)
-}
-
 // checkAnswer holds what is true of every answer.
-func checkAnswer(t *testing.T, a *answer) {
+func checkAnswer(t *testing.T, a *graphtest.Answer) {
 	t.Helper()
 	if a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("header: %v", a.Header)
@@ -189,7 +185,7 @@ func checkAnswer(t *testing.T, a *answer) {
 	}
 	for _, e := range a.Errors {
 		code, _ := e.Extensions["code"].(string)
-		if e.Message == "" || code == "" || e.Extensions["requestId"] != requestID {
+		if e.Message == "" || code == "" || e.Extensions["requestId"] != graphtest.RequestID {
 			t.Errorf("error %+v", e)
 		}
 		for _, word := range []string{"json:", "sql", "runtime", "interface {}", "map[", "nil", "reflect", "pq:", "pgx"} {
@@ -206,7 +202,7 @@ func checkAnswer(t *testing.T, a *answer) {
 // Nothing of what was sent comes back, wherever it was.
 func TestNothingIsEchoed(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := graphtest.New(t)
 	const canary = "s3cr3t-canary"
 	for _, body := range []string{
 		`{"query":"{__typename}` + canary, canary, `{"` + canary + `":1}`, `{"query":"` + canary + `"}`, `{"query":"{__typename}","variables":"` + canary + `"}`,
@@ -224,7 +220,7 @@ func TestNothingIsEchoed(t *testing.T) {
 		`{"query":"{users(after:\"` + canary + `\"){totalCount nodes{id}}}"}`, `{"query":"{user(by:{id:\"` + canary + `\"}){id}}"}`,
 		`{"query":"{__typename}","operationName":"` + canary + `"}`,
 	} {
-		a := b.send(t, "POST", "/graphql", headers(b.key), []byte(body))
+		a := b.Send(t, "POST", "/graphql", graphtest.Headers(b.Key), []byte(body))
 		if bytes.Contains(a.Body, []byte(canary)) || len(a.Errors) == 0 && !strings.Contains(body, "user(by") {
 			t.Errorf("%s\nanswers %d %s", body, a.Status, a.Body)
 		}
@@ -234,58 +230,58 @@ func TestNothingIsEchoed(t *testing.T) {
 
 func TestCostIsReported(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := graphtest.New(t)
 	type account struct {
 		Requested, Limit, Remaining int
 		ResetAt                     string
 	}
-	cost := func(a *answer) account {
+	cost := func(a *graphtest.Answer) account {
 		var body struct{ Extensions struct{ Cost account } }
-		must(t, json.Unmarshal(a.Body, &body))
+		graphtest.Must(t, json.Unmarshal(a.Body, &body))
 		return body.Extensions.Cost
 	}
-	first := cost(b.ask(t, `{ users(first: 100) { nodes { id memberships { nodes { id } } } } }`))
+	first := cost(b.Ask(t, `{ users(first: 100) { nodes { id memberships { nodes { id } } } } }`))
 	if first.Requested != 271+100*(1+21+20) || first.Remaining <= 0 || first.Remaining >= first.Limit || len(first.ResetAt) < 20 {
 		t.Errorf("%+v", first)
 	}
-	refused := cost(b.as(t, b.key, "{nothing}", nil))
+	refused := cost(b.As(t, b.Key, "{nothing}", nil))
 	if refused.Requested != len(`{"query":"{nothing}","variables":null}`) || refused.Limit != first.Limit {
 		t.Errorf("a refused document: %+v", refused)
 	}
-	padded := cost(b.send(t, "POST", "/graphql", headers(b.key), []byte(`{"query":"{__typename}","padding":"`+strings.Repeat("x", 64_000)+`"}`)))
+	padded := cost(b.Send(t, "POST", "/graphql", graphtest.Headers(b.Key), []byte(`{"query":"{__typename}","padding":"`+strings.Repeat("x", 64_000)+`"}`)))
 	if padded.Requested != 1000 {
 		t.Errorf("64 kB for nothing: %+v", padded)
 	}
 	// 1,500 at once: enough for one of two. The other leaves a debt of 1,500.
-	poor := b.withOptions(t, graph.Options{CostPerSecond: 150})
+	poor := b.WithOptions(t, transport.Options{CostPerSecond: 150})
 	costly := `{"query":"{users{totalCount} a:users{totalCount} b:users{totalCount} c:users{totalCount} d:users{totalCount}}","padding":"` + strings.Repeat("x", 5000) + `"}`
 	for i, want := range []int{200, 429, 429} {
-		a := poor.send(t, "POST", "/graphql", headers(b.key), []byte(costly))
+		a := poor.Send(t, "POST", "/graphql", graphtest.Headers(b.Key), []byte(costly))
 		wait, _ := strconv.Atoi(a.Header.Get("Retry-After"))
 		if c := cost(a); a.Status != want || want == 429 && (c.Remaining != 0 || wait < []int{0, 19, 1}[i]) {
 			t.Errorf("request %d: %d, to wait %d s: %+v", i, a.Status, wait, c)
 		}
 		checkAnswer(t, a)
 	}
-	if a := cost(b.as(t, "", "{__typename}", nil)); a.Limit == 0 || a.Limit >= first.Limit {
+	if a := cost(b.As(t, "", "{__typename}", nil)); a.Limit == 0 || a.Limit >= first.Limit {
 		t.Errorf("without a key: %+v", a)
 	}
 }
 
 func TestErrorsAreBounded(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := graphtest.New(t)
 	long := strings.Repeat("x", 120)
 	deep := fmt.Sprintf(`{%[1]s:user(by:{email:"%[2]s"}){id}}`, long, strings.Repeat("é", 50_000))
-	checkAnswer(t, b.as(t, b.key, deep, nil))
+	checkAnswer(t, b.As(t, b.Key, deep, nil))
 	inputs := make([]object, 1000)
 	for i := range inputs {
 		inputs[i] = object{"user": object{"id": strings.Repeat("x", 1000)}, "organization": object{"code": "?"}, "permission": ""}
 	}
-	checkAnswer(t, b.as(t, b.key, `query($input:[CheckInput!]!){checks(input:$input)}`, object{"input": inputs}))
-	checkAnswer(t, b.as(t, b.key, `query($input:[CheckInput!]!){checks(input:$input)}`, object{"input": []object{{strings.Repeat("x", 100_000): 1}}}))
-	checkAnswer(t, b.as(t, b.key, document("query", 0, 100, func(int) string { return "users(first:1000){totalCount}" }), nil))
-	checkAnswer(t, b.as(t, b.key, document("mutation", 0, 100, func(int) string { return `createUser(input:{email:"` + long + `"}){user{id}}` }), nil))
+	checkAnswer(t, b.As(t, b.Key, `query($input:[CheckInput!]!){checks(input:$input)}`, object{"input": inputs}))
+	checkAnswer(t, b.As(t, b.Key, `query($input:[CheckInput!]!){checks(input:$input)}`, object{"input": []object{{strings.Repeat("x", 100_000): 1}}}))
+	checkAnswer(t, b.As(t, b.Key, graphtest.Document("query", 0, 100, func(int) string { return "users(first:1000){totalCount}" }), nil))
+	checkAnswer(t, b.As(t, b.Key, graphtest.Document("mutation", 0, 100, func(int) string { return `createUser(input:{email:"` + long + `"}){user{id}}` }), nil))
 }
 
 // A body that is too large is refused before it is read where its length is told,
@@ -293,16 +289,16 @@ func TestErrorsAreBounded(t *testing.T) {
 // once the budget is spent.
 func TestTooLargeBodiesAreNotReadOn(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := graphtest.New(t)
 	const limit = 4 << 20
 	send := func(body *endless, length int64) (status int) {
-		r := httptest.NewRequestWithContext(changes.WithRequestID(t.Context(), requestID), "POST", "/graphql", body)
-		r.ContentLength, r.Header = length, headers("")
+		r := httptest.NewRequestWithContext(changes.WithRequestID(t.Context(), graphtest.RequestID), "POST", "/graphql", body)
+		r.ContentLength, r.Header = length, graphtest.Headers("")
 		r.RemoteAddr = "192.0.2.7:1"
 		w := httptest.NewRecorder()
-		b.handler.ServeHTTP(w, r)
-		a := &answer{Status: w.Code, Header: w.Header(), Body: w.Body.Bytes()}
-		must(t, json.Unmarshal(a.Body, a))
+		b.Handler.ServeHTTP(w, r)
+		a := &graphtest.Answer{Status: w.Code, Header: w.Header(), Body: w.Body.Bytes()}
+		graphtest.Must(t, json.Unmarshal(a.Body, a))
 		checkAnswer(t, a)
 		return w.Code
 	}
@@ -341,8 +337,8 @@ func FuzzBody(f *testing.F) {
 			f.Add(request.Body)
 		}
 	}
-	b := setup(f)
-	f.Fuzz(func(t *testing.T, body []byte) { b.fuzzed(t, "POST", "/graphql", headers(b.key), body) })
+	b := graphtest.New(f)
+	f.Fuzz(func(t *testing.T, body []byte) { fuzzed(t, b, "POST", "/graphql", graphtest.Headers(b.Key), body) })
 }
 
 func FuzzAccept(f *testing.F) {
@@ -352,11 +348,11 @@ func FuzzAccept(f *testing.F) {
 	} {
 		f.Add(accept)
 	}
-	b := setup(f)
+	b := graphtest.New(f)
 	f.Fuzz(func(t *testing.T, accept string) {
-		header := headers("")
+		header := graphtest.Headers("")
 		header["Accept"] = []string{accept}
-		b.fuzzed(t, "POST", "/graphql", header, []byte(`{"query":"{__typename}"}`))
+		fuzzed(t, b, "POST", "/graphql", header, []byte(`{"query":"{__typename}"}`))
 	})
 }
 
@@ -367,27 +363,27 @@ func FuzzAddress(f *testing.F) {
 	f.Add("query=query($a:[ID!]!){nodes(ids:$a){id}}&variables={\"a\":[\"user_01h455vb4pex5vsknk084sn02q\"]}&query=")
 	f.Add("documentId=sha256:" + strings.Repeat("0", 64) + "&extensions={\"persistedQuery\":{\"version\":1,\"sha256Hash\":7}}")
 	f.Add("query=mutation{__typename};variables=&operationName=%00%ff")
-	b := setup(f)
+	b := graphtest.New(f)
 	f.Fuzz(func(t *testing.T, query string) {
 		r := httptest.NewRequestWithContext(t.Context(), "GET", "/graphql", nil)
 		r.URL.RawQuery = query
 		r.Header.Set("X-GraphQL-Preflight", "1")
-		b.exchanged(t, r)
+		exchanged(t, b, r)
 	})
 }
 
 // fuzzed sends what may be anything, and wants an answer that is never a fault
 // of the server.
-func (b *testBundle) fuzzed(t *testing.T, method, target string, header http.Header, body []byte) {
+func fuzzed(t *testing.T, b *graphtest.Server, method, target string, header http.Header, body []byte) {
 	r := httptest.NewRequestWithContext(t.Context(), method, target, bytes.NewReader(body))
 	r.Header = header
-	b.exchanged(t, r)
+	exchanged(t, b, r)
 }
 
-func (b *testBundle) exchanged(t *testing.T, r *http.Request) {
+func exchanged(t *testing.T, b *graphtest.Server, r *http.Request) {
 	w := httptest.NewRecorder()
-	b.handler.ServeHTTP(w, r.WithContext(changes.WithRequestID(context.WithoutCancel(r.Context()), requestID)))
-	a := &answer{Status: w.Code, Header: w.Header(), Body: w.Body.Bytes()}
+	b.Handler.ServeHTTP(w, r.WithContext(changes.WithRequestID(context.WithoutCancel(r.Context()), graphtest.RequestID)))
+	a := &graphtest.Answer{Status: w.Code, Header: w.Header(), Body: w.Body.Bytes()}
 	if err := json.Unmarshal(a.Body, a); err != nil {
 		t.Errorf("%v in %s", err, a.Body)
 	}

@@ -153,8 +153,8 @@ func (r *process) wait() int {
 	r.t.Helper()
 	select {
 	case <-r.exited:
-	case <-time.After(patience):
-		r.t.Fatalf("still running after %v\n%s", patience, &r.stderr)
+	case <-time.After(waitTimeout):
+		r.t.Fatalf("still running after %v\n%s", waitTimeout, &r.stderr)
 	}
 	return r.cmd.ProcessState.ExitCode()
 }
@@ -271,7 +271,7 @@ func (p *program) connect() *pgx.Conn {
 type object = map[string]any
 
 // client gives up on servers which keep a request for long.
-var client = &http.Client{Timeout: patience}
+var client = &http.Client{Timeout: waitTimeout}
 
 // get gives the status and the body of a page.
 func (r *process) get(path string) (int, string) {
@@ -369,20 +369,20 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// patience is how long a test waits for what should not take long, on a busy
+// waitTimeout is how long a test waits for what should not take long, on a busy
 // machine.
-const patience = 2 * time.Minute
+const waitTimeout = 2 * time.Minute
 
 // eventually tries until it succeeds.
 func eventually(t testing.TB, try func() error) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(waitTimeout); ; time.Sleep(10 * time.Millisecond) {
 		err := try()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("after %v: %v", patience, err)
+			t.Fatalf("after %v: %v", waitTimeout, err)
 		}
 	}
 }

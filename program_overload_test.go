@@ -25,7 +25,7 @@ func TestOverload(t *testing.T) {
 	exec("lock table users in access exclusive mode")
 
 	// More than run at a time: all connections to the database wait for the lock.
-	own := &http.Client{Transport: &http.Transport{}, Timeout: patience}
+	own := &http.Client{Transport: &http.Transport{}, Timeout: waitTimeout}
 	defer own.CloseIdleConnections()
 	statuses := &tally{}
 	var load sync.WaitGroup

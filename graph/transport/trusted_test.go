@@ -1,4 +1,4 @@
-package graph_test
+package transport_test
 
 import (
 	"crypto/sha256"
@@ -10,25 +10,27 @@ import (
 	"testing"
 
 	"roster/graph"
+	"roster/graph/graphtest"
+	"roster/graph/transport"
 )
 
 func TestPersistedAndTrustedDocuments(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := graphtest.New(t)
 	const trusted = "query Trusted { __typename }"
 	for name, manifest := range map[string]string{
-		"codegen": `{"abc":` + quoted(trusted) + `}`,
-		"Apollo":  `{"format":"apollo-persisted-query-manifest","version":1,"operations":[{"id":"abc","name":"Trusted","type":"query","body":` + quoted(trusted) + `}]}`,
+		"codegen": `{"abc":` + graphtest.Quote(trusted) + `}`,
+		"Apollo":  `{"format":"apollo-persisted-query-manifest","version":1,"operations":[{"id":"abc","name":"Trusted","type":"query","body":` + graphtest.Quote(trusted) + `}]}`,
 	} {
-		documents, err := graph.ReadTrustedDocuments([]byte(manifest))
-		must(t, err)
-		open, closed := b.withOptions(t, graph.Options{Trusted: documents}), b.withOptions(t, graph.Options{Trusted: documents, TrustedOnly: graph.AllClients})
-		must(t, graph.CheckTrusted(graph.Options{Trusted: documents}))
-		send := func(b *testBundle, body object) *answer {
+		documents, err := transport.ReadTrustedDocuments([]byte(manifest))
+		graphtest.Must(t, err)
+		open, closed := b.WithOptions(t, transport.Options{Trusted: documents}), b.WithOptions(t, transport.Options{Trusted: documents, TrustedOnly: transport.AllClients})
+		graphtest.Must(t, transport.CheckTrusted(transport.Options{Schema: graph.NewSchema(nil), Trusted: documents}))
+		send := func(b *graphtest.Server, body object) *graphtest.Answer {
 			t.Helper()
 			text, err := json.Marshal(body)
-			must(t, err)
-			a := b.send(t, http.MethodPost, "/graphql", headers(b.key), text)
+			graphtest.Must(t, err)
+			a := b.Send(t, http.MethodPost, "/graphql", graphtest.Headers(b.Key), text)
 			checkAnswer(t, a)
 			return a
 		}
@@ -37,7 +39,7 @@ func TestPersistedAndTrustedDocuments(t *testing.T) {
 		hash := hex.EncodeToString(sum[:])
 		named := func(id string) object { return object{"persistedQuery": object{"version": 1, "sha256Hash": id}} }
 		for _, c := range []struct {
-			handler *testBundle
+			handler *graphtest.Server
 			body    object
 			status  int
 			code    string
@@ -58,7 +60,7 @@ func TestPersistedAndTrustedDocuments(t *testing.T) {
 			{closed, object{"extensions": named(hash)}, 403, "FORBIDDEN"},
 			{closed, object{}, 403, "FORBIDDEN"},
 		} {
-			if a := send(c.handler, c.body); a.Status != c.status || a.codes() != c.code {
+			if a := send(c.handler, c.body); a.Status != c.status || a.Codes() != c.code {
 				t.Errorf("%s: %v answers %d %s, want %d %s", name, c.body, a.Status, a.Body, c.status, c.code)
 			}
 		}
@@ -67,11 +69,11 @@ func TestPersistedAndTrustedDocuments(t *testing.T) {
 		}
 	}
 	for _, manifest := range []string{"", "[]", `{"a":7}`, `{"format":"other","version":1}`} {
-		if documents, err := graph.ReadTrustedDocuments([]byte(manifest)); err == nil {
+		if documents, err := transport.ReadTrustedDocuments([]byte(manifest)); err == nil {
 			t.Errorf("%s: %v", manifest, documents)
 		}
 	}
-	if graph.CheckTrusted(graph.Options{Trusted: graph.TrustedDocuments{"a": "{nothing}"}}) == nil {
+	if transport.CheckTrusted(transport.Options{Schema: graph.NewSchema(nil), Trusted: transport.TrustedDocuments{"a": "{nothing}"}}) == nil {
 		t.Error("a trusted document that is not valid")
 	}
 }
@@ -80,10 +82,10 @@ func TestPersistedAndTrustedDocuments(t *testing.T) {
 // does.
 func TestTrustedOnly(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := graphtest.New(t)
 	const trusted, other = "query Trusted { __typename }", "query Other { __typename }"
 	clients := map[string]http.Header{
-		"a script": headers(b.key), "a page": headers(b.key), "a page without a key": headers(""), "a page that reads": headers(b.key), "nobody": headers(""),
+		"a script": graphtest.Headers(b.Key), "a page": graphtest.Headers(b.Key), "a page without a key": graphtest.Headers(""), "a page that reads": graphtest.Headers(b.Key), "nobody": graphtest.Headers(""),
 	}
 	clients["a page"].Set("Origin", "https://app.example.com")
 	clients["a page without a key"].Set("Origin", "null")
@@ -93,20 +95,20 @@ func TestTrustedOnly(t *testing.T) {
 		"browsers": pages, "anonymous": "nobody, a page without a key", "keys": "a script, a page, a page that reads",
 		"browsers, anonymous": pages + ", nobody", "all": pages + ", nobody, a script", "": "",
 	} {
-		options := graph.Options{Trusted: graph.TrustedDocuments{"abc": trusted}}
+		options := transport.Options{Trusted: transport.TrustedDocuments{"abc": trusted}}
 		if only != "" {
 			var err error
-			options.TrustedOnly, err = graph.ParseClients(only)
-			must(t, err)
+			options.TrustedOnly, err = transport.ParseClients(only)
+			graphtest.Must(t, err)
 		}
-		server := b.withOptions(t, options)
+		server := b.WithOptions(t, options)
 		for name, header := range clients {
 			for body, wanted := range map[string]bool{
-				`{"documentId":"abc"}`: true, `{"query":` + quoted(trusted) + `}`: true,
-				`{"query":` + quoted(other) + `}`: !slices.Contains(strings.Split(held, ", "), name),
+				`{"documentId":"abc"}`: true, `{"query":` + graphtest.Quote(trusted) + `}`: true,
+				`{"query":` + graphtest.Quote(other) + `}`: !slices.Contains(strings.Split(held, ", "), name),
 			} {
-				a := server.send(t, http.MethodPost, "/graphql", header, []byte(body))
-				if ok := a.Status == http.StatusOK && len(a.Errors) == 0; ok != wanted || !ok && (a.Status != http.StatusForbidden || a.codes() != "FORBIDDEN") {
+				a := server.Send(t, http.MethodPost, "/graphql", header, []byte(body))
+				if ok := a.Status == http.StatusOK && len(a.Errors) == 0; ok != wanted || !ok && (a.Status != http.StatusForbidden || a.Codes() != "FORBIDDEN") {
 					t.Errorf("only %s: %s with %s gets %d %s", only, name, body, a.Status, a.Body)
 				}
 				if strings.Contains(string(a.Body), "Other") {
@@ -116,7 +118,7 @@ func TestTrustedOnly(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "browser", "browsers,", "ALL"} {
-		if clients, err := graph.ParseClients(text); err == nil {
+		if clients, err := transport.ParseClients(text); err == nil {
 			t.Errorf("%q is %b", text, clients)
 		}
 	}
