@@ -25,9 +25,9 @@
 //	transport/cost.go          meter.charge
 //	transport/operation.go     Handler.runInTurn              waits for its turn
 //	transport/operation.go     Handler.run                    notes the revision
-//	execute/answer.go          Schema.Exec
+//	execute/execute.go         Schema.Exec
 //	execute/load.go            execution.load                 level by level
-//	execute/call.go            Root                           calls the resolver
+//	execute/call.go            LoadRoot                       calls the resolver
 //	permission.go              queryResolver.Can              is in this package
 //	../directory/check.go      Directory.Can                  asks access, which remembers
 //	execute/answer.go          execution.write                data as JSON

@@ -1,5 +1,3 @@
-// Package hostile has requests that were made to harm a GraphQL server. Tests and
-// measurements send them.
 package hostile
 
 import (
@@ -7,8 +5,8 @@ import (
 	"strings"
 )
 
-// documents are those that took gqlgen's limits, gqlparser's rules or other
-// servers down, and the worst that the limits of admission still let pass.
+// documents are documents that took gqlgen's limits, gqlparser's rules or other
+// servers down, and the worst that the limits of admission still admit.
 var documents = map[string]func() string{
 	// The square of one response name (OverlappingFieldsCanBeMerged).
 	"typename x1000":         func() string { return "{" + strings.Repeat("__typename ", 1000) + "}" },

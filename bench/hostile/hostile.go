@@ -1,3 +1,7 @@
+// Package hostile has requests that are made to harm a GraphQL server: by their
+// documents (documents.go), by operations that take long on the demo business
+// (operations.go), and by bodies around harmless documents (bodies.go). Tests and
+// measurements send them all. Begin with Requests.
 package hostile
 
 import (
@@ -7,8 +11,7 @@ import (
 	"strings"
 )
 
-// Documents gives each document by its name. They are written anew: some are
-// large.
+// Documents returns each document by its name. It writes them anew: some are large.
 func Documents() map[string]string {
 	all := make(map[string]string, len(documents))
 	for name, write := range documents {
@@ -17,15 +20,14 @@ func Documents() map[string]string {
 	return all
 }
 
-// Request is one POST to the API: its name, and its body of application/json.
+// Request is one POST to the API, with a body of application/json.
 type Request struct {
 	Name string
 	Body []byte
 }
 
-// Requests gives all requests: each document, what is worst to answer on the demo
-// business, and bodies whose harm is not in their document. Who holds every
-// permission makes the server work hardest; nothing is changed for good.
+// Requests returns all requests. A client that holds every permission makes the
+// server work hardest by them; they change nothing for good.
 func Requests() []Request {
 	var all []Request
 	for _, written := range []map[string]func() string{documents, operations} {
@@ -39,16 +41,16 @@ func Requests() []Request {
 	return all
 }
 
-// body is that of a request for a document.
+// body returns the body of a request for a document.
 func body(query string, variables any) []byte {
 	text, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
-		panic(err) // no text and no list of texts fails
+		panic(err) // never: texts and lists of texts can be marshalled
 	}
 	return text
 }
 
-// withVariables is a body in which variables are JSON as it is.
+// withVariables returns a body with variables that are JSON already.
 func withVariables(query, variables string) string {
 	text := string(body(query, nil))
 	return strings.Replace(text, `"variables":null`, `"variables":`+variables, 1)

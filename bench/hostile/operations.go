@@ -13,12 +13,12 @@ const (
 	allTypes = "__schema{types{name fields{name args{name type{name ofType{name ofType{name}}}}}}}"
 )
 
-// fields asks for n fields, each under a name of its own.
+// fields selects n fields, each under its own name.
 func fields(n int, field func(i int) string) string {
 	return "{" + Each(n, func(i int) string { return fmt.Sprintf("f%d:%s ", i, field(i)) }) + "}"
 }
 
-// same asks n times for one field under names of its own.
+// same selects one field n times, each under its own name.
 func same(n int, field string) string { return fields(n, func(int) string { return field }) }
 
 // operations are well-formed: they are the worst to carry out, or too costly by

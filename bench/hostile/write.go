@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Each joins what is written of 0 to n-1.
+// Each joins the results of write for 0 to n-1.
 func Each(n int, write func(i int) string) string {
 	var text strings.Builder
 	for i := range n {
@@ -14,8 +14,8 @@ func Each(n int, write func(i int) string) string {
 	return text.String()
 }
 
-// nested puts n of before and after around the innermost; beside goes before
-// each of them.
+// nested puts n times before and after around innermost, and beside before each of
+// them.
 func nested(n int, before, beside, innermost, after string) string {
 	if beside != "" {
 		beside += "id" + after
@@ -23,7 +23,7 @@ func nested(n int, before, beside, innermost, after string) string {
 	return strings.Repeat(beside+before, n) + innermost + strings.Repeat(after, n)
 }
 
-// doubled asks for one name twice, n levels deep.
+// doubled selects one name twice, n levels deep.
 func doubled(n int) string {
 	text := "__typename"
 	for range n {
@@ -40,7 +40,7 @@ func fragments(n int, body func(i int) string) string {
 	return Each(n, func(i int) string { return fmt.Sprintf("fragment f%d on Query{%s}", i, body(i)) })
 }
 
-// chain makes fragments each of which spreads the next.
+// chain returns n fragments that spread the next one each.
 func chain(name string, n int, body string) string {
 	return chainOn("Query", name, n, body, "...%s")
 }
@@ -51,7 +51,7 @@ func chainOn(on, name string, n int, body, spread string) string {
 	}) + fmt.Sprintf("fragment %s%d on %s{%s}", name, n, on, body)
 }
 
-// bomb makes n fragments each of which spreads the next so many times.
+// bomb returns n fragments that spread the next one so many times each.
 func bomb(n, times int) string {
 	return "{...f0}" + fragments(n, func(i int) string { return strings.Repeat(fmt.Sprintf("...f%d ", i+1), times) }) +
 		fmt.Sprintf("fragment f%d on Query{__typename}", n)

@@ -65,5 +65,5 @@ func (q *Queue) wait(ctx context.Context) error {
 	}
 }
 
-// Leave gives the place back.
+// Leave frees the place.
 func (q *Queue) Leave() { <-q.slots }

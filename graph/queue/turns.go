@@ -36,7 +36,7 @@ func (t *Turns[K]) Enter(ctx context.Context, key K) error {
 	}
 }
 
-// Leave gives the turn back.
+// Leave ends the turn.
 func (t *Turns[K]) Leave(key K) {
 	t.mu.Lock()
 	l := t.lines[key]

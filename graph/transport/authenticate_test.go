@@ -27,7 +27,7 @@ func (g *feedGate) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.Tr
 
 func (*feedGate) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// Who names a revision is answered by what they may do there themselves, too: what
+// A client that names a revision is answered by what it may do at that revision: what
 // the server knew of the key when the request came does not count.
 func TestAtLeastIsTrueOfWhoAsks(t *testing.T) {
 	t.Parallel()

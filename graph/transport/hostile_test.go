@@ -51,8 +51,8 @@ func TestHostileRequestsAreBounded(t *testing.T) {
 	}
 }
 
-// reader makes an API key that may read everything. Who may write can have the
-// server work for longer: that is what they are trusted with.
+// reader makes an API key that may read everything. Clients that may write are trusted
+// to make the server work for longer.
 func reader(t testing.TB, b *graphtest.Server) string {
 	t.Helper()
 	return b.Holding(t, "", b.Ask(t, `{ role(by: {key: "roster-viewer"}) { permissions { key } } }`).Texts("role.permissions", "key")...)
@@ -74,7 +74,7 @@ func BenchmarkHostile(b *testing.B) {
 	type taken struct {
 		name   string
 		status int
-		// time is that of the processors, wall has the database's in it.
+		// time is the processors' time; wall includes the database.
 		time, wall time.Duration
 		bytes      uint64
 	}

@@ -18,7 +18,7 @@ import (
 	"roster/graph/transport"
 )
 
-// keyed sends an operation under an Idempotency-Key.
+// keyed sends an operation with an Idempotency-Key.
 func keyed(t testing.TB, b *graphtest.Server, key, idempotency string, body object) *graphtest.Answer {
 	t.Helper()
 	text, err := json.Marshal(body)
@@ -45,7 +45,7 @@ func keysMade(t testing.TB, b *graphtest.Server, name string) int {
 	return graphtest.Rows[int](t, b, "select count(*)::int from api_keys where name = $1", name)[0]
 }
 
-func TestRetries(t *testing.T) {
+func TestIdempotency(t *testing.T) {
 	t.Parallel()
 	b := graphtest.New(t)
 	const idempotency = "8e03978e-40d5-43e8-bc93-6894a57f9324"
@@ -70,7 +70,7 @@ func TestRetries(t *testing.T) {
 		t.Errorf("%d keys were made", n)
 	}
 
-	// What was shown this once is stored nowhere in plain, and neither is the key.
+	// The secret that was shown this once is stored nowhere in plain, nor is the key.
 	for _, text := range []string{secret, idempotency} {
 		if where := b.Search(t, text); len(where) > 0 {
 			t.Errorf("%s is in %v", text, where)
@@ -98,7 +98,7 @@ func TestRetries(t *testing.T) {
 			t.Errorf("%s of two operations: %d %s", c.operation, a.Status, a.Body)
 		}
 	}
-	// Whoever else has the same key by chance is somebody else.
+	// The same key of another client means another request.
 	stranger := keyed(t, b, b.Holding(t, "", "roster:keys:write", "roster:users:read"), idempotency, asked)
 	if stranger.Text("createApiKey.secret") == secret || len(stranger.Errors) > 0 {
 		t.Errorf("%s", stranger.Body)
@@ -115,7 +115,7 @@ func TestRetries(t *testing.T) {
 }
 
 // Fifty at the same time on two servers have one effect, and one answer.
-func TestConcurrentRetries(t *testing.T) {
+func TestConcurrentRequestsWithOneKey(t *testing.T) {
 	t.Parallel()
 	b := graphtest.New(t)
 	servers := []*graphtest.Server{b, b.Restarted(t)}
@@ -135,8 +135,8 @@ func TestConcurrentRetries(t *testing.T) {
 	}
 }
 
-// What was not done, or not really, leaves no answer.
-func TestRetriesOfWhatFailed(t *testing.T) {
+// A mutation that failed, or was a dry run, leaves no answer.
+func TestFailedRequestsKeepNoAnswer(t *testing.T) {
 	t.Parallel()
 	b := graphtest.New(t)
 	suspend := object{"query": `mutation { suspendUser(input: {user: {email: "late@example.com"}}) { user { status } } }`}
@@ -210,7 +210,7 @@ func (c *atCommit) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, data pgx.Trac
 
 // A server that ends between the commit and the answer has done what it has done
 // once, and whoever asks next hears what it would have said.
-func TestRetryAfterTheAnswerWasLost(t *testing.T) {
+func TestAnswerThatWasLost(t *testing.T) {
 	t.Parallel()
 	commit := &atCommit{}
 	b := graphtest.New(t, commit)
@@ -236,7 +236,7 @@ func TestRetryAfterTheAnswerWasLost(t *testing.T) {
 
 // A retry on a server that has not heard of the change yet does not end before it
 // has: the answer acknowledges the change, and nothing older may follow.
-func TestRetryIsNoOlderThanItsAnswer(t *testing.T) {
+func TestRepeatedAnswerIsNoOlderThanItsServer(t *testing.T) {
 	t.Parallel()
 	b := graphtest.New(t)
 	b.Ask(t, graphtest.TwoCustomers)

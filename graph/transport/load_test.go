@@ -119,7 +119,7 @@ func TestOverload(t *testing.T) {
 	graphtest.Eventually(t, 30*time.Second, "queries are answered", func() bool { return b.As(t, b.Key, "{users{nodes{name}}}", nil).Status == 200 })
 }
 
-// What is large has a queue of its own: who waits there keeps nobody else waiting.
+// Large requests have a queue of their own, so that they keep nobody else waiting.
 func TestLargeRequestsWaitForEachOther(t *testing.T) {
 	t.Parallel()
 	b := graphtest.New(t)
@@ -189,7 +189,7 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// Who has spent their budget waits; others do not.
+// A client that has spent its budget waits; others do not.
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	b := graphtest.New(t)
