@@ -13,12 +13,12 @@ import (
 	"roster/secret"
 )
 
-// adminKeyPath is the file that keeps the administrator's API key.
+// adminKeyPath returns the path of the file with the administrator's API key.
 func adminKeyPath(dataDir string) string { return filepath.Join(dataDir, "admin-key") }
 
-// adminKeyFile gives the administrator's API key that is kept in the data
-// folder. If there is none and mayMake is true, it makes one, prints it this once,
-// and keeps it for the next start.
+// adminKeyFile returns the administrator's API key that is kept in the data folder.
+// If there is none and mayMake is true, it makes one, prints it this once, and keeps
+// it for the next start.
 func adminKeyFile(dataDir string, mayMake bool, out io.Writer) (secret.Text, error) {
 	path := adminKeyPath(dataDir)
 	text, err := os.ReadFile(path)

@@ -20,11 +20,11 @@ import (
 
 	"roster/db"
 	"roster/graph"
+	"roster/graph/transport"
 	"roster/secret"
 )
 
-// config is what an operator chooses: by environment variables, or by flags,
-// which win.
+// config has the operator's choices, by environment variables or by flags. Flags win.
 type config struct {
 	addr        string
 	dataDir     string
@@ -38,15 +38,15 @@ type config struct {
 	// corsOrigins are separated by commas.
 	corsOrigins string
 	// trusted is nil without a manifest.
-	trusted     graph.TrustedDocuments
-	trustedOnly graph.Clients
+	trusted     transport.TrustedDocuments
+	trustedOnly transport.Clients
 	// costPerSecond is 0 for the default.
 	costPerSecond int
 	// staleness is 0 for the default.
 	staleness time.Duration
 }
 
-// embedded tells whether the server runs its own PostgreSQL.
+// embedded reports whether the server runs its own PostgreSQL.
 func (c *config) embedded() bool { return c.databaseURL.Empty() }
 
 // setting is one choice of the operator.
@@ -77,11 +77,11 @@ func settings() []setting {
 	}
 }
 
-// readConfig reads the operator's choices. It fails with flag.ErrHelp when help
-// was asked for and given.
+// readConfig reads the operator's choices. It returns flag.ErrHelp after it has
+// printed the help that was asked for.
 func readConfig(args []string, getenv func(string) string, output io.Writer) (*config, error) {
 	flags := flag.NewFlagSet("roster", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // errors are told once, by main
+	flags.SetOutput(io.Discard) // main prints errors
 	all := settings()
 	for i := range all {
 		s := &all[i]
@@ -97,7 +97,7 @@ func readConfig(args []string, getenv func(string) string, output io.Writer) (*c
 		return nil, err
 	}
 	if flags.NArg() > 0 {
-		// Not which one: it may be the value of another, behind a space too many.
+		// Without the argument: after a space too many, it may be a secret.
 		return nil, errors.New("there is an argument which belongs to no flag; -help lists what there is")
 	}
 	c := &config{}
@@ -213,8 +213,8 @@ func (c *config) setCORSOrigins(value string) error {
 	return nil
 }
 
-// isWeb tells whether an address is one of a web server: with a host and, if it
-// names a port, with one that there is.
+// isWeb reports whether u is the address of a web server, with a host and, if it has
+// a port, a valid one.
 func isWeb(u *url.URL) bool {
 	_, err := strconv.ParseUint(cmp.Or(u.Port(), "0"), 10, 16)
 	return (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && !strings.HasSuffix(u.Host, ":") && err == nil
@@ -228,8 +228,8 @@ func (c *config) setTrustedDocuments(value string) error {
 	if err != nil {
 		return err
 	}
-	if c.trusted, err = graph.ReadTrustedDocuments(manifest); err == nil {
-		err = graph.CheckTrusted(graph.Options{Trusted: c.trusted, Introspection: c.dev})
+	if c.trusted, err = transport.ReadTrustedDocuments(manifest); err == nil {
+		err = transport.CheckTrusted(transport.Options{Schema: graph.NewSchema(nil), Trusted: c.trusted, Introspection: c.dev})
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", value, err)
@@ -244,7 +244,7 @@ func (c *config) setTrustedOnly(value string) (err error) {
 	if c.trusted == nil {
 		return errors.New("needs ROSTER_TRUSTED_DOCUMENTS")
 	}
-	c.trustedOnly, err = graph.ParseClients(value)
+	c.trustedOnly, err = transport.ParseClients(value)
 	return err
 }
 
@@ -260,9 +260,8 @@ func (c *config) setCostPerSecond(value string) error {
 	return nil
 }
 
-// setStaleness takes no bound which the feed, that looks three times a second,
-// would miss on a busy machine; nor one as long as a person waits for a revoke to
-// count.
+// setStaleness refuses a bound that the feed, which polls three times a second, would
+// miss on a busy machine, and one that is longer than a person waits for a revoke.
 func (c *config) setStaleness(value string) error {
 	if value == "" {
 		return nil
@@ -275,7 +274,7 @@ func (c *config) setStaleness(value string) error {
 	return nil
 }
 
-// boolean makes a setting's apply of a field that is true or false.
+// boolean returns a setting's apply for a field that is true or false.
 func boolean(field func(*config) *bool) func(*config, string) error {
 	return func(c *config, value string) error {
 		b, err := strconv.ParseBool(value)
@@ -287,7 +286,7 @@ func boolean(field func(*config) *bool) func(*config, string) error {
 	}
 }
 
-// isLoopback tells whether only this machine reaches the address.
+// isLoopback reports whether only this machine reaches the address.
 func isLoopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -297,9 +296,9 @@ func isLoopback(addr string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// handsOutKey tells whether the playground may have the administrator's key
-// filled in: in development on this machine only, and not behind a proxy, whose
-// visitors would look like this machine.
+// handsOutKey reports whether the playground may have the administrator's key filled
+// in: only in development on this machine, and not behind a proxy, whose visitors
+// would look like this machine.
 func (c *config) handsOutKey() bool {
 	if !c.dev || !c.embedded() || !isLoopback(c.addr) {
 		return false

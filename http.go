@@ -7,18 +7,19 @@ import (
 	"github.com/rs/cors"
 
 	"roster/graph"
+	"roster/graph/transport"
 )
 
-// newAPI makes the handler of GraphQL.
-func (s *server) newAPI() *graph.Handler {
-	return graph.NewHandler(graph.Options{
-		Directory: s.directory, Log: s.log, Introspection: s.dev, Metrics: s.metrics,
+// newAPI returns the handler of GraphQL.
+func (s *server) newAPI() *transport.Handler {
+	return transport.NewHandler(transport.Options{
+		Schema: graph.NewSchema(s.directory), Directory: s.directory, Log: s.log, Introspection: s.dev, Metrics: s.metrics,
 		CostPerSecond: s.costPerSecond, Trusted: s.trusted, TrustedOnly: s.trustedOnly,
 	})
 }
 
-// withCORS lets pages of the origins on the list call the API (Fetch, 3.2).
-// Requests carry API keys, no cookies, so that no credentials are allowed.
+// withCORS lets pages of the configured origins call the API (Fetch, 3.2). Requests
+// carry API keys and no cookies, so that no credentials are allowed.
 func (s *server) withCORS(next http.Handler) http.Handler {
 	if s.corsOrigins == "" {
 		return next
@@ -36,9 +37,9 @@ func (s *server) withCORS(next http.Handler) http.Handler {
 	}).Handler(next)
 }
 
-// secured sets the headers by which browsers keep answers from being misused.
-// The playground has a Content-Security-Policy of its own.
-func (s *server) secured(next http.Handler) http.Handler {
+// withSecurityHeaders sets the headers by which browsers keep answers from being
+// misused. The playground has a Content-Security-Policy of its own.
+func (s *server) withSecurityHeaders(next http.Handler) http.Handler {
 	secure := strings.HasPrefix(s.publicURL, "https:")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -51,7 +51,7 @@ func TestSecurityHeaders(t *testing.T) {
 	t.Parallel()
 	for url, transport := range map[string]string{"": "", "http://roster.example.com": "", "https://roster.example.com": "max-age=31536000"} {
 		w := httptest.NewRecorder()
-		(&server{config: &config{publicURL: url}}).secured(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+		(&server{config: &config{publicURL: url}}).withSecurityHeaders(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
 		for name, want := range map[string]string{
 			"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY",
 			"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "Strict-Transport-Security": transport,
@@ -160,7 +160,7 @@ func TestConnectionsAreLetGo(t *testing.T) {
 			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(web.URL, "http://"))
 			must(t, err)
 			defer conn.Close()
-			must(t, conn.SetDeadline(time.Now().Add(patience)))
+			must(t, conn.SetDeadline(time.Now().Add(waitTimeout)))
 			_, _ = io.WriteString(conn, c.sent) // may be cut off
 			got, err := io.ReadAll(conn)        // until the server hangs up
 			if errors.Is(err, os.ErrDeadlineExceeded) || !strings.HasPrefix(string(got), c.answer) || c.answer == "" && len(got) > 0 && !strings.HasPrefix(string(got), "HTTP/1.1 4") {

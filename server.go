@@ -28,8 +28,8 @@ import (
 	"roster/db/embedded"
 	"roster/demo"
 	"roster/directory"
-	"roster/graph"
 	"roster/graph/graphiql"
+	"roster/graph/transport"
 	"roster/idempotency"
 	"roster/secret"
 	"roster/telemetry"
@@ -38,7 +38,7 @@ import (
 // gcPercent lets the heap grow to five times what is in use before it is
 // collected. Requests leave little behind and much garbage: collecting it less
 // often gives lists up to 1.3 times the throughput, and an idle server still
-// needs less than 100 MB. GOGC, if set, has the last word.
+// needs less than 100 MB. GOGC, if set, wins.
 const gcPercent = 400
 
 func main() {
@@ -55,11 +55,11 @@ func main() {
 	}
 }
 
-// inOneLine is for errors that are lists, such as all addresses that were tried.
+// inOneLine joins the lines of errors that are lists, such as of all addresses that
+// were tried.
 var inOneLine = strings.NewReplacer("\n\t", " ", "\n", "; ")
 
-// run serves until ctx ends, and then stops what it has started. The program
-// and its end-to-end tests share it.
+// run serves until ctx ends, and then stops what it has started.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
 	c, err := readConfig(args, getenv, stdout)
 	if err != nil {
@@ -91,7 +91,7 @@ type server struct {
 }
 
 func (s *server) start(ctx context.Context) error {
-	// The port first: who cannot have it need not start a database.
+	// The port first: without it, there is no need for a database.
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.addr)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", s.addr, err)
@@ -128,8 +128,8 @@ func (s *server) start(ctx context.Context) error {
 	return nil
 }
 
-// openDatabase connects to the database, having started it if it is our own, and
-// brings its schema up to date.
+// openDatabase starts the database if it is the server's own, connects to it, and
+// migrates its schema.
 func (s *server) openDatabase(ctx context.Context) error {
 	dsn := s.databaseURL
 	if s.embedded() {
@@ -161,8 +161,8 @@ func (s *server) migrate(ctx context.Context) error {
 	return err
 }
 
-// setUpAdministrator sees to it that there is an administrator's API key, and
-// gives it, if it is known here.
+// setUpAdministrator makes an administrator's API key unless there is one. It returns
+// the key if it is known here.
 func (s *server) setUpAdministrator(ctx context.Context) (secret.Text, error) {
 	key, source := s.adminKey, "ROSTER_ADMIN_KEY"
 	if key.Empty() {
@@ -183,7 +183,7 @@ func (s *server) setUpAdministrator(ctx context.Context) (secret.Text, error) {
 	return key, nil
 }
 
-// watchEngine adds how checks are answered to the metrics.
+// watchEngine adds to the metrics how checks are answered.
 func (s *server) watchEngine() {
 	for _, counter := range []struct {
 		name, help string
@@ -202,8 +202,8 @@ func (s *server) watchEngine() {
 	s.metrics.WatchGauge("roster_access_permissions", "Permissions of the catalogue in memory.", func() float64 { return float64(s.directory.Stats().Permissions) })
 }
 
-// fillWithDemo makes the demo business in an empty database.
-func (s *server) fillWithDemo(ctx context.Context, api *graph.Handler) error {
+// fillWithDemo fills an empty database with the demo business.
+func (s *server) fillWithDemo(ctx context.Context, api *transport.Handler) error {
 	if !s.demo {
 		return nil
 	}
@@ -233,7 +233,7 @@ func (s *server) newHTTPServer(api http.Handler, adminKey secret.Text) *http.Ser
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", s.metrics.Handler())
 	return &http.Server{
-		Handler:           s.metrics.Middleware(s.log, s.secured(mux)),
+		Handler:           s.metrics.Middleware(s.log, s.withSecurityHeaders(mux)),
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
@@ -243,8 +243,7 @@ func (s *server) newHTTPServer(api http.Handler, adminKey secret.Text) *http.Ser
 	}
 }
 
-// ready tells whether requests can be answered: whether the database and the
-// feed of changes are there.
+// ready answers whether the database and the feed of changes are reachable.
 func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
@@ -260,11 +259,11 @@ func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 // stops.
 const drainTime = 10 * time.Second
 
-// serve answers requests until ctx ends, then lets the running ones finish.
+// serve answers requests until ctx ends, and then lets running ones finish.
 func (s *server) serve(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(s.listener) }()
-	s.log.InfoContext(ctx, "listening", "addr", s.listener.Addr().String(), "url", "http://"+reachable(s.listener.Addr().String(), s.addr))
+	s.log.InfoContext(ctx, "listening", "addr", s.listener.Addr().String(), "url", "http://"+browserAddr(s.listener.Addr().String(), s.addr))
 	select {
 	case err := <-failed:
 		return err
@@ -279,9 +278,9 @@ func (s *server) serve(ctx context.Context) error {
 	return nil
 }
 
-// reachable gives the address as a browser on this machine takes it: the name
-// that was configured, with the port that was picked.
-func reachable(actual, configured string) string {
+// browserAddr returns the address for a browser on this machine: the host that was
+// configured, with the port that was picked.
+func browserAddr(actual, configured string) string {
 	host, _, _ := net.SplitHostPort(configured)
 	_, port, _ := net.SplitHostPort(actual)
 	if host == "" || host == "0.0.0.0" || host == "::" {

@@ -24,6 +24,7 @@ import (
 	"roster/db"
 	"roster/directory"
 	"roster/graph"
+	"roster/graph/transport"
 	"roster/secret"
 	"roster/telemetry"
 )
@@ -109,7 +110,7 @@ func (c *child) roster(ctx context.Context) (http.Handler, func(), error) {
 		return nil, nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", graph.NewHandler(graph.Options{
+	mux.Handle("/graphql", transport.NewHandler(transport.Options{Schema: graph.NewSchema(d),
 		Directory: d, Log: log, Metrics: metrics,
 		CostPerSecond: 1e12, // all requests come from one client
 	}))

@@ -13,19 +13,19 @@ func (r queryResolver) APIKeys(ctx context.Context, first *int, after *string, l
 }
 
 func (r apiKeyResolver) Organization(ctx context.Context, keys []*db.APIKey) ([]*db.Organization, error) {
-	return r.loaders.Organizations(ctx, each(keys, func(k *db.APIKey) db.OrganizationID { return orZero(k.OrgID) }), selected(ctx))
+	return r.loaders.Organizations(ctx, mapSlice(keys, func(k *db.APIKey) db.OrganizationID { return orZero(k.OrgID) }), selected(ctx))
 }
 
 func (r apiKeyResolver) User(ctx context.Context, keys []*db.APIKey) ([]*db.User, error) {
-	return r.loaders.Users(ctx, each(keys, func(k *db.APIKey) db.UserID { return orZero(k.UserID) }), selected(ctx))
+	return r.loaders.Users(ctx, mapSlice(keys, func(k *db.APIKey) db.UserID { return orZero(k.UserID) }), selected(ctx))
 }
 
 func (r apiKeyResolver) Permissions(ctx context.Context, keys []*db.APIKey) ([][]*db.Permission, error) {
-	return r.APIKeyPermissions(ctx, each(keys, func(k *db.APIKey) db.APIKeyID { return k.ID }))
+	return r.APIKeyPermissions(ctx, mapSlice(keys, func(k *db.APIKey) db.APIKeyID { return k.ID }))
 }
 
 func (r apiKeyResolver) CreatedBy(ctx context.Context, keys []*db.APIKey) ([]model.Actor, error) {
-	return r.actors(ctx, each(keys, func(k *db.APIKey) string { return k.CreatedBy }))
+	return r.actors(ctx, mapSlice(keys, func(k *db.APIKey) string { return k.CreatedBy }))
 }
 
 func (r mutationResolver) CreateAPIKey(ctx context.Context, input directory.CreateAPIKeyInput) (*model.CreateAPIKeyPayload, error) {
@@ -37,7 +37,7 @@ func (r mutationResolver) RevokeAPIKey(ctx context.Context, input directory.APIK
 	return r.payload(ctx).apiKey(r.Directory.RevokeAPIKey(ctx, input))
 }
 
-// orZero gives what p points at, or the zero value.
+// orZero returns the value that p points at, or the zero value if p is nil.
 func orZero[T any](p *T) (v T) {
 	if p != nil {
 		v = *p

@@ -13,15 +13,15 @@ func (r queryResolver) Changes(ctx context.Context, first *int, after *string, l
 }
 
 func (r changeResolver) Actor(ctx context.Context, changes []*db.Change) ([]model.Actor, error) {
-	return r.actors(ctx, each(changes, func(c *db.Change) string { return c.Actor }))
+	return r.actors(ctx, mapSlice(changes, func(c *db.Change) string { return c.Actor }))
 }
 
 func (r changeResolver) Subject(ctx context.Context, changes []*db.Change) ([]model.Node, error) {
-	return r.nodes(ctx, each(changes, func(c *db.Change) string { return c.Subject }))
+	return r.nodes(ctx, mapSlice(changes, func(c *db.Change) string { return c.Subject }))
 }
 
 func (r changeResolver) Organization(ctx context.Context, changes []*db.Change) ([]*db.Organization, error) {
-	orgs, err := r.loaders.Organizations(ctx, each(changes, func(c *db.Change) db.OrganizationID { return orZero(c.OrgID) }), nil)
+	orgs, err := r.loaders.Organizations(ctx, mapSlice(changes, func(c *db.Change) db.OrganizationID { return orZero(c.OrgID) }), nil)
 	for i, org := range orgs {
 		if org != nil && org.DeletedAt != nil {
 			orgs[i] = nil
@@ -42,8 +42,8 @@ func (r queryResolver) Nodes(ctx context.Context, ids []string) ([]model.Node, e
 	return r.nodes(ctx, ids)
 }
 
-// nodes finds what has those ids.
+// nodes returns the objects with those ids, in order; nil where there is none.
 func (r *resolver) nodes(ctx context.Context, ids []string) ([]model.Node, error) {
 	found, err := r.Directory.Nodes(ctx, ids)
-	return each(found, func(node any) model.Node { return node }), err
+	return mapSlice(found, func(node any) model.Node { return node }), err
 }

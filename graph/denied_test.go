@@ -10,6 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"roster/access"
+	"roster/graph/graphtest"
 )
 
 // The fields of Query and Mutation that need no permission of their own: what
@@ -21,7 +22,7 @@ var openFields = map[string]struct{ nobody, holdingNothing string }{
 }
 
 // samples are values for the minimal calls below: of a type, or of an input
-// field or argument where its type says too little. Values name what deniedSeed
+// field or argument where its type says too little. Values name what graphtest.SmallBusiness
 // makes.
 var samples = map[string]string{
 	"UserRef":                  `{email: "ada@example.com"}`,
@@ -42,15 +43,6 @@ var samples = map[string]string{
 // needed are fields of inputs without which a call would not be valid, although
 // they may be null.
 var needed = []string{"CreateUserInput.email"}
-
-const deniedSeed = `mutation {
-	p: createPermission(input: {key: "invoices:read"}) { permission { id } }
-	r: createRole(input: {key: "clerk", permissions: [{key: "invoices:read"}]}) { role { id } }
-	a: createOrganization(input: {code: "acme", name: "Acme"}) { organization { id } }
-	g: createOrganization(input: {code: "globex", name: "Globex"}) { organization { id } }
-	u: createUser(input: {email: "ada@example.com", organizations: [{code: "acme"}, {code: "default"}], roles: [{key: "clerk"}]}) { user { id } }
-	k: createApiKey(input: {name: "other", permissions: []}) { apiKey { id } }
-}`
 
 // caller makes minimal calls of the fields of a schema.
 type caller struct {
@@ -174,7 +166,7 @@ func (c *caller) selection(of *ast.Type, depth int, guarded bool) string {
 // keyring makes API keys with one permission each, and with all but one.
 type keyring struct{ only, allBut map[string]string }
 
-func newKeyring(t *testing.T, b *testBundle) keyring {
+func newKeyring(t *testing.T, b *graphtest.Server) keyring {
 	k := keyring{map[string]string{}, map[string]string{}}
 	for _, p := range access.SystemPermissions {
 		var others []string
@@ -183,8 +175,8 @@ func newKeyring(t *testing.T, b *testBundle) keyring {
 				others = append(others, string(other.Key))
 			}
 		}
-		k.only[string(p.Key)] = b.holding(t, "", string(p.Key))
-		k.allBut[string(p.Key)] = b.holding(t, "", others...)
+		k.only[string(p.Key)] = b.Holding(t, "", string(p.Key))
+		k.allBut[string(p.Key)] = b.Holding(t, "", others...)
 	}
 	return k
 }
@@ -195,20 +187,20 @@ func newKeyring(t *testing.T, b *testBundle) keyring {
 // arguments cannot be made up.
 func TestDenied(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	schema := loadSchema(t, "../schema.graphqls")
-	c := &caller{schema: schema, keyID: b.ask(t, deniedSeed).text("k.apiKey.id")}
+	b := graphtest.New(t)
+	schema := graphtest.LoadSchema(t, "../schema.graphqls")
+	c := &caller{schema: schema, keyID: b.Ask(t, graphtest.SmallBusiness).Text("k.apiKey.id")}
 	keys := newKeyring(t, b)
-	nothing := b.holding(t, "")
-	elsewhere := b.holding(t, "globex", slices.Collect(maps.Keys(keys.only))...)
-	before := b.state(t)
+	nothing := b.Holding(t, "")
+	elsewhere := b.Holding(t, "globex", slices.Collect(maps.Keys(keys.only))...)
+	before := b.State(t)
 	for _, root := range []*ast.Definition{schema.Query, schema.Mutation} {
 		for _, f := range ownFields(root) {
 			name := root.Name + "." + f.Name
 			operation := map[string]string{"Query": "query", "Mutation": "mutation @dryRun"}[root.Name]
 			text := operation + " { " + c.call(root.Name, f) + " }"
 			want := func(who, key string, is func(codes string) bool, wanted string) {
-				if a := b.as(t, key, text, nil); !is(a.codes()) || a.Status != 200 {
+				if a := b.As(t, key, text, nil); !is(a.Codes()) || a.Status != 200 {
 					t.Errorf("%s to %s: %s\nwant %s", name, who, a.Body, wanted)
 				}
 			}
@@ -228,7 +220,7 @@ func TestDenied(t *testing.T) {
 			want("who holds "+need, keys.only[need], func(codes string) bool {
 				return codes == "" || codes == "ESCALATION" // to hand something out needs more
 			}, "no FORBIDDEN")
-			want("administrator", b.key, exactly(""), "no error")
+			want("administrator", b.Key, exactly(""), "no error")
 			if root == schema.Mutation {
 				want("who holds all elsewhere", elsewhere, func(codes string) bool {
 					return codes == "FORBIDDEN" || codes == "NOT_FOUND"
@@ -239,7 +231,7 @@ func TestDenied(t *testing.T) {
 	for _, missing := range c.missing {
 		t.Errorf("%s has no sample: add one to samples", missing)
 	}
-	b.unchanged(t, before)
+	b.Unchanged(t, before)
 }
 
 // nested has, for each field below the root which requires a permission, a
@@ -277,10 +269,10 @@ var grantAdaImpact = strings.TrimSuffix(grantAda, "memberships ") + "impact "
 // The permissions that fields below the root require are required too.
 func TestDeniedBelowTheRoot(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	schema := loadSchema(t, "../schema.graphqls")
-	b.ask(t, deniedSeed)
-	b.execute(t, "insert into identities (provider, subject, user_id) select 'password', 'ada', id from users")
+	b := graphtest.New(t)
+	schema := graphtest.LoadSchema(t, "../schema.graphqls")
+	b.Ask(t, graphtest.SmallBusiness)
+	b.Execute(t, "insert into identities (provider, subject, user_id) select 'password', 'ada', id from users")
 	seen := 0
 	for _, d := range ownTypes(schema) {
 		for _, f := range ownFields(d) {
@@ -298,11 +290,11 @@ func TestDeniedBelowTheRoot(t *testing.T) {
 			if strings.Contains(test.document, "grantPermissions") {
 				way = append(way, "roster:grants:any")
 			}
-			if a := b.as(t, b.holding(t, "", way...), test.document, nil); a.codes() != "FORBIDDEN" {
+			if a := b.As(t, b.Holding(t, "", way...), test.document, nil); a.Codes() != "FORBIDDEN" {
 				t.Errorf("%s without %s: %s", name, need, a.Body)
 			}
-			a := b.as(t, b.holding(t, "", append(way, need)...), test.document, nil)
-			if a.codes() != "" || !strings.Contains(fmt.Sprint(a.Data), f.Name+":") {
+			a := b.As(t, b.Holding(t, "", append(way, need)...), test.document, nil)
+			if a.Codes() != "" || !strings.Contains(fmt.Sprint(a.Data), f.Name+":") {
 				t.Errorf("%s with %s: %s", name, need, a.Body)
 			}
 		}
@@ -316,15 +308,15 @@ func TestDeniedBelowTheRoot(t *testing.T) {
 // is called, and no more.
 func TestOrganizationOfAKeyThatReadsNothing(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	b.ask(t, deniedSeed)
-	b.ask(t, `mutation { updateOrganization(input: {organization: {code: "acme"}, externalId: "ERP-1", properties: {plan: "gold"}, autoJoinDomains: ["acme.example"], defaultRoles: [{key: "clerk"}]}) { organization { id } } }`)
+	b := graphtest.New(t)
+	b.Ask(t, graphtest.SmallBusiness)
+	b.Ask(t, `mutation { updateOrganization(input: {organization: {code: "acme"}, externalId: "ERP-1", properties: {plan: "gold"}, autoJoinDomains: ["acme.example"], defaultRoles: [{key: "clerk"}]}) { organization { id } } }`)
 	const query = `{ viewer { organization { name externalId properties autoJoinDomains defaultRoles { key } } } }`
 	for need, want := range map[string]string{
 		"roster:users:read":         `{"name":"Acme","externalId":null,"properties":{},"autoJoinDomains":[],"defaultRoles":[]}`,
 		"roster:organizations:read": `{"name":"Acme","externalId":"ERP-1","properties":{"plan": "gold"},"autoJoinDomains":["acme.example"],"defaultRoles":[{"key":"clerk"}]}`,
 	} {
-		if a := b.as(t, b.holding(t, "acme", need), query, nil); !strings.Contains(string(a.Body), want) {
+		if a := b.As(t, b.Holding(t, "acme", need), query, nil); !strings.Contains(string(a.Body), want) {
 			t.Errorf("with %s: %s", need, a.Body)
 		}
 	}
@@ -333,13 +325,13 @@ func TestOrganizationOfAKeyThatReadsNothing(t *testing.T) {
 // Whoever asks may know the schema and themselves.
 func TestOpenToEveryone(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	a := b.as(t, "", `{ __typename viewer { permissions } __schema { queryType { name } } __type(name: "User") { name } }`, nil)
-	if a.codes() != "" || a.at("viewer") != nil || a.text("__type.name") != "User" {
+	b := graphtest.New(t)
+	a := b.As(t, "", `{ __typename viewer { permissions } __schema { queryType { name } } __type(name: "User") { name } }`, nil)
+	if a.Codes() != "" || a.At("viewer") != nil || a.Text("__type.name") != "User" {
 		t.Errorf("%s", a.Body)
 	}
 	for _, key := range []string{"rk_" + strings.Repeat("x", 43), "x", "rk_"} {
-		if a := b.as(t, key, `{ __typename }`, nil); a.codes() != "UNAUTHENTICATED" || a.Status != 401 || a.Header.Get("WWW-Authenticate") == "" {
+		if a := b.As(t, key, `{ __typename }`, nil); a.Codes() != "UNAUTHENTICATED" || a.Status != 401 || a.Header.Get("WWW-Authenticate") == "" {
 			t.Errorf("%q: %d %s", key, a.Status, a.Body)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"roster/graph/graphtest"
 )
 
 // faultsSeed is what the inputs below meet, besides mutationSeed.
@@ -130,10 +132,10 @@ func grantFaults() []faultCase {
 }
 
 // told gives the codes and fields of an answer's errors.
-func told(a *answer) string {
+func told(a *graphtest.Answer) string {
 	all := make([]string, len(a.Errors))
 	for i := range a.Errors {
-		all[i] = a.code(i) + " " + a.field(i)
+		all[i] = a.Code(i) + " " + a.Field(i)
 	}
 	slices.Sort(all)
 	return strings.Join(all, ", ")
@@ -142,29 +144,29 @@ func told(a *answer) string {
 // All faults of one input are told at once, by every mutation.
 func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	b.ask(t, mutationSeed)
-	b.ask(t, faultsSeed)
+	b := graphtest.New(t)
+	b.Ask(t, mutationSeed)
+	b.Ask(t, faultsSeed)
 	writes := []string{"roster:users:write", "roster:organizations:write", "roster:members:write", "roster:roles:write", "roster:settings:write", "roster:keys:write"}
-	key, bound := b.holding(t, "", writes...), b.holding(t, "acme", writes...)
-	before := b.state(t)
+	key, bound := b.Holding(t, "", writes...), b.Holding(t, "acme", writes...)
+	before := b.State(t)
 	asked := ""
 	for _, c := range slices.Concat(faultCases, grantFaults()) {
 		asked += " " + c.document
 		mutation := "mutation { " + strings.ReplaceAll(c.document, long, strings.Repeat("x", 2001)) + " }"
 		want := strings.Split(c.faults, ", ")
 		slices.Sort(want)
-		if got := told(b.as(t, key, mutation, nil)); got != strings.Join(want, ", ") {
+		if got := told(b.As(t, key, mutation, nil)); got != strings.Join(want, ", ") {
 			t.Errorf("%s\ngot  %s\nwant %s", c.document, got, want)
 		}
 		// To who is bound to another organization, one that exists is like none.
 		foreign := strings.ReplaceAll(mutation, `{code: "none"}`, `{code: "globex"}`)
-		if one, other := told(b.as(t, bound, mutation, nil)), told(b.as(t, bound, foreign, nil)); one != other || one == "" {
+		if one, other := told(b.As(t, bound, mutation, nil)), told(b.As(t, bound, foreign, nil)); one != other || one == "" {
 			t.Errorf("%s\nunknown %s\nforeign %s", c.document, one, other)
 		}
 	}
-	b.unchanged(t, before)
-	for _, f := range ownFields(loadSchema(t, "../schema.graphqls").Mutation) {
+	b.Unchanged(t, before)
+	for _, f := range ownFields(graphtest.LoadSchema(t, "../schema.graphqls").Mutation) {
 		if reason := oneFault[f.Name]; strings.Contains(asked, " "+f.Name+"(") == (reason != "") {
 			t.Errorf("%s needs a case, or a reason why it has one fault at most: %q", f.Name, reason)
 		}

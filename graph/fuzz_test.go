@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"roster/db"
+	"roster/graph/graphtest"
 )
 
 // An id that is read writes itself as it was.
@@ -23,15 +24,15 @@ func FuzzID(f *testing.F) {
 // Whatever comes as an id or a cursor is answered, and never by a fault of the
 // server.
 func FuzzCursor(f *testing.F) {
-	b := setup(f)
-	a := b.ask(f, `{ users { pageInfo { endCursor } } organizations { pageInfo { endCursor } nodes { id } } }`)
-	for _, text := range []string{"", "x", a.text("organizations.pageInfo.endCursor"), a.text("organizations.nodes.0.id"), "AAAA", "eyJ2IjoxfQ", strings.Repeat("A", 1000),
-		tampered(a.text("organizations.pageInfo.endCursor"), 0), tampered(a.text("organizations.pageInfo.endCursor"), 5), "\x00", "+/==", "é"} {
+	b := graphtest.New(f)
+	a := b.Ask(f, `{ users { pageInfo { endCursor } } organizations { pageInfo { endCursor } nodes { id } } }`)
+	for _, text := range []string{"", "x", a.Text("organizations.pageInfo.endCursor"), a.Text("organizations.nodes.0.id"), "AAAA", "eyJ2IjoxfQ", strings.Repeat("A", 1000),
+		tampered(a.Text("organizations.pageInfo.endCursor"), 0), tampered(a.Text("organizations.pageInfo.endCursor"), 5), "\x00", "+/==", "é"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		a := b.as(t, b.key, `query($text:String!,$id:ID!){organizations(after:$text){nodes{id}} users(before:$text){totalCount} node(id:$id){id}}`, object{"text": text, "id": text})
-		if a.Status >= 500 || strings.Contains(a.codes(), "INTERNAL") {
+		a := b.As(t, b.Key, `query($text:String!,$id:ID!){organizations(after:$text){nodes{id}} users(before:$text){totalCount} node(id:$id){id}}`, object{"text": text, "id": text})
+		if a.Status >= 500 || strings.Contains(a.Codes(), "INTERNAL") {
 			t.Errorf("%q: %d %s", text, a.Status, a.Body)
 		}
 	})

@@ -10,35 +10,35 @@ import (
 )
 
 func (r roleGrantResolver) Role(ctx context.Context, grants []*directory.RoleGrant) ([]*db.Role, error) {
-	return r.RolesByID(ctx, each(grants, func(g *directory.RoleGrant) db.RoleID { return g.RoleID }))
+	return r.RolesByID(ctx, mapSlice(grants, func(g *directory.RoleGrant) db.RoleID { return g.RoleID }))
 }
 
 func (r roleGrantResolver) Membership(ctx context.Context, grants []*directory.RoleGrant) ([]*db.Membership, error) {
-	return r.loaders.MembersAt(ctx, each(grants, (*directory.RoleGrant).MemberKey))
+	return r.loaders.MembersAt(ctx, mapSlice(grants, (*directory.RoleGrant).MemberKey))
 }
 
 func (r roleGrantResolver) GrantedBy(ctx context.Context, grants []*directory.RoleGrant) ([]model.Actor, error) {
-	return r.actors(ctx, each(grants, func(g *directory.RoleGrant) string { return g.GrantedBy }))
+	return r.actors(ctx, mapSlice(grants, func(g *directory.RoleGrant) string { return g.GrantedBy }))
 }
 
 func (r roleGrantResolver) RevokedBy(ctx context.Context, grants []*directory.RoleGrant) ([]model.Actor, error) {
-	return r.actors(ctx, each(grants, func(g *directory.RoleGrant) string { return text(g.RevokedBy) }))
+	return r.actors(ctx, mapSlice(grants, func(g *directory.RoleGrant) string { return orZero(g.RevokedBy) }))
 }
 
 func (r permissionGrantResolver) Permission(ctx context.Context, grants []*directory.PermissionGrant) ([]*db.Permission, error) {
-	return r.PermissionsByID(ctx, each(grants, func(g *directory.PermissionGrant) db.PermissionID { return g.PermissionID }))
+	return r.PermissionsByID(ctx, mapSlice(grants, func(g *directory.PermissionGrant) db.PermissionID { return g.PermissionID }))
 }
 
 func (r permissionGrantResolver) Membership(ctx context.Context, grants []*directory.PermissionGrant) ([]*db.Membership, error) {
-	return r.loaders.MembersAt(ctx, each(grants, (*directory.PermissionGrant).MemberKey))
+	return r.loaders.MembersAt(ctx, mapSlice(grants, (*directory.PermissionGrant).MemberKey))
 }
 
 func (r permissionGrantResolver) GrantedBy(ctx context.Context, grants []*directory.PermissionGrant) ([]model.Actor, error) {
-	return r.actors(ctx, each(grants, func(g *directory.PermissionGrant) string { return g.GrantedBy }))
+	return r.actors(ctx, mapSlice(grants, func(g *directory.PermissionGrant) string { return g.GrantedBy }))
 }
 
 func (r permissionGrantResolver) RevokedBy(ctx context.Context, grants []*directory.PermissionGrant) ([]model.Actor, error) {
-	return r.actors(ctx, each(grants, func(g *directory.PermissionGrant) string { return text(g.RevokedBy) }))
+	return r.actors(ctx, mapSlice(grants, func(g *directory.PermissionGrant) string { return orZero(g.RevokedBy) }))
 }
 
 func (r mutationResolver) GrantRoles(ctx context.Context, input directory.GrantRolesInput) (*model.MembershipsPayload, error) {
@@ -57,7 +57,7 @@ func (r mutationResolver) RevokePermissions(ctx context.Context, input directory
 	return r.payload(ctx).memberships(r.Directory.RevokePermissions(ctx, input))
 }
 
-// actors finds who is meant by the text form of actors; nil for an empty one.
+// actors returns the actors that the texts stand for; nil for an empty text.
 func (r *resolver) actors(ctx context.Context, texts []string) ([]model.Actor, error) {
 	users, keys := make([]db.UserID, len(texts)), make([]db.APIKeyID, len(texts))
 	all := make([]model.Actor, len(texts))
@@ -88,11 +88,4 @@ func (r *resolver) actors(ctx context.Context, texts []string) ([]model.Actor, e
 		}
 	}
 	return all, nil
-}
-
-func text(t *string) string {
-	if t == nil {
-		return ""
-	}
-	return *t
 }

@@ -9,12 +9,12 @@ import (
 	"roster/graph/model"
 )
 
-// payload makes the payloads of mutations, to which the impact belongs that the
-// mutation had.
+// payload makes the payloads of mutations, which have the impact of the mutation.
 type payload struct{ impact func() *directory.Impact }
 
-// payload is for the mutation that is being resolved on ctx, of which the result
-// is to be handed over: r.payload(ctx).user(r.Directory.CreateUser(ctx, input)).
+// payload returns the maker of payloads for the mutation that is resolved on ctx.
+// It takes the directory's results: r.payload(ctx).user(r.Directory.CreateUser(ctx,
+// input)).
 func (r mutationResolver) payload(ctx context.Context) payload {
 	return payload{func() *directory.Impact { return r.Directory.Impact(ctx) }}
 }
@@ -52,11 +52,11 @@ func (p payload) deleted(ids []string, err error) (*model.DeletePayload, error) 
 }
 
 func (r impactResolver) Gained(ctx context.Context, impacts []*directory.Impact, first *int, after *string) ([]*model.ImpactConnection, error) {
-	return eachPage(ctx, impacts, (*directory.Impact).Gained, first, after)
+	return impactPages(ctx, impacts, (*directory.Impact).Gained, first, after)
 }
 
 func (r impactResolver) Lost(ctx context.Context, impacts []*directory.Impact, first *int, after *string) ([]*model.ImpactConnection, error) {
-	return eachPage(ctx, impacts, (*directory.Impact).Lost, first, after)
+	return impactPages(ctx, impacts, (*directory.Impact).Lost, first, after)
 }
 
 func (r impactResolver) Keys(ctx context.Context, impacts []*directory.Impact) ([][]*db.APIKey, error) {
@@ -70,9 +70,8 @@ func (r impactResolver) Keys(ctx context.Context, impacts []*directory.Impact) (
 	return keys, nil
 }
 
-// eachPage reads a page of each impact: there is one for each field of a
-// mutation.
-func eachPage(ctx context.Context, impacts []*directory.Impact,
+// impactPages reads a page of each impact: each field of a mutation has one.
+func impactPages(ctx context.Context, impacts []*directory.Impact,
 	read func(*directory.Impact, context.Context, list.Page) (*model.ImpactConnection, error), first *int, after *string,
 ) ([]*model.ImpactConnection, error) {
 	pages := make([]*model.ImpactConnection, len(impacts))
@@ -86,9 +85,9 @@ func eachPage(ctx context.Context, impacts []*directory.Impact,
 }
 
 func (r permissionChangeResolver) User(ctx context.Context, changes []*directory.PermissionChange) ([]*db.User, error) {
-	return r.loaders.Users(ctx, each(changes, func(c *directory.PermissionChange) db.UserID { return c.Member.User }), selected(ctx))
+	return r.loaders.Users(ctx, mapSlice(changes, func(c *directory.PermissionChange) db.UserID { return c.Member.User }), selected(ctx))
 }
 
 func (r permissionChangeResolver) Organization(ctx context.Context, changes []*directory.PermissionChange) ([]*db.Organization, error) {
-	return r.loaders.Organizations(ctx, each(changes, func(c *directory.PermissionChange) db.OrganizationID { return c.Member.Organization }), selected(ctx))
+	return r.loaders.Organizations(ctx, mapSlice(changes, func(c *directory.PermissionChange) db.OrganizationID { return c.Member.Organization }), selected(ctx))
 }

@@ -8,6 +8,7 @@ import (
 
 	"roster/access"
 	"roster/db/dbtest"
+	"roster/graph/graphtest"
 )
 
 // impactFields is all that can be asked of an impact.
@@ -54,12 +55,12 @@ var impactCases = []struct {
 func TestImpactIsForetold(t *testing.T) {
 	t.Parallel()
 	var statements dbtest.Statements
-	b := setup(t, &statements)
-	b.ask(t, mutationSeed)
+	b := graphtest.New(t, &statements)
+	b.Ask(t, mutationSeed)
 	run := func(mutation, dryRun, payload string) (impact any, texts []string) {
 		statements.Take()
-		a := b.ask(t, "mutation "+dryRun+" { it: "+strings.ReplaceAll(mutation, "PAYLOAD", payload)+" }")
-		return a.at("it.impact"), statements.Take()
+		a := b.Ask(t, "mutation "+dryRun+" { it: "+strings.ReplaceAll(mutation, "PAYLOAD", payload)+" }")
+		return a.At("it.impact"), statements.Take()
 	}
 	for _, c := range impactCases {
 		if _, texts := run(c.mutation, "@dryRun", "impact { __typename }"); slices.ContainsFunc(texts, readsImpact) {
@@ -75,13 +76,13 @@ func TestImpactIsForetold(t *testing.T) {
 		}
 		for list, want := range map[string][]string{"gained": c.gained, "lost": c.lost} {
 			var got []string
-			for _, edge := range at(came, list+".edges").([]any) {
+			for _, edge := range graphtest.At(came, list+".edges").([]any) {
 				name := text("node.user.name")(edge)
 				name, _, _ = strings.Cut(name, "@")
 				got = append(got, strings.Join([]string{name, text("node.organization.code")(edge), text("node.key")(edge)}, " "))
 			}
-			if !slices.Equal(got, want) || at(came, list+".totalCount") != float64(len(want)) {
-				t.Errorf("%s: %s %q of %v, want %q", c.mutation, list, got, at(came, list+".totalCount"), want)
+			if !slices.Equal(got, want) || graphtest.At(came, list+".totalCount") != float64(len(want)) {
+				t.Errorf("%s: %s %q of %v, want %q", c.mutation, list, got, graphtest.At(came, list+".totalCount"), want)
 			}
 		}
 	}
@@ -92,16 +93,16 @@ func readsImpact(statement string) bool { return strings.Contains(statement, acc
 // Each field of a document has its own impact, also of the same kind.
 func TestImpactsOfOneDocument(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	b.ask(t, mutationSeed)
+	b := graphtest.New(t)
+	b.Ask(t, mutationSeed)
 	const counts = `{ impact { gained { totalCount } lost { totalCount } } }`
-	a := b.ask(t, `mutation {
+	a := b.Ask(t, `mutation {
 		give: grantRoles(input: {organization: {code: "acme"}, users: [{email: "bob@example.com"}], roles: [{key: "clerk"}]}) `+counts+`
 		nothing: grantRoles(input: {organization: {code: "acme"}, users: [{email: "bob@example.com"}], roles: [{key: "clerk"}]}) `+counts+`
 		take: revokeRoles(input: {organization: {code: "acme"}, users: [{email: "bob@example.com"}], roles: [{key: "clerk"}]}) `+counts+`
 	}`)
 	for name, want := range map[string][2]float64{"give": {1, 0}, "nothing": {0, 0}, "take": {0, 1}} {
-		if gained, lost := a.at(name+".impact.gained.totalCount"), a.at(name+".impact.lost.totalCount"); gained != want[0] || lost != want[1] {
+		if gained, lost := a.At(name+".impact.gained.totalCount"), a.At(name+".impact.lost.totalCount"); gained != want[0] || lost != want[1] {
 			t.Errorf("%s: gained %v, lost %v; want %v", name, gained, lost, want)
 		}
 	}

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"roster/graph/graphtest"
 	"roster/problem"
 )
 
@@ -18,14 +18,14 @@ import (
 const canary = "canary-7f3a"
 
 // badInput wants an answer that is an error which the client understands.
-func badInput(t *testing.T, name string, a *answer) {
+func badInput(t *testing.T, name string, a *graphtest.Answer) {
 	t.Helper()
 	if len(a.Errors) == 0 || a.Status >= 500 {
 		t.Errorf("%s: %d %.500s", name, a.Status, a.Body)
 		return
 	}
 	for i := range a.Errors {
-		if code := a.code(i); code == "" || code == string(problem.Internal) || a.Errors[i].Extensions["requestId"] != requestID {
+		if code := a.Code(i); code == "" || code == string(problem.Internal) || a.Errors[i].Extensions["requestId"] != graphtest.RequestID {
 			t.Errorf("%s: %d %.500s", name, a.Status, a.Body)
 		}
 	}
@@ -35,19 +35,7 @@ func badInput(t *testing.T, name string, a *answer) {
 	if len(a.Errors) > 20 || len(a.Body) > 64<<10 {
 		t.Errorf("%s: %d errors, %d bytes", name, len(a.Errors), len(a.Body))
 	}
-	plain(t, a)
-}
-
-var inProse = regexp.MustCompile(`(?i)\b(sql|pgx?|postgres|bun|constraint|goroutine|nil|runtime|panic|json\.|strconv|utf8mb4|gqlparser|gqlgen|map\[|interface|struct|int64|float64|unmarshal\w*)\b`)
-
-// plain fails if a message has a word of Go's, of SQL's or of a library's.
-func plain(t *testing.T, a *answer) {
-	t.Helper()
-	for _, e := range a.Errors {
-		if word := inProse.FindString(e.Message); word != "" {
-			t.Errorf("%q speaks of %q", e.Message, word)
-		}
-	}
+	graphtest.Plain(t, a)
 }
 
 const (
@@ -59,9 +47,9 @@ const (
 // Variables are sent as JSON text, so that it may be odd.
 func TestBadVariables(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	b.ask(t, mutationSeed)
-	before := b.state(t)
+	b := graphtest.New(t)
+	b.Ask(t, mutationSeed)
+	before := b.State(t)
 	mb := strings.Repeat(canary, 100_000)
 	deep := strings.Repeat(`{"a":`, 500) + "1" + strings.Repeat("}", 500)
 	many := func(n int, element string) string {
@@ -164,18 +152,18 @@ func TestBadVariables(t *testing.T) {
 		"a key in the past":               {`mutation { createApiKey(input: {name: "x", permissions: [], expiresAt: "2020-01-01T00:00:00Z"}) { secret } }`, `{}`},
 	} {
 		query, err := json.Marshal(test.query)
-		must(t, err)
-		a := b.send(t, http.MethodPost, "/graphql", headers(b.key), []byte(`{"query": `+string(query)+`, "variables": `+test.variables+`}`))
+		graphtest.Must(t, err)
+		a := b.Send(t, http.MethodPost, "/graphql", graphtest.Headers(b.Key), []byte(`{"query": `+string(query)+`, "variables": `+test.variables+`}`))
 		badInput(t, name, a)
 	}
-	b.unchanged(t, before)
+	b.Unchanged(t, before)
 }
 
 func TestBadDocuments(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	b.ask(t, mutationSeed)
-	before := b.state(t)
+	b := graphtest.New(t)
+	b.Ask(t, mutationSeed)
+	before := b.State(t)
 	for name, query := range map[string]string{
 		"empty":                 "",
 		"blank":                 " \n# only a comment",
@@ -218,29 +206,29 @@ func TestBadDocuments(t *testing.T) {
 		"many unknown fields":   "{ " + strings.Join(slices.Repeat([]string{"x" + canary[:3]}, 500), " y") + " }",
 		"a mutation in a query": "query { createUser(input: {}) { user { id } } }",
 	} {
-		badInput(t, name, b.as(t, b.key, query, nil))
+		badInput(t, name, b.As(t, b.Key, query, nil))
 	}
-	b.unchanged(t, before)
+	b.Unchanged(t, before)
 	// What looks odd, and is right.
 	for name, query := range map[string]string{
 		"pair of surrogates": `mutation @dryRun { createUser(input: {username: "x", givenName: "\ud83d\ude00"}) { user { name } } }`,
 		"itself":             `mutation @dryRun { createUser(input: {username: "x", givenName: "😀"}) { user { name } } }`,
 		"block":              `mutation @dryRun { createUser(input: {username: "x", givenName: """😀"""}) { user { name } } }`,
 	} {
-		if a := b.ask(t, query); a.text("createUser.user.name") != "😀" {
+		if a := b.Ask(t, query); a.Text("createUser.user.name") != "😀" {
 			t.Errorf("%s: %s", name, a.Body)
 		}
 	}
-	if a := b.ask(t, `query($id: ID!) { node(id: $id) { id } literal: node(id: 4) { id } nodes(ids: ["", 7]) { id } }`, object{"id": 4}); !strings.HasPrefix(string(a.Body), `{"data":{"node":null,"literal":null,"nodes":[null,null]}`) {
+	if a := b.Ask(t, `query($id: ID!) { node(id: $id) { id } literal: node(id: 4) { id } nodes(ids: ["", 7]) { id } }`, object{"id": 4}); !strings.HasPrefix(string(a.Body), `{"data":{"node":null,"literal":null,"nodes":[null,null]}`) {
 		t.Errorf("ids that are integers, which nothing has: %s", a.Body)
 	}
-	if a := b.ask(t, `mutation @dryRun { createUser(input: {username: "x", properties: {a: [], b: [[], {}]}}) { user { properties } } }`); !strings.Contains(string(a.Body), `{"a":[],"b":[[],{}]}`) {
+	if a := b.Ask(t, `mutation @dryRun { createUser(input: {username: "x", properties: {a: [], b: [[], {}]}}) { user { properties } } }`); !strings.Contains(string(a.Body), `{"a":[],"b":[[],{}]}`) {
 		t.Errorf("empty lists: %s", a.Body)
 	}
-	if a := b.as(t, b.key, findUser, object{"by": object{"email": 7}}); len(a.Errors) != 1 {
+	if a := b.As(t, b.Key, findUser, object{"by": object{"email": 7}}); len(a.Errors) != 1 {
 		t.Errorf("one fault: %s", a.Body)
 	}
-	if a := b.ask(t, `query($n: String!) { users(filter: {search: $n}) { totalCount } }`, object{"n": `\ud800 \u0000`}); a.at("users.totalCount") != 0.0 {
+	if a := b.Ask(t, `query($n: String!) { users(filter: {search: $n}) { totalCount } }`, object{"n": `\ud800 \u0000`}); a.At("users.totalCount") != 0.0 {
 		t.Errorf("text that looks like an escape: %s", a.Body)
 	}
 }
@@ -248,10 +236,10 @@ func TestBadDocuments(t *testing.T) {
 // What comes over HTTP and is no operation.
 func TestBadRequests(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	before := b.state(t)
+	b := graphtest.New(t)
+	before := b.State(t)
 	authorized := func(more ...string) http.Header {
-		h := headers(b.key)
+		h := graphtest.Headers(b.Key)
 		for i := 0; i < len(more); i += 2 {
 			h.Set(more[i], more[i+1])
 		}
@@ -301,7 +289,7 @@ func TestBadRequests(t *testing.T) {
 		"a key that is long":  {"POST", "/graphql", authorized("Authorization", "Bearer rk_"+strings.Repeat(canary, 10_000)), body, 401},
 		"a key with odd text": {"POST", "/graphql", authorized("Authorization", "Bearer rk_\xff"+canary), body, 401},
 	} {
-		a := b.send(t, test.method, test.target, test.header, []byte(test.body))
+		a := b.Send(t, test.method, test.target, test.header, []byte(test.body))
 		badInput(t, name, a)
 		if a.Status != test.status || strings.Contains(string(a.Body), `"data"`) {
 			t.Errorf("%s: %d %s, want %d", name, a.Status, a.Body, test.status)
@@ -313,29 +301,29 @@ func TestBadRequests(t *testing.T) {
 			t.Errorf("%s: %v", name, a.Header)
 		}
 	}
-	b.unchanged(t, before)
+	b.Unchanged(t, before)
 	h := authorized("X-GraphQL-Preflight", "1")
 	h.Del("Content-Type")
-	if a := b.send(t, "GET", "/graphql?query="+url.QueryEscape("query($f: Int) { users(first: $f) { totalCount } }")+"&variables="+url.QueryEscape(`{"f": 1}`), h, nil); a.at("users.totalCount") != 0.0 {
+	if a := b.Send(t, "GET", "/graphql?query="+url.QueryEscape("query($f: Int) { users(first: $f) { totalCount } }")+"&variables="+url.QueryEscape(`{"f": 1}`), h, nil); a.At("users.totalCount") != 0.0 {
 		t.Errorf("a query by GET: %d %s", a.Status, a.Body)
 	}
 	several := `query A { viewer { permissions } } mutation B { createUser(input: {email: "x@example.com"}) { user { id } } }`
-	if a := b.send(t, "GET", "/graphql?operationName=A&query="+url.QueryEscape(several), h, nil); a.Status != 200 || len(a.Errors) > 0 {
+	if a := b.Send(t, "GET", "/graphql?operationName=A&query="+url.QueryEscape(several), h, nil); a.Status != 200 || len(a.Errors) > 0 {
 		t.Errorf("the query of two operations by GET: %d %s", a.Status, a.Body)
 	}
-	if a := b.send(t, "GET", "/graphql?operationName=B&query="+url.QueryEscape(several), h, nil); a.Status != 405 {
+	if a := b.Send(t, "GET", "/graphql?operationName=B&query="+url.QueryEscape(several), h, nil); a.Status != 405 {
 		t.Errorf("the mutation of two operations by GET: %d %s", a.Status, a.Body)
 	}
-	b.unchanged(t, before)
+	b.Unchanged(t, before)
 }
 
 // Any value of any type, in the place of any argument, gets an answer, and never
 // a fault of the server.
 func TestAnyValueAnywhere(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	keyID := b.ask(t, deniedSeed).text("k.apiKey.id")
-	schema := loadSchema(t, "../schema.graphqls")
+	b := graphtest.New(t)
+	keyID := b.Ask(t, graphtest.SmallBusiness).Text("k.apiKey.id")
+	schema := graphtest.LoadSchema(t, "../schema.graphqls")
 	values := []string{"null", "7", "-1", "1.5", "true", `""`, `" "`, `"x"`, `"\u0007"`, "ACTIVE", "[]", "{}", "[[]]", `{id: ""}`, `{email: ""}`, `{key: "%"}`, `{code: "\\"}`,
 		`{externalId: "é"}`, `{id: "user_01h455vb4pex5vsknk084sn02q"}`, `"2026-01-01T00:00:00Z"`, `"0001-01-01T00:00:00Z"`, `"9999-12-31T23:59:59.999999Z"`, `[null]`, `[{}]`, `["x"]`}
 	n := 0
@@ -348,13 +336,13 @@ func TestAnyValueAnywhere(t *testing.T) {
 			for _, path := range append([]string{a.Name}, inputPaths(schema.Types[a.Type.Name()], a.Name)...) {
 				for _, value := range values {
 					c := &caller{schema: schema, keyID: keyID, place: path, instead: value}
-					answer := b.as(t, b.key, operation+" { "+c.call(owner, f)+" }", nil)
+					answer := b.As(t, b.Key, operation+" { "+c.call(owner, f)+" }", nil)
 					n++
-					if strings.Contains(answer.codes(), "INTERNAL") || answer.Status >= 500 {
+					if strings.Contains(answer.Codes(), "INTERNAL") || answer.Status >= 500 {
 						t.Errorf("%s with %s as %s: %.600s", f.Name, value, path, answer.Body)
 					}
 					if len(answer.Errors) > 0 {
-						plain(t, answer)
+						graphtest.Plain(t, answer)
 					}
 				}
 			}

@@ -3,6 +3,8 @@ package graph_test
 import (
 	"strings"
 	"testing"
+
+	"roster/graph/graphtest"
 )
 
 // Tools that read the schema know the GraphQL that was released: graphql-core for
@@ -10,9 +12,9 @@ import (
 // what they are told there is.
 func TestIntrospectionTellsOfNothingElse(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	a := b.ask(t, `{ __schema { directives { name locations } } __type(name: "__DirectiveLocation") { enumValues { name } } }`)
-	if got, want := strings.Join(a.texts("__schema.directives", "name"), " "), "deprecated dryRun include oneOf requires skip specifiedBy"; got != want {
+	b := graphtest.New(t)
+	a := b.Ask(t, `{ __schema { directives { name locations } } __type(name: "__DirectiveLocation") { enumValues { name } } }`)
+	if got, want := strings.Join(a.Texts("__schema.directives", "name"), " "), "deprecated dryRun include oneOf requires skip specifiedBy"; got != want {
 		t.Errorf("directives %s, want %s", got, want)
 	}
 	if strings.Contains(string(a.Body), "DIRECTIVE_DEFINITION") {

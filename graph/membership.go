@@ -12,8 +12,8 @@ import (
 	"roster/loaders"
 )
 
-// membershipPages reads pages of memberships, and along with them the users and
-// organizations that are selected below.
+// membershipPages reads pages of memberships and, with them, the users and
+// organizations that the client selects below.
 func membershipPages(ctx context.Context, page list.Page, read func(directory.MemberPage) ([]*model.MembershipConnection, error)) ([]*model.MembershipConnection, error) {
 	p := directory.MemberPage{Page: page}
 	if !loaders.HasMemory(ctx) {
@@ -22,10 +22,10 @@ func membershipPages(ctx context.Context, page list.Page, read func(directory.Me
 	node := execute.Selection(ctx).Node()
 	p.With = &directory.Related{}
 	if node.Has("user") {
-		p.With.UserFields = names(node.At("user"))
+		p.With.UserFields = fieldNames(node.At("user"))
 	}
 	if node.Has("organization") {
-		p.With.OrganizationFields = names(node.At("organization"))
+		p.With.OrganizationFields = fieldNames(node.At("organization"))
 	}
 	pages, err := read(p)
 	loaders.Remember(ctx, p.With)
@@ -33,11 +33,11 @@ func membershipPages(ctx context.Context, page list.Page, read func(directory.Me
 }
 
 func (r membershipResolver) User(ctx context.Context, members []*db.Membership) ([]*db.User, error) {
-	return r.loaders.Users(ctx, each(members, func(m *db.Membership) db.UserID { return m.UserID }), selected(ctx))
+	return r.loaders.Users(ctx, mapSlice(members, func(m *db.Membership) db.UserID { return m.UserID }), selected(ctx))
 }
 
 func (r membershipResolver) Organization(ctx context.Context, members []*db.Membership) ([]*db.Organization, error) {
-	return r.loaders.Organizations(ctx, each(members, func(m *db.Membership) db.OrganizationID { return m.OrgID }), selected(ctx))
+	return r.loaders.Organizations(ctx, mapSlice(members, func(m *db.Membership) db.OrganizationID { return m.OrgID }), selected(ctx))
 }
 
 func (r membershipResolver) Roles(ctx context.Context, members []*db.Membership) ([][]*db.Role, error) {

@@ -11,6 +11,7 @@ import (
 
 	"roster/access"
 	"roster/db"
+	"roster/graph/graphtest"
 	"roster/problem"
 )
 
@@ -132,60 +133,60 @@ var mutationCases = []mutationCase{
 // it leaves exactly its changes in the log, and, done again, none.
 func TestMutationsAndTheirChanges(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	b.ask(t, mutationSeed)
-	actor := b.ask(t, `{ viewer { apiKey { id } } }`).text("viewer.apiKey.id")
+	b := graphtest.New(t)
+	b.Ask(t, mutationSeed)
+	actor := b.Ask(t, `{ viewer { apiKey { id } } }`).Text("viewer.apiKey.id")
 	var secrets []string
 	keyID, asked := "", ""
 	for _, c := range mutationCases {
 		text := strings.Replace(c.document, "KEY", keyID, 1)
 		asked += " " + text
-		before, seen := b.state(t), b.lastChange(t)
-		rowsBefore := b.subjects(t)
-		rehearsal := b.ask(t, "mutation @dryRun { "+text+" }")
-		if !b.unchanged(t, before) {
+		before, seen := b.State(t), lastChange(t, b)
+		rowsBefore := subjects(t, b)
+		rehearsal := b.Ask(t, "mutation @dryRun { "+text+" }")
+		if !b.Unchanged(t, before) {
 			t.Fatalf("%s, rehearsed, leaves a trace", c.name)
 		}
-		done := b.ask(t, "mutation { "+text+" }")
+		done := b.Ask(t, "mutation { "+text+" }")
 		if got, want := normalised(t, rehearsal.Body), normalised(t, done.Body); got != want {
 			t.Errorf("%s, rehearsed, gives\n%s\nwant\n%s", c.name, got, want)
 		}
-		changes := b.changesAfter(t, seen)
+		changes := changesAfter(t, b, seen)
 		c.check(t, actor, changes)
-		compareSubjects(t, c.name, rowsBefore, b.subjects(t), changes)
+		compareSubjects(t, c.name, rowsBefore, subjects(t, b), changes)
 		if c.again == "another" { // makes one more each time
-			secrets = append(secrets, done.text("createApiKey.secret"))
-			keyID = done.text("createApiKey.apiKey.id")
+			secrets = append(secrets, done.Text("createApiKey.secret"))
+			keyID = done.Text("createApiKey.apiKey.id")
 			continue
 		}
-		seen = b.lastChange(t)
+		seen = lastChange(t, b)
 		if c.again != "" {
-			b.refused(t, c.again, "mutation { "+text+" }")
+			b.Refused(t, c.again, "mutation { "+text+" }")
 		} else {
-			b.ask(t, "mutation { "+text+" }")
+			b.Ask(t, "mutation { "+text+" }")
 		}
-		if more := b.changesAfter(t, seen); len(more) > 0 {
+		if more := changesAfter(t, b, seen); len(more) > 0 {
 			t.Errorf("%s, again, leaves %v", c.name, more)
 		}
 	}
-	for _, f := range ownFields(loadSchema(t, "../schema.graphqls").Mutation) {
+	for _, f := range ownFields(graphtest.LoadSchema(t, "../schema.graphqls").Mutation) {
 		if !strings.Contains(asked, f.Name+"(") {
 			t.Errorf("%s has no case", f.Name)
 		}
 	}
-	for _, secret := range append(secrets, b.key) {
-		if where := b.search(t, secret[len("rk_")+8:]); len(where) > 0 {
+	for _, secret := range append(secrets, b.Key) {
+		if where := b.Search(t, secret[len("rk_")+8:]); len(where) > 0 {
 			t.Errorf("the secret of a key is in %v", where)
 		}
 	}
-	if n := rows[int](t, b, "select count(*) from changes where before::text || after::text ~* '(hash|secret|rk_)'")[0]; n > 0 {
+	if n := graphtest.Rows[int](t, b, "select count(*) from changes where before::text || after::text ~* '(hash|secret|rk_)'")[0]; n > 0 {
 		t.Errorf("%d changes tell of secrets", n)
 	}
 }
 
 // subjects gives a digest of everything that can be the subject of a change, with
 // what belongs to it in other tables, by its id.
-func (b *testBundle) subjects(t *testing.T) map[string]string {
+func subjects(t *testing.T, b *graphtest.Server) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	digests(t, b, all, "users", "", func(id db.UserID) string { return id.String() })
@@ -202,12 +203,12 @@ func (b *testBundle) subjects(t *testing.T) map[string]string {
 	return all
 }
 
-func digests[K db.Kind](t *testing.T, b *testBundle, all map[string]string, table, belongings string, text func(db.ID[K]) string) {
+func digests[K db.Kind](t *testing.T, b *graphtest.Server, all map[string]string, table, belongings string, text func(db.ID[K]) string) {
 	t.Helper()
 	if belongings == "" {
 		belongings = "select ''"
 	}
-	for _, row := range rows[struct {
+	for _, row := range graphtest.Rows[struct {
 		ID     db.ID[K]
 		Digest string
 	}](t, b, "select row.id, md5((to_jsonb(row) - 'last_used_at')::text || (select coalesce(string_agg(x, ' ' order by x), '') from ("+belongings+") as b(x))) as digest from "+table+" row") {
@@ -246,14 +247,14 @@ type loggedChange struct {
 	Before, After                     *string
 }
 
-func (b *testBundle) lastChange(t *testing.T) int {
+func lastChange(t *testing.T, b *graphtest.Server) int {
 	t.Helper()
-	return rows[int](t, b, "select count(*) from changes")[0]
+	return graphtest.Rows[int](t, b, "select count(*) from changes")[0]
 }
 
-func (b *testBundle) changesAfter(t *testing.T, n int) []loggedChange {
+func changesAfter(t *testing.T, b *graphtest.Server, n int) []loggedChange {
 	t.Helper()
-	return rows[loggedChange](t, b, `select action, subject, actor, coalesce(request_id, '') as request_id, before::text, after::text
+	return graphtest.Rows[loggedChange](t, b, `select action, subject, actor, coalesce(request_id, '') as request_id, before::text, after::text
 		from changes order by at, id offset $1`, n)
 }
 
@@ -263,8 +264,8 @@ func (c mutationCase) check(t *testing.T, actor string, changes []loggedChange) 
 	for i, change := range changes {
 		kind, _, _ := strings.Cut(change.Subject, "_")
 		got = append(got, change.Action+" "+kind)
-		if change.Actor != actor || change.RequestID != requestID {
-			t.Errorf("%s: %+v is not by %s in %s", c.name, change, actor, requestID)
+		if change.Actor != actor || change.RequestID != graphtest.RequestID {
+			t.Errorf("%s: %+v is not by %s in %s", c.name, change, actor, graphtest.RequestID)
 		}
 		created := strings.HasSuffix(change.Action, ".created") || strings.HasSuffix(change.Action, ".granted")
 		if created && (change.Before != nil || change.After == nil) {
@@ -289,7 +290,7 @@ func compareValues(t *testing.T, what string, got *string, want object) {
 		t.Errorf("%s: got nothing, want %v", what, want)
 		return
 	}
-	all, _ := parseJSON(t, *got).(object)
+	all, _ := graphtest.ParseJSON(t, *got).(object)
 	for name, value := range want {
 		if has, ok := all[name]; !ok || fmt.Sprint(has) != fmt.Sprint(value) {
 			t.Errorf("%s: got %s, want %v", what, *got, want)
@@ -297,28 +298,13 @@ func compareValues(t *testing.T, what string, got *string, want object) {
 	}
 }
 
-// search gives the tables and columns that contain a text, in whatever form.
-func (b *testBundle) search(t *testing.T, text string) []string {
-	t.Helper()
-	var where []string
-	for _, c := range rows[struct{ Name, Expression string }](t, b, `select table_name || '.' || column_name as name,
-		'select count(*) from ' || table_name || ' where position(lower($1) in lower(' || case data_type when 'bytea'
-			then 'encode(' || column_name || ', ''escape'')' else column_name || '::text' end || ')) > 0' as expression
-		from information_schema.columns where table_schema = 'public'`) {
-		if rows[int](t, b, c.Expression, text)[0] > 0 {
-			where = append(where, c.Name)
-		}
-	}
-	return where
-}
-
 // A document whose third field fails leaves nothing, however it fails.
 func TestDocumentsAreAtomic(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	b.ask(t, mutationSeed)
-	writer := b.holding(t, "", "roster:users:write", "roster:roles:write", "roster:organizations:write", "roster:members:write")
-	before := b.state(t)
+	b := graphtest.New(t)
+	b.Ask(t, mutationSeed)
+	writer := b.Holding(t, "", "roster:users:write", "roster:roles:write", "roster:organizations:write", "roster:members:write")
+	before := b.State(t)
 	for name, test := range map[string]struct{ third, code, field, path string }{
 		"taken":             {`createUser(input: {email: "ADA@example.com"}) { user { id } }`, "CONFLICT", "input.email", "third"},
 		"taken just before": {`createPermission(input: {key: "first:one"}) { permission { id } }`, "CONFLICT", "input.key", "third"},
@@ -331,19 +317,19 @@ func TestDocumentsAreAtomic(t *testing.T) {
 			"third.user.memberships"},
 		"an argument below": {`createUser(input: {email: "new@example.com"}) { user { memberships(first: 0) { nodes { id } } } }`, "", "", "third.user.memberships"},
 	} {
-		a := b.as(t, writer, `mutation {
+		a := b.As(t, writer, `mutation {
 			first: createPermission(input: {key: "first:one"}) { permission { id } }
 			second: createUser(input: {email: "second@example.com", organizations: [{code: "acme"}]}) { user { id } }
 			third: `+test.third+`
 			fourth: createOrganization(input: {name: "Fourth"}) { organization { id } }
 			fifth: deleteUser(input: {user: {email: "bob@example.com"}}) { deletedIds }
 		}`, nil)
-		b.unchanged(t, before)
+		b.Unchanged(t, before)
 		paths := map[string]string{}
 		for i, e := range a.Errors {
 			path := strings.Trim(strings.ReplaceAll(fmt.Sprint(e.Path), " ", "."), "[]")
-			paths[path] = a.code(i)
-			if e.Extensions["requestId"] != requestID || e.Message == "" {
+			paths[path] = a.Code(i)
+			if e.Extensions["requestId"] != graphtest.RequestID || e.Message == "" {
 				t.Errorf("%s: %+v", name, e)
 			}
 		}
@@ -351,31 +337,25 @@ func TestDocumentsAreAtomic(t *testing.T) {
 			test.code = "FORBIDDEN"
 		}
 		want := map[string]string{test.path: test.code, "first": "ROLLED_BACK", "second": "ROLLED_BACK", "fourth": "ROLLED_BACK", "fifth": "ROLLED_BACK"}
-		if a.Data != nil || a.Status != 200 || !maps.Equal(paths, want) || a.field(0) != test.field {
+		if a.Data != nil || a.Status != 200 || !maps.Equal(paths, want) || a.Field(0) != test.field {
 			t.Errorf("%s: %s\nwant %v, and the field %q", name, a.Body, want, test.field)
 		}
 	}
-}
-
-// code is that of the i-th error.
-func (a *answer) code(i int) string {
-	code, _ := a.Errors[i].Extensions["code"].(string)
-	return code
 }
 
 // A rehearsal fails where the real run would, also by what is checked at commit
 // only.
 func TestRehearsalSeesDeferredConstraints(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	b.ask(t, mutationSeed)
-	before := b.state(t)
+	b := graphtest.New(t)
+	b.Ask(t, mutationSeed)
+	before := b.State(t)
 	ctx := access.WithActor(t.Context(), access.System("test"))
 	for name, run := range map[string]func(context.Context, func(context.Context) error) error{
-		"rehearsed": b.directory.Writer.DryRun, "real": b.directory.Writer.Atomically,
+		"rehearsed": b.Directory.Writer.DryRun, "real": b.Directory.Writer.Atomically,
 	} {
 		err := run(ctx, func(ctx context.Context) error {
-			_, err := b.database.Executor(ctx).NewRaw("delete from memberships").Exec(ctx)
+			_, err := b.Database.Executor(ctx).NewRaw("delete from memberships").Exec(ctx)
 			return err
 		})
 		if !problem.Is(err, problem.LastOrganization) {
@@ -383,7 +363,7 @@ func TestRehearsalSeesDeferredConstraints(t *testing.T) {
 		}
 		cause := errors.New("given up")
 		err = run(ctx, func(ctx context.Context) error {
-			if _, err := b.database.Executor(ctx).NewRaw("delete from memberships").Exec(ctx); err != nil {
+			if _, err := b.Database.Executor(ctx).NewRaw("delete from memberships").Exec(ctx); err != nil {
 				return err
 			}
 			return cause
@@ -392,7 +372,7 @@ func TestRehearsalSeesDeferredConstraints(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	b.unchanged(t, before)
+	b.Unchanged(t, before)
 	if db.HasTx(ctx) {
 		t.Error("the context is in a transaction")
 	}

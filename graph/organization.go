@@ -21,19 +21,19 @@ func (r queryResolver) Organizations(ctx context.Context, first *int, after *str
 func organizationID(o *db.Organization) db.OrganizationID { return o.ID }
 
 func (r organizationResolver) DefaultRoles(ctx context.Context, orgs []*db.Organization) ([][]*db.Role, error) {
-	return r.Directory.DefaultRoles(ctx, each(orgs, organizationID))
+	return r.Directory.DefaultRoles(ctx, mapSlice(orgs, organizationID))
 }
 
 func (r organizationResolver) Members(ctx context.Context, orgs []*db.Organization, first *int, after *string, last *int, before *string,
 	filter *directory.MemberFilter, orderBy *directory.MemberOrder,
 ) ([]*model.MembershipConnection, error) {
 	return membershipPages(ctx, page(first, after, last, before), func(p directory.MemberPage) ([]*model.MembershipConnection, error) {
-		return r.Directory.Members(ctx, each(orgs, organizationID), p, filter, orderBy)
+		return r.Directory.Members(ctx, mapSlice(orgs, organizationID), p, filter, orderBy)
 	})
 }
 
 func (r organizationResolver) Member(ctx context.Context, orgs []*db.Organization, user directory.UserRef) ([]*db.Membership, error) {
-	places, err := r.MemberKeysInOrganizations(ctx, user, each(orgs, organizationID))
+	places, err := r.MemberKeysInOrganizations(ctx, user, mapSlice(orgs, organizationID))
 	if err != nil {
 		return nil, err
 	}

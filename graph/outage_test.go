@@ -20,16 +20,17 @@ import (
 
 	"roster/db"
 	"roster/db/dbtest"
-	"roster/graph"
+	"roster/graph/graphtest"
+	"roster/graph/transport"
 	"roster/secret"
 )
 
 // load sends every golden case over and over, and writes, until it is stopped.
 type load struct {
 	*testing.T
-	bundle   *testBundle
+	bundle   *graphtest.Server
 	requests []request
-	judge    func(r *request, a *answer, unexpected []int)
+	judge    func(r *request, a *graphtest.Answer, unexpected []int)
 	answered atomic.Int64
 	work     sync.WaitGroup
 	stop     context.CancelFunc
@@ -44,22 +45,22 @@ type request struct {
 }
 
 // newLoad prepares the requests; none of them waits for a revision.
-func newLoad(t *testing.T, b *testBundle, judge func(r *request, a *answer, unexpected []int)) *load {
+func newLoad(t *testing.T, b *graphtest.Server, judge func(r *request, a *graphtest.Answer, unexpected []int)) *load {
 	t.Helper()
 	l := &load{T: t, bundle: b, judge: judge}
 	keys := askers(t, b)
 	files, err := filepath.Glob("testdata/golden/*.txt")
-	must(t, err)
+	graphtest.Must(t, err)
 	for _, file := range files {
 		for _, c := range parseGolden(t, file) {
 			if c.header != "" {
 				continue
 			}
 			r := request{name: c.name}
-			r.header, r.body = b.request(t, c, keys)
-			var shown answer
-			must(t, json.Unmarshal([]byte(c.answer), &shown))
-			r.codes = strings.Fields(shown.codes())
+			r.header, r.body = requestOf(t, b, c, keys)
+			var shown graphtest.Answer
+			graphtest.Must(t, json.Unmarshal([]byte(c.answer), &shown))
+			r.codes = strings.Fields(shown.Codes())
 			l.requests = append(l.requests, r)
 		}
 	}
@@ -86,9 +87,9 @@ func (l *load) start() {
 func (l *load) end() { l.stop(); l.work.Wait() }
 
 func (l *load) send(r *request) {
-	a := l.bundle.send(l.T, http.MethodPost, "/graphql", r.header, r.body)
+	a := l.bundle.Send(l.T, http.MethodPost, "/graphql", r.header, r.body)
 	var unexpected []int
-	for i, code := range strings.Fields(a.codes()) {
+	for i, code := range strings.Fields(a.Codes()) {
 		// Documents that change the same in other orders are in each other's way.
 		contended := code == "LIMITED" && a.Errors[i].Extensions["retryAfter"] != nil
 		if code != "ROLLED_BACK" && !contended && !slices.Contains(r.codes, code) {
@@ -102,46 +103,46 @@ func (l *load) send(r *request) {
 // write makes something new, for good.
 func (l *load) write(n, i int) {
 	body, err := json.Marshal(object{"query": `mutation($input: CreateUserInput!) { createUser(input: $input) { user { id } } }`,
-		"variables": object{"input": object{"email": fmt.Sprintf("u%d-%d@example.com", n, i), "organizations": refs("code", "acme")}}})
-	must(l, err)
-	l.send(&request{name: "a write", header: headers(l.bundle.key), body: body})
+		"variables": object{"input": object{"email": fmt.Sprintf("u%d-%d@example.com", n, i), "organizations": graphtest.Refs("code", "acme")}}})
+	graphtest.Must(l, err)
+	l.send(&request{name: "a write", header: graphtest.Headers(l.bundle.Key), body: body})
 }
 
 // Columns that a newer Roster adds to each table, while this one works, are
 // noticed by nobody.
 func TestColumnsAreAdded(t *testing.T) {
 	t.Parallel()
-	b := setup(t).withDemo(t)
-	l := newLoad(t, b, func(r *request, a *answer, unexpected []int) {
+	b := graphtest.New(t).WithDemo(t)
+	l := newLoad(t, b, func(r *request, a *graphtest.Answer, unexpected []int) {
 		if len(unexpected) > 0 {
 			t.Errorf("%s: %d %.300s", r.name, a.Status, a.Body)
 		}
 	})
-	tables := rows[string](t, b, "select relname::text from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace order by relname")
+	tables := graphtest.Rows[string](t, b, "select relname::text from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace order by relname")
 	l.start()
 	defer l.end()
 	for _, column := range []string{"x text", "y integer not null default 7"} {
 		for _, table := range tables {
 			answered := l.answered.Load()
 			addColumn(t, b, table, column)
-			eventually(t, time.Minute, "requests are answered", func() bool { return l.answered.Load() > answered+20 })
+			graphtest.Eventually(t, time.Minute, "requests are answered", func() bool { return l.answered.Load() > answered+20 })
 		}
 	}
 }
 
 // addColumn adds a column as a migration should: it does not wait for a lock for
 // long, since everybody else would wait behind it.
-func addColumn(t *testing.T, b *testBundle, table, column string) {
+func addColumn(t *testing.T, b *graphtest.Server, table, column string) {
 	t.Helper()
-	eventually(t, time.Minute, table+" gets the column "+column, func() bool {
-		err := b.database.InTx(t.Context(), func(ctx context.Context, tx bun.Tx) error {
+	graphtest.Eventually(t, time.Minute, table+" gets the column "+column, func() bool {
+		err := b.Database.InTx(t.Context(), func(ctx context.Context, tx bun.Tx) error {
 			_, err := tx.ExecContext(ctx, "set local lock_timeout = '50ms'; alter table "+table+" add column "+column)
 			return err
 		})
 		if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "55P03" {
 			return false
 		}
-		must(t, err)
+		graphtest.Must(t, err)
 		return true
 	})
 }
@@ -153,11 +154,11 @@ func TestOutage(t *testing.T) {
 	dsn := dbtest.DSN(t)
 	proxy, through := dbtest.NewProxy(t, dsn)
 	database, err := db.Open(t.Context(), secret.New(through), db.Options{})
-	must(t, err)
+	graphtest.Must(t, err)
 	t.Cleanup(func() { _ = database.Close() })
-	b := serve(t, database).withDemo(t).withOptions(t, graph.Options{Timeout: 3 * time.Second, Introspection: true})
+	b := graphtest.Over(t, database).WithDemo(t).WithOptions(t, transport.Options{Timeout: 3 * time.Second, Introspection: true})
 	var unavailable atomic.Int64
-	l := newLoad(t, b, func(r *request, a *answer, unexpected []int) {
+	l := newLoad(t, b, func(r *request, a *graphtest.Answer, unexpected []int) {
 		away := len(unexpected) > 0
 		if away {
 			unavailable.Add(1)
@@ -176,10 +177,10 @@ func TestOutage(t *testing.T) {
 	for name, weather := range map[string]dbtest.Weather{"cut": {Down: true}, "stalled": {Stalled: true}} {
 		before := unavailable.Load()
 		proxy.Set(weather, weather)
-		eventually(t, time.Minute, "requests are unavailable: "+name, func() bool { return unavailable.Load() > before+30 })
+		graphtest.Eventually(t, time.Minute, "requests are unavailable: "+name, func() bool { return unavailable.Load() > before+30 })
 		proxy.Set(dbtest.Weather{}, dbtest.Weather{})
-		eventually(t, time.Minute, "requests are answered again", func() bool {
-			return b.as(t, b.key, "{users{totalCount}}", nil).Status == http.StatusOK
+		graphtest.Eventually(t, time.Minute, "requests are answered again", func() bool {
+			return b.As(t, b.Key, "{users{totalCount}}", nil).Status == http.StatusOK
 		})
 	}
 }
@@ -190,22 +191,22 @@ func TestPooler(t *testing.T) {
 	t.Parallel()
 	dsn := dbtest.Pooler(t, dbtest.EmptyDSN(t), "pool_mode = transaction", "server_round_robin = 1", "default_pool_size = 8")
 	database, err := db.Open(t.Context(), secret.New(dsn), db.Options{})
-	must(t, err)
+	graphtest.Must(t, err)
 	t.Cleanup(func() { _ = database.Close() })
 	if !database.Pooled() {
 		t.Fatal("the pooler was not found")
 	}
 	_, err = database.Migrate(t.Context())
-	must(t, err)
+	graphtest.Must(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	var others sync.WaitGroup
 	defer func() { stop(); others.Wait() }()
 	for range 2 {
 		others.Go(func() { intrude(ctx, t, dsn) })
 	}
-	b := serve(t, database).withDemo(t)
-	b.golden(t, false)
-	if lag := b.directory.Stats().Lag; lag > time.Second {
+	b := graphtest.Over(t, database).WithDemo(t)
+	golden(t, b, false)
+	if lag := b.Directory.Stats().Lag; lag > time.Second {
 		t.Errorf("the feed is %v behind", lag)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"roster/db"
+	"roster/graph/graphtest"
 )
 
 // pagedList is a connection, and what it must be like.
@@ -35,7 +36,7 @@ type pagedList struct {
 }
 
 func text(path string) func(any) string {
-	return func(node any) string { text, _ := at(node, path).(string); return text }
+	return func(node any) string { text, _ := graphtest.At(node, path).(string); return text }
 }
 
 func folded(path string) func(any) string {
@@ -123,17 +124,17 @@ func (l *pagedList) query() string {
 }
 
 // page reads a page.
-func (l *pagedList) page(t *testing.T, b *testBundle, arguments object) pageOf {
+func (l *pagedList) page(t *testing.T, b *graphtest.Server, arguments object) pageOf {
 	t.Helper()
-	c := b.ask(t, l.query(), arguments).at(l.path)
+	c := b.Ask(t, l.query(), arguments).At(l.path)
 	p := pageOf{
-		hasNext: at(c, "pageInfo.hasNextPage").(bool), hasPrev: at(c, "pageInfo.hasPreviousPage").(bool),
-		start: at(c, "pageInfo.startCursor"), end: at(c, "pageInfo.endCursor"), total: at(c, "totalCount"),
+		hasNext: graphtest.At(c, "pageInfo.hasNextPage").(bool), hasPrev: graphtest.At(c, "pageInfo.hasPreviousPage").(bool),
+		start: graphtest.At(c, "pageInfo.startCursor"), end: graphtest.At(c, "pageInfo.endCursor"), total: graphtest.At(c, "totalCount"),
 	}
-	for i, edge := range at(c, "edges").([]any) {
-		p.nodes = append(p.nodes, at(edge, "node"))
+	for i, edge := range graphtest.At(c, "edges").([]any) {
+		p.nodes = append(p.nodes, graphtest.At(edge, "node"))
 		p.cursors = append(p.cursors, text("cursor")(edge))
-		if at(c, fmt.Sprintf("nodes.%d.id", i)) != at(edge, "node.id") {
+		if graphtest.At(c, fmt.Sprintf("nodes.%d.id", i)) != graphtest.At(edge, "node.id") {
 			t.Errorf("%s: nodes are not those of edges", l.name)
 		}
 	}
@@ -152,7 +153,7 @@ func (l *pagedList) idOf(node any) string {
 
 // walk reads the list in pages of a size (0: the default), from the front or
 // from the end, and gives it in its order.
-func (l *pagedList) walk(t *testing.T, b *testBundle, size int, backward bool) []any {
+func (l *pagedList) walk(t *testing.T, b *graphtest.Server, size int, backward bool) []any {
 	t.Helper()
 	var all []any
 	w := walker{list: l, size: size, backward: backward}
@@ -175,7 +176,7 @@ type walker struct {
 }
 
 // step reads the next page, and gives all that was read, in the list's order.
-func (w *walker) step(t *testing.T, b *testBundle, all []any) []any {
+func (w *walker) step(t *testing.T, b *graphtest.Server, all []any) []any {
 	t.Helper()
 	size, cursor := "first", "after"
 	if w.backward {
@@ -203,20 +204,20 @@ func (w *walker) step(t *testing.T, b *testBundle, all []any) []any {
 }
 
 // seedLists fills every list: with ties, nulls, and things to delete.
-func seedLists(t *testing.T, b *testBundle) {
+func seedLists(t *testing.T, b *graphtest.Server) {
 	t.Helper()
 	const n = 26
-	b.ask(t, document("mutation", 0, n, func(i int) string {
+	b.Ask(t, graphtest.Document("mutation", 0, n, func(i int) string {
 		return fmt.Sprintf(`createPermission(input: {key: "thing:%d"}) { permission { id } }`, i)
 	}))
-	b.ask(t, document("mutation", 0, n, func(i int) string {
+	b.Ask(t, graphtest.Document("mutation", 0, n, func(i int) string {
 		return fmt.Sprintf(`createRole(input: {key: "role-%d", permissions: [{key: "thing:%d"}]}) { role { id } }`, i, i)
 	}))
-	b.ask(t, `mutation { createOrganization(input: {code: "acme", name: "Acme"}) { organization { id } } }`)
-	b.ask(t, document("mutation", 0, n, func(i int) string {
+	b.Ask(t, `mutation { createOrganization(input: {code: "acme", name: "Acme"}) { organization { id } } }`)
+	b.Ask(t, graphtest.Document("mutation", 0, n, func(i int) string {
 		return fmt.Sprintf(`createOrganization(input: {code: "org-%d", name: "%s"}) { organization { id } }`, i, []string{"Tie", "tie", "Ｔie", "Other"}[i%4])
 	}))
-	b.ask(t, document("mutation", 0, n, func(i int) string {
+	b.Ask(t, graphtest.Document("mutation", 0, n, func(i int) string {
 		email := fmt.Sprintf(`email: "%s%d@example.com"`, []string{"b", "B", "é"}[i%3], i)
 		if i%4 == 0 {
 			email = fmt.Sprintf(`externalId: "%d"`, i)
@@ -224,33 +225,33 @@ func seedLists(t *testing.T, b *testBundle) {
 		return fmt.Sprintf(`createUser(input: {%s, givenName: "%s", organizations: [{code: "acme"}], roles: [{key: "role-0"}]}) { user { id } }`,
 			email, []string{"Tie", "tie", "Zoë", "Ada"}[i%4])
 	}))
-	b.ask(t, `mutation {
+	b.Ask(t, `mutation {
 		createUser(input: {email: "ada@example.com", organizations: [{code: "acme"}], roles: [{key: "role-0"}]}) { user { id } }
 		direct: createUser(input: {email: "direct@example.com", organizations: [{code: "acme"}], roles: []}) { user { id } }
 		grantPermissions(input: {organization: {code: "acme"}, users: [{email: "ada@example.com"}, {email: "direct@example.com"}],
 			permissions: [{key: "thing:0"}]}) { memberships { id } }
 	}`)
-	b.ask(t, document("mutation", 0, n, func(i int) string {
+	b.Ask(t, graphtest.Document("mutation", 0, n, func(i int) string {
 		return fmt.Sprintf(`addMembers(input: {organization: {code: "org-%d"}, users: [{email: "ada@example.com"}], roles: [{key: "role-0"}]}) { memberships { id } }`, i)
 	}))
-	b.ask(t, document("mutation", 0, n, func(i int) string {
+	b.Ask(t, graphtest.Document("mutation", 0, n, func(i int) string {
 		return fmt.Sprintf(`createApiKey(input: {name: "key %d", permissions: []}) { secret }`, i)
 	}))
 	for _, table := range []string{"users set created_at", "organizations set created_at", "memberships set joined_at", "api_keys set created_at"} {
 		// Every three of them at the same microsecond.
 		name, column, _ := strings.Cut(table, " set ")
-		b.execute(t, fmt.Sprintf(`update %s t set %s = '2026-01-01T00:00:00Z'::timestamptz + n / 3 * interval '1 microsecond'
+		b.Execute(t, fmt.Sprintf(`update %s t set %s = '2026-01-01T00:00:00Z'::timestamptz + n / 3 * interval '1 microsecond'
 			from (select id, row_number() over (order by id) as n from %s) x where x.id = t.id`, name, column, name))
 	}
-	b.execute(t, `update users set last_signed_in_at = '2026-02-01T00:00:00Z'::timestamptz + (length(name) % 2) * interval '1 second'
+	b.Execute(t, `update users set last_signed_in_at = '2026-02-01T00:00:00Z'::timestamptz + (length(name) % 2) * interval '1 second'
 		where email is not null`)
 }
 
 // disturb adds to every list, and takes from every list that things are deleted
 // from.
-func disturb(t *testing.T, b *testBundle, i int) {
+func disturb(t *testing.T, b *graphtest.Server, i int) {
 	t.Helper()
-	b.ask(t, fmt.Sprintf(`mutation {
+	b.Ask(t, fmt.Sprintf(`mutation {
 		p: createPermission(input: {key: "new:%[1]d"}) { permission { id } }
 		r: createRole(input: {key: "a-new-%[1]d"}) { role { id } }
 		o: createOrganization(input: {code: "new-%[1]d", name: "Tie"}) { organization { id } }
@@ -266,7 +267,7 @@ func disturb(t *testing.T, b *testBundle, i int) {
 
 func TestPages(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := graphtest.New(t)
 	seedLists(t, b)
 	lists := pagedLists()
 	ids := func(l *pagedList, nodes []any) []string {
@@ -279,7 +280,7 @@ func TestPages(t *testing.T) {
 	for i := range lists {
 		l := &lists[i]
 		all := l.walk(t, b, 100, false)
-		if want := rows[int](t, b, l.count)[0]; len(all) != want || want < 20 {
+		if want := graphtest.Rows[int](t, b, l.count)[0]; len(all) != want || want < 20 {
 			t.Errorf("%s has %d, want %d", l.name, len(all), want)
 		}
 		compare := func(a, b any) int {
@@ -323,7 +324,7 @@ func TestPages(t *testing.T) {
 // while pages are turned.
 func TestPagesWhileRowsComeAndGo(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := graphtest.New(t)
 	seedLists(t, b)
 	lists := pagedLists()
 	before := make([][]any, len(lists))
@@ -371,14 +372,14 @@ func TestPagesWhileRowsComeAndGo(t *testing.T) {
 
 func TestPagesThatAreRefused(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := graphtest.New(t)
 	seedLists(t, b)
 	lists := pagedLists()
 	cursors := make([]string, len(lists))
 	refused := func(l *pagedList, field string, arguments object) {
 		t.Helper()
-		a := b.as(t, b.key, l.query(), arguments)
-		if !strings.HasPrefix(a.codes(), "INVALID") || !strings.Contains(a.field(0), field) || at(a.Data, l.path) != nil {
+		a := b.As(t, b.Key, l.query(), arguments)
+		if !strings.HasPrefix(a.Codes(), "INVALID") || !strings.Contains(a.Field(0), field) || graphtest.At(a.Data, l.path) != nil {
 			t.Errorf("%s with %v: %s", l.name, arguments, a.Body)
 		}
 	}

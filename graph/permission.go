@@ -19,18 +19,18 @@ func (r queryResolver) Permissions(ctx context.Context, first *int, after *strin
 func permissionID(p *db.Permission) db.PermissionID { return p.ID }
 
 func (r permissionResolver) FormerKeys(ctx context.Context, permissions []*db.Permission) ([][]*db.FormerKey, error) {
-	return r.Directory.FormerKeys(ctx, each(permissions, permissionID))
+	return r.Directory.FormerKeys(ctx, mapSlice(permissions, permissionID))
 }
 
 func (r permissionResolver) Roles(ctx context.Context, permissions []*db.Permission) ([][]*db.Role, error) {
-	return r.PermissionRoles(ctx, each(permissions, permissionID))
+	return r.PermissionRoles(ctx, mapSlice(permissions, permissionID))
 }
 
 func (r permissionResolver) Holders(ctx context.Context, permissions []*db.Permission, organization *directory.OrganizationRef,
 	first *int, after *string, last *int, before *string,
 ) ([]*model.MembershipConnection, error) {
 	return membershipPages(ctx, page(first, after, last, before), func(p directory.MemberPage) ([]*model.MembershipConnection, error) {
-		return r.PermissionHolders(ctx, each(permissions, permissionID), organization, p)
+		return r.PermissionHolders(ctx, mapSlice(permissions, permissionID), organization, p)
 	})
 }
 

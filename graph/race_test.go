@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"roster/graph/graphtest"
 )
 
 // racers is how many requests run at the same moment.
@@ -14,7 +16,7 @@ const racers = 24
 
 // race runs documents at the same moment, and counts how they ended: by their
 // codes, empty for success.
-func race(t *testing.T, b *testBundle, n int, document func(i int) string) map[string]int {
+func race(t *testing.T, b *graphtest.Server, n int, document func(i int) string) map[string]int {
 	t.Helper()
 	start := make(chan struct{})
 	ended := make([]string, n)
@@ -23,8 +25,8 @@ func race(t *testing.T, b *testBundle, n int, document func(i int) string) map[s
 		text := document(i)
 		wg.Go(func() {
 			<-start
-			a := b.as(t, b.key, text, nil)
-			if ended[i] = a.codes(); strings.Contains(ended[i], "INTERNAL") {
+			a := b.As(t, b.Key, text, nil)
+			if ended[i] = a.Codes(); strings.Contains(ended[i], "INTERNAL") {
 				t.Errorf("%s: %s", text, a.Body)
 			}
 		})
@@ -57,7 +59,7 @@ var forms = map[string][]string{
 // One text, in whatever form, is taken once: one wins, all others hear CONFLICT.
 func TestRacesForNames(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := graphtest.New(t)
 	for name, test := range map[string]struct{ field, document, count string }{
 		"email":        {"input.email", `createUser(input: {email: "%s@example.com"}) { user { id } }`, "select count(*) from users where email_key like '%@%'"},
 		"username":     {"input.username", `createUser(input: {username: "%s"}) { user { id } }`, "select count(*) from users where username_key is not null"},
@@ -70,24 +72,24 @@ func TestRacesForNames(t *testing.T) {
 			if won++; !maps.Equal(counts, map[string]int{"": 1, "CONFLICT": racers - 1}) {
 				t.Errorf("%s, %s: %v", name, form, counts)
 			}
-			a := b.refused(t, "CONFLICT", "mutation { "+fmt.Sprintf(test.document, texts[0])+" }")
-			if a.field(0) != test.field {
-				t.Errorf("%s: the field is %q", name, a.field(0))
+			a := b.Refused(t, "CONFLICT", "mutation { "+fmt.Sprintf(test.document, texts[0])+" }")
+			if a.Field(0) != test.field {
+				t.Errorf("%s: the field is %q", name, a.Field(0))
 			}
 		}
-		if n := rows[int](t, b, test.count)[0]; n != won {
+		if n := graphtest.Rows[int](t, b, test.count)[0]; n != won {
 			t.Errorf("%s: %d rows, want %d", name, n, won)
 		}
 	}
 	// These are other letters, and other names.
 	for _, other := range []string{"ıpek", "ipek", "iрek"} {
-		b.ask(t, fmt.Sprintf(`mutation { createUser(input: {username: "%s"}) { user { id } } }`, other))
+		b.Ask(t, fmt.Sprintf(`mutation { createUser(input: {username: "%s"}) { user { id } } }`, other))
 	}
 }
 
 func TestRacesForKeys(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := graphtest.New(t)
 	for name, document := range map[string]string{
 		"code":           `createOrganization(input: {code: "acme", name: "%d"}) { organization { id } }`,
 		"role key":       `createRole(input: {key: "clerk", name: "%d"}) { role { id } }`,
@@ -102,11 +104,11 @@ func TestRacesForKeys(t *testing.T) {
 	counts := race(t, b, racers, func(int) string {
 		return `mutation { createOrganization(input: {name: "Café"}) { organization { code } } }`
 	})
-	if codes := b.ask(t, `{ organizations(first: 100, filter: {search: "café"}) { nodes { code } } }`).texts("organizations.nodes", "code"); counts[""] != racers || len(codes) != racers {
+	if codes := b.Ask(t, `{ organizations(first: 100, filter: {search: "café"}) { nodes { code } } }`).Texts("organizations.nodes", "code"); counts[""] != racers || len(codes) != racers {
 		t.Errorf("%v, %v", counts, codes)
 	}
 	// Of many who saw the same version, one changes it.
-	b.ask(t, `mutation { createUser(input: {email: "v@example.com"}) { user { version } } }`)
+	b.Ask(t, `mutation { createUser(input: {email: "v@example.com"}) { user { version } } }`)
 	counts = race(t, b, racers, func(i int) string {
 		return fmt.Sprintf(`mutation { updateUser(input: {user: {email: "v@example.com"}, ifVersion: 1, givenName: "n%d"}) { user { version } } }`, i)
 	})
@@ -114,21 +116,21 @@ func TestRacesForKeys(t *testing.T) {
 		t.Errorf("ifVersion: %v", counts)
 	}
 	// The same grant at the same moment is one grant, and each term has a grant of its own.
-	b.ask(t, `mutation { addMembers(input: {organization: {code: "acme"}, users: [{email: "v@example.com"}], roles: []}) { memberships { id } } }`)
+	b.Ask(t, `mutation { addMembers(input: {organization: {code: "acme"}, users: [{email: "v@example.com"}], roles: []}) { memberships { id } } }`)
 	counts = race(t, b, racers, func(int) string {
 		return `mutation { grantRoles(input: {organization: {code: "acme"}, users: [{email: "v@example.com"}], roles: [{key: "clerk"}]}) { memberships { id } } }`
 	})
-	if n := rows[int](t, b, "select count(*) from membership_roles")[0]; counts[""] != racers || n != 1 {
+	if n := graphtest.Rows[int](t, b, "select count(*) from membership_roles")[0]; counts[""] != racers || n != 1 {
 		t.Errorf("%v, and %d grants", counts, n)
 	}
 	counts = race(t, b, racers, func(i int) string {
 		return fmt.Sprintf(`mutation { grantRoles(input: {organization: {code: "acme"}, users: [{email: "v@example.com"}], roles: [{key: "clerk"}], startsAt: "2070-01-01T00:00:00Z", endsAt: "209%d-01-01T00:00:00Z"}) { memberships { id } } }`, i%3)
 	})
-	if n := rows[int](t, b, "select count(*) from membership_roles")[0]; counts[""] != racers || n != 4 {
+	if n := graphtest.Rows[int](t, b, "select count(*) from membership_roles")[0]; counts[""] != racers || n != 4 {
 		t.Errorf("%v, and %d grants for four terms", counts, n)
 	}
 	// Who joins at the same moment joins once.
-	b.ask(t, `mutation { createOrganization(input: {code: "join", name: "Join"}) { organization { id } } }`)
+	b.Ask(t, `mutation { createOrganization(input: {code: "join", name: "Join"}) { organization { id } } }`)
 	counts = race(t, b, racers, func(int) string {
 		return `mutation { addMembers(input: {organization: {code: "join"}, users: [{email: "v@example.com"}]}) { memberships { id user { email } } } }`
 	})
@@ -142,8 +144,8 @@ func TestRacesForKeys(t *testing.T) {
 // which is active.
 func TestRacesKeepInvariants(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	b.ask(t, `mutation {
+	b := graphtest.New(t)
+	b.Ask(t, `mutation {
 		createPermission(input: {key: "p"}) { permission { id } }
 		createRole(input: {key: "r", permissions: [{key: "p"}]}) { role { id } }
 		a: createOrganization(input: {code: "a", name: "A"}) { organization { id } }
@@ -151,7 +153,7 @@ func TestRacesKeepInvariants(t *testing.T) {
 	}`)
 	const users = 6
 	user := func(i int) string { return fmt.Sprintf(`{email: "u%d@example.com"}`, i%users) }
-	b.ask(t, document("mutation", 0, users, func(i int) string {
+	b.Ask(t, graphtest.Document("mutation", 0, users, func(i int) string {
 		return fmt.Sprintf(`createUser(input: {email: "u%d@example.com", organizations: [{code: "a"}, {code: "b"}], roles: [{key: "r"}]}) { user { id } }`, i)
 	}))
 	check := func(name string, counts map[string]int, allowed string) {
@@ -171,7 +173,7 @@ func TestRacesKeepInvariants(t *testing.T) {
 			"default organizations but one active": `select abs(count(*) - 1) from organizations where is_default and status = 'ACTIVE' and deleted_at is null`,
 			"members of deleted organizations":     `select count(*) from memberships m join organizations o on o.id = m.org_id where o.deleted_at is not null`,
 		} {
-			if n := rows[int](t, b, query)[0]; n != 0 {
+			if n := graphtest.Rows[int](t, b, query)[0]; n != 0 {
 				t.Errorf("%s: %d %s", name, n, what)
 			}
 		}
@@ -184,10 +186,10 @@ func TestRacesKeepInvariants(t *testing.T) {
 	if counts[""] != users {
 		t.Errorf("%v, want %d who left", counts, users)
 	}
-	b.ask(t, document("mutation", 0, users, func(i int) string {
+	b.Ask(t, graphtest.Document("mutation", 0, users, func(i int) string {
 		return fmt.Sprintf(`addMembers(input: {organization: {code: "%s"}, users: [%s]}) { memberships { id } }`, []string{"a", "b"}[i%2], user(i))
 	}))
-	b.ask(t, document("mutation", 0, users, func(i int) string {
+	b.Ask(t, graphtest.Document("mutation", 0, users, func(i int) string {
 		return fmt.Sprintf(`addMembers(input: {organization: {code: "%s"}, users: [%s]}) { memberships { id } }`, []string{"b", "a"}[i%2], user(i))
 	}))
 	check("granting and removing", race(t, b, racers, func(i int) string {
@@ -240,8 +242,8 @@ func TestRacesKeepInvariants(t *testing.T) {
 // in a circle, out of which the database throws one: all are carried out.
 func TestDocumentsInOppositeOrders(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	b.ask(t, `mutation { a: createUser(input: {username: "a"}) { user { id } } b: createUser(input: {username: "b"}) { user { id } } }`)
+	b := graphtest.New(t)
+	b.Ask(t, `mutation { a: createUser(input: {username: "a"}) { user { id } } b: createUser(input: {username: "b"}) { user { id } } }`)
 	const racers = 8 // each may cost the second after which the database looks for a circle
 	counts := race(t, b, racers, func(i int) string {
 		names := []string{"a", "b"}
@@ -254,7 +256,7 @@ func TestDocumentsInOppositeOrders(t *testing.T) {
 	if counts[""] != racers {
 		t.Errorf("%v, want %d carried out", counts, racers)
 	}
-	if versions := rows[int](t, b, `select version from users where username in ('a', 'b')`); versions[0] != racers+1 || versions[1] != racers+1 {
+	if versions := graphtest.Rows[int](t, b, `select version from users where username in ('a', 'b')`); versions[0] != racers+1 || versions[1] != racers+1 {
 		t.Errorf("versions %v, want %d", versions, racers+1)
 	}
 }

@@ -1,6 +1,3 @@
-// Package graph speaks GraphQL: resolvers, one file for each concept, and the
-// handler which answers requests. A resolver asks the directory and no more;
-// below the root it is asked for all parents of its level at once.
 package graph
 
 import (
@@ -15,7 +12,7 @@ import (
 
 //go:generate go run ./generate
 
-// resolver resolves every field that is not simply read from its parent.
+// resolver resolves every field that is not just read from its parent.
 type resolver struct {
 	*directory.Directory
 	loaders loaders.Loaders
@@ -57,14 +54,15 @@ func (r *resolver) PermissionChange() generated.PermissionChangeResolver {
 	return permissionChangeResolver{r}
 }
 
-// selected gives the fields that are asked for of what a resolver is to return.
-func selected(ctx context.Context) list.Fields { return names(execute.Selection(ctx)) }
+// selected returns the fields that the client asks for of a resolver's result.
+func selected(ctx context.Context) list.Fields { return fieldNames(execute.Selection(ctx)) }
 
-// selectedNodes gives the fields that are asked for of the nodes of a
-// connection.
-func selectedNodes(ctx context.Context) list.Fields { return names(execute.Selection(ctx).Node()) }
+// selectedNodes returns the fields that the client asks for of a connection's nodes.
+func selectedNodes(ctx context.Context) list.Fields {
+	return fieldNames(execute.Selection(ctx).Node())
+}
 
-func names(s execute.Selected) list.Fields {
+func fieldNames(s execute.Selected) list.Fields {
 	fields := list.Fields{}
 	for _, f := range s.Fields() {
 		fields = append(fields, f.Name)
@@ -72,16 +70,16 @@ func names(s execute.Selected) list.Fields {
 	return fields
 }
 
-// page gathers the arguments of a connection.
+// page returns the arguments of a connection as one value.
 func page(first *int, after *string, last *int, before *string) list.Page {
 	return list.Page{First: first, After: after, Last: last, Before: before}
 }
 
-// each gives what of says of every element.
-func each[T, R any](all []T, of func(T) R) []R {
+// mapSlice returns the results of f for all elements.
+func mapSlice[T, R any](all []T, f func(T) R) []R {
 	results := make([]R, len(all))
 	for i, one := range all {
-		results[i] = of(one)
+		results[i] = f(one)
 	}
 	return results
 }

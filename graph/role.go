@@ -19,14 +19,14 @@ func (r queryResolver) Roles(ctx context.Context, first *int, after *string, las
 func roleID(r *db.Role) db.RoleID { return r.ID }
 
 func (r roleResolver) Permissions(ctx context.Context, roles []*db.Role) ([][]*db.Permission, error) {
-	return r.RolePermissions(ctx, each(roles, roleID))
+	return r.RolePermissions(ctx, mapSlice(roles, roleID))
 }
 
 func (r roleResolver) Members(ctx context.Context, roles []*db.Role, organization *directory.OrganizationRef,
 	first *int, after *string, last *int, before *string,
 ) ([]*model.MembershipConnection, error) {
 	return membershipPages(ctx, page(first, after, last, before), func(p directory.MemberPage) ([]*model.MembershipConnection, error) {
-		return r.RoleMembers(ctx, each(roles, roleID), organization, p)
+		return r.RoleMembers(ctx, mapSlice(roles, roleID), organization, p)
 	})
 }
 

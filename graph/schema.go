@@ -7,14 +7,25 @@ import (
 
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"roster/directory"
+	"roster/graph/execute"
 	"roster/graph/generated"
+	"roster/loaders"
 )
 
-// contract is the schema that the server speaks: what schema.graphqls has, and of
-// what gqlparser adds to it the part that is true here and known to clients. Each
-// answer comes whole, so that there is no @defer; and clients which read the
-// schema by introspection stumble over a location of directives that is in no
-// released specification.
+// NewSchema returns the schema that the server speaks, resolved by d. With a nil
+// directory it can be read, but not run.
+func NewSchema(d *directory.Directory) *execute.Schema {
+	return generated.NewSchema(generated.Config{
+		Schema:    contract(),
+		Resolvers: &resolver{d, loaders.Loaders{Directory: d}},
+	})
+}
+
+// contract returns schema.graphqls with as much of gqlparser's additions as is true
+// here and known to clients. Answers come whole, so that there is no @defer; and
+// clients that read the schema by introspection fail on a location of directives
+// that is in no released specification.
 var contract = sync.OnceValue(func() *ast.Schema {
 	const unreleased = "DIRECTIVE_DEFINITION"
 	schema := *generated.NewSchema(generated.Config{}).Schema()

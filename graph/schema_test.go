@@ -9,10 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"roster/access"
+	"roster/graph/graphtest"
 )
 
 // The tests of this file are over the schema alone.
@@ -20,20 +20,6 @@ import (
 var contractFiles = flag.String("contract", "", "rewrite testdata/contract.txt from these schemas, separated by commas")
 
 const contractList = "testdata/contract.txt"
-
-// loadSchema reads the schema that the files make together.
-func loadSchema(t testing.TB, paths ...string) *ast.Schema {
-	t.Helper()
-	sources := make([]*ast.Source, len(paths))
-	for i, path := range paths {
-		text, err := os.ReadFile(path)
-		must(t, err)
-		sources[i] = &ast.Source{Name: path, Input: string(text)}
-	}
-	schema, err := gqlparser.LoadSchema(sources...)
-	must(t, err)
-	return schema
-}
 
 // ownTypes gives the types that are not GraphQL's own, in order of name.
 func ownTypes(schema *ast.Schema) []*ast.Definition {
@@ -53,7 +39,7 @@ func ownFields(d *ast.Definition) ast.FieldList {
 
 func TestEverythingIsDescribed(t *testing.T) {
 	t.Parallel()
-	schema := loadSchema(t, "../schema.graphqls")
+	schema := graphtest.LoadSchema(t, "../schema.graphqls")
 	check := func(what, description string, directives ast.DirectiveList) {
 		if strings.TrimSpace(description) == "" {
 			t.Errorf("%s has no description", what)
@@ -91,7 +77,7 @@ func TestEverythingIsDescribed(t *testing.T) {
 // What @requires says can be held by somebody.
 func TestRequiredPermissionsExist(t *testing.T) {
 	t.Parallel()
-	for _, d := range ownTypes(loadSchema(t, "../schema.graphqls")) {
+	for _, d := range ownTypes(graphtest.LoadSchema(t, "../schema.graphqls")) {
 		for _, f := range d.Fields {
 			need := requirement(f)
 			known := slices.ContainsFunc(access.SystemPermissions, func(p access.SystemPermission) bool { return string(p.Key) == need })
@@ -123,19 +109,19 @@ var additions = []string{"ApiKeyPayload.impact", "FormerKey", "FormerKey.key", "
 func TestSchemaKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	if *contractFiles != "" {
-		lines := signatures(loadSchema(t, strings.Split(*contractFiles, ",")...))
-		must(t, os.WriteFile(contractList, []byte(strings.Join(lines, "\n")+"\n"), 0o644))
+		lines := signatures(graphtest.LoadSchema(t, strings.Split(*contractFiles, ",")...))
+		graphtest.Must(t, os.WriteFile(contractList, []byte(strings.Join(lines, "\n")+"\n"), 0o644))
 	}
 	contract := map[string]string{}
 	file, err := os.Open(contractList)
-	must(t, err)
+	graphtest.Must(t, err)
 	defer file.Close()
 	for s := bufio.NewScanner(file); s.Scan(); {
 		name, what, _ := strings.Cut(s.Text(), " = ")
 		contract[name] = what
 	}
 	has := map[string]bool{}
-	for _, line := range signatures(loadSchema(t, "../schema.graphqls")) {
+	for _, line := range signatures(graphtest.LoadSchema(t, "../schema.graphqls")) {
 		name, what, _ := strings.Cut(line, " = ")
 		has[name] = true
 		if want, known := contract[name]; known && want != what {

@@ -13,16 +13,17 @@ import (
 	"roster/access"
 	"roster/db/dbtest"
 	"roster/directory"
-	"roster/graph"
 	"roster/graph/admission"
+	"roster/graph/graphtest"
+	"roster/graph/transport"
 )
 
 // seedEveryList makes thirty of everything that lists have, on top of seedCrowd: the
 // last thirty of each kind are alike. It gives the samples that go with it.
-func seedEveryList(t *testing.T, b *testBundle) map[string]string {
+func seedEveryList(t *testing.T, b *graphtest.Server) map[string]string {
 	t.Helper()
 	seedCrowd(t, b)
-	b.execute(t, "insert into identities (provider, subject, user_id) select 'password', email, id from users")
+	b.Execute(t, "insert into identities (provider, subject, user_id) select 'password', email, id from users")
 	for _, made := range []string{
 		`createPermission(input: {key: "zed%[1]d"}) { permission { id } }`,
 		`createRole(input: {key: "zed%[1]d", permissions: [{key: "zed%[1]d"}, {key: "invoices:read"}]}) { role { id } }`,
@@ -33,16 +34,16 @@ func seedEveryList(t *testing.T, b *testBundle) map[string]string {
 		`grantPermissions(input: {organization: {code: "zed%[1]d"}, users: [{email: "u%[1]d@example.com"}], permissions: [{key: "zed%[1]d"}]}) { memberships { id } }`,
 		`createApiKey(input: {name: "Zed", permissions: [], organization: {code: "acme"}, user: {email: "u%[1]d@example.com"}}) { apiKey { id } }`,
 	} {
-		b.ask(t, document("mutation", 90, 120, func(i int) string { return fmt.Sprintf(made, i) }))
+		b.Ask(t, graphtest.Document("mutation", 90, 120, func(i int) string { return fmt.Sprintf(made, i) }))
 	}
-	some := b.ask(t, `{ user(by: {email: "u119@example.com"}) { id } apiKeys(first: 1) { nodes { id } } }`)
+	some := b.Ask(t, `{ user(by: {email: "u119@example.com"}) { id } apiKeys(first: 1) { nodes { id } } }`)
 	return map[string]string{
 		"UserRef": `{email: "u119@example.com"}`, "UserFilter.search": `"example"`, "MemberFilter.search": `"example"`,
 		"Query.roles.search": `"zed"`, "Query.permissions.search": `"zed"`, "OrganizationFilter.search": `"zed"`,
 		"UserFilter.createdAfter": `"2020-01-01T00:00:00Z"`, "UserFilter.createdBefore": `"2090-01-01T00:00:00Z"`,
 		"User.memberships.can": `"invoices:read"`, "MemberFilter.can": `"invoices:read"`, "Membership.grants.includeEnded": "true",
-		"Membership.effectivePermissions.asOf": quoted(time.Now().UTC().Format(time.RFC3339Nano)),
-		"ChangeFilter.action":                  `"user.created"`, "ChangeFilter.subject": quoted(some.text("user.id")), "ChangeFilter.actor": quoted(some.text("apiKeys.nodes.0.id")),
+		"Membership.effectivePermissions.asOf": graphtest.Quote(time.Now().UTC().Format(time.RFC3339Nano)),
+		"ChangeFilter.action":                  `"user.created"`, "ChangeFilter.subject": graphtest.Quote(some.Text("user.id")), "ChangeFilter.actor": graphtest.Quote(some.Text("apiKeys.nodes.0.id")),
 		"ChangeFilter.after": `"2020-01-01T00:00:00Z"`, "ChangeFilter.before": `"2090-01-01T00:00:00Z"`,
 	}
 }
@@ -154,15 +155,15 @@ func (l *lists) below(of, around string, levels int, listed bool) {
 func TestStatementsOfNoListGrow(t *testing.T) {
 	t.Parallel()
 	traced := &dbtest.Statements{}
-	b := setup(t, traced)
-	l := lists{caller: &caller{schema: loadSchema(t, "../schema.graphqls"), others: seedEveryList(t, b)}}
-	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	forgetful := directory.New(b.database, access.Options{Entries: -1, Staleness: time.Minute, Log: log})
+	b := graphtest.New(t, traced)
+	l := lists{caller: &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), others: seedEveryList(t, b)}}
+	forgetful := directory.New(b.Database, access.Options{Entries: -1, Staleness: time.Minute, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	t.Cleanup(forgetful.Close)
-	must(t, forgetful.Follow(t.Context()))
+	graphtest.Must(t, forgetful.Follow(t.Context()))
 	limits := admission.DefaultLimits
 	limits.Cost *= 1000
-	b.directory, b.handler = forgetful, graph.NewHandler(graph.Options{Directory: forgetful, Log: log, Limits: &limits, CostPerSecond: limits.Cost})
+	b.Directory = forgetful
+	b = b.WithOptions(t, transport.Options{Limits: &limits, CostPerSecond: limits.Cost})
 	l.below("Query", "query($n: Int!) { %s }", 3, false)
 	l.below("Impact", `mutation($n: Int!) @dryRun { suspendOrganization(input: {organization: {code: "acme"}}) { impact { %s } } }`, 2, false)
 	for _, missing := range l.missing {
@@ -173,7 +174,7 @@ func TestStatementsOfNoListGrow(t *testing.T) {
 		one, _ := statements(t, b, traced, query, object{"n": 1})
 		for _, n := range []int{5, 25} {
 			traced.Take()
-			b.ask(t, query, object{"n": n})
+			b.Ask(t, query, object{"n": n})
 			many := traced.Take()
 			if len(many) != len(one) { // or something was not warm
 				one, _ = statements(t, b, traced, query, object{"n": 1})

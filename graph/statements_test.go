@@ -8,19 +8,20 @@ import (
 	"time"
 
 	"roster/db/dbtest"
+	"roster/graph/graphtest"
 )
 
 // statements gives the statements that a query needs, without that which finds out
 // who asks. What a server remembers for a second (the roles) is warm: the least of
 // several tries counts, once it has come twice.
-func statements(t *testing.T, b *testBundle, traced *dbtest.Statements, query string, variables object) ([]string, *answer) {
+func statements(t *testing.T, b *graphtest.Server, traced *dbtest.Statements, query string, variables object) ([]string, *graphtest.Answer) {
 	t.Helper()
 	var least []string
-	var a *answer
+	var a *graphtest.Answer
 	for try, seen := 0, 0; try < 20 && seen < 2; try++ {
-		eventually(t, 10*time.Second, "memory is trusted", func() bool { return b.directory.Stats().Lag < 300*time.Millisecond })
+		graphtest.Eventually(t, 10*time.Second, "memory is trusted", func() bool { return b.Directory.Stats().Lag < 300*time.Millisecond })
 		traced.Take()
-		a = b.ask(t, query, variables)
+		a = b.Ask(t, query, variables)
 		texts := slices.DeleteFunc(traced.Take(), func(text string) bool { return strings.Contains(text, "where k.hash = $1") })
 		switch {
 		case try == 0:
@@ -35,9 +36,9 @@ func statements(t *testing.T, b *testBundle, traced *dbtest.Statements, query st
 
 // seedCrowd makes 120 users in three organizations each, with roles and
 // permissions.
-func seedCrowd(t *testing.T, b *testBundle) {
+func seedCrowd(t *testing.T, b *graphtest.Server) {
 	t.Helper()
-	b.ask(t, `mutation {
+	b.Ask(t, `mutation {
 		p: createPermission(input: {key: "invoices:read"}) { permission { id } }
 		q: createPermission(input: {key: "invoices:write"}) { permission { id } }
 		r: createRole(input: {key: "clerk", permissions: [{key: "invoices:read"}]}) { role { id } }
@@ -46,7 +47,7 @@ func seedCrowd(t *testing.T, b *testBundle) {
 		g: createOrganization(input: {code: "globex", name: "Globex"}) { organization { id } }
 	}`)
 	for from := 0; from < 120; from += 20 {
-		b.ask(t, document("mutation", from, from+20, func(i int) string {
+		b.Ask(t, graphtest.Document("mutation", from, from+20, func(i int) string {
 			return fmt.Sprintf(`createUser(input: {email: "u%d@example.com", organizations: [{code: "acme"}, {code: "globex"}, {code: "default"}],
 				roles: [{key: "clerk"}, {key: "writer"}]}) { user { id } }`, i)
 		}))
@@ -57,7 +58,7 @@ func seedCrowd(t *testing.T, b *testBundle) {
 func TestStatementsDoNotGrow(t *testing.T) {
 	t.Parallel()
 	traced := &dbtest.Statements{}
-	b := setup(t, traced)
+	b := graphtest.New(t, traced)
 	seedCrowd(t, b)
 	for name, test := range map[string]struct {
 		query string
@@ -81,10 +82,10 @@ func TestStatementsDoNotGrow(t *testing.T) {
 		counts := map[int]int{}
 		var all [][]string
 		for _, n := range []int{1, 10, 100} {
-			eventually(t, 30*time.Second, "memory has all that is asked for", func() bool { // it drops some when it is busy
-				misses := b.directory.Stats().Misses
-				b.ask(t, test.query, object{"n": n})
-				return b.directory.Stats().Misses == misses
+			graphtest.Eventually(t, 30*time.Second, "memory has all that is asked for", func() bool { // it drops some when it is busy
+				misses := b.Directory.Stats().Misses
+				b.Ask(t, test.query, object{"n": n})
+				return b.Directory.Stats().Misses == misses
 			})
 			texts, _ := statements(t, b, traced, test.query, object{"n": n})
 			counts[n] = len(texts)
@@ -100,7 +101,7 @@ func TestStatementsDoNotGrow(t *testing.T) {
 func TestStatementsReadWhatIsSelected(t *testing.T) {
 	t.Parallel()
 	traced := &dbtest.Statements{}
-	b := setup(t, traced)
+	b := graphtest.New(t, traced)
 	seedCrowd(t, b)
 	for _, test := range []struct{ query, has, lacks string }{
 		{`{ users { nodes { name } } }`, "u.name", "properties|count(|email,|u.phone|search"},
@@ -130,15 +131,15 @@ func TestStatementsReadWhatIsSelected(t *testing.T) {
 func TestStatementsOfNodes(t *testing.T) {
 	t.Parallel()
 	traced := &dbtest.Statements{}
-	b := setup(t, traced)
+	b := graphtest.New(t, traced)
 	seedCrowd(t, b)
-	a := b.ask(t, `{ users(first: 40) { nodes { id memberships(first: 1) { nodes { id } } } } organizations { nodes { id } } roles { nodes { id } }
+	a := b.Ask(t, `{ users(first: 40) { nodes { id memberships(first: 1) { nodes { id } } } } organizations { nodes { id } } roles { nodes { id } }
 		permissions { nodes { id } } apiKeys { nodes { id } } changes(first: 20) { nodes { id } } }`)
 	var ids []string
 	for _, list := range []string{"users", "organizations", "roles", "permissions", "apiKeys", "changes"} {
-		ids = append(ids, a.texts(list+".nodes", "id")...)
+		ids = append(ids, a.Texts(list+".nodes", "id")...)
 	}
-	ids = append(append(ids, a.texts("users.nodes", "memberships.nodes.0.id")...), "user_01h455vb4pex5vsknk084sn02q", "no id", ids[0])
+	ids = append(append(ids, a.Texts("users.nodes", "memberships.nodes.0.id")...), "user_01h455vb4pex5vsknk084sn02q", "no id", ids[0])
 	for len(ids) < 100 {
 		ids = append(ids, ids[len(ids)/2])
 	}
@@ -146,7 +147,7 @@ func TestStatementsOfNodes(t *testing.T) {
 	if len(texts) > 5 {
 		t.Errorf("%d statements:\n%s", len(texts), strings.Join(texts, "\n"))
 	}
-	for i, id := range answered.texts("nodes", "id") {
+	for i, id := range answered.Texts("nodes", "id") {
 		known := ids[i] != "no id" && ids[i] != "user_01h455vb4pex5vsknk084sn02q"
 		if known && id != ids[i] || !known && id != "" {
 			t.Errorf("%d is %q, want %q", i, id, ids[i])
@@ -160,12 +161,12 @@ func TestStatementsOfNodes(t *testing.T) {
 func TestStatementsOfChecks(t *testing.T) {
 	t.Parallel()
 	traced := &dbtest.Statements{}
-	b := setup(t, traced)
+	b := graphtest.New(t, traced)
 	seedCrowd(t, b)
-	b.ask(t, document("mutation", 0, 10, func(i int) string {
+	b.Ask(t, graphtest.Document("mutation", 0, 10, func(i int) string {
 		return fmt.Sprintf(`createUser(input: {email: "stranger%d@example.com", organizations: [{code: "globex"}]}) { user { id } }`, i)
 	}))
-	key := b.holding(t, "acme", "roster:members:read")
+	key := b.Holding(t, "acme", "roster:members:read")
 	// Each question is new, so that memory does not have the answer. The least
 	// counts: now and then a statement finds out who asks or what is new.
 	least := func(n int, email, code string) int {
@@ -176,9 +177,9 @@ func TestStatementsOfChecks(t *testing.T) {
 				input[j] = object{"user": object{"email": strings.ReplaceAll(email, "#", fmt.Sprint(i))},
 					"organization": object{"code": strings.ReplaceAll(code, "#", fmt.Sprint(i, "-", j))}, "permission": "invoices:read"}
 			}
-			eventually(t, 10*time.Second, "memory is trusted", func() bool { return b.directory.Stats().Lag < 300*time.Millisecond })
+			graphtest.Eventually(t, 10*time.Second, "memory is trusted", func() bool { return b.Directory.Stats().Lag < 300*time.Millisecond })
 			traced.Take()
-			if a := b.as(t, key, `query($input: [CheckInput!]!) { checks(input: $input) }`, object{"input": input}); a.codes() != "" {
+			if a := b.As(t, key, `query($input: [CheckInput!]!) { checks(input: $input) }`, object{"input": input}); a.Codes() != "" {
 				t.Fatalf("%s", a.Body)
 			}
 			counts[i] = len(traced.Take())
@@ -205,7 +206,7 @@ func TestStatementsOfChecks(t *testing.T) {
 func TestStatementsOfColdChecks(t *testing.T) {
 	t.Parallel()
 	traced := &dbtest.Statements{}
-	b := setup(t, traced)
+	b := graphtest.New(t, traced)
 	seedCrowd(t, b)
 	var checks, users []string
 	for i := range 100 {
@@ -220,14 +221,14 @@ func TestStatementsOfColdChecks(t *testing.T) {
 	} {
 		least := most + 1
 		for try := 0; try < 20 && least > most; try++ {
-			b.ask(t, `mutation { a: suspendOrganization(input: {organization: {code: "acme"}}) { organization { id } } b: restoreOrganization(input: {organization: {code: "acme"}}) { organization { id } }
+			b.Ask(t, `mutation { a: suspendOrganization(input: {organization: {code: "acme"}}) { organization { id } } b: restoreOrganization(input: {organization: {code: "acme"}}) { organization { id } }
 				c: suspendOrganization(input: {organization: {code: "globex"}}) { organization { id } } d: restoreOrganization(input: {organization: {code: "globex"}}) { organization { id } } }`)
-			eventually(t, 10*time.Second, "memory is trusted", func() bool { return b.directory.Stats().Lag < 300*time.Millisecond })
-			b.ask(t, "{ __typename }") // the key is known again
+			graphtest.Eventually(t, 10*time.Second, "memory is trusted", func() bool { return b.Directory.Stats().Lag < 300*time.Millisecond })
+			b.Ask(t, "{ __typename }") // the key is known again
 			traced.Take()
-			misses := b.directory.Stats().Misses
-			a := b.ask(t, query)
-			if texts := traced.Take(); b.directory.Stats().Misses > misses {
+			misses := b.Directory.Stats().Misses
+			a := b.Ask(t, query)
+			if texts := traced.Take(); b.Directory.Stats().Misses > misses {
 				least = min(least, len(texts))
 			}
 			if strings.Contains(string(a.Body), "false") {

@@ -16,6 +16,7 @@ import (
 	"roster/access"
 	"roster/db"
 	"roster/db/dbtest"
+	"roster/graph/graphtest"
 )
 
 // swapSeed makes acme, which the actors of the matrix know, and what is foreign
@@ -49,7 +50,7 @@ type pair struct{ foreign, unknown string }
 // swap is the matrix: every operation, every reference in its arguments,
 // everybody who asks.
 type swap struct {
-	*testBundle
+	*graphtest.Server
 	*caller
 	// pairs are the references by type.
 	pairs map[string][]pair
@@ -60,39 +61,39 @@ type swap struct {
 	cells  int
 }
 
-func newSwap(t *testing.T, b *testBundle, traced *dbtest.Statements) *swap {
-	made := b.ask(t, swapSeed)
-	s := &swap{testBundle: b, traced: traced, pairs: map[string][]pair{}}
-	s.caller = &caller{schema: loadSchema(t, "../schema.graphqls"), keyID: made.text("k3.apiKey.id")}
+func newSwap(t *testing.T, b *graphtest.Server, traced *dbtest.Statements) *swap {
+	made := b.Ask(t, swapSeed)
+	s := &swap{Server: b, traced: traced, pairs: map[string][]pair{}}
+	s.caller = &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), keyID: made.Text("k3.apiKey.id")}
 	ref := func(kind, field, foreign, unknown string) {
 		s.pairs[kind] = append(s.pairs[kind], pair{fmt.Sprintf("{%s: %q}", field, foreign), fmt.Sprintf("{%s: %q}", field, unknown)})
 	}
 	id := func(foreign, unknown string) {
-		s.pairs["ID"] = append(s.pairs["ID"], pair{quoted(foreign), quoted(unknown)})
+		s.pairs["ID"] = append(s.pairs["ID"], pair{graphtest.Quote(foreign), graphtest.Quote(unknown)})
 	}
 	for _, user := range []struct{ name, externalID string }{{"gus", "GU-1"}, {"greta", "GR-1"}, {"hal", "HA-1"}} {
-		ref("UserRef", "id", made.text(user.name+".user.id"), db.NewID[db.UserKind]().String())
+		ref("UserRef", "id", made.Text(user.name+".user.id"), db.NewID[db.UserKind]().String())
 		ref("UserRef", "email", user.name+"@secret.example", "unknown@example.com")
 		ref("UserRef", "username", user.name, "unknown")
 		ref("UserRef", "externalId", user.externalID, "U-1")
-		id(made.text(user.name+".user.id"), db.NewID[db.UserKind]().String())
+		id(made.Text(user.name+".user.id"), db.NewID[db.UserKind]().String())
 	}
 	for _, org := range []struct{ code, externalID string }{{"globex", "G-1"}, {"hooli", "H-1"}} {
-		ref("OrganizationRef", "id", made.text(org.code+".organization.id"), db.NewID[db.OrganizationKind]().String())
+		ref("OrganizationRef", "id", made.Text(org.code+".organization.id"), db.NewID[db.OrganizationKind]().String())
 		ref("OrganizationRef", "code", org.code, "unknown")
 		ref("OrganizationRef", "externalId", org.externalID, "U-1")
-		id(made.text(org.code+".organization.id"), db.NewID[db.OrganizationKind]().String())
+		id(made.Text(org.code+".organization.id"), db.NewID[db.OrganizationKind]().String())
 	}
 	ref("OrganizationRef", "id", db.Root.String(), db.NewID[db.OrganizationKind]().String())
 	ref("OrganizationRef", "code", "roster", "unknown")
 	id(db.Root.String(), db.NewID[db.OrganizationKind]().String())
-	id(made.text("k1.apiKey.id"), db.NewID[db.APIKeyKind]().String())
-	id(made.text("k2.apiKey.id"), db.NewID[db.APIKeyKind]().String())
-	member := b.ask(t, `{ user(by: {username: "gus"}) { membership(organization: {code: "globex"}) { id } } }`).text("user.membership.id")
+	id(made.Text("k1.apiKey.id"), db.NewID[db.APIKeyKind]().String())
+	id(made.Text("k2.apiKey.id"), db.NewID[db.APIKeyKind]().String())
+	member := b.Ask(t, `{ user(by: {username: "gus"}) { membership(organization: {code: "globex"}) { id } } }`).Text("user.membership.id")
 	id(member, db.NewID[db.MembershipKind]().String())
-	change := b.ask(t, `{ changes(filter: {organization: {code: "globex"}}, last: 1) { nodes { id } } }`).text("changes.nodes.0.id")
+	change := b.Ask(t, `{ changes(filter: {organization: {code: "globex"}}, last: 1) { nodes { id } } }`).Text("changes.nodes.0.id")
 	id(change, db.NewID[db.ChangeKind]().String())
-	needles := []string{"(?i)secret", made.text("gus.user.id"), made.text("globex.organization.id"), made.text("k1.apiKey.id"), member, change}
+	needles := []string{"(?i)secret", made.Text("gus.user.id"), made.Text("globex.organization.id"), made.Text("k1.apiKey.id"), member, change}
 	s.needles = regexp.MustCompile(strings.Join(needles, "|"))
 	return s
 }
@@ -145,8 +146,8 @@ var ways = map[string]string{
 }
 
 // saidBy is what an answer says, without what differs between any two.
-func saidBy(a *answer) string {
-	if a.Status == 401 || a.Status == 429 || strings.HasPrefix(a.codes(), "UNAUTHENTICATED") { // many such requests use up a budget
+func saidBy(a *graphtest.Answer) string {
+	if a.Status == 401 || a.Status == 429 || strings.HasPrefix(a.Codes(), "UNAUTHENTICATED") { // many such requests use up a budget
 		return "no credential"
 	}
 	for _, e := range a.Errors {
@@ -157,11 +158,11 @@ func saidBy(a *answer) string {
 }
 
 // put sends the field with the reference in its place.
-func (s *swap) put(t *testing.T, key, owner string, f *ast.FieldDefinition, place, reference string, guarded bool) *answer {
+func (s *swap) put(t *testing.T, key, owner string, f *ast.FieldDefinition, place, reference string, guarded bool) *graphtest.Answer {
 	c := *s.caller
 	c.place, c.instead = place, reference
 	call := strings.TrimSuffix(c.call(owner, f), " { __typename }") + s.selection(f.Type, 3, guarded)
-	return s.as(t, key, fmt.Sprintf(ways[owner], call), nil)
+	return s.As(t, key, fmt.Sprintf(ways[owner], call), nil)
 }
 
 // takeAlike fails when one of two answers always takes more statements than the
@@ -170,7 +171,7 @@ func (s *swap) put(t *testing.T, key, owner string, f *ast.FieldDefinition, plac
 func (s *swap) takeAlike(t *testing.T, what string, one, other func()) {
 	least := [2]int{math.MaxInt, math.MaxInt}
 	for range 15 {
-		eventually(t, 10*time.Second, "memory is trusted", func() bool { return s.directory.Stats().Lag < 300*time.Millisecond })
+		graphtest.Eventually(t, 10*time.Second, "memory is trusted", func() bool { return s.Directory.Stats().Lag < 300*time.Millisecond })
 		for i, ask := range []func(){one, other} {
 			s.traced.Take()
 			ask()
@@ -240,8 +241,8 @@ func (s *swap) look(t *testing.T, actors map[string]string, owner string, f *ast
 			t.Errorf("%s is told %s by %s.%s: %s", who, found, owner, f.Name, a.Body)
 		}
 	}
-	a := s.put(t, s.key, owner, f, "last", "16", true)
-	if a.codes() != "" || strings.HasSuffix(f.Type.Name(), "Connection") && !s.needles.Match(a.Body) {
+	a := s.put(t, s.Key, owner, f, "last", "16", true)
+	if a.Codes() != "" || strings.HasSuffix(f.Type.Name(), "Connection") && !s.needles.Match(a.Body) {
 		t.Errorf("%s.%s tells the administrator nothing foreign: %s", owner, f.Name, a.Body)
 	}
 }
@@ -268,32 +269,32 @@ select coalesce(md5(string_agg(x, e'\n' order by x)), '') from (
 func TestSwap(t *testing.T) {
 	t.Parallel()
 	traced := &dbtest.Statements{}
-	b := setup(t, traced)
+	b := graphtest.New(t, traced)
 	s := newSwap(t, b, traced)
 	var all []string
 	for _, p := range access.SystemPermissions {
 		all = append(all, string(p.Key))
 	}
-	viewer := b.ask(t, `{ role(by: {key: "roster-viewer"}) { permissions { key } } }`).texts("role.permissions", "key")
+	viewer := b.Ask(t, `{ role(by: {key: "roster-viewer"}) { permissions { key } } }`).Texts("role.permissions", "key")
 	actors := map[string]string{
-		"who holds all in acme":       b.holding(t, "acme", append(all, "invoices:read")...),
-		"acme's administrator":        b.standingFor(t, "olivia@example.com", "acme", all...),
-		"acme's viewer":               b.holding(t, "acme", viewer...),
-		"a plain member":              b.standingFor(t, "ada@example.com", "acme", all...),
-		"a plain member, everywhere":  b.standingFor(t, "ada@example.com", "", all...),
-		"who holds all in initech":    b.holding(t, "initech", all...),
-		"who holds nothing":           b.holding(t, ""),
-		"the key of a suspended user": b.standingFor(t, "sam@example.com", "acme", all...),
+		"who holds all in acme":       b.Holding(t, "acme", append(all, "invoices:read")...),
+		"acme's administrator":        b.StandingFor(t, "olivia@example.com", "acme", all...),
+		"acme's viewer":               b.Holding(t, "acme", viewer...),
+		"a plain member":              b.StandingFor(t, "ada@example.com", "acme", all...),
+		"a plain member, everywhere":  b.StandingFor(t, "ada@example.com", "", all...),
+		"who holds all in initech":    b.Holding(t, "initech", all...),
+		"who holds nothing":           b.Holding(t, ""),
+		"the key of a suspended user": b.StandingFor(t, "sam@example.com", "acme", all...),
 		"nobody":                      "",
 	}
-	b.ask(t, `mutation { suspendUser(input: {user: {username: "sam"}}) { user { id } } }`)
+	b.Ask(t, `mutation { suspendUser(input: {user: {username: "sam"}}) { user { id } } }`)
 	// Somebody whom acme does not know has changed something there.
-	boss := b.standingFor(t, "gus@secret.example", "", all...)
-	if a := b.as(t, boss, `mutation { updateOrganization(input: {organization: {code: "acme"}, name: "Acme"}) { organization { id } }
-		grantRoles(input: {organization: {code: "acme"}, users: [{username: "olivia"}], roles: [{key: "clerk"}]}) { memberships { id } } }`, nil); a.codes() != "" {
+	boss := b.StandingFor(t, "gus@secret.example", "", all...)
+	if a := b.As(t, boss, `mutation { updateOrganization(input: {organization: {code: "acme"}, name: "Acme"}) { organization { id } }
+		grantRoles(input: {organization: {code: "acme"}, users: [{username: "olivia"}], roles: [{key: "clerk"}]}) { memberships { id } } }`, nil); a.Codes() != "" {
 		t.Fatalf("%s", a.Body)
 	}
-	before := rows[string](t, b, foreignRows)[0]
+	before := graphtest.Rows[string](t, b, foreignRows)[0]
 	for _, d := range ownTypes(s.schema) {
 		for _, f := range ownFields(d) {
 			if d.Kind != ast.Object {
@@ -318,7 +319,7 @@ func TestSwap(t *testing.T) {
 			}
 		}
 	}
-	if after := rows[string](t, b, foreignRows)[0]; after != before {
+	if after := graphtest.Rows[string](t, b, foreignRows)[0]; after != before {
 		t.Error("what is foreign has changed")
 	}
 	const least = 10_000

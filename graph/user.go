@@ -21,19 +21,19 @@ func (r queryResolver) Users(ctx context.Context, first *int, after *string, las
 func userID(u *db.User) db.UserID { return u.ID }
 
 func (r userResolver) Identities(ctx context.Context, users []*db.User) ([][]*db.Identity, error) {
-	return r.Directory.Identities(ctx, each(users, userID))
+	return r.Directory.Identities(ctx, mapSlice(users, userID))
 }
 
 func (r userResolver) Memberships(ctx context.Context, users []*db.User, first *int, after *string, last *int, before *string,
 	can *string,
 ) ([]*model.MembershipConnection, error) {
 	return membershipPages(ctx, page(first, after, last, before), func(p directory.MemberPage) ([]*model.MembershipConnection, error) {
-		return r.UserMemberships(ctx, each(users, userID), p, can)
+		return r.UserMemberships(ctx, mapSlice(users, userID), p, can)
 	})
 }
 
 func (r userResolver) Membership(ctx context.Context, users []*db.User, organization directory.OrganizationRef) ([]*db.Membership, error) {
-	places, err := r.MemberKeysOfUsers(ctx, each(users, userID), organization)
+	places, err := r.MemberKeysOfUsers(ctx, mapSlice(users, userID), organization)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (r userResolver) Membership(ctx context.Context, users []*db.User, organiza
 }
 
 func (r userResolver) Can(ctx context.Context, users []*db.User, organization directory.OrganizationRef, permission string) ([]bool, error) {
-	return r.CanUsers(ctx, each(users, userID), organization, permission)
+	return r.CanUsers(ctx, mapSlice(users, userID), organization, permission)
 }
 
 func (r mutationResolver) CreateUser(ctx context.Context, input directory.CreateUserInput) (*model.UserPayload, error) {

@@ -16,7 +16,7 @@ func (r queryResolver) Viewer(ctx context.Context) (*model.Viewer, error) {
 }
 
 func (r viewerResolver) User(ctx context.Context, viewers []*model.Viewer) ([]*db.User, error) {
-	return r.loaders.Users(ctx, each(viewers, func(v *model.Viewer) db.UserID { return orZero(v.Actor.User) }), selected(ctx))
+	return r.loaders.Users(ctx, mapSlice(viewers, func(v *model.Viewer) db.UserID { return orZero(v.Actor.User) }), selected(ctx))
 }
 
 func (r viewerResolver) Membership(ctx context.Context, viewers []*model.Viewer) ([]*db.Membership, error) {
@@ -25,12 +25,12 @@ func (r viewerResolver) Membership(ctx context.Context, viewers []*model.Viewer)
 	if actor.User == nil || actor.Organization == nil {
 		return members, nil
 	}
-	return r.loaders.MembersAt(ctx, each(viewers, func(*model.Viewer) access.MemberKey {
+	return r.loaders.MembersAt(ctx, mapSlice(viewers, func(*model.Viewer) access.MemberKey {
 		return access.MemberKey{User: *actor.User, Organization: *actor.Organization}
 	}))
 }
 
 func (r viewerResolver) Organization(ctx context.Context, viewers []*model.Viewer) ([]*db.Organization, error) {
-	ids := each(viewers, func(v *model.Viewer) db.OrganizationID { return orZero(v.Actor.Organization) })
+	ids := mapSlice(viewers, func(v *model.Viewer) db.OrganizationID { return orZero(v.Actor.Organization) })
 	return r.loaders.Organizations(ctx, ids, selected(ctx))
 }

@@ -1,9 +1,18 @@
-// Package loaders reads what many parents refer to by one statement: each row
-// once, however many refer to it, and in the order of the references.
+// Package loaders lets many parents refer to the same rows. It stands between the
+// graph, which resolves a field for all parents of a level at once, and the
+// directory, which reads rows by their ids:
+//
+//	references of the parents        a b a – c
+//	ids that are read, each once     a b c
+//	rows, in the references' order   A B A nil C
+//
+// Begin with load. Rows that a query has read with others are found in its memory
+// (memory.go) and not read again.
 package loaders
 
 import (
 	"context"
+	"fmt"
 
 	"roster/access"
 	"roster/db"
@@ -14,40 +23,39 @@ import (
 // Loaders read from a directory.
 type Loaders struct{ Directory *directory.Directory }
 
-// Users gives the users with those ids; nil where there is none.
+// Users returns the users with those ids; nil where there is none.
 func (l Loaders) Users(ctx context.Context, ids []db.UserID, fields list.Fields) ([]*db.User, error) {
-	return load(ids, memoryOf(ctx).users.knowing(fields), userID, func(ids []db.UserID) ([]db.User, error) {
+	return load("Users", ids, memoryOf(ctx).users.withFields(fields), userID, func(ids []db.UserID) ([]db.User, error) {
 		return l.Directory.UsersByID(ctx, ids, fields)
 	})
 }
 
-// Organizations gives the organizations with those ids; nil where there is
-// none.
+// Organizations returns the organizations with those ids; nil where there is none.
 func (l Loaders) Organizations(ctx context.Context, ids []db.OrganizationID, fields list.Fields) ([]*db.Organization, error) {
-	return load(ids, memoryOf(ctx).organizations.knowing(fields), organizationID, func(ids []db.OrganizationID) ([]db.Organization, error) {
+	return load("Organizations", ids, memoryOf(ctx).organizations.withFields(fields), organizationID, func(ids []db.OrganizationID) ([]db.Organization, error) {
 		return l.Directory.OrganizationsByID(ctx, ids, fields)
 	})
 }
 
-// APIKeys gives the API keys with those ids; nil where there is none.
+// APIKeys returns the API keys with those ids; nil where there is none.
 func (l Loaders) APIKeys(ctx context.Context, ids []db.APIKeyID) ([]*db.APIKey, error) {
-	return load(ids, nil, func(k *db.APIKey) db.APIKeyID { return k.ID }, func(ids []db.APIKeyID) ([]db.APIKey, error) {
+	return load("APIKeys", ids, nil, func(k *db.APIKey) db.APIKeyID { return k.ID }, func(ids []db.APIKeyID) ([]db.APIKey, error) {
 		return l.Directory.APIKeysByID(ctx, ids)
 	})
 }
 
-// Memberships gives the memberships with those ids; nil where there is none
-// that the actor may see.
+// Memberships returns the memberships with those ids; nil where there is none that
+// the actor may see.
 func (l Loaders) Memberships(ctx context.Context, ids []db.MembershipID) ([]*db.Membership, error) {
-	return load(ids, nil, func(m *db.Membership) db.MembershipID { return m.ID }, func(ids []db.MembershipID) ([]db.Membership, error) {
+	return load("Memberships", ids, nil, func(m *db.Membership) db.MembershipID { return m.ID }, func(ids []db.MembershipID) ([]db.Membership, error) {
 		return l.Directory.MembershipsByID(ctx, ids)
 	})
 }
 
-// MembersAt gives the memberships at those places; nil where there is none that
+// MembersAt returns the memberships at those places; nil where there is none that
 // the actor may see.
 func (l Loaders) MembersAt(ctx context.Context, places []access.MemberKey) ([]*db.Membership, error) {
-	return load(places, nil, directory.MemberKeyOf, func(places []access.MemberKey) ([]db.Membership, error) {
+	return load("MembersAt", places, nil, directory.MemberKeyOf, func(places []access.MemberKey) ([]db.Membership, error) {
 		return l.Directory.MembersAt(ctx, places)
 	})
 }
@@ -55,9 +63,10 @@ func (l Loaders) MembersAt(ctx context.Context, places []access.MemberKey) ([]*d
 func userID(u *db.User) db.UserID                         { return u.ID }
 func organizationID(o *db.Organization) db.OrganizationID { return o.ID }
 
-// load reads each distinct key that is not known yet once, and gives the rows in
-// the order of keys. Zero keys refer to nothing.
-func load[K comparable, V any](keys []K, known map[K]*V, keyOf func(*V) K, read func([]K) ([]V, error)) ([]*V, error) {
+// load returns the rows of keys, in their order. It reads each distinct key once,
+// unless it is known. Zero keys refer to nothing. name says in errors which loader
+// failed.
+func load[K comparable, V any](name string, keys []K, known map[K]*V, keyOf func(*V) K, read func([]K) ([]V, error)) ([]*V, error) {
 	found := make(map[K]*V, len(keys))
 	var zero K
 	var wanted []K
@@ -73,7 +82,7 @@ func load[K comparable, V any](keys []K, known map[K]*V, keyOf func(*V) K, read 
 	if len(wanted) > 0 {
 		rows, err := read(wanted)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("loaders.%s: %w", name, err)
 		}
 		for i := range rows {
 			found[keyOf(&rows[i])] = &rows[i]

@@ -16,7 +16,7 @@ import (
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 
-	"roster/graph/hostile"
+	"roster/bench/hostile"
 )
 
 var schema = func() *ast.Schema {

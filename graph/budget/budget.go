@@ -1,6 +1,12 @@
-// Package budget limits what each client may ask for over time, by token
-// buckets: a bucket is filled at a constant rate up to its size, and each request
-// takes out what it costs.
+// Package budget limits what each client may ask for over time. Each client has a
+// token bucket, which is filled at a constant rate up to its size; each request takes
+// out what it costs.
+//
+//	Charge  before the work: takes the cost if it is there, or nothing
+//	Take    after the work: takes the cost, if need be as a debt
+//
+// Begin with Budgets. The number of buckets is bounded: beyond it, newcomers share
+// one.
 package budget
 
 import (
@@ -10,11 +16,11 @@ import (
 	"time"
 )
 
-// Rate is how a bucket is filled, in the unit of costs.
+// Rate says how a bucket is filled, in the unit of costs.
 type Rate struct{ PerSecond, Burst int }
 
-// Principal is whose bucket it is: an id of 128 bits, of a kind that keeps those
-// of keys and addresses apart.
+// Principal is the owner of a bucket: an id of 128 bits, and a kind that keeps keys
+// and addresses apart.
 type Principal struct {
 	Kind byte
 	ID   [16]byte
@@ -22,16 +28,16 @@ type Principal struct {
 
 // Account is the state of a bucket.
 type Account struct {
-	// Limit is its size, Remaining what is in it.
+	// Limit is its size, and Remaining what is in it.
 	Limit, Remaining int
-	// ResetAt is when it is full, if nothing is taken out.
+	// ResetAt is when it is full again if nothing is taken out.
 	ResetAt time.Time
-	// Wait is how long it takes until there is enough for what was asked; zero
-	// where there was enough.
+	// Wait is how long it takes until there is enough for the charge; zero if there
+	// was enough.
 	Wait time.Duration
 }
 
-// Budgets are the buckets of everyone. It is safe for concurrent use.
+// Budgets has the buckets of all principals. It is safe for concurrent use.
 type Budgets struct {
 	seed   maphash.Seed
 	now    func() time.Time
@@ -41,15 +47,15 @@ type Budgets struct {
 // shards keep requests of many processors from waiting for each other.
 const shards = 16
 
-// maxBuckets is how many buckets a shard has. One takes some 100 bytes.
+// maxBuckets is how many buckets a shard has at most. One takes some 100 bytes.
 const maxBuckets = 4096
 
 type shard struct {
 	mu      sync.Mutex
 	buckets map[Principal]*bucket
-	// common is the bucket of those who came when there was no room.
+	// common is shared by the principals that came when there was no room.
 	common bucket
-	// swept is when full buckets were last thrown away.
+	// swept is when full buckets were last removed.
 	swept time.Time
 }
 
@@ -59,7 +65,7 @@ type bucket struct {
 	rate  Rate
 }
 
-// New makes budgets, all of which are full. now is time.Now if nil.
+// New returns budgets that are all full. now is time.Now if nil.
 func New(now func() time.Time) *Budgets {
 	if now == nil {
 		now = time.Now
@@ -71,9 +77,9 @@ func New(now func() time.Time) *Budgets {
 	return b
 }
 
-// Charge takes cost out of a principal's bucket. It is false, and takes nothing,
-// when less than cost is in it, or nothing at all. What costs more than a bucket
-// can hold takes all of a full one.
+// Charge takes cost out of a principal's bucket. It returns false and takes nothing
+// if less than cost is in it, or nothing at all. A cost that is larger than the
+// bucket takes all of a full one.
 func (b *Budgets) Charge(who Principal, rate Rate, cost int) (Account, bool) {
 	return b.with(who, rate, func(k *bucket) (time.Duration, bool) {
 		needed := min(float64(max(cost, 1)), float64(rate.Burst))
@@ -85,10 +91,10 @@ func (b *Budgets) Charge(who Principal, rate Rate, cost int) (Account, bool) {
 	})
 }
 
-// Take takes cost out of a principal's bucket, for work that is done already. When
-// there is less in it, the principal is in debt, by no more than the bucket holds,
-// and gets nothing until it is paid: else what was left, however little, would buy
-// the next large thing.
+// Take takes cost out of a principal's bucket, for work that is done already. If less
+// is in it, the principal is in debt, by no more than the bucket holds, and gets
+// nothing until that is paid: otherwise what was left, however little, would pay for
+// the next large request.
 func (b *Budgets) Take(who Principal, rate Rate, cost int) Account {
 	account, _ := b.with(who, rate, func(k *bucket) (time.Duration, bool) {
 		k.level = max(-float64(rate.Burst), k.level-float64(cost))
@@ -110,7 +116,7 @@ func (b *Budgets) with(who Principal, rate Rate, use func(*bucket) (time.Duratio
 	}, ok
 }
 
-// bucket gives a principal's bucket, filled up to now.
+// bucket returns a principal's bucket, filled up to now.
 func (s *shard) bucket(who Principal, rate Rate, now time.Time) *bucket {
 	k := s.buckets[who]
 	if k == nil {
@@ -120,9 +126,9 @@ func (s *shard) bucket(who Principal, rate Rate, now time.Time) *bucket {
 	return k
 }
 
-// add makes a bucket. When there is no room, not even for those which are full
-// and thus say nothing, newcomers share one: to make up addresses gives nobody a
-// fresh budget, and those who were here before keep theirs.
+// add returns a new bucket. If there is no room, even after full buckets are removed,
+// newcomers share one: nobody gets a fresh budget by making up addresses, and earlier
+// principals keep theirs.
 func (s *shard) add(who Principal, rate Rate, now time.Time) *bucket {
 	if len(s.buckets) >= maxBuckets && now.Sub(s.swept) >= time.Second {
 		s.sweep(now)
@@ -146,7 +152,7 @@ func (s *shard) sweep(now time.Time) {
 }
 
 func (k *bucket) fill(rate Rate, now time.Time) {
-	if k.rate == (Rate{}) { // the common one, when it is first used
+	if k.rate == (Rate{}) { // the common one, on its first use
 		k.level = float64(rate.Burst)
 	}
 	k.rate = rate

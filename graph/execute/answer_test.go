@@ -86,11 +86,11 @@ func TestErrorsAreBounded(t *testing.T) {
 func TestPresent(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.schema.Present = func(_ context.Context, err error, path ast.Path) []*gqlerror.Error {
-		return []*gqlerror.Error{{Message: "first: " + err.Error()}, {Message: "second", Path: path[:1]}}
+	b.schema.Present = func(_ context.Context, err error, field string, path ast.Path) []*gqlerror.Error {
+		return []*gqlerror.Error{{Message: field + ": " + err.Error()}, {Message: "second", Path: path[:1]}}
 	}
 	got := text(t, answer(t, b.executor, `{ user(id: "1") { broken } }`, ""))
-	want := `{'errors':[{'message':'first: it is broken','path':['user','broken']},{'message':'second','path':['user']}],'data':{'user':{'broken':null}}}`
+	want := `{'errors':[{'message':'User.broken: it is broken','path':['user','broken']},{'message':'second','path':['user']}],'data':{'user':{'broken':null}}}`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -14,12 +14,13 @@ const maxErrors = 20
 
 // fault is an error with its path in the answer.
 type fault struct {
-	err  error
-	path ast.Path
+	err   error
+	field string // that failed, such as User.memberships
+	path  ast.Path
 }
 
 // fault records an error at the current path.
-func (w *writer) fault(err error) {
+func (w *writer) fault(o *Object, n *node, err error) {
 	if len(w.faults) >= maxErrors {
 		return
 	}
@@ -31,14 +32,14 @@ func (w *writer) fault(err error) {
 			path[i] = ast.PathIndex(step.index)
 		}
 	}
-	w.faults = append(w.faults, fault{err: err, path: path})
+	w.faults = append(w.faults, fault{err: err, field: o.Name + "." + n.field.Name, path: path})
 }
 
 // present returns the errors that the client sees.
 func (s *Schema) present(ctx context.Context, faults []fault) gqlerror.List {
 	var errs gqlerror.List
 	for _, f := range faults {
-		for _, err := range s.Present(ctx, f.err, f.path) {
+		for _, err := range s.Present(ctx, f.err, f.field, f.path) {
 			if err.Path == nil {
 				err.Path = f.path
 			}
@@ -50,7 +51,7 @@ func (s *Schema) present(ctx context.Context, faults []fault) gqlerror.List {
 
 // presentPlainly returns the error unchanged. The path of an input at fault
 // follows the path of the field.
-func presentPlainly(_ context.Context, err error, path ast.Path) []*gqlerror.Error {
+func presentPlainly(_ context.Context, err error, _ string, path ast.Path) []*gqlerror.Error {
 	shown := gqlerror.Error{Err: err, Message: err.Error()}
 	if known, ok := errors.AsType[*gqlerror.Error](err); ok {
 		shown = *known

@@ -15,9 +15,10 @@ type Schema struct {
 	// Present returns the errors that the client sees for the error of one field.
 	// Errors that it returns without a path get the given one. The given error may be
 	// a *gqlerror.Error whose path leads to the input at fault, relative to the
-	// field. The given path is nil if the error concerns the whole operation. By
-	// default, the client sees the error's own text.
-	Present func(ctx context.Context, err error, path ast.Path) []*gqlerror.Error
+	// field. field names the field by its type, such as User.memberships, for a log. It
+	// is empty, and the given path is nil, if the error concerns the whole operation.
+	// By default, the client sees the error's own text.
+	Present func(ctx context.Context, err error, field string, path ast.Path) []*gqlerror.Error
 
 	// Mutation runs a mutation document, for example in a transaction. It calls run
 	// with a context that the resolvers receive. It must keep the effects if both run

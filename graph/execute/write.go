@@ -136,11 +136,11 @@ func (w *writer) report(c *Column, err error) {
 		}
 		c.reported = true
 	}
-	w.fault(err)
+	w.fault(c.owner, c.node, err)
 }
 
 func (w *writer) invalidNull(o *Object, n *node, t *ast.Type) {
-	w.fault(&graphql.InvalidNullError{
+	w.fault(o, n, &graphql.InvalidNullError{
 		Object: o.Name, Field: n.field.Name, DeclaredType: t.String(),
 		ListElement: w.path[len(w.path)-1].name == "",
 	})

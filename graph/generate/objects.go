@@ -37,7 +37,7 @@ func (objects) GenerateCode(data *codegen.Data) error {
 	}
 	err := templates.Render(templates.Options{
 		PackageName:     data.Config.Exec.Package,
-		Filename:        filepath.Join(data.Config.Exec.Dir(), "objects.go"),
+		Filename:        objectsPath(data.Config),
 		Template:        objectsTemplate,
 		Data:            data,
 		Funcs:           template.FuncMap{"value": value, "get": get, "results": results},
@@ -50,6 +50,9 @@ func (objects) GenerateCode(data *codegen.Data) error {
 	}
 	return hideAppenders(data)
 }
+
+// objectsPath returns where objects.go is written.
+func objectsPath(cfg *config.Config) string { return filepath.Join(cfg.Exec.Dir(), "objects.go") }
 
 func supported(f *codegen.Field) error {
 	switch {

@@ -1,6 +1,12 @@
-// Package queue bounds how much work of one class runs at a time, and how much
-// waits. What is beyond both is turned away at once: an answer that comes after
-// its client has given up is work for nobody.
+// Package queue bounds how much work of one class runs at a time and how much waits.
+// Work beyond both bounds is refused at once: an answer that comes after its client
+// has given up serves nobody.
+//
+//	Enter ─▶ waiting (bounded, for WaitTimeout at most) ─▶ running (bounded) ─▶ Leave
+//	   └───▶ ErrBusy ◀──────────┘
+//
+// Begin with Queue. Turns is for work that must go one after the other because it is
+// about the same thing.
 package queue
 
 import (
@@ -10,7 +16,7 @@ import (
 	"time"
 )
 
-// ErrBusy is told to those who are turned away.
+// ErrBusy is the error of work that is refused.
 var ErrBusy = errors.New("too much work at a time")
 
 // Queue admits work of one class. It is safe for concurrent use.
@@ -20,19 +26,19 @@ type Queue struct {
 	limits  Limits
 }
 
-// Limits are those of a queue: how many run, how many wait, and how long.
+// Limits bound a queue: how many run, how many wait, and for how long.
 type Limits struct {
 	Running, Waiting int
 	WaitTimeout      time.Duration
 }
 
-// New makes a queue.
+// New returns an empty queue.
 func New(limits Limits) *Queue {
 	return &Queue{slots: make(chan struct{}, limits.Running), limits: limits}
 }
 
-// Enter waits for a place; Leave must follow when it succeeds. It fails with
-// ErrBusy, or when ctx ends.
+// Enter waits for a place, which Leave must give back. It returns ErrBusy if there is
+// none in time, or ctx.Err() if ctx ends.
 func (q *Queue) Enter(ctx context.Context) error {
 	select {
 	case q.slots <- struct{}{}:
@@ -59,27 +65,5 @@ func (q *Queue) wait(ctx context.Context) error {
 	}
 }
 
-// Leave gives the place to the next one.
+// Leave frees the place.
 func (q *Queue) Leave() { <-q.slots }
-
-// Room is a number of bytes which requests share.
-type Room struct {
-	used  atomic.Int64
-	limit int64
-}
-
-// NewRoom makes a room of so many bytes.
-func NewRoom(limit int64) *Room { return &Room{limit: limit} }
-
-// Take takes up bytes, until they are given back; false when there are not so
-// many.
-func (r *Room) Take(bytes int64) bool {
-	if r.used.Add(bytes) > r.limit {
-		r.used.Add(-bytes)
-		return false
-	}
-	return true
-}
-
-// Give gives back what was taken.
-func (r *Room) Give(bytes int64) { r.used.Add(-bytes) }

@@ -37,18 +37,6 @@ func TestQueue(t *testing.T) {
 	})
 }
 
-func TestRoom(t *testing.T) {
-	t.Parallel()
-	r := NewRoom(10)
-	if !r.Take(6) || r.Take(5) || !r.Take(4) || r.Take(1) {
-		t.Error("room for more than there is")
-	}
-	r.Give(10)
-	if !r.Take(10) {
-		t.Error("what was given back is gone")
-	}
-}
-
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns Turns[string]

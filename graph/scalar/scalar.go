@@ -42,7 +42,7 @@ func UnmarshalString(v any) (string, error) {
 func MarshalID(id string) graphql.Marshaler { return MarshalString(id) }
 
 // UnmarshalID takes a string or an integer, which stands for its digits (GraphQL
-// specification, 3.5.5): an id that nothing has, since none here is a number.
+// specification, 3.5.5). No id here is a number, so that nothing is found by it.
 func UnmarshalID(v any) (string, error) {
 	switch v := v.(type) {
 	case int64:
@@ -93,8 +93,8 @@ func UnmarshalInt(v any) (int, error) {
 // MarshalDateTime writes an instant as RFC 3339 in UTC with microseconds.
 func MarshalDateTime(t time.Time) graphql.Marshaler { return appended(execute.AppendTime, t) }
 
-// instant is the grammar of RFC 3339, 5.6, to which time.Parse does not hold: it
-// takes a comma, hours of one digit, and zones of 24 hours and more.
+// instant is the grammar of RFC 3339, 5.6. time.Parse takes more: a comma, hours of
+// one digit, and zones of 24 hours and more.
 var instant = regexp.MustCompile(`^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
 // UnmarshalDateTime reads RFC 3339 in any zone, to the microsecond. In UTC, in
@@ -111,7 +111,7 @@ func UnmarshalDateTime(v any) (time.Time, error) {
 // maxDepth is how deep JSON values may nest.
 const maxDepth = 32
 
-// MarshalJSON writes JSON as it is, and none as null.
+// MarshalJSON writes JSON as it is, and an empty text as null.
 func MarshalJSON(v json.RawMessage) graphql.Marshaler {
 	if len(v) == 0 {
 		return graphql.Null
@@ -119,7 +119,7 @@ func MarshalJSON(v json.RawMessage) graphql.Marshaler {
 	return graphql.WriterFunc(func(w io.Writer) { _, _ = w.Write(v) })
 }
 
-// UnmarshalJSON takes any JSON value whose texts a String could have.
+// UnmarshalJSON takes any JSON value whose strings UnmarshalString would take.
 func UnmarshalJSON(v any) (json.RawMessage, error) {
 	v, err := checkedJSON(v, 0)
 	if err != nil {
@@ -134,8 +134,8 @@ func UnmarshalJSON(v any) (json.RawMessage, error) {
 	return bytes.TrimSpace(b.Bytes()), nil
 }
 
-// checkedJSON gives v, which is changed where gqlparser has a nil slice for an
-// empty list of a document: as JSON that would be null.
+// checkedJSON returns v, with an empty list for each nil slice: gqlparser makes nil
+// slices of empty lists in documents, and as JSON they would be null.
 func checkedJSON(v any, depth int) (_ any, err error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("must nest at most %d deep", maxDepth)
@@ -165,7 +165,7 @@ func checkedJSON(v any, depth int) (_ any, err error) {
 	return v, nil
 }
 
-// appended is v, written by the function that package execute uses.
+// appended returns a marshaler that writes v as package execute does.
 func appended[T any](write func([]byte, T) []byte, v T) graphql.Marshaler {
 	return graphql.WriterFunc(func(w io.Writer) { _, _ = w.Write(write(nil, v)) })
 }

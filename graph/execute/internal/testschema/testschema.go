@@ -9,4 +9,4 @@
 // Begin with New, which returns the resolvers.
 package testschema
 
-//go:generate go run ../../../generate
+//go:generate go run ../../../generate -whole

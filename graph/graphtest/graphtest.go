@@ -1,0 +1,135 @@
+// Package graphtest runs the whole server without its socket, for tests of the
+// graph, of its transport, and of anything else that is seen best from outside:
+//
+//	b := graphtest.New(t).WithDemo(t)
+//	a := b.Ask(t, `{ viewer { permissions } }`)
+//	a.List("viewer.permissions")
+//
+// Each server has a database of its own (package dbtest).
+package graphtest
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"roster/access"
+	"roster/credential"
+	"roster/db"
+	"roster/db/dbtest"
+	"roster/demo"
+	"roster/directory"
+	"roster/graph"
+	"roster/graph/transport"
+	"roster/secret"
+)
+
+// Server is the whole server without its socket, over a database of its own.
+type Server struct {
+	Database  *db.DB
+	Directory *directory.Directory
+	Handler   *transport.Handler
+	// Key is the administrator's API key.
+	Key string
+}
+
+// New returns a server over an empty business.
+func New(t testing.TB, tracers ...pgx.QueryTracer) *Server {
+	t.Helper()
+	return Over(t, dbtest.New(t, tracers...))
+}
+
+// Over is New over a database that is migrated and empty.
+func Over(t testing.TB, database *db.DB) *Server {
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	b := &Server{Database: database, Directory: directory.New(database, access.Options{Log: log}), Key: credential.New().Reveal()}
+	t.Cleanup(b.Directory.Close)
+	Must(t, b.Directory.Setup(t.Context()))
+	Must(t, b.Directory.EnsureAdministratorKey(t.Context(), secret.New(b.Key)))
+	Must(t, b.Directory.Follow(t.Context()))
+	return b.WithOptions(t, transport.Options{Introspection: true})
+}
+
+// WithDemo fills the business with the demo data, and returns b.
+func (b *Server) WithDemo(t testing.TB) *Server {
+	t.Helper()
+	_, err := b.Directory.FillEmpty(access.WithActor(t.Context(), access.System("demo")), func(ctx context.Context) error {
+		return demo.Fill(ctx, b.Handler.Execute)
+	})
+	Must(t, err)
+	return b
+}
+
+// Holding makes an API key with those permissions, in an organization unless its
+// code is empty, and returns its secret.
+func (b *Server) Holding(t testing.TB, org string, permissions ...string) string {
+	t.Helper()
+	input := Object{"name": "test", "permissions": Refs("key", permissions...)}
+	if org != "" {
+		input["organization"] = Object{"code": org}
+	}
+	return b.Ask(t, `mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret } }`, Object{"input": input}).Text("createApiKey.secret")
+}
+
+// StandingFor makes an API key with those permissions that stands for a user, in an
+// organization unless its code is empty, and returns its secret.
+func (b *Server) StandingFor(t testing.TB, email, org string, permissions ...string) string {
+	t.Helper()
+	input := Object{"name": "test", "permissions": Refs("key", permissions...), "user": Object{"email": email}}
+	if org != "" {
+		input["organization"] = Object{"code": org}
+	}
+	return b.Ask(t, `mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret } }`, Object{"input": input}).Text("createApiKey.secret")
+}
+
+// WithOptions returns the same business under another handler.
+func (b *Server) WithOptions(t testing.TB, o transport.Options) *Server {
+	t.Helper()
+	other := *b
+	o.Schema, o.Directory, o.Log = graph.NewSchema(b.Directory), b.Directory, slog.New(slog.NewTextHandler(t.Output(), nil))
+	other.Handler = transport.NewHandler(o)
+	return &other
+}
+
+// Restarted returns the same business on a server that has just started.
+func (b *Server) Restarted(t testing.TB) *Server {
+	t.Helper()
+	other := *b
+	other.Directory = directory.New(b.Database, access.Options{Log: slog.New(slog.DiscardHandler)})
+	t.Cleanup(other.Directory.Close)
+	Must(t, other.Directory.Follow(t.Context()))
+	return other.WithOptions(t, transport.Options{})
+}
+
+// CodesToCome are the error codes that nothing can cause yet, and why.
+var CodesToCome = map[string]string{
+	"INVITATION_ONLY": "comes from signing up, which is not there yet",
+	"SUSPENDED":       "comes from signing in, which is not there yet",
+}
+
+// SmallBusiness is a document that makes two organizations, a role with a
+// permission, a user who holds it, and an API key that holds nothing.
+const SmallBusiness = `mutation {
+	p: createPermission(input: {key: "invoices:read"}) { permission { id } }
+	r: createRole(input: {key: "clerk", permissions: [{key: "invoices:read"}]}) { role { id } }
+	a: createOrganization(input: {code: "acme", name: "Acme"}) { organization { id } }
+	g: createOrganization(input: {code: "globex", name: "Globex"}) { organization { id } }
+	u: createUser(input: {email: "ada@example.com", organizations: [{code: "acme"}, {code: "default"}], roles: [{key: "clerk"}]}) { user { id } }
+	k: createApiKey(input: {name: "other", permissions: []}) { apiKey { id } }
+}`
+
+// TwoCustomers is a document that makes two organizations, and roles and permissions
+// for what may be done there.
+const TwoCustomers = `mutation {
+	read: createPermission(input: {key: "invoices:read"}) { permission { id } }
+	write: createPermission(input: {key: "invoices:write"}) { permission { id } }
+	send: createPermission(input: {key: "invoices:send"}) { permission { id } }
+	clerk: createRole(input: {key: "clerk", permissions: [{key: "invoices:read"}]}) { role { id } }
+	writer: createRole(input: {key: "writer", permissions: [{key: "invoices:read"}, {key: "invoices:write"}]}) { role { id } }
+	guest: createRole(input: {key: "guest", isDefault: true}) { role { id } }
+	a: createOrganization(input: {code: "acme", name: "Acme"}) { organization { id } }
+	g: createOrganization(input: {code: "globex", name: "Globex", defaultRoles: [{key: "clerk"}]}) { organization { id } }
+}`

@@ -1,0 +1,106 @@
+package graphtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"roster/changes"
+)
+
+// Object is a JSON object.
+type Object = map[string]any
+
+// Refs returns references by that field.
+func Refs(field string, values ...string) []Object {
+	all := make([]Object, len(values))
+	for i, value := range values {
+		all[i] = Object{field: value}
+	}
+	return all
+}
+
+// RequestID is the id of all requests that Send sends.
+const RequestID = "request-of-a-test"
+
+// Send sends a request with a body as it is.
+func (b *Server) Send(t testing.TB, method, target string, header http.Header, body []byte) *Answer {
+	t.Helper()
+	r := httptest.NewRequestWithContext(changes.WithRequestID(t.Context(), RequestID), method, target, bytes.NewReader(body))
+	maps.Copy(r.Header, header)
+	w := httptest.NewRecorder()
+	b.Handler.ServeHTTP(w, r)
+	a := &Answer{Status: w.Code, Header: w.Header(), Body: w.Body.Bytes()}
+	if err := json.Unmarshal(a.Body, a); err != nil {
+		t.Errorf("%v in %s", err, a.Body)
+	}
+	return a
+}
+
+// Headers returns the headers of a POST with the API key, unless it is empty.
+func Headers(key string) http.Header {
+	header := http.Header{"Content-Type": {"application/json"}}
+	if key != "" {
+		header.Set("Authorization", "Bearer "+key)
+	}
+	return header
+}
+
+// As sends an operation with the API key, unless it is empty.
+func (b *Server) As(t testing.TB, key, query string, variables Object) *Answer {
+	t.Helper()
+	body, err := json.Marshal(Object{"query": query, "variables": variables})
+	Must(t, err)
+	return b.Send(t, http.MethodPost, "/graphql", Headers(key), body)
+}
+
+// Ask sends an operation as the administrator, and fails the test if there are errors.
+func (b *Server) Ask(t testing.TB, query string, variables ...Object) *Answer {
+	t.Helper()
+	a := b.As(t, b.Key, query, mergeVariables(variables))
+	if len(a.Errors) > 0 || a.Status != http.StatusOK {
+		t.Fatalf("%d for %s\n%s", a.Status, query, a.Body)
+	}
+	return a
+}
+
+// Refused sends an operation as the administrator, and reports an error unless it
+// fails with those codes and without data.
+func (b *Server) Refused(t testing.TB, codes, query string, variables ...Object) *Answer {
+	t.Helper()
+	a := b.As(t, b.Key, query, mergeVariables(variables))
+	if a.Codes() != codes || a.Data != nil {
+		t.Errorf("%s\nanswers %s\nwant %s", query, a.Body, codes)
+	}
+	return a
+}
+
+func mergeVariables(all []Object) Object {
+	one := Object{}
+	for _, variables := range all {
+		maps.Copy(one, variables)
+	}
+	return one
+}
+
+// Document returns one document of the fields that field returns for each number.
+func Document(operation string, from, to int, field func(i int) string) string {
+	var text strings.Builder
+	text.WriteString(operation + " {\n")
+	for i := from; i < to; i++ {
+		fmt.Fprintf(&text, "f%d: %s\n", i, field(i))
+	}
+	text.WriteString("}")
+	return text.String()
+}
+
+// Quote returns text as a JSON string.
+func Quote(text string) string {
+	b, _ := json.Marshal(text)
+	return string(b)
+}

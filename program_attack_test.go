@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"roster/bench/hostile"
+)
+
+// asAttackers in the environment makes hostile clients of this test binary, on
+// the server at that address.
+const asAttackers = "ROSTER_TEST_ATTACKERS"
+
+// attackers are hostile clients in a process of their own.
+type attackers struct {
+	Connections int
+	// Key is what they authenticate with; empty without.
+	Key string
+}
+
+// attack sends hostile requests as fast as they are answered, until standard
+// input ends, and then says how often each status was the answer. In life,
+// attackers bring their own processors: here they are given one, and only when
+// nobody else wants it.
+func attack(url string) {
+	runtime.GOMAXPROCS(1)
+	var a attackers
+	if err := errors.Join(syscall.Setpriority(syscall.PRIO_PROCESS, 0, 19), json.NewDecoder(os.Stdin).Decode(&a)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	statuses := &tally{}
+	var all sync.WaitGroup
+	requests := hostile.Requests()
+	for range a.Connections {
+		all.Go(func() { harass(ctx, url, a.Key, requests, statuses) })
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	stop()
+	all.Wait()
+	_ = json.NewEncoder(os.Stdout).Encode(statuses.counts())
+}
+
+// harass is one hostile client. Now and then it goes away in the middle of a
+// request, or before its answer.
+func harass(ctx context.Context, url, key string, requests []hostile.Request, statuses *tally) {
+	own := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}, Timeout: waitTimeout}
+	defer own.CloseIdleConnections()
+	for ctx.Err() == nil {
+		body := requests[rand.IntN(len(requests))].Body
+		if rand.IntN(100) == 0 {
+			leave(ctx, url, body)
+			continue
+		}
+		statuses.add(post(ctx, own, url, key, body))
+	}
+}
+
+// leave begins a request and goes away.
+func leave(ctx context.Context, url string, body []byte) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	sent := body[:rand.IntN(len(body)+1)]
+	_, _ = fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: roster\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), sent)
+}
+
+// post sends a body and gives the status; 0 when there was no answer.
+func post(ctx context.Context, client *http.Client, url, key string, body []byte) int {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/graphql", bytes.NewReader(body))
+	if err != nil {
+		return 0
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if key != "" {
+		request.Header.Set("Authorization", "Bearer "+key)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		return 0
+	}
+	return response.StatusCode
+}
+
+// tally counts answers by their status.
+type tally struct{ byStatus [600]atomic.Int64 }
+
+func (t *tally) add(status int) { t.byStatus[status].Add(1) }
+
+func (t *tally) counts() map[int]int64 {
+	all := map[int]int64{}
+	for status := range t.byStatus {
+		if n := t.byStatus[status].Load(); n > 0 {
+			all[status] = n
+		}
+	}
+	return all
+}
+
+// attacked starts attackers; stop ends them and gives how often each status was
+// the answer.
+func (r *process) attacked(a attackers) (stop func() map[int]int64) {
+	r.t.Helper()
+	cmd := exec.CommandContext(context.WithoutCancel(r.t.Context()), r.binary)
+	cmd.Env = append(os.Environ(), asAttackers+"="+r.url)
+	cmd.Stderr = os.Stderr
+	input, err := cmd.StdinPipe()
+	must(r.t, err)
+	var output bytes.Buffer
+	cmd.Stdout = &output
+	must(r.t, cmd.Start())
+	must(r.t, json.NewEncoder(input).Encode(a))
+	end := sync.OnceFunc(func() { _ = input.Close(); _ = cmd.Wait() })
+	r.t.Cleanup(end)
+	return func() (statuses map[int]int64) {
+		r.t.Helper()
+		end()
+		must(r.t, json.Unmarshal(output.Bytes(), &statuses))
+		return statuses
+	}
+}
+
+// reader makes an API key that may read everything.
+func (r *process) reader() string {
+	r.t.Helper()
+	data, err := r.ask(r.t.Context(), `{ role(by: {key: "roster-viewer"}) { permissions { key } } }`, nil)
+	must(r.t, err)
+	data, err = r.ask(r.t.Context(), `mutation($p: [PermissionRef!]!) { createApiKey(input: {name: "reader", permissions: $p}) { secret } }`,
+		object{"p": data["role"].(object)["permissions"]})
+	must(r.t, err)
+	return data["createApiKey"].(object)["secret"].(string)
+}
+
+// honest are what clients of good will ask most: about one user, and whether one
+// may do something.
+var honest = [][]byte{
+	[]byte(`{"query":"query($by:UserRef!){user(by:$by){name memberships{nodes{organization{name}roles{key}}}}}","variables":{"by":{"email":"ada.lovelace@acme.example"}}}`),
+	[]byte(`{"query":"query($u:UserRef!){can(user:$u,organization:{code:\"acme\"},permission:\"billing:approve\")}","variables":{"u":{"email":"ada.lovelace@acme.example"}}}`),
+}
+
+// latencies asks a hundred times a second, whether or not the last answer is
+// there, and gives how long each took, in order.
+func (r *process) latencies(key string, duration time.Duration) []time.Duration {
+	r.t.Helper()
+	const every = 10 * time.Millisecond
+	own := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}, Timeout: waitTimeout}
+	defer own.CloseIdleConnections()
+	took := make([]time.Duration, int(duration/every))
+	statuses := &tally{}
+	var all sync.WaitGroup
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for i := range took {
+		due := <-ticker.C
+		all.Go(func() {
+			statuses.add(post(r.t.Context(), own, r.url, key, honest[i%len(honest)]))
+			took[i] = time.Since(due)
+		})
+	}
+	all.Wait()
+	if counts := statuses.counts(); counts[200] != int64(len(took)) {
+		r.t.Errorf("honest clients were answered %v", counts)
+	}
+	slices.Sort(took)
+	return took
+}
+
+// BenchmarkHonestClient tells how long an honest client waits for its answers
+// when nobody else asks, and while hostile clients send what is worst: without a
+// key, and with one that may read everything.
+func BenchmarkHonestClient(b *testing.B) {
+	p := setup(b)
+	r := p.start()
+	key, theirs := r.reader(), r.reader()
+	const duration = 10 * time.Second
+	p50 := func(took []time.Duration) time.Duration { return took[len(took)/2] }
+	p99 := func(took []time.Duration) time.Duration { return took[len(took)*99/100] }
+	r.latencies(key, duration/5)
+	for b.Loop() {
+		for _, hostile := range []struct {
+			who string
+			attackers
+		}{{"without a key", attackers{32, ""}}, {"with a key", attackers{32, theirs}}} {
+			quiet := r.latencies(key, duration)
+			stop := r.attacked(hostile.attackers)
+			time.Sleep(duration / 5) // what is spent at once is spent
+			attacked := r.latencies(key, duration)
+			b.Logf("%-14s p50 %v, attacked %v; p99 %v, attacked %v: %.1f times; hostile answers %v", hostile.who,
+				p50(quiet), p50(attacked), p99(quiet), p99(attacked), float64(p99(attacked))/float64(p99(quiet)), stop())
+		}
+	}
+}

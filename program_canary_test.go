@@ -1,0 +1,319 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"roster/db"
+	"roster/db/dbtest"
+	"roster/graph"
+	"roster/graph/transport"
+	"roster/telemetry"
+)
+
+// canary is in every secret that the test hands out.
+const canary = "c4n4ry"
+
+// told is all that comes out of a server, by where it came out.
+type told struct {
+	mu  sync.Mutex
+	all map[string]*bytes.Buffer
+}
+
+func (o *told) tell(where string, text []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.all[where] == nil {
+		o.all[where] = &bytes.Buffer{}
+	}
+	o.all[where].Write(append(text, '\n'))
+}
+
+// writer notes what is written.
+type writer struct {
+	*told
+	where string
+}
+
+func (w writer) Write(text []byte) (int, error) { w.tell(w.where, text); return len(text), nil }
+
+// wantNone wants none of the secrets in whatever was told, in whichever case, and
+// not in hexadecimal either.
+func (o *told) wantNone(t *testing.T, secrets ...string) {
+	t.Helper()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for where, text := range o.all {
+		folded := bytes.ToLower(text.Bytes())
+		for _, s := range secrets {
+			for _, form := range []string{strings.ToLower(s), hex.EncodeToString([]byte(s))} {
+				if at := bytes.Index(folded, []byte(form)); at >= 0 {
+					t.Errorf("%s: …%s…", where, text.Bytes()[max(0, at-300):min(text.Len(), at+100)])
+				}
+			}
+		}
+	}
+}
+
+// canaries is a whole server in this process, whose every secret has a canary in
+// it, which logs at all levels and traces everything.
+type canaries struct {
+	told
+	t *testing.T
+	*server
+	key, url string
+	made     []string // API keys that were shown, without the part that may be
+}
+
+func startCanaries(t *testing.T) *canaries {
+	t.Helper()
+	c := &canaries{told: told{all: map[string]*bytes.Buffer{}}, t: t, key: "rk_AAAAAAAAA" + canary + strings.Repeat("B", 32)}
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		c.tell("traces", text)
+	}))
+	t.Cleanup(collector.Close)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization="+canary)
+	env := map[string]string{
+		"ROSTER_ADDR": "localhost:0", "ROSTER_DATA_DIR": t.TempDir(), "DATABASE_URL": dbtest.DSN(t) + "&password=" + canary,
+		"ROSTER_ADMIN_KEY": c.key, "ROSTER_DEV": "false",
+	}
+	config, err := readConfig(nil, func(name string) string { return env[name] }, writer{&c.told, "stdout"})
+	must(t, err)
+	log := telemetry.NewLogger(writer{&c.told, "log"}, telemetry.LogJSON, slog.LevelDebug)
+	c.server = &server{config: config, log: log, metrics: telemetry.NewMetrics(), out: writer{&c.told, "stdout"}}
+	t.Cleanup(c.end)
+	must(t, c.start(t.Context()))
+	c.url = c.serving(c.http.Handler)
+	return c
+}
+
+// serving serves the handler, and gives its address.
+func (c *canaries) serving(h http.Handler) string {
+	web := httptest.NewServer(h)
+	c.t.Cleanup(web.Close)
+	return web.URL
+}
+
+func (c *canaries) end() {
+	must(c.t, c.close())
+	c.closers = nil
+}
+
+// send sends a request with secrets wherever a request may have some, and gives
+// the answer; more are headers by name and value.
+func (c *canaries) send(ctx context.Context, method, address, authorization, body string, more ...string) string {
+	c.t.Helper()
+	r, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
+	must(c.t, err)
+	for i := 0; i < len(more); i += 2 {
+		r.Header.Set(more[i], more[i+1])
+	}
+	for name, value := range map[string]string{
+		"Cookie": "session=" + canary, "X-Api-Key": canary, "User-Agent": canary, "X-Request-Id": canary + "!", "Baggage": "k=" + canary, "Tracestate": "k=" + canary,
+		"Referer": "http://localhost/" + canary, "Content-Type": "application/json", "Authorization": authorization,
+	} {
+		if r.Header.Get(name) == "" && value != "" {
+			r.Header.Set(name, value)
+		}
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return ""
+	}
+	defer answer.Body.Close()
+	var text strings.Builder
+	_ = answer.Header.Write(&text)
+	_, _ = io.Copy(&text, answer.Body)
+	return text.String()
+}
+
+// ask sends an operation as the administrator, and tells the answer.
+func (c *canaries) ask(query string, variables any, more ...string) {
+	c.t.Helper()
+	body, err := json.Marshal(object{"query": query, "variables": variables})
+	must(c.t, err)
+	c.post(string(body), more...)
+}
+
+func (c *canaries) post(body string, more ...string) {
+	c.t.Helper()
+	c.tell("answers", []byte(c.send(c.t.Context(), "POST", c.url+"/graphql", "Bearer "+c.key, body, more...)))
+}
+
+// No secret gets out, whatever happens. Names that a document uses are no
+// secrets; all values in it are.
+func TestCanaries(t *testing.T) { // not parallel: it sets environment variables
+	c := startCanaries(t)
+	c.succeed()
+	c.comeWithWrongKeys()
+	c.sendNonsense()
+	c.failInTheDatabase()
+	c.takeTooLong()
+	c.panics()
+	for _, path := range []string{"/metrics", "/readyz", "/healthz", "/nothing?code=" + canary, "/graphql?query=" + canary, "/?code=" + canary} {
+		c.tell("answers", []byte(c.send(t.Context(), "GET", c.url+path, "", "")))
+	}
+	c.tell("printed", fmt.Appendf(nil, "%v %+v %#v %v", c.config, *c.config, *c.config, c.server))
+	tables, err := db.Select[string](t.Context(), c.db, "select table_name::text from information_schema.tables where table_schema = 'public'")
+	must(t, err)
+	for _, table := range tables {
+		text, err := db.SelectOne[string](t.Context(), c.db, "select coalesce(string_agg(t::text, e'\\n'), '') from "+table+" t")
+		must(t, err)
+		c.tell("table "+table, []byte(*text))
+	}
+	c.end()
+	for where, texts := range map[string][]string{
+		"log":     {"internal error", "panic", "request ended before its answer", `"msg":"request"`},
+		"answers": {"UNAUTHENTICATED", "INVALID", "INTERNAL", "LIMITED", "CONFLICT", "NOT_FOUND", "roster_http_requests_total"},
+		"traces":  {"select", "insert"}, "table changes": {"user.created"}, "table kept_answers": {"x"}, "printed": {"localhost:0"},
+	} {
+		for _, text := range texts {
+			if c.all[where] == nil || !bytes.Contains(c.all[where].Bytes(), []byte(text)) {
+				t.Errorf("%s does not have %q, so that nothing is shown", where, text)
+			}
+		}
+	}
+	c.wantNone(t, append(c.made, canary)...)
+}
+
+// succeed asks for what is answered. A secret may be shown to who has asked for
+// it, and nowhere else.
+func (c *canaries) succeed() {
+	c.ask(`{ viewer { apiKey { name prefix } } users(filter: {search: "`+canary+`"}) { totalCount } }`, nil, "Idempotency-Key", canary)
+	c.ask(`query($e: String!) { user(by: {email: $e}) { id } }`, object{"e": canary + "@example.com", canary: 1})
+	c.ask(`mutation { createUser(input: {email: "ada@example.com"}) { user { id } } }`, nil, "Idempotency-Key", canary+"-1")
+	const make = `{"query":"mutation { createApiKey(input: {name: \"k\", permissions: [{key: \"roster:users:read\"}]}) { secret } }"}`
+	for _, key := range []string{canary + "-2", canary + "-2", canary + "-3"} {
+		answer := c.send(c.t.Context(), "POST", c.url+"/graphql", "Bearer "+c.key, make, "Idempotency-Key", key)
+		_, shown, _ := strings.Cut(answer, `"secret":"`)
+		shown, _, _ = strings.Cut(shown, `"`)
+		if !strings.HasPrefix(shown, "rk_") {
+			c.t.Fatal(answer)
+		}
+		c.made = append(c.made, shown[10:])
+		c.tell("answers", []byte(strings.ReplaceAll(answer, shown, "")))
+		for _, query := range []string{"{ viewer { apiKey { id prefix } } }", "{ users { totalCount } changes { totalCount } }"} {
+			c.tell("answers", []byte(c.send(c.t.Context(), "POST", c.url+"/graphql", "Bearer "+shown, `{"query":"`+query+`"}`)))
+		}
+	}
+	c.post(make, "Idempotency-Key", canary+"-1") // CONFLICT
+	c.post(make, "Idempotency-Key", canary+" ä")
+}
+
+func (c *canaries) comeWithWrongKeys() {
+	for _, authorization := range []string{
+		"Bearer rk_" + canary + strings.Repeat("x", 40), "Bearer " + canary, "Basic " + canary, canary, "Bearer rk_" + strings.Repeat(canary, 500), "Bearer rk_\xff" + canary,
+	} {
+		c.tell("answers", []byte(c.send(c.t.Context(), "POST", c.url+"/graphql", authorization, `{"query":"{__typename}"}`)))
+	}
+}
+
+func (c *canaries) sendNonsense() {
+	for _, body := range []string{
+		canary, `"` + canary + `"`, `["` + canary + `"]`, `{"` + canary, `{"query":"{__typename}","variables":{"password":"` + canary, `{"query":"{__typename}","variables":"` + canary + `"}`,
+		`{"query":"{__typename}","operationName":"` + canary + `"}`, `{"query":["` + canary + `"]}`, `{"documentId":"` + canary + `"}`, `{"query":"{__typename}","documentId":"` + canary + `"}`,
+		`{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"` + canary + `"}}}`,
+	} {
+		c.post(body)
+		c.post(body, "Content-Type", "text/"+canary)
+		c.post(body, "Accept", canary+"/"+canary, "Content-Encoding", canary)
+	}
+	const q = `"` + canary + `"`
+	for _, query := range []string{
+		`{ user(by: {email: "` + canary, `{ user(by: {email: "` + canary + `\ud800"}) { id } }`, `{ users(first: ` + q + `) { totalCount } }`, `{ users(orderBy: {field: ` + q + `}) { totalCount } }`,
+		`{ user(by: ` + q + `) { id } }`, `{ user(by: {id: ` + q + `, email: ` + q + `}) { id } }`, `{ users(after: ` + q + `) { totalCount } }`, `{ __typename @skip(if: ` + q + `) }`, `{ node(id: ` + q + `) { id } }`,
+		`mutation { createUser(input: {email: ` + q + `}) { user { id } } }`, `mutation { suspendUser(input: {user: {email: ` + q + `}}) { user { id } } }`, `{ changes(filter: {after: ` + q + `}) { totalCount } }`,
+		`mutation { createPermission(input: {key: "` + canary + `%"}) { permission { id } } }`, `mutation { createRole(input: {key: "r", permissions: [{key: "` + canary + `:x"}]}) { role { id } } }`,
+		`mutation { revokeApiKey(input: {apiKey: "rk_` + canary + `"}) { apiKey { id } } }`,
+		"{ " + `users(first: 100) { nodes { memberships(first: 100) { nodes { organization { members(first: 100, filter: {search: ` + q + `}) { nodes { id } } } } } } } ` + "}", // LIMITED
+	} {
+		c.ask(query, nil)
+		c.ask(query, nil, "Roster-At-Least", canary, "Idempotency-Key", canary+"-4")
+		c.tell("answers", []byte(c.send(c.t.Context(), "GET", c.url+"/graphql?variables="+canary+"&query="+url.QueryEscape(query), "Bearer "+c.key, "", "X-GraphQL-Preflight", "1")))
+		c.tell("answers", []byte(c.send(c.t.Context(), "PUT", c.url+"/graphql?query="+url.QueryEscape(query), "Bearer "+c.key, query)))
+	}
+	for query, variables := range map[string]any{
+		`query($v: Int) { users(first: $v) { totalCount } }`:                               object{"v": canary},
+		`query($v: UserRef!) { user(by: $v) { id } }`:                                      object{"v": object{canary + "!": 1}},
+		`query($v: [CheckInput!]!) { checks(input: $v) }`:                                  object{"v": []any{canary, object{"user": canary}}},
+		`query($v: UserStatus) { users(filter: {status: $v}) { totalCount } }`:             object{"v": canary},
+		`query($v: DateTime) { users(filter: {createdAfter: $v}) { totalCount } }`:         object{"v": canary},
+		`mutation($v: CreateUserInput!) { createUser(input: $v) { user { id } } }`:         object{"v": object{"email": canary, "phone": canary, "password": canary}},
+		`mutation($v: JSON) { createUser(input: {properties: $v}) { user { id } } }`:       object{"v": canary},
+		`mutation($v: CreateUserInput!) { createUser(input: $v) { user { name(a: 1) } } }`: object{"v": object{"email": canary}},
+	} {
+		c.ask(query, variables, "Idempotency-Key", canary+"-5")
+	}
+}
+
+// failInTheDatabase makes PostgreSQL fail in its own words, which quote values.
+func (c *canaries) failInTheDatabase() {
+	_, err := c.db.ExecContext(c.t.Context(), "alter table api_keys rename to gone")
+	must(c.t, err)
+	c.comeWithWrongKeys()
+	_, err = c.db.ExecContext(c.t.Context(), "alter table gone rename to api_keys")
+	must(c.t, err)
+	create := func() {
+		c.ask(`mutation($e: String!) { createUser(input: {email: $e}) { user { id } } }`, object{"e": canary + "@example.com"}, "Idempotency-Key", canary+"-6")
+		c.ask(`query($e: String!) { user(by: {email: $e}) { id } users(filter: {search: $e}) { totalCount } }`, object{"e": canary + "@example.com"})
+	}
+	for _, broken := range []struct{ breaks, mends string }{
+		{"alter table users rename to gone", "alter table gone rename to users"},
+		{"alter table users add constraint no_canaries check (email not like '" + canary + "%')", "alter table users drop constraint no_canaries"},
+		{"alter table users drop column picture_url cascade", "alter table users add column picture_url text"},
+		{"alter table kept_answers rename to gone", "alter table gone rename to kept_answers"},
+	} {
+		_, err := c.db.ExecContext(c.t.Context(), broken.breaks)
+		must(c.t, err)
+		create()
+		_, err = c.db.ExecContext(c.t.Context(), broken.mends)
+		must(c.t, err)
+	}
+}
+
+// takeTooLong lets operations end by their time, and by their client.
+func (c *canaries) takeTooLong() {
+	hasty := c.serving(c.metrics.Middleware(c.log, transport.NewHandler(transport.Options{Schema: graph.NewSchema(c.directory), Directory: c.directory, Log: c.log, Metrics: c.metrics, Timeout: 50 * time.Millisecond})))
+	tx, err := c.db.BeginTx(c.t.Context(), nil)
+	must(c.t, err)
+	defer func() { _ = tx.Rollback() }()
+	_, err = tx.ExecContext(c.t.Context(), "lock table users in access exclusive mode")
+	must(c.t, err)
+	const search, create = `{"query":"{ users(filter: {search: \"` + canary + `\"}) { totalCount } }"}`, `{"query":"mutation { createUser(input: {email: \"` + canary + `@example.com\"}) { user { id } } }"}`
+	for _, body := range []string{search, create} {
+		c.tell("answers", []byte(c.send(c.t.Context(), "POST", hasty+"/graphql", "Bearer "+c.key, body, "Idempotency-Key", canary+"-7")))
+		ctx, hangUp := context.WithTimeout(c.t.Context(), 50*time.Millisecond)
+		c.send(ctx, "POST", c.url+"/graphql", "Bearer "+c.key, body, "Idempotency-Key", canary+"-7")
+		hangUp()
+	}
+	eventually(c.t, func() error {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !bytes.Contains(c.all["log"].Bytes(), []byte("request ended before its answer")) {
+			return io.ErrNoProgress
+		}
+		return nil
+	})
+}
+
+// panics lets a handler without a directory panic.
+func (c *canaries) panics() {
+	broken := c.serving(c.metrics.Middleware(c.log, transport.NewHandler(transport.Options{Schema: graph.NewSchema(nil), Log: c.log})))
+	for _, authorization := range []string{"Bearer " + c.key, ""} {
+		c.tell("answers", []byte(c.send(c.t.Context(), "POST", broken+"/graphql", authorization, `{"query":"{ user(by: {email: \"`+canary+`\"}) { id } }"}`)))
+	}
+}
