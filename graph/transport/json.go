@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"sync"
 	"unicode/utf8"
@@ -42,7 +43,7 @@ func parseJSON(text []byte) (any, error) {
 	p.decoder.Reset(&p.text, jsontext.AllowDuplicateNames(true)) // member finds them, at no cost
 	value, err := p.value()
 	if err == nil {
-		if _, rest := p.decoder.ReadToken(); rest != io.EOF {
+		if _, rest := p.decoder.ReadToken(); !errors.Is(rest, io.EOF) {
 			err = errNotJSON
 		}
 	}
