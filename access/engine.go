@@ -116,7 +116,7 @@ type snapshot struct {
 }
 
 func newSnapshot(c *Catalogue, generation uint64) *snapshot {
-	return &snapshot{c, generation, make(chan struct{})}
+	return &snapshot{Catalogue: c, generation: generation, replaced: make(chan struct{})}
 }
 
 // NewEngine gives the engine over the grants in database.

@@ -49,6 +49,6 @@ func (e *Engine) Epoch() uint64 { return e.epoch.Load() }
 // later; not within a transaction.
 func (e *Engine) Remember(name Name, id uuid.UUID, epoch uint64) {
 	if e.names != nil {
-		e.names.Set(name.slot(), &named{name, id, epoch}, 1)
+		e.names.Set(name.slot(), &named{name: name, id: id, epoch: epoch}, 1)
 	}
 }

@@ -181,7 +181,7 @@ func (w *world) register(set, unset operation) *register {
 	r := &register{}
 	for _, o := range w.history {
 		if o.kind == set.kind && fact(o) == fact(set) || o.kind == unset.kind && fact(o) == fact(unset) {
-			r.writes = append(r.writes, write{o.kind == set.kind, o.call, o.ret})
+			r.writes = append(r.writes, write{value: o.kind == set.kind, call: o.call, ret: o.ret})
 		}
 	}
 	sort.Slice(r.writes, func(i, j int) bool { return r.writes[i].ret < r.writes[j].ret })
