@@ -1,6 +1,3 @@
-// Package access says who may do what: the permissions of Roster itself, the
-// actor on whose behalf a request runs, and whether the actor may do something
-// in an organization.
 package access
 
 // Permission is the key of a permission, such as "invoices:read".
@@ -61,14 +58,15 @@ type SystemRole struct {
 // SystemRoles are the roles that exist in every business. They can be neither
 // changed nor deleted.
 var SystemRoles = []SystemRole{
-	{Key: "roster-administrator", Name: "Administrator", Description: "Everything in Roster.", Permissions: all()},
+	{Key: "roster-administrator", Name: "Administrator", Description: "Everything in Roster.", Permissions: allPermissions()},
 	{Key: "roster-organization-administrator", Name: "Organization administrator", Description: "The members of an organization and what they may do.",
 		Permissions: []Permission{MembersRead, MembersWrite, OrganizationsRead, RolesRead, ChangesRead}},
 	{Key: "roster-viewer", Name: "Viewer", Description: "Sees everything in Roster, changes nothing.",
 		Permissions: []Permission{UsersRead, OrganizationsRead, MembersRead, RolesRead, SettingsRead, ChangesRead}},
 }
 
-func all() []Permission {
+// allPermissions returns the keys of all permissions of Roster itself.
+func allPermissions() []Permission {
 	keys := make([]Permission, len(SystemPermissions))
 	for i, p := range SystemPermissions {
 		keys[i] = p.Key
