@@ -9,36 +9,33 @@ import (
 	"roster/problem"
 )
 
-// Actor is on whose behalf a request runs: an API key, or the server itself.
+// Actor is the party that a request runs for: an API key, or the server itself.
 type Actor struct {
 	// Key is the API key that the request carries; nil for the server itself.
 	Key *db.APIKey
-	// User is whom the key stands for; nil when it stands for itself.
+	// User is the user that the key stands for; nil if it stands for itself.
 	User *db.UserID
-	// System names the part of the server that acts; empty for an API key.
+	// System is the name of the part of the server that acts; empty for an API key.
 	System string
-	// Permissions are those that the actor holds, ordered by key: in Organization
-	// or, when that is nil, everywhere.
+	// Permissions are the permissions that the actor holds, ordered by key: in
+	// Organization or, if that is nil, everywhere.
 	Permissions  []Permission
 	Organization *db.OrganizationID
 }
 
-// System gives the actor for what the server does by itself; it may do
+// System returns the actor for what the server does by itself. It may do
 // everything.
 func System(name string) *Actor {
-	return &Actor{System: name, Permissions: sorted(all())}
+	permissions := allPermissions()
+	slices.Sort(permissions)
+	return &Actor{System: name, Permissions: permissions}
 }
 
-func sorted(keys []Permission) []Permission {
-	slices.Sort(keys)
-	return keys
-}
-
-// systemPrefix begins the text form of the server's own parts.
+// systemPrefix begins the text form of an actor that is a part of the server.
 const systemPrefix = "system:"
 
-// String is the text form by which rows refer to the actor: the id of the API
-// key, also of one that stands for a user, or "system:" and a name.
+// String returns the text form, by which rows refer to the actor: the id of the API
+// key, even if the key stands for a user, or "system:" and a name.
 func (a *Actor) String() string {
 	if a.Key != nil {
 		return a.Key.ID.String()
@@ -46,8 +43,9 @@ func (a *Actor) String() string {
 	return systemPrefix + a.System
 }
 
-// ParseActor reads the text form: it gives the user or the API key, or else the
-// name of the part of the server that acted.
+// ParseActor parses the text form. It returns either the user, the API key, or the
+// name of the part of the server that acted; a text without any of their prefixes
+// is returned as such a name.
 func ParseActor(text string) (user *db.UserID, key *db.APIKeyID, system string) {
 	if id, err := db.ParseID[db.UserKind](text); err == nil {
 		return &id, nil, ""
@@ -58,45 +56,45 @@ func ParseActor(text string) (user *db.UserID, key *db.APIKeyID, system string) 
 	return nil, nil, strings.TrimPrefix(text, systemPrefix)
 }
 
-// Holds tells whether the actor holds the permission in that organization.
+// Holds reports whether the actor holds the permission in that organization.
 func (a *Actor) Holds(permission Permission, org db.OrganizationID) bool {
 	return a.HoldsSomewhere(permission) && (a.Organization == nil || *a.Organization == org)
 }
 
-// HoldsEverywhere tells whether the actor holds the permission for the business
+// HoldsEverywhere reports whether the actor holds the permission for the business
 // as a whole.
 func (a *Actor) HoldsEverywhere(permission Permission) bool {
 	return a.HoldsSomewhere(permission) && a.Organization == nil
 }
 
-// HoldsSomewhere tells whether the actor holds the permission in any
+// HoldsSomewhere reports whether the actor holds the permission in any
 // organization.
 func (a *Actor) HoldsSomewhere(permission Permission) bool {
 	_, found := slices.BinarySearch(a.Permissions, permission)
 	return found
 }
 
-// Is tells whether the actor acts for the user, and for all of them if there are
-// several. Users may always read what is their own.
+// Is reports whether the actor acts for each of the users, which may always read
+// their own data. It reports false for a nil actor.
 func (a *Actor) Is(users ...db.UserID) bool {
 	return a != nil && a.User != nil && !slices.ContainsFunc(users, func(id db.UserID) bool { return id != *a.User })
 }
 
 type actorKey struct{}
 
-// WithActor gives a context on which everything runs on behalf of the actor.
+// WithActor returns a context in which everything runs on behalf of the actor.
 func WithActor(ctx context.Context, actor *Actor) context.Context {
 	return context.WithValue(ctx, actorKey{}, actor)
 }
 
-// ActorOf gives the actor of ctx; nil when the request carries no credential.
+// ActorOf returns the actor of ctx; nil if the request carries no credential.
 func ActorOf(ctx context.Context) *Actor {
 	actor, _ := ctx.Value(actorKey{}).(*Actor)
 	return actor
 }
 
-// Require checks that the actor of ctx holds the permission for the business as
-// a whole. It fails with UNAUTHENTICATED or FORBIDDEN.
+// Require returns nil if the actor of ctx holds the permission for the business as
+// a whole. Otherwise it returns UNAUTHENTICATED or FORBIDDEN.
 func Require(ctx context.Context, permission Permission) error {
 	actor := ActorOf(ctx)
 	switch {
@@ -108,9 +106,9 @@ func Require(ctx context.Context, permission Permission) error {
 	return nil
 }
 
-// ScopeOf tells where the actor of ctx holds the permission: everywhere (nil), or
-// in one organization. It fails with UNAUTHENTICATED or, when the actor holds
-// it nowhere, FORBIDDEN.
+// ScopeOf returns where the actor of ctx holds the permission: in one organization,
+// or everywhere, which is nil. It returns UNAUTHENTICATED if there is no actor, and
+// FORBIDDEN if the actor holds the permission nowhere.
 func ScopeOf(ctx context.Context, permission Permission) (*db.OrganizationID, error) {
 	actor := ActorOf(ctx)
 	if actor != nil && actor.HoldsSomewhere(permission) {

@@ -6,7 +6,7 @@ import (
 	"roster/db"
 )
 
-// ParseActor reads what String returns, and takes nothing else for an id.
+// ParseActor parses what String returns, and takes no other text for an id.
 func TestParseActor(t *testing.T) {
 	t.Parallel()
 	wantUser, wantKey := db.NewID[db.UserKind](), db.NewID[db.APIKeyKind]()

@@ -6,26 +6,26 @@ import (
 	"roster/db"
 )
 
-// Allowance is leave to hand out certain permissions and roles, in one
-// organization or everywhere. It is made where somebody's authority is looked at
-// ([Actor.Allow]), and whatever hands something out takes one and hands out no
-// more. The zero Allowance allows nothing.
+// Allowance is the authority to hand out certain permissions and roles, in one
+// organization or everywhere. [Actor.Allow] makes it from what the actor holds;
+// code that hands something out takes an Allowance, and hands out no more. The zero
+// Allowance allows nothing.
 type Allowance struct {
 	everything bool
-	// organization is where it counts; nil is everywhere.
+	// organization is where the allowance counts; nil is everywhere.
 	organization *db.OrganizationID
 	// targets are the ids of permissions and roles that may be handed out.
 	targets map[uuid.UUID]bool
 }
 
-// Allow returns the allowance of the actor to hand out the permissions, and the
-// roles, all of whose permissions must be among them: in the organization or, when
-// org is nil, everywhere. missing are the keys of those permissions that the actor
-// must not hand out there; the allowance is empty if there are some.
+// Allow returns the actor's allowance to hand out the permissions and the roles, in
+// the organization or, if org is nil, everywhere. All permissions of the roles must
+// be among the permissions. If the actor must not hand out some of them there, Allow
+// returns their keys, and an allowance for nothing.
 //
-// Nobody hands out what they do not hold in the organization, except that an actor
-// that holds roster:grants:any there hands out every permission that is not one of
-// Roster itself.
+// An actor hands out only permissions that it holds in the organization. An actor
+// that holds roster:grants:any there also hands out every permission that is not one
+// of Roster itself.
 func (a *Actor) Allow(org *db.OrganizationID, permissions []*db.Permission, roles ...db.RoleID) (allowance Allowance, missing []string) {
 	holds := a.HoldsEverywhere
 	if org != nil {
@@ -48,9 +48,9 @@ func (a *Actor) Allow(org *db.OrganizationID, permissions []*db.Permission, role
 	return allowance, nil
 }
 
-// AllowDefaults returns the allowance by which the default roles of an organization
-// go to everybody who joins it, whoever adds them: they were handed out by whoever
-// made them default ones.
+// AllowDefaults returns the allowance to give the default roles of an organization to
+// each new member, whoever adds the member: the actor that made them default roles
+// had the authority to hand them out.
 func AllowDefaults(org db.OrganizationID, roles []db.RoleID) Allowance {
 	allowance := Allowance{organization: &org, targets: make(map[uuid.UUID]bool, len(roles))}
 	for _, id := range roles {
@@ -59,12 +59,12 @@ func AllowDefaults(org db.OrganizationID, roles []db.RoleID) Allowance {
 	return allowance
 }
 
-// AllowSetup returns the allowance to hand out everything, by which a business is
-// set up.
+// AllowSetup returns the allowance to hand out everything. It is for setting up a
+// business, when nobody holds anything yet.
 func AllowSetup() Allowance { return Allowance{everything: true} }
 
 // Covers reports whether the permissions or roles of these ids may be handed out in
-// the organization or, when org is nil, everywhere.
+// the organization or, if org is nil, everywhere.
 func (a Allowance) Covers(org *db.OrganizationID, ids []uuid.UUID) bool {
 	if a.everything {
 		return true

@@ -11,17 +11,17 @@ import (
 	"roster/db"
 )
 
-// applyTime bounds the reading of a catalogue; until it is there, the database
+// catalogueTimeout bounds the reading of a catalogue. Until it is read, the database
 // answers.
-const applyTime = 5 * time.Second
+const catalogueTimeout = 5 * time.Second
 
-// Apply takes in changes that were committed, on this server or another. The
-// feed calls it, one call at a time, with all changes in order, and also when
-// there are none; again asks for the next call at once.
+// Apply applies changes that were committed, on this server or another. The feed
+// calls it, one call at a time, with all changes in order, and with none if nothing
+// changed. Apply reports whether it has to be called again at once.
 //
-// A change of roles makes it read the catalogue anew, as does the time of former
-// keys. What was read is published at the next call, when the floors of everything that was committed before it was
-// read are raised.
+// It reads the catalogue anew after a change of roles, and when a former key may have
+// ceased to answer. It publishes that catalogue at the next call: then every change
+// that was committed before the reading has raised its floors.
 func (e *Engine) Apply(ctx context.Context, rows []db.Change) (again bool) {
 	rolesChanged := e.invalidate(rows)
 	if rolesChanged {
@@ -36,12 +36,12 @@ func (e *Engine) Apply(ctx context.Context, rows []db.Change) (again bool) {
 		return false
 	}
 	e.staged = nil
-	generation := e.generation.Load() // before the database is read
-	ctx, cancel := context.WithTimeout(ctx, applyTime)
+	generation := e.generation.Load() // read before the catalogue
+	ctx, cancel := context.WithTimeout(ctx, catalogueTimeout)
 	defer cancel()
 	catalogue, err := e.readCatalogue(ctx)
 	if err != nil {
-		if !errors.Is(err, context.Canceled) { // else the server stops
+		if !errors.Is(err, context.Canceled) { // which happens when the server stops
 			e.log.WarnContext(ctx, "the catalogue could not be read; the database answers until it can", "cause", err)
 		}
 		return false
@@ -54,33 +54,35 @@ func (e *Engine) Apply(ctx context.Context, rows []db.Change) (again bool) {
 	return true
 }
 
-// publish puts the staged catalogue to use.
+// publish replaces the catalogue in use by the staged one.
 func (e *Engine) publish() {
 	close(e.snapshot.Swap(e.staged).replaced)
 	e.staged = nil
 }
 
-// Reset forgets everything: the feed has lost count.
+// Reset invalidates everything in memory. The feed calls it when it does not know
+// what has changed.
 func (e *Engine) Reset() {
 	raise(&e.floors.all, e.epoch.Add(1))
 	e.keyEpoch.Add(1)
 	e.generation.Add(1)
 }
 
-// Committed takes in what this server itself has just committed, before it is
-// acknowledged: from then on nothing older is answered here. The feed will bring
-// it, too.
+// Committed invalidates what a commit of this server concerns. It has to be called
+// before the commit is acknowledged: no later answer of this server is older. The
+// feed will deliver the same changes to Apply.
 func (e *Engine) Committed(rows []db.Change) {
 	if !e.without.committed && e.invalidate(rows) {
 		e.generation.Add(1)
 	}
 }
 
-// KeyEpoch counts changes that concern what API keys may do.
+// KeyEpoch returns the number of changes so far that may have ended API keys or
+// changed what they may do.
 func (e *Engine) KeyEpoch() uint64 { return e.keyEpoch.Load() }
 
-// invalidate raises the floors of what the changes concern, and reports whether
-// roles or permissions are among that.
+// invalidate raises the floors of what the changes concern. It reports whether one
+// of them changes the definition of a role or a permission.
 func (e *Engine) invalidate(rows []db.Change) (definitions bool) {
 	if len(rows) == 0 {
 		return false
@@ -89,8 +91,8 @@ func (e *Engine) invalidate(rows []db.Change) (definitions bool) {
 	credentials := false
 	for i := range rows {
 		row := &rows[i]
-		action := changes.Named(row.Action)
-		if !action.Known() { // a later version has written it: it may concern anyone
+		action := changes.ActionByName(row.Action)
+		if !action.Known() { // a later version recorded it: it may concern anyone
 			raise(&e.floors.all, epoch)
 			definitions, credentials = true, true
 			continue
@@ -108,8 +110,8 @@ func (e *Engine) invalidate(rows []db.Change) (definitions bool) {
 	return definitions
 }
 
-// raiseFloors raises the floors of the member, user or organization that a change
-// was made to.
+// raiseFloors raises the floors of the member, user or organization that is the
+// subject of a change.
 func (e *Engine) raiseFloors(row *db.Change, effects changes.Effects, epoch uint64) {
 	switch kind, _, _ := strings.Cut(row.Subject, "_"); kind {
 	case db.MembershipKind{}.Prefix():
@@ -121,23 +123,23 @@ func (e *Engine) raiseFloors(row *db.Change, effects changes.Effects, epoch uint
 	}
 }
 
-// raiseMember finds the user of a changed membership among the values.
+// raiseMember raises the floor of a member. The values of the change hold the user.
 func (e *Engine) raiseMember(row *db.Change, epoch uint64) {
 	user, ok := row.Member()
 	if !ok || row.OrgID == nil {
-		raise(&e.floors.all, epoch) // cannot be, but must not keep anything alive
+		raise(&e.floors.all, epoch) // never happens, but if it did, the change could concern anyone
 		return
 	}
-	place := MemberKey{user, *row.OrgID}
-	raise(&e.floors.places[placeHash(&place)%stripes], epoch)
+	member := MemberKey{user, *row.OrgID}
+	raise(&e.floors.members[memberHash(&member)%stripes], epoch)
 }
 
-// raiseParty raises the floors of a user's or an organization's names and
-// entitlements.
+// raiseParty raises the floors of a user or an organization: of its names, and of
+// the entitlements of its members.
 func raiseParty[K db.Kind](e *Engine, entitlements *[stripes]atomic.Uint64, row *db.Change, effects changes.Effects, epoch uint64) {
 	id, err := db.ParseID[K](row.Subject)
 	if err != nil {
-		raise(&e.floors.all, epoch) // cannot be, either
+		raise(&e.floors.all, epoch) // never happens either
 		return
 	}
 	if effects.Names {

@@ -7,8 +7,8 @@ import (
 	"roster/db/dbtest"
 )
 
-// A server of a later version may change what somebody may do in a way that has
-// no name yet: what was remembered before does not count.
+// A server of a later version may change entitlements by an action that this version
+// does not know: then no entry of before counts.
 func TestChangesOfAnUnknownKindInvalidateEverything(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{})
@@ -26,11 +26,11 @@ func TestChangesOfAnUnknownKindInvalidateEverything(t *testing.T) {
 	}
 	w.check(w.ctx, operation{})
 	if last := w.history[len(w.history)-1]; last.allowed {
-		t.Error("what was remembered still counts")
+		t.Error("an entry of before still counts")
 	}
 }
 
-// While the feed is cut, memory is refused, and that is counted.
+// While the feed is cut, memory is not used, and Stats counts that.
 func TestStaleReadsAreCounted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{})
@@ -42,5 +42,5 @@ func TestStaleReadsAreCounted(t *testing.T) {
 	if after := w.far.Stats(); after.Stale != before.Stale+1 || after.Hits != before.Hits || after.Lag < w.staleness {
 		t.Errorf("from %+v to %+v", before, after)
 	}
-	w.proxy.Set(dbtest.Weather{}, dbtest.Weather{}) // else its connections close late
+	w.proxy.Set(dbtest.Weather{}, dbtest.Weather{}) // or its connections would close late
 }

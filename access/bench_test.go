@@ -15,15 +15,15 @@ import (
 	"roster/db/dbtest"
 )
 
-// million is how many places the large benchmarks remember.
+// million is the number of members in the cache of the large benchmarks.
 const million = 1_000_000
 
-// bench is an engine with 20 roles of 25 of 200 permissions.
+// bench is an engine with 200 permissions, and 20 roles that contain 25 of them each.
 type bench struct {
 	*Engine
 	roles       []db.RoleID
 	permissions []db.Permission
-	places      []MemberKey
+	members     []MemberKey
 }
 
 func newBench(b *testing.B, entries int) *bench {
@@ -59,47 +59,47 @@ func newBench(b *testing.B, entries int) *bench {
 	return e
 }
 
-// remember puts members into the cache, each with 2 roles and a permission on
-// top, as reading them would.
+// remember puts n members into the cache, each with 2 roles and 1 direct permission, as
+// reading them would.
 func (e *bench) remember(n int) {
-	e.places = make([]MemberKey, n)
+	e.members = make([]MemberKey, n)
 	organizations := make([]db.OrganizationID, 200)
 	for i := range organizations {
 		organizations[i] = db.NewID[db.OrganizationKind]()
 	}
-	for i := range e.places {
-		e.places[i] = MemberKey{db.NewID[db.UserKind](), organizations[rand.IntN(len(organizations))]}
+	for i := range e.members {
+		e.members[i] = MemberKey{db.NewID[db.UserKind](), organizations[rand.IntN(len(organizations))]}
 	}
-	missing := e.places
+	missing := e.members
 	for len(missing) > 0 { // the cache drops some while it is busy
-		for i, p := range missing {
-			h := e.NewEntitlements([]db.RoleID{e.roles[rand.IntN(20)], e.roles[rand.IntN(20)]}, []db.PermissionID{e.permissions[rand.IntN(200)].ID})
-			h.place, h.epoch = p, e.epoch.Load()
-			e.cache.Set(placeHash(&p), h, 1)
+		for i, m := range missing {
+			entry := e.NewEntitlements([]db.RoleID{e.roles[rand.IntN(20)], e.roles[rand.IntN(20)]}, []db.PermissionID{e.permissions[rand.IntN(200)].ID})
+			entry.key, entry.epoch = m, e.epoch.Load()
+			e.cache.Set(memberHash(&m), entry, 1)
 			if i%10_000 == 0 {
 				e.cache.Wait()
 			}
 		}
 		e.cache.Wait()
 		var dropped []MemberKey
-		for _, p := range missing {
-			if e.cached(&p, e.now()) == nil {
-				dropped = append(dropped, p)
+		for _, m := range missing {
+			if e.cached(&m, e.now()) == nil {
+				dropped = append(dropped, m)
 			}
 		}
-		if len(dropped) == len(missing) { // these share their place in the cache with others
+		if len(dropped) == len(missing) { // the rest share their slots with others
 			break
 		}
 		missing = dropped
 	}
 }
 
-func (e *bench) check(b *testing.B, places []MemberKey) {
+func (e *bench) check(b *testing.B, members []MemberKey) {
 	b.Helper()
 	b.ReportAllocs()
 	unknown := 0
 	for i := 0; b.Loop(); i++ {
-		if _, known := e.Check(places[i%len(places)], e.permissions[i%200].Key); !known {
+		if _, known := e.Check(members[i%len(members)], e.permissions[i%200].Key); !known {
 			unknown++
 		}
 	}
@@ -108,16 +108,16 @@ func (e *bench) check(b *testing.B, places []MemberKey) {
 	}
 }
 
-// BenchmarkCheck checks one place over and over, and then a million of them in
-// random order, which is a matter of the processor's caches.
+// BenchmarkCheck checks one member over and over, and then a million of them in random
+// order, which measures the processor's caches.
 func BenchmarkCheck(b *testing.B) {
 	e := newBench(b, 2*million)
 	e.remember(million)
-	b.Run("hot", func(b *testing.B) { e.check(b, e.places[:1]) })
+	b.Run("hot", func(b *testing.B) { e.check(b, e.members[:1]) })
 	b.Run("random", func(b *testing.B) {
-		shuffled := make([]MemberKey, len(e.places))
-		for i, at := range rand.Perm(len(e.places)) {
-			shuffled[i] = e.places[at]
+		shuffled := make([]MemberKey, len(e.members))
+		for i, at := range rand.Perm(len(e.members)) {
+			shuffled[i] = e.members[at]
 		}
 		e.check(b, shuffled)
 	})
@@ -125,35 +125,35 @@ func BenchmarkCheck(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				e.Check(e.places[rand.IntN(len(e.places))], e.permissions[rand.IntN(200)].Key)
+				e.Check(e.members[rand.IntN(len(e.members))], e.permissions[rand.IntN(200)].Key)
 			}
 		})
 	})
 }
 
-// BenchmarkMemory tells what remembering a membership takes, all in all and
-// beyond the entry itself: what is held, and where.
+// BenchmarkMemory reports the bytes that a member in the cache takes: all in all, and
+// beyond the entry itself.
 func BenchmarkMemory(b *testing.B) {
 	for b.Loop() {
 		e := newBench(b, million)
 		before := heap()
 		e.remember(million)
-		places := e.places
-		e.places = nil
+		members := e.members
+		e.members = nil
 		remembered := 0
-		for i := range places {
-			if e.cached(&places[i], e.now()) != nil {
+		for i := range members {
+			if e.cached(&members[i], e.now()) != nil {
 				remembered++
 			}
 		}
-		places = nil // which the heap is not to have any more
+		members = nil // so that the heap does not hold them any more
 		all := float64(heap()-before) / float64(remembered)
-		const numbers = 16 // 3 of 4 bytes, rounded up as memory is given out
+		const numbers = 16 // 3 of 4 bytes each, rounded up to a size class
 		b.ReportMetric(all, "B/entry")
 		b.ReportMetric(all-float64(unsafe.Sizeof(Entitlements{}))-numbers, "B-over/entry")
 		b.ReportMetric(float64(remembered), "entries")
 		b.ReportMetric(0, "ns/op")
-		runtime.KeepAlive(places)
+		runtime.KeepAlive(members)
 		runtime.KeepAlive(e)
 	}
 }
@@ -166,8 +166,8 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// BenchmarkRoleEdit takes in the edit of a role until checks see it: the same
-// whether nobody holds it, or everyone of a million.
+// BenchmarkRoleEdit measures how long it takes from a change of a role until checks see
+// it: as long with one holder as with a million.
 func BenchmarkRoleEdit(b *testing.B) {
 	for _, members := range []int{1, million} {
 		b.Run(fmt.Sprintf("%d members", members), func(b *testing.B) {
@@ -177,7 +177,7 @@ func BenchmarkRoleEdit(b *testing.B) {
 			for b.Loop() {
 				e.Apply(context.Background(), edit)
 				e.Apply(context.Background(), nil)
-				if _, known := e.Check(e.places[rand.IntN(members)], e.permissions[0].Key); !known {
+				if _, known := e.Check(e.members[rand.IntN(members)], e.permissions[0].Key); !known {
 					b.Fatal("it is no longer in memory")
 				}
 			}

@@ -10,28 +10,29 @@ import (
 	"roster/db"
 )
 
-// Catalogue is every role and permission of the business at one moment, which
-// never changes. Permissions have ordinals in the order of their keys, so that
-// a role is a set of bits.
+// Catalogue holds every role and permission of the business at one moment. It never
+// changes. Permissions have ordinals in the order of their keys, so that a role is a
+// set of bits.
 type Catalogue struct {
-	// Permissions and Roles are those that exist, ordered by key.
+	// Permissions and Roles are the ones that are not deleted, ordered by key.
 	Permissions []*db.Permission
 	Roles       []*db.Role
 
 	permissions map[db.PermissionID]*db.Permission
 	roles       map[db.RoleID]*role
-	keys        map[Permission]definition
+	keys        map[Permission]permissionRef
 	former      map[db.PermissionID][]*db.FormerKey
 	ordinals    map[db.PermissionID]int
-	// numbered has the set of each role by its number, roleOf the role if it
-	// exists, and ordinalOf the ordinal of each permission, or -1.
-	numbered  []set
-	roleOf    []*db.Role
-	ordinalOf []int
+	// By the number of a role: rolePermissions holds its permissions, and roleOf the role
+	// unless it is deleted. By the number of a permission: ordinalOf holds its ordinal,
+	// or -1.
+	rolePermissions []set
+	roleOf          []*db.Role
+	ordinalOf       []int
 
-	// In time of the engine: until is when the first of the former keys may have
-	// ceased to answer, and due when it is time to read the catalogue anew. Without
-	// former keys, neither comes.
+	// In the engine's time: at until, the first of the former keys may have ceased to
+	// answer, and at due, it is time to read the catalogue anew. Without former keys,
+	// both are never.
 	until, due time.Duration
 }
 
@@ -40,22 +41,23 @@ type role struct {
 	permissions set
 }
 
-// definition is where a permission is found in sets, and in what is held.
-type definition struct {
+// permissionRef is what a key leads to: the ordinal of a permission in sets, and its
+// number in entitlements.
+type permissionRef struct {
 	ordinal int
 	number  uint32
-	// until is when the key, if it is a former one, may have ceased to answer.
+	// until is when a former key may have ceased to answer; never for a present one.
 	until time.Duration
 }
 
-// never is a time of the engine that does not come.
+// never is a time of the engine that it does not reach.
 const never = time.Duration(math.MaxInt64)
 
-// Permission finds a permission by id, also one that was deleted, since history
-// refers to it; nil when there never was one.
+// Permission returns the permission with that id, even if it is deleted, because
+// history refers to it; nil if there never was one.
 func (c *Catalogue) Permission(id db.PermissionID) *db.Permission { return c.permissions[id] }
 
-// Role finds a role by id, also one that was deleted; nil when there never was
+// Role returns the role with that id, even if it is deleted; nil if there never was
 // one.
 func (c *Catalogue) Role(id db.RoleID) *db.Role {
 	if found := c.roles[id]; found != nil {
@@ -64,8 +66,8 @@ func (c *Catalogue) Role(id db.RoleID) *db.Role {
 	return nil
 }
 
-// PermissionByKey finds a permission that exists, also by a former key that still
-// answers; nil when there is none.
+// PermissionByKey returns the permission with that key, which can be a former key that
+// still answers; nil if there is none that is not deleted.
 func (c *Catalogue) PermissionByKey(key string) *db.Permission {
 	if found, ok := c.keys[Permission(key)]; ok {
 		return c.Permissions[found.ordinal]
@@ -73,12 +75,12 @@ func (c *Catalogue) PermissionByKey(key string) *db.Permission {
 	return nil
 }
 
-// FormerKeys returns the keys by which the permission still answers besides its
-// present one, ordered by key.
+// FormerKeys returns the former keys by which the permission still answers, ordered by
+// key.
 func (c *Catalogue) FormerKeys(id db.PermissionID) []*db.FormerKey { return c.former[id] }
 
-// mayHaveEnded reports whether one of the keys is a former one that may have
-// ceased to answer by now. Whether it has, only the database knows.
+// mayHaveEnded reports whether one of the keys is a former one that may have ceased to
+// answer by now. Only the database knows whether it has.
 func (c *Catalogue) mayHaveEnded(now time.Duration, keys ...string) bool {
 	if now < c.until {
 		return false
@@ -91,7 +93,7 @@ func (c *Catalogue) mayHaveEnded(now time.Duration, keys ...string) bool {
 	return false
 }
 
-// RoleByKey finds a role that exists; nil when there is none.
+// RoleByKey returns the role with that key; nil if there is none that is not deleted.
 func (c *Catalogue) RoleByKey(key string) *db.Role {
 	at, found := slices.BinarySearchFunc(c.Roles, key, func(r *db.Role, key string) int { return cmp.Compare(r.Key, key) })
 	if !found {
@@ -100,7 +102,7 @@ func (c *Catalogue) RoleByKey(key string) *db.Role {
 	return c.Roles[at]
 }
 
-// RolePermissions gives the permissions of a role, ordered by key.
+// RolePermissions returns the permissions that a role contains, ordered by key.
 func (c *Catalogue) RolePermissions(id db.RoleID) []*db.Permission {
 	found := c.roles[id]
 	if found == nil {
@@ -109,51 +111,52 @@ func (c *Catalogue) RolePermissions(id db.RoleID) []*db.Permission {
 	return c.list(found.permissions)
 }
 
-// RoleHas tells whether the role contains the permission.
+// RoleHas reports whether the role contains the permission.
 func (c *Catalogue) RoleHas(id db.RoleID, permission db.PermissionID) bool {
 	found := c.roles[id]
 	ordinal, ok := c.ordinals[permission]
 	return ok && found != nil && found.permissions.has(ordinal)
 }
 
-// RolesWith gives the roles which contain a permission, ordered by key.
+// RolesWith returns the roles that contain the permission, ordered by key.
 func (c *Catalogue) RolesWith(id db.PermissionID) []*db.Role {
-	with := []*db.Role{}
+	roles := []*db.Role{}
 	ordinal, ok := c.ordinals[id]
 	for _, r := range c.Roles {
 		if ok && c.roles[r.ID].permissions.has(ordinal) {
-			with = append(with, r)
+			roles = append(roles, r)
 		}
 	}
-	return with
+	return roles
 }
 
-// list gives the permissions of a set, ordered by key.
-func (c *Catalogue) list(of set) []*db.Permission {
-	permissions := make([]*db.Permission, 0, of.size())
-	for ordinal := range of.ordinals {
+// list returns the members of a set, ordered by key.
+func (c *Catalogue) list(members set) []*db.Permission {
+	permissions := make([]*db.Permission, 0, members.size())
+	for ordinal := range members.ordinals {
 		permissions = append(permissions, c.Permissions[ordinal])
 	}
 	return permissions
 }
 
-// definitionRow is a role and what it contains, or a permission, which has what
-// they have in common.
+// definitionRow is a role with what it contains, or a permission, which uses the
+// fields of Role that it has in common with roles.
 type definitionRow struct {
 	db.Role  `bun:",extend"`
 	IsRole   bool
 	Contains db.IDs[db.PermissionKind]
-	// Former are the former keys of a permission, FormerUntil until when each of
-	// them answers, and FormerFor how many seconds that is from the statement on.
+	// Former are the former keys of a permission. Each of them answers until FormerUntil,
+	// which is FormerFor seconds after the statement.
 	Former      []string    `bun:",array"`
 	FormerUntil []time.Time `bun:",array"`
 	FormerFor   []float64   `bun:",array"`
 }
 
-// catalogueText reads all definitions by one statement, so that they are of one
-// moment: those that meet a condition, with their deletion, and what roles
-// contain by facts that meet another.
-func catalogueText(existing, deleted, containing string) string {
+// catalogueSQL returns the statement that reads all roles and permissions, in one state
+// of the database. The arguments are SQL: the condition for the roles and permissions
+// to read, the time of their deletion, and the condition for a row of role_permissions
+// to count.
+func catalogueSQL(existing, deleted, containing string) string {
 	return `select true as is_role, id, key, name, description, is_system, is_default, version, created_at, updated_at, ` + deleted + ` as deleted_at, contains,
 		null::text[] as former, null::timestamptz[] as former_until, null::float8[] as former_for
 	from roles left join (select role_id, array_agg(permission_id) as contains from role_permissions where ` + containing + ` group by role_id) c
@@ -169,26 +172,26 @@ order by key, id`
 }
 
 var (
-	catalogueNow  = catalogueText("true", "deleted_at", "revoked_at is null")
-	catalogueAsOf = catalogueText("created_at <= $1", "case when deleted_at <= $1 then deleted_at end",
+	catalogueNowSQL  = catalogueSQL("true", "deleted_at", "revoked_at is null")
+	catalogueAsOfSQL = catalogueSQL("created_at <= $1", "case when deleted_at <= $1 then deleted_at end",
 		"granted_at <= $1 and (revoked_at is null or revoked_at > $1)")
 )
 
-// readCatalogue reads the catalogue as it is now, in the transaction of ctx if
-// there is one.
+// readCatalogue reads the present catalogue, in the transaction of ctx if there is
+// one.
 func (e *Engine) readCatalogue(ctx context.Context) (*Catalogue, error) {
-	return e.catalogueOf(ctx, catalogueNow)
+	return e.loadCatalogue(ctx, catalogueNowSQL)
 }
 
-// CatalogueAsOf reads the catalogue as it was at a moment in the past, except
-// for keys and names, of which no history is kept; in the transaction of ctx if
-// there is one.
+// CatalogueAsOf reads the catalogue as it was at a moment in the past, in the
+// transaction of ctx if there is one. Keys and names are the present ones, because no
+// history of them is kept.
 func (e *Engine) CatalogueAsOf(ctx context.Context, at time.Time) (*Catalogue, error) {
-	return e.catalogueOf(ctx, catalogueAsOf, at)
+	return e.loadCatalogue(ctx, catalogueAsOfSQL, at)
 }
 
-func (e *Engine) catalogueOf(ctx context.Context, text string, args ...any) (*Catalogue, error) {
-	now := e.now() // before the database is read
+func (e *Engine) loadCatalogue(ctx context.Context, text string, args ...any) (*Catalogue, error) {
+	now := e.now() // read before the database
 	rows, err := db.Select[definitionRow](ctx, e.db, text, args...)
 	if err != nil {
 		return nil, err
@@ -217,8 +220,8 @@ func (e *Engine) catalogueOf(ctx context.Context, text string, args ...any) (*Ca
 	return c, nil
 }
 
-// addFormerKeys adds the former keys of a permission, as they were read at that
-// time of the engine or later.
+// addFormerKeys adds the former keys of a permission. They were read at now, in the
+// engine's time, or later.
 func (c *Catalogue) addFormerKeys(row *definitionRow, now time.Duration) {
 	id := db.PermissionID(row.ID)
 	for i, key := range row.Former {
@@ -228,7 +231,7 @@ func (c *Catalogue) addFormerKeys(row *definitionRow, now time.Duration) {
 		found.until = now + left
 		c.keys[Permission(key)] = found
 		c.until = min(c.until, found.until)
-		c.due = min(c.due, now+min(left, longestTerm/2)) // as long as the key goes on, it never comes to that
+		c.due = min(c.due, now+min(left, longestTerm/2)) // renewed before until as long as the key answers
 	}
 }
 
@@ -236,22 +239,22 @@ func (e *Engine) newCatalogue(permissions []db.Permission, roles []db.Role, cont
 	c := &Catalogue{
 		permissions: make(map[db.PermissionID]*db.Permission, len(permissions)),
 		roles:       make(map[db.RoleID]*role, len(roles)),
-		keys:        make(map[Permission]definition, len(permissions)),
+		keys:        make(map[Permission]permissionRef, len(permissions)),
 		ordinals:    make(map[db.PermissionID]int, len(permissions)),
 		former:      map[db.PermissionID][]*db.FormerKey{},
 		until:       never,
 		due:         never,
 	}
 	for i := range permissions {
-		c.addPermission(&permissions[i], e.permissions.of(permissions[i].ID))
+		c.addPermission(&permissions[i], e.permissions.number(permissions[i].ID))
 	}
 	for i := range roles {
-		c.addRole(&roles[i], e.roles.of(roles[i].ID))
+		c.addRole(&roles[i], e.roles.number(roles[i].ID))
 	}
 	for _, rp := range contained {
 		ordinal, ok := c.ordinals[rp.PermissionID]
-		// What was read by several statements can name a role that came about in
-		// between.
+		// When several statements read, this row can belong to a role that was created
+		// in between.
 		if role := c.roles[rp.RoleID]; ok && role != nil {
 			role.permissions.add(ordinal)
 		}
@@ -270,17 +273,17 @@ func (c *Catalogue) addPermission(p *db.Permission, number uint32) {
 	ordinal := len(c.Permissions)
 	c.Permissions = append(c.Permissions, p)
 	c.ordinals[p.ID], c.ordinalOf[number] = ordinal, ordinal
-	c.keys[Permission(p.Key)] = definition{ordinal: ordinal, number: number, until: never}
+	c.keys[Permission(p.Key)] = permissionRef{ordinal: ordinal, number: number, until: never}
 }
 
-// addRole adds a role, without its permissions; those of the catalogue must be
-// complete.
+// addRole adds a role without its permissions. All permissions must have been added
+// to the catalogue before.
 func (c *Catalogue) addRole(r *db.Role, number uint32) {
 	permissions := newSet(len(c.Permissions))
-	for int(number) >= len(c.numbered) {
-		c.numbered, c.roleOf = append(c.numbered, nil), append(c.roleOf, nil)
+	for int(number) >= len(c.rolePermissions) {
+		c.rolePermissions, c.roleOf = append(c.rolePermissions, nil), append(c.roleOf, nil)
 	}
-	c.roles[r.ID], c.numbered[number] = &role{r, permissions}, permissions
+	c.roles[r.ID], c.rolePermissions[number] = &role{Role: r, permissions: permissions}, permissions
 	if r.DeletedAt == nil {
 		c.Roles = append(c.Roles, r)
 		c.roleOf[number] = r

@@ -9,26 +9,25 @@ import (
 	"roster/db"
 )
 
-// containedRow says that a role contains a permission, or did until a change.
+// containedRow is a permission that a role contains, or contained until a change.
 type containedRow struct {
 	db.RolePermission `bun:",extend"`
-	// Added and Removed tell whether that is the work of the change.
+	// Added and Removed report whether the change added or removed it.
 	Added, Removed bool
 }
 
-// Names are the keys by which checks know a permission. Nil former keys stand for
-// those that it has after the change, too.
+// Names are the keys by which checks find a permission. Nil FormerKeys mean that the
+// change left them as they are.
 type Names struct {
 	Key        string
 	FormerKeys []*db.FormerKey
 }
 
-// CataloguesAround reads the catalogue as it was before the change that was made
-// at the moment, which must have been the last one, and as it is after it; in
-// the transaction of ctx if there is one. What the change did is told by the
-// moment that it left in the rows, whatever others did at the same time, except
-// for names: had are those, before the change, of the permissions that it renamed
-// or deleted.
+// CataloguesAround reads the catalogue before and after the change that was made at
+// that moment, which must be the last change, in the transaction of ctx if there is
+// one. The rows that the change touched carry its moment, so concurrent changes do not
+// matter. Names carry none: had holds the names, before the change, of the permissions
+// that it renamed or deleted.
 func (e *Engine) CataloguesAround(ctx context.Context, at time.Time, had map[db.PermissionID]Names) (before, after *Catalogue, err error) {
 	permissions, err := db.Select[db.Permission](ctx, e.db, "select * from permissions order by key")
 	if err != nil {
@@ -58,16 +57,16 @@ func (e *Engine) CataloguesAround(ctx context.Context, at time.Time, had map[db.
 		}
 	}
 	after = e.newCatalogue(permissions, roles, contents)
-	after.former = byPermission(former)
-	permissions = undeleted(permissions, at, func(p *db.Permission) **time.Time { return &p.DeletedAt })
+	after.former = groupByPermission(former)
+	permissions = restoreDeleted(permissions, at, func(p *db.Permission) **time.Time { return &p.DeletedAt })
 	for i := range permissions {
 		if names, renamed := had[permissions[i].ID]; renamed {
 			permissions[i].Key = names.Key
 		}
 	}
 	slices.SortStableFunc(permissions, func(a, b db.Permission) int { return cmp.Compare(a.Key, b.Key) })
-	before = e.newCatalogue(permissions, undeleted(roles, at, func(r *db.Role) **time.Time { return &r.DeletedAt }), old)
-	before.former = byPermission(former)
+	before = e.newCatalogue(permissions, restoreDeleted(roles, at, func(r *db.Role) **time.Time { return &r.DeletedAt }), old)
+	before.former = groupByPermission(former)
 	for id, names := range had {
 		if names.FormerKeys != nil {
 			before.former[id] = names.FormerKeys
@@ -76,22 +75,22 @@ func (e *Engine) CataloguesAround(ctx context.Context, at time.Time, had map[db.
 	return before, after, nil
 }
 
-func byPermission(keys []db.FormerKey) map[db.PermissionID][]*db.FormerKey {
-	of := map[db.PermissionID][]*db.FormerKey{}
+func groupByPermission(keys []db.FormerKey) map[db.PermissionID][]*db.FormerKey {
+	groups := map[db.PermissionID][]*db.FormerKey{}
 	for i := range keys {
 		k := &keys[i]
-		of[k.PermissionID] = append(of[k.PermissionID], k)
+		groups[k.PermissionID] = append(groups[k.PermissionID], k)
 	}
-	return of
+	return groups
 }
 
-// RevokedAtSQL says that a fact g was ended by the change that was made at $1. When
-// the clock stepped back, facts end when they began and not before.
+// RevokedAtSQL is the condition that the change at $1 revoked the row g, which is a
+// grant or says that a role contains a permission. If the clock stepped back, a row
+// ends when it began and not before.
 const RevokedAtSQL = `g.revoked_at = greatest(g.granted_at, $1)`
 
-// undeleted gives the rows as they were before those of that moment were
-// deleted.
-func undeleted[T any](rows []T, at time.Time, deletedAt func(*T) **time.Time) []T {
+// restoreDeleted returns copies of the rows, as if none had been deleted at that moment.
+func restoreDeleted[T any](rows []T, at time.Time, deletedAt func(*T) **time.Time) []T {
 	rows = slices.Clone(rows)
 	for i := range rows {
 		if deleted := deletedAt(&rows[i]); *deleted != nil && (*deleted).Equal(at) {

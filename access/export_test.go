@@ -1,7 +1,7 @@
 package access
 
-// Without gives options for an engine that lacks a guard: tests show that they
-// notice.
+// Without returns options for an engine that lacks a guard, so that a test can show
+// that the guard is needed.
 func Without(o Options, guard string) Options {
 	switch guard {
 	case "floors":
@@ -22,8 +22,8 @@ func Without(o Options, guard string) Options {
 	return o
 }
 
-// Meanwhile gives options for an engine which calls fn whenever it has found its
-// catalogue current and is about to use an entry with it.
+// Meanwhile returns options for an engine that calls fn whenever it has found its
+// catalogue current and is about to look up an entry to use with it.
 func Meanwhile(o Options, fn func()) Options {
 	o.without.meanwhile = fn
 	return o

@@ -2,15 +2,16 @@ package access
 
 import "sync"
 
-// index numbers ids in the order in which they are first met. A number stays
-// for as long as the process runs, so that what was numbered under one catalogue
-// can be read under every later one.
+// index numbers ids in the order in which they are first asked for. An id keeps its
+// number for as long as the process runs, so that an entry of the cache that was
+// made with one catalogue can be used with every later one.
 type index[K comparable] struct {
 	mu      sync.RWMutex
 	numbers map[K]uint32
 }
 
-func (x *index[K]) of(id K) uint32 {
+// number returns the number of the id.
+func (x *index[K]) number(id K) uint32 {
 	x.mu.RLock()
 	n, ok := x.numbers[id]
 	x.mu.RUnlock()

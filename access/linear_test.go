@@ -15,7 +15,7 @@ import (
 	"roster/db/embedded"
 )
 
-// How long clients work in one history.
+// duration returns how long clients work in one history.
 func duration(short time.Duration) time.Duration {
 	if *long {
 		return time.Minute
@@ -23,12 +23,12 @@ func duration(short time.Duration) time.Duration {
 	return short
 }
 
-// Two servers, eight clients. One server takes all writes: what it says is
-// linearizable, though it answers from memory. So is what the other one says to
-// who names the revision of the last write; to who does not, it says what was
-// true within the staleness bound. A late invalidation, a reading that raced with
-// one, or grants and roles of two moments would be an answer that no order of the
-// operations explains.
+// Eight clients use two servers. One server takes all writes, and its answers are
+// linearizable although they come from memory. So are the answers of the other server
+// to a client that names the revision of the last write; to other clients, it answers
+// what was true within the staleness bound. No order of the operations explains an
+// answer after a late invalidation, from a reading that raced with one, or from grants
+// and roles of two moments.
 func TestChecksAreLinearizable(t *testing.T) {
 	t.Parallel()
 	for name, faults := range map[string]func(*world, context.Context){
@@ -45,8 +45,8 @@ func TestChecksAreLinearizable(t *testing.T) {
 	}
 }
 
-// The same with writes through both servers: each is strict about what it is told
-// to have seen, and within the bound otherwise.
+// If both servers take writes, the answers of each are linearizable for a client that
+// names a revision, and true within the bound for others.
 func TestChecksAreLinearizableWhereverIsWritten(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{writeBoth: true, faults: (*world).disturbFeed})
@@ -54,7 +54,7 @@ func TestChecksAreLinearizableWhereverIsWritten(t *testing.T) {
 	w.verify()
 }
 
-// PostgreSQL is restarted in an orderly way, and killed, while clients work.
+// The same holds while PostgreSQL is restarted in an orderly way, and killed.
 func TestChecksAreLinearizableThroughRestarts(t *testing.T) {
 	t.Parallel()
 	server := dbtest.NewServer(t)
@@ -63,8 +63,8 @@ func TestChecksAreLinearizableThroughRestarts(t *testing.T) {
 	w.verify()
 }
 
-// restart ends PostgreSQL twice, and leaves it alone for twice as long as that has
-// taken: each time, it is longer until it is started again.
+// restart ends PostgreSQL twice, and then leaves it alone for twice as long as both
+// restarts took, because PostgreSQL is started again later each time.
 func restart(ctx context.Context, server *embedded.Server) {
 	var outage time.Duration
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
@@ -79,9 +79,9 @@ func restart(ctx context.Context, server *embedded.Server) {
 	sleep(ctx, max(time.Second, 2*outage))
 }
 
-// Without any one of the guards, answers are given that were never true, and the
-// tests above notice: what they are worth. Each guard has a history in which it
-// is needed, and with which nothing is wrong as long as it is there.
+// An engine that lacks one of its guards gives answers that were never true, and the
+// verification of the tests above notices. Each guard has a history that needs it, in
+// which every answer is explained as long as the guard is there.
 func TestMissingGuardsAreNoticed(t *testing.T) {
 	t.Parallel()
 	for guard, o := range map[string]worldOptions{
@@ -101,7 +101,7 @@ func TestMissingGuardsAreNoticed(t *testing.T) {
 			}
 			o.without = guard
 			var violation string
-			for range 5 { // on a busy machine, what has to come first may come too late
+			for range 5 { // on a busy machine, the history may come out in another order
 				w = newWorld(t, o)
 				w.run(time.Minute)
 				if violation = w.violation(); violation != "" {
@@ -116,16 +116,16 @@ func TestMissingGuardsAreNoticed(t *testing.T) {
 	}
 }
 
-// revokeWhatIsCached takes back what is remembered, and asks at once: first what
-// was given to the member, then what was put into a role.
+// revokeWhatIsCached revokes what is in memory, and checks at once: first a permission
+// that was granted to the member, then one that a role contains.
 func (w *world) revokeWhatIsCached(ctx context.Context) {
 	w.do(ctx, operation{kind: grantRole})
 	for _, kinds := range [][2]kind{{grantPermission, revokePermission}, {addPermission, removePermission}} {
 		for range 10 {
 			w.do(ctx, operation{kind: kinds[0]})
 			for range 3 {
-				w.check(ctx, operation{awaited: true}) // what is read after the feed's news, the next news alone ends
-				sleep(ctx, time.Millisecond)           // the cache takes new entries when it likes
+				w.check(ctx, operation{awaited: true}) // only the next change ends an entry that was read after the feed's last one
+				sleep(ctx, time.Millisecond)           // the cache takes new entries in its own time
 			}
 			w.do(ctx, operation{kind: kinds[1]})
 			w.check(ctx, operation{})
@@ -133,9 +133,9 @@ func (w *world) revokeWhatIsCached(ctx context.Context) {
 	}
 }
 
-// changeWhileChecking takes a permission out of a role, and then gives the role
-// to a member, in the middle of a check: after it has taken the roles from
-// memory, and before it finds the member there.
+// changeWhileChecking removes a permission from a role and then grants the role to a
+// member, in the middle of a check: after the check has taken the catalogue from memory,
+// and before it looks the member up there.
 func (w *world) changeWhileChecking(ctx context.Context) {
 	for range 4 { // in both ways of asking
 		w.do(ctx, operation{kind: revokeRole})
@@ -153,8 +153,8 @@ func (w *world) changeWhileChecking(ctx context.Context) {
 	}
 }
 
-// revokeUnheard takes back what the other server remembers, while it hears
-// nothing.
+// revokeUnheard revokes a permission that the other server has in memory, while that
+// server hears nothing.
 func (w *world) revokeUnheard(ctx context.Context) {
 	w.do(ctx, operation{kind: grantPermission})
 	w.warm(ctx, operation{far: true})
@@ -167,9 +167,9 @@ func (w *world) revokeUnheard(ctx context.Context) {
 	w.proxy.Set(dbtest.Weather{}, dbtest.Weather{})
 }
 
-// revokeThenAdd takes a role from a member, and then adds a permission to it,
-// while the other server is about to read the roles because of something else:
-// they are later then than what it knows of the member.
+// revokeThenAdd revokes a role from a member, and then adds a permission to the role,
+// while the other server is about to read the roles for another reason. Those roles are
+// later than what that server knows of the member.
 func (w *world) revokeThenAdd(ctx context.Context) {
 	for range 3 {
 		w.proxy.Set(dbtest.Weather{}, dbtest.Weather{})
@@ -181,7 +181,7 @@ func (w *world) revokeThenAdd(ctx context.Context) {
 		w.proxy.Set(dbtest.Weather{Delay: 200 * time.Millisecond}, dbtest.Weather{})
 		w.do(ctx, operation{kind: addPermission, role: 1})
 		for asked := w.proxy.Asked.Load(); w.proxy.Asked.Load() == asked && ctx.Err() == nil; {
-			sleep(ctx, time.Millisecond) // until the feed looks, and sees that
+			sleep(ctx, time.Millisecond) // until the feed looks, and sees the change
 		}
 		w.do(ctx, operation{kind: revokeRole})
 		w.do(ctx, operation{kind: addPermission})
@@ -192,8 +192,8 @@ func (w *world) revokeThenAdd(ctx context.Context) {
 	}
 }
 
-// removeThenGrant takes a permission out of a role, and then gives the role to a
-// member, before the other server hears of the former.
+// removeThenGrant removes a permission from a role, and then grants the role to a
+// member, before the other server hears of the removal.
 func (w *world) removeThenGrant(ctx context.Context) {
 	for range 3 {
 		w.proxy.Set(dbtest.Weather{}, dbtest.Weather{})
@@ -210,7 +210,7 @@ func (w *world) removeThenGrant(ctx context.Context) {
 	}
 }
 
-// warm asks until the server has certainly put the answer into memory.
+// warm checks until the server has certainly put the answer into memory.
 func (w *world) warm(ctx context.Context, o operation) {
 	for range 10 {
 		w.check(ctx, o)
@@ -231,7 +231,7 @@ func (w *world) verify() {
 	}
 }
 
-// count counts what is on record.
+// count returns how many operations of each kind are on record.
 func (w *world) count() (writes, strict, bounded int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -253,12 +253,11 @@ func (w *world) enough() bool {
 	return writes >= 200 && strict >= 400 && bounded >= 200
 }
 
-// violation tells of an answer that cannot be explained; empty when there is
-// none.
+// violation describes an answer that cannot be explained. It is empty if all can.
 func (w *world) violation() string {
-	for place, operations := range w.places() {
+	for member, operations := range w.histories() {
 		if result := porcupine.CheckOperationsTimeout(model, operations, time.Minute); result != porcupine.Ok {
-			return fmt.Sprintf("%v: %d operations are not linearizable (%s)", place, len(operations), result)
+			return fmt.Sprintf("%v: %d operations are not linearizable (%s)", member, len(operations), result)
 		}
 	}
 	for _, o := range w.history {
@@ -269,7 +268,7 @@ func (w *world) violation() string {
 	return ""
 }
 
-// run lets the clients work for so long, and then, without the faults, until enough
+// run lets the clients work for the duration, and then, without the faults, until enough
 // has happened to show something, which takes longer on a busy machine.
 func (w *world) run(d time.Duration) {
 	ctx, cancel := context.WithTimeout(w.ctx, max(2*d, time.Minute))
@@ -303,15 +302,15 @@ func (w *world) run(d time.Duration) {
 	w.settle()
 }
 
-// client writes and checks at random, and now and then does what is hard to get
-// right: it gives a member a role, and the role a permission, in turns, so that
-// there is no moment at which the member holds the permission by it.
+// client writes and checks at random. Now and then it does something that is hard to get
+// right: it grants a role to a member and adds a permission to the role in turns, so
+// that there is no moment at which the member has the permission by the role.
 func (w *world) client(ctx context.Context, n int) {
 	for ctx.Err() == nil {
 		o := operation{user: rand.IntN(users), org: rand.IntN(orgs), role: rand.IntN(roles), permission: rand.IntN(permissions)}
 		switch r := rand.IntN(20); {
 		case r < 2:
-			o.role, o.permission = n%roles, n%permissions // which differ from those of the others
+			o.role, o.permission = n%roles, n%permissions // which no other client uses
 			for _, o.kind = range []kind{revokeRole, addPermission, removePermission, grantRole} {
 				w.do(ctx, o)
 				w.ask(ctx, o)
@@ -328,21 +327,20 @@ func (w *world) client(ctx context.Context, n int) {
 	}
 }
 
-// Faults, as they come and go.
-
-// disturbFeed takes the feed from the second server in all kinds of ways.
+// disturbFeed keeps the feed from the second server: it stalls the feed's connections,
+// cuts them, and ends the one that listens.
 func (w *world) disturbFeed(ctx context.Context) {
 	w.stallFeed(ctx)
 	w.proxy.Set(dbtest.Weather{Down: true}, dbtest.Weather{})
 	sleep(ctx, 700*time.Millisecond)
 	w.proxy.Set(dbtest.Weather{}, dbtest.Weather{})
 	sleep(ctx, 100*time.Millisecond)
-	w.deafen()
+	w.endListening()
 	sleep(ctx, 200*time.Millisecond)
 }
 
-// stallFeed lets nothing of the feed through for a while, though the connections
-// stand.
+// stallFeed lets nothing of the feed through for a while, without closing its
+// connections.
 func (w *world) stallFeed(ctx context.Context) {
 	w.proxy.Set(dbtest.Weather{Stalled: true}, dbtest.Weather{})
 	sleep(ctx, 700*time.Millisecond)
@@ -350,7 +348,7 @@ func (w *world) stallFeed(ctx context.Context) {
 	sleep(ctx, 200*time.Millisecond)
 }
 
-// disturb makes everything late, then nothing come, then cuts it.
+// disturb delays, stalls and cuts all connections of the second server.
 func (w *world) disturb(ctx context.Context) {
 	for _, step := range []dbtest.Weather{{Delay: 3 * time.Millisecond}, {Delay: 20 * time.Millisecond}, {Stalled: true}, {}, {Down: true}, {}} {
 		w.proxy.Set(step, step)
@@ -358,8 +356,8 @@ func (w *world) disturb(ctx context.Context) {
 	}
 }
 
-// deafen ends the connections that listen for the bell.
-func (w *world) deafen() {
+// endListening ends the connections that listen for notifications.
+func (w *world) endListening() {
 	_, _ = w.db.ExecContext(w.ctx, `select pg_terminate_backend(pid) from pg_stat_activity
 		where datname = current_database() and query like 'listen %' and pid <> pg_backend_pid()`)
 }

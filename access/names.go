@@ -7,31 +7,32 @@ import (
 	"github.com/google/uuid"
 )
 
-// Name is what a user or an organization is called other than by its id, as a
-// hash: what is erased from the database does not live on in memory.
+// Name is a hash of something other than its id that identifies a user or an
+// organization, such as an email address. It is a hash so that no personal data
+// stays in memory after it was erased from the database.
 type Name [sha256.Size]byte
 
-// NewName gives the name of that of which a column of a table has the value.
+// NewName returns the name of the row with that value in the column of the table.
 func NewName(table, column, value string) Name {
 	return sha256.Sum256([]byte(table + "." + column + "=" + value))
 }
 
-// slot is where the cache keeps a name. Two may share it, so that entries say
-// whose they are.
+// slot returns the key under which the cache keeps the name. Names can share a slot,
+// so an entry carries its name.
 func (n *Name) slot() uint64 { return binary.BigEndian.Uint64(n[:]) }
 
-// named is what a name stood for when the engine's epoch was that.
-type named struct {
+// nameEntry is the id that a name stood for when epoch was the engine's epoch.
+type nameEntry struct {
 	name  Name
 	id    uuid.UUID
 	epoch uint64
 }
 
-// Named gives the id of the user or organization that a name stands for, if
-// memory knows; else the database has to be asked. It is as good as the answers
-// of Check: a change of a user or organization ends all that is known of its
-// names. Of names that nobody has, nothing is known.
-func (e *Engine) Named(name Name) (id uuid.UUID, known bool) {
+// LookupName returns the id of the user or organization that the name stands for. It
+// reports false if memory does not know: then the database has to be asked. A known
+// id is as current as the answers of Check, since a change of a user or organization
+// ends all entries of its names. Names that nobody has are never known.
+func (e *Engine) LookupName(name Name) (id uuid.UUID, known bool) {
 	if e.names == nil || !e.fresh(e.now()) {
 		return uuid.UUID{}, false
 	}
@@ -42,13 +43,14 @@ func (e *Engine) Named(name Name) (id uuid.UUID, known bool) {
 	return n.id, true
 }
 
-// Epoch is to be read before the database is asked for what a name stands for.
+// Epoch returns the number of the last invalidation. Read it before asking the
+// database what a name stands for, and pass it to Remember.
 func (e *Engine) Epoch() uint64 { return e.epoch.Load() }
 
-// Remember notes what a name stands for, as the database said at that epoch or
-// later; not within a transaction.
+// Remember keeps what a name stands for, according to the database at that epoch or
+// later. The caller must not have read it within a transaction, which may be undone.
 func (e *Engine) Remember(name Name, id uuid.UUID, epoch uint64) {
 	if e.names != nil {
-		e.names.Set(name.slot(), &named{name, id, epoch}, 1)
+		e.names.Set(name.slot(), &nameEntry{name: name, id: id, epoch: epoch}, 1)
 	}
 }

@@ -26,16 +26,16 @@ const (
 	check
 )
 
-// operation is what one client did, between call and ret.
+// operation is a write or a check by one client, between call and ret.
 type operation struct {
 	kind                        kind
 	user, org, role, permission int
 	request                     string
 	call, ret                   int64
 
-	// Of a check: the answer; whether the server was asked that does not write, and
-	// told to have seen all that was acknowledged; whether the answer had to be true
-	// then and there.
+	// Of a check: allowed is the answer; far reports whether the server answered that
+	// does not write; awaited reports whether it first had to see all acknowledged
+	// writes; strict reports whether the answer had to be true while it ran.
 	allowed, far, awaited, strict bool
 }
 
@@ -44,24 +44,24 @@ func (o operation) String() string {
 		time.Duration(o.call), time.Duration(o.ret), o.allowed, o.far)
 }
 
-// place is a user in an organization.
-type place struct{ user, org int }
+// member is a user in an organization.
+type member struct{ user, org int }
 
-// state is all that decides what the user may do at one place.
+// state decides what one member may do.
 type state struct {
-	heldRoles                   [roles]bool
-	heldPermissions             [permissions]bool
+	grantedRoles                [roles]bool
+	grantedPermissions          [permissions]bool
 	contents                    [roles][permissions]bool
 	userSuspended, orgSuspended bool
 }
 
-// after gives the state after a write.
+// after returns the state after a write.
 func (s state) after(o operation) state {
 	switch o.kind {
 	case grantRole, revokeRole:
-		s.heldRoles[o.role] = o.kind == grantRole
+		s.grantedRoles[o.role] = o.kind == grantRole
 	case grantPermission, revokePermission:
-		s.heldPermissions[o.permission] = o.kind == grantPermission
+		s.grantedPermissions[o.permission] = o.kind == grantPermission
 	case addPermission, removePermission:
 		s.contents[o.role][o.permission] = o.kind == addPermission
 	case suspendUser, restoreUser:
@@ -73,14 +73,14 @@ func (s state) after(o operation) state {
 }
 
 func (s state) allows(permission int) bool {
-	allowed := s.heldPermissions[permission]
-	for role, is := range s.heldRoles {
+	allowed := s.grantedPermissions[permission]
+	for role, is := range s.grantedRoles {
 		allowed = allowed || is && s.contents[role][permission]
 	}
 	return allowed && !s.userSuspended && !s.orgSuspended
 }
 
-// model is one place, for operations in some order.
+// model models one member.
 var model = porcupine.Model{
 	Init: func() any { return state{} },
 	Step: func(now, input, _ any) (bool, any) {
@@ -92,29 +92,29 @@ var model = porcupine.Model{
 	},
 }
 
-// concerns tells whether the operation has to do with the place.
-func (o operation) concerns(p place) bool {
+// concerns reports whether the operation reads or changes the state of the member.
+func (o operation) concerns(m member) bool {
 	switch o.kind {
 	case addPermission, removePermission:
 		return true
 	case suspendUser, restoreUser:
-		return o.user == p.user
+		return o.user == m.user
 	case suspendOrg, restoreOrg:
-		return o.org == p.org
+		return o.org == m.org
 	}
-	return o.user == p.user && o.org == p.org
+	return o.user == m.user && o.org == m.org
 }
 
-// places gives the strict history of each place: a check has to do with one
-// place only, and places have nothing in common but that.
-func (w *world) places() map[place][]porcupine.Operation {
-	all := map[place][]porcupine.Operation{}
+// histories returns the writes and strict checks that concern each member. Members can
+// be judged one by one, because a check concerns only one of them.
+func (w *world) histories() map[member][]porcupine.Operation {
+	all := map[member][]porcupine.Operation{}
 	for user := range users {
 		for org := range orgs {
-			p := place{user, org}
+			m := member{user, org}
 			for _, o := range w.history {
-				if o.concerns(p) && (o.kind != check || o.strict) {
-					all[p] = append(all[p], porcupine.Operation{Input: o, Call: o.call, Return: o.ret})
+				if o.concerns(m) && (o.kind != check || o.strict) {
+					all[m] = append(all[m], porcupine.Operation{Input: o, Call: o.call, Return: o.ret})
 				}
 			}
 		}
@@ -122,9 +122,9 @@ func (w *world) places() map[place][]porcupine.Operation {
 	return all
 }
 
-// explained tells whether there was a moment, within the staleness bound before
-// the check or while it ran, at which the answer can have been true: with every
-// grant, role and status as it can have been at that same moment.
+// explained reports whether there was a moment, within the staleness bound before the
+// check or while it ran, at which the answer can have been true: with every grant, role
+// and status as it can have been at that one moment.
 func (w *world) explained(o operation) bool {
 	from := o.call - int64(w.staleness)
 	if w.possible(o, o.ret) || w.possible(o, max(from, 0)) {
@@ -135,20 +135,19 @@ func (w *world) explained(o operation) bool {
 	})
 }
 
-// possible tells whether the answer of the check can have been true at the
-// moment.
+// possible reports whether the answer of the check can have been true at the moment.
 func (w *world) possible(o operation, at int64) bool {
 	can := func(value bool, set, unset operation) bool { return w.register(set, unset).can(value, at) }
-	of := func(k kind, role int) operation {
+	about := func(k kind, role int) operation {
 		return operation{kind: k, user: o.user, org: o.org, role: role, permission: o.permission}
 	}
-	active := can(false, of(suspendUser, 0), of(restoreUser, 0)) && can(false, of(suspendOrg, 0), of(restoreOrg, 0))
-	suspended := can(true, of(suspendUser, 0), of(restoreUser, 0)) || can(true, of(suspendOrg, 0), of(restoreOrg, 0))
-	given := can(true, of(grantPermission, 0), of(revokePermission, 0))
-	withheld := can(false, of(grantPermission, 0), of(revokePermission, 0))
+	active := can(false, about(suspendUser, 0), about(restoreUser, 0)) && can(false, about(suspendOrg, 0), about(restoreOrg, 0))
+	suspended := can(true, about(suspendUser, 0), about(restoreUser, 0)) || can(true, about(suspendOrg, 0), about(restoreOrg, 0))
+	given := can(true, about(grantPermission, 0), about(revokePermission, 0))
+	withheld := can(false, about(grantPermission, 0), about(revokePermission, 0))
 	for role := range roles {
-		given = given || can(true, of(grantRole, role), of(revokeRole, role)) && can(true, of(addPermission, role), of(removePermission, role))
-		withheld = withheld && (can(false, of(grantRole, role), of(revokeRole, role)) || can(false, of(addPermission, role), of(removePermission, role)))
+		given = given || can(true, about(grantRole, role), about(revokeRole, role)) && can(true, about(addPermission, role), about(removePermission, role))
+		withheld = withheld && (can(false, about(grantRole, role), about(revokeRole, role)) || can(false, about(addPermission, role), about(removePermission, role)))
 	}
 	if o.allowed {
 		return active && given
@@ -156,10 +155,10 @@ func (w *world) possible(o operation, at int64) bool {
 	return suspended || withheld
 }
 
-// register is one fact that writes make true or false.
+// register is a fact that writes make true or false.
 type register struct {
-	writes []write // by return
-	// latest is, for each write, the latest call of those that returned no later.
+	writes []write // ordered by ret
+	// latest holds, for each write, the latest call among the writes up to it.
 	latest []int64
 }
 
@@ -168,8 +167,8 @@ type write struct {
 	call, ret int64
 }
 
-// register gives the fact which operations like set make true, and those like
-// unset false.
+// register returns the fact that operations like set make true and operations like
+// unset make false.
 func (w *world) register(set, unset operation) *register {
 	key := fact(set)
 	if w.registers == nil {
@@ -181,7 +180,7 @@ func (w *world) register(set, unset operation) *register {
 	r := &register{}
 	for _, o := range w.history {
 		if o.kind == set.kind && fact(o) == fact(set) || o.kind == unset.kind && fact(o) == fact(unset) {
-			r.writes = append(r.writes, write{o.kind == set.kind, o.call, o.ret})
+			r.writes = append(r.writes, write{value: o.kind == set.kind, call: o.call, ret: o.ret})
 		}
 	}
 	sort.Slice(r.writes, func(i, j int) bool { return r.writes[i].ret < r.writes[j].ret })
@@ -194,7 +193,7 @@ func (w *world) register(set, unset operation) *register {
 	return r
 }
 
-// fact gives the write with only what matters to it.
+// fact returns the write with only the fields that matter to its kind.
 func fact(o operation) operation {
 	f := operation{kind: o.kind}
 	switch o.kind {
@@ -212,15 +211,15 @@ func fact(o operation) operation {
 	return f
 }
 
-// can tells whether the fact can have had the value at the moment: by a write
-// that was called by then, and after which no other one both began and ended.
+// can reports whether the fact can have had the value at the moment: by a write that
+// was called by then, and after which no other write both began and ended.
 func (r *register) can(value bool, at int64) bool {
 	done := sort.Search(len(r.writes), func(i int) bool { return r.writes[i].ret > at })
 	superseded := int64(-1)
 	if done > 0 {
 		superseded = r.latest[done-1]
 	} else if !value {
-		return true // as in the beginning
+		return true // every fact is false in the beginning
 	}
 	first := sort.Search(len(r.writes), func(i int) bool { return r.writes[i].ret >= superseded })
 	return slices.ContainsFunc(r.writes[first:], func(one write) bool { return one.value == value && one.call <= at })

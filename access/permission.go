@@ -1,6 +1,3 @@
-// Package access says who may do what: the permissions of Roster itself, the
-// actor on whose behalf a request runs, and whether the actor may do something
-// in an organization.
 package access
 
 // Permission is the key of a permission, such as "invoices:read".
@@ -36,20 +33,20 @@ type SystemPermission struct {
 
 // SystemPermissions are all permissions of Roster itself.
 var SystemPermissions = []SystemPermission{
-	{UsersRead, "Read users", "See users and their profiles."},
-	{UsersWrite, "Write users", "Create, change, suspend and delete users."},
-	{OrganizationsRead, "Read organizations", "See organizations."},
-	{OrganizationsWrite, "Write organizations", "Create, change, suspend and delete organizations."},
-	{MembersRead, "Read members", "See who belongs to an organization, and what they may do there."},
-	{MembersWrite, "Write members", "Add, remove and invite members; grant and revoke what one holds oneself."},
-	{GrantsAny, "Grant anything", "Hand out permissions that one does not hold, those of Roster excepted."},
-	{RolesRead, "Read roles", "See roles and permissions."},
-	{RolesWrite, "Write roles", "Define roles and permissions."},
-	{SettingsRead, "Read settings", "See the settings of the business."},
-	{SettingsWrite, "Write settings", "Change the settings of the business."},
-	{KeysWrite, "Manage API keys", "List, create and revoke API keys."},
-	{ImportsWrite, "Import users", "Import users from files."},
-	{ChangesRead, "Read changes", "See the log of changes."},
+	{Key: UsersRead, Name: "Read users", Description: "See users and their profiles."},
+	{Key: UsersWrite, Name: "Write users", Description: "Create, change, suspend and delete users."},
+	{Key: OrganizationsRead, Name: "Read organizations", Description: "See organizations."},
+	{Key: OrganizationsWrite, Name: "Write organizations", Description: "Create, change, suspend and delete organizations."},
+	{Key: MembersRead, Name: "Read members", Description: "See who belongs to an organization, and what they may do there."},
+	{Key: MembersWrite, Name: "Write members", Description: "Add, remove and invite members; grant and revoke what one holds oneself."},
+	{Key: GrantsAny, Name: "Grant anything", Description: "Hand out permissions that one does not hold, those of Roster excepted."},
+	{Key: RolesRead, Name: "Read roles", Description: "See roles and permissions."},
+	{Key: RolesWrite, Name: "Write roles", Description: "Define roles and permissions."},
+	{Key: SettingsRead, Name: "Read settings", Description: "See the settings of the business."},
+	{Key: SettingsWrite, Name: "Write settings", Description: "Change the settings of the business."},
+	{Key: KeysWrite, Name: "Manage API keys", Description: "List, create and revoke API keys."},
+	{Key: ImportsWrite, Name: "Import users", Description: "Import users from files."},
+	{Key: ChangesRead, Name: "Read changes", Description: "See the log of changes."},
 }
 
 // SystemRole describes a role that exists in every business.
@@ -61,14 +58,15 @@ type SystemRole struct {
 // SystemRoles are the roles that exist in every business. They can be neither
 // changed nor deleted.
 var SystemRoles = []SystemRole{
-	{"roster-administrator", "Administrator", "Everything in Roster.", all()},
-	{"roster-organization-administrator", "Organization administrator", "The members of an organization and what they may do.",
-		[]Permission{MembersRead, MembersWrite, OrganizationsRead, RolesRead, ChangesRead}},
-	{"roster-viewer", "Viewer", "Sees everything in Roster, changes nothing.",
-		[]Permission{UsersRead, OrganizationsRead, MembersRead, RolesRead, SettingsRead, ChangesRead}},
+	{Key: "roster-administrator", Name: "Administrator", Description: "Everything in Roster.", Permissions: allPermissions()},
+	{Key: "roster-organization-administrator", Name: "Organization administrator", Description: "The members of an organization and what they may do.",
+		Permissions: []Permission{MembersRead, MembersWrite, OrganizationsRead, RolesRead, ChangesRead}},
+	{Key: "roster-viewer", Name: "Viewer", Description: "Sees everything in Roster, changes nothing.",
+		Permissions: []Permission{UsersRead, OrganizationsRead, MembersRead, RolesRead, SettingsRead, ChangesRead}},
 }
 
-func all() []Permission {
+// allPermissions returns the keys of all permissions of Roster itself.
+func allPermissions() []Permission {
 	keys := make([]Permission, len(SystemPermissions))
 	for i, p := range SystemPermissions {
 		keys[i] = p.Key

@@ -2,7 +2,7 @@ package access
 
 import "math/bits"
 
-// set is a set of permissions as bits, by their ordinals in one catalogue.
+// set is a set of permissions. Its bits are their ordinals in one catalogue.
 type set []uint64
 
 func newSet(size int) set { return make(set, (size+63)/64) }
@@ -11,14 +11,14 @@ func (s set) add(ordinal int) { s[ordinal/64] |= 1 << (ordinal % 64) }
 
 func (s set) has(ordinal int) bool { return s[ordinal/64]&(1<<(ordinal%64)) != 0 }
 
-// union adds all of other, which is of the same catalogue.
+// union adds all members of other, a set of the same catalogue.
 func (s set) union(other set) {
 	for i, word := range other {
 		s[i] |= word
 	}
 }
 
-// size is how many members there are.
+// size returns the number of members.
 func (s set) size() (n int) {
 	for _, word := range s {
 		n += bits.OnesCount64(word)
@@ -26,7 +26,7 @@ func (s set) size() (n int) {
 	return n
 }
 
-// ordinals gives the members in order.
+// ordinals yields the members in order.
 func (s set) ordinals(yield func(int) bool) {
 	for i, word := range s {
 		for ; word != 0; word &= word - 1 {

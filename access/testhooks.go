@@ -1,16 +1,17 @@
 package access
 
-// testHooks take single guards away. Only tests set them (export_test.go), to show
-// that each guard would be missed.
+// testHooks switch guards of an engine off, one by one. Only tests set them
+// (export_test.go), to show that a missing guard is noticed.
 type testHooks struct {
-	// floors: what was invalidated is used. committed: what this server commits
-	// invalidates nothing. staleness: memory is trusted without a feed.
+	// Without floors, entries that were invalidated are used; without committed, the
+	// commits of this server invalidate nothing; without staleness, memory is trusted
+	// even if no feed confirms it.
 	floors, committed, staleness bool
-	// staging: a catalogue is published as soon as it was read. pending: an entry
-	// is used with whatever catalogue there is. recheck: also when roles have
-	// changed meanwhile.
+	// Without staging, a catalogue is published as soon as it was read; without
+	// pending, an entry is used with any catalogue; without recheck, it is used even if
+	// roles have changed in the meantime.
 	staging, pending, recheck bool
-	// meanwhile, unless nil, runs after it was found that the catalogue is current
-	// and before an entry is looked up: as if that moment took long.
+	// meanwhile, unless nil, runs between the check that the catalogue is current and
+	// the look-up of an entry, as if that moment took long.
 	meanwhile func()
 }

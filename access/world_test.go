@@ -20,10 +20,10 @@ import (
 	"roster/secret"
 )
 
-// The world is small, so that operations get in one another's way.
+// The world is small, so that operations often conflict.
 const users, orgs, roles, permissions = 3, 2, 3, 4
 
-// world is two servers on one database, and what clients did with them.
+// world is two servers on one database, and the history of what clients did.
 type world struct {
 	worldOptions
 	t         *testing.T
@@ -32,7 +32,7 @@ type world struct {
 	// near takes the writes; far reads, through the proxy.
 	near, far *directory.Directory
 	proxy     *dbtest.Proxy
-	db        *db.DB // past the proxy
+	db        *db.DB // which the proxy does not disturb
 	began     time.Time
 
 	users, orgs, roles, permissions []string // ids, and keys
@@ -42,22 +42,22 @@ type world struct {
 	unsure    []operation
 	registers map[operation]*register
 	number    atomic.Int64
-	// checked counts the checks: every other one is asked in another way.
+	// checked counts the checks: every other one uses Can, the rest use Checks.
 	checked atomic.Int64
-	// meanwhile is what happens next in the middle of a check.
+	// meanwhile, unless nil, runs once in the middle of the next check.
 	meanwhile atomic.Pointer[func()]
-	// lost counts the writes of which only the log of changes knows whether they
-	// were done, refused the operations that failed.
+	// lost counts the writes whose outcome only the log of changes knows, and refused
+	// counts the operations that failed.
 	lost, refused int
 }
 
 type worldOptions struct {
-	dsn       string // of a database to use, in place of one of dbtest
-	without   string // a guard
+	dsn       string // a database to use instead of a new one
+	without   string // a guard to leave out
 	entries   int    // of the cache
-	writeBoth bool   // far takes writes, too
+	writeBoth bool   // whether far takes writes, too
 	faults    func(*world, context.Context)
-	clients   func(*world, context.Context) // in place of the random ones
+	clients   func(*world, context.Context) // to run instead of the random clients
 }
 
 func newWorld(t *testing.T, o worldOptions) *world {
@@ -100,8 +100,8 @@ func (w *world) server(database *db.DB) *directory.Directory {
 		o = access.Without(o, w.without)
 	}
 	o = access.Meanwhile(o, func() {
-		if happens := w.meanwhile.Swap(nil); happens != nil {
-			(*happens)()
+		if run := w.meanwhile.Swap(nil); run != nil {
+			(*run)()
 		}
 	})
 	d := directory.New(database, o)
@@ -109,8 +109,8 @@ func (w *world) server(database *db.DB) *directory.Directory {
 	return d
 }
 
-// populate makes everybody a member of every organization, with nothing to do
-// there, and roles of nothing.
+// populate makes each user a member of every organization, without roles or
+// permissions, and makes roles that contain nothing.
 func (w *world) populate() {
 	w.t.Helper()
 	check := func(err error) {
@@ -145,8 +145,7 @@ func (w *world) populate() {
 	}
 }
 
-// do carries a write out, on either server if both take writes, and puts it on
-// record.
+// do runs a write, on either server if both take writes, and records it.
 func (w *world) do(ctx context.Context, o operation) {
 	if ctx.Err() != nil {
 		return
@@ -166,8 +165,8 @@ func (w *world) do(ctx context.Context, o operation) {
 	}
 }
 
-// note records a write that was acknowledged. One that was refused did nothing;
-// of one that failed otherwise, only the log of changes knows.
+// note records a write that was acknowledged. A write that was refused did nothing; the
+// outcome of one that failed otherwise is unsure.
 func (w *world) note(o operation, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -182,10 +181,10 @@ func (w *world) note(o operation, err error) {
 	}
 }
 
-// settle looks up which of the lost writes were done: at some time since they
-// began.
+// settle looks up in the log which of the unsure writes were done. They may have been
+// done at any time since they began.
 func (w *world) settle() {
-	time.Sleep(300 * time.Millisecond)   // what is being committed will be
+	time.Sleep(300 * time.Millisecond)   // until a commit under way has ended
 	limit := time.Now().Add(time.Minute) // for PostgreSQL to be back
 	for _, o := range w.unsure {
 		var done []string
@@ -237,14 +236,14 @@ func (w *world) write(ctx context.Context, d *directory.Directory, o operation) 
 	return err
 }
 
-// ask checks on either server, in any way, and puts the answer on record.
+// ask checks on either server, with or without naming a revision.
 func (w *world) ask(ctx context.Context, o operation) {
 	o.far, o.awaited = rand.IntN(2) == 0, rand.IntN(2) == 0
 	w.check(ctx, o)
 }
 
-// check is ask where o says which server is asked, and whether it is told to
-// have seen all that was acknowledged.
+// check checks and records the answer. In o, far chooses the server, and awaited makes
+// it see all acknowledged writes first.
 func (w *world) check(ctx context.Context, o operation) {
 	d := w.near
 	if o.far {
@@ -277,8 +276,8 @@ func (w *world) check(ctx context.Context, o operation) {
 	w.history = append(w.history, o)
 }
 
-// await makes the server see all that was acknowledged by now, and tells whether
-// it could before long.
+// await makes the server see all writes that are acknowledged by now. It reports
+// whether it did within 100 ms.
 func (w *world) await(ctx context.Context, d *directory.Directory) bool {
 	ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 	defer cancel()

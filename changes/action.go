@@ -13,7 +13,7 @@ import (
 // What follows from an action stands here alone: whoever has to know it reads
 // [Action.Effects].
 //
-// The zero Action is none; see [Named].
+// The zero Action is none; see [ActionByName].
 type Action struct{ *definition }
 
 // definition is a row of the table of actions.
@@ -143,9 +143,9 @@ func Actions() []Action {
 	return slices.SortedFunc(maps.Values(actions), func(a, b Action) int { return strings.Compare(a.name, b.name) })
 }
 
-// Named returns the action of that name. It returns the zero Action for a name
+// ActionByName returns the action of that name. It returns the zero Action for a name
 // that this version does not know.
-func Named(name string) Action { return actions[name] }
+func ActionByName(name string) Action { return actions[name] }
 
 // String returns the action's name, as the log of changes has it.
 func (a Action) String() string {

@@ -310,7 +310,14 @@ func TestTooLargeABacklogIsAReset(t *testing.T) {
 	for _, step := range []struct {
 		transactions, changes int
 		reset                 bool
-	}{{1, 5, false}, {1, 6, true}, {5, 1, false}, {6, 1, true}, {2, 3, true}, {1, 1, false}} {
+	}{
+		{transactions: 1, changes: 5},
+		{transactions: 1, changes: 6, reset: true},
+		{transactions: 5, changes: 1},
+		{transactions: 6, changes: 1, reset: true},
+		{transactions: 2, changes: 3, reset: true},
+		{transactions: 1, changes: 1},
+	} {
 		t.Run(fmt.Sprintf("%d with %d", step.transactions, step.changes), func(t *testing.T) {
 			for range step.transactions {
 				tx := begin(t, d)

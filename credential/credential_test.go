@@ -29,14 +29,14 @@ func TestCheck(t *testing.T) {
 		name, key string
 		ok        bool
 	}{
-		{"shortest", "rk_" + strings.Repeat("a", minChosen), true},
-		{"longest", "rk_" + strings.Repeat("a", maxLength-len(prefix)), true},
-		{"too short", "rk_" + strings.Repeat("a", minChosen-1), false},
-		{"too long", "rk_" + strings.Repeat("a", maxLength), false},
-		{"another prefix", "sk_" + strings.Repeat("a", minChosen), false},
-		{"a space", "rk_" + strings.Repeat("a", minChosen) + " b", false},
-		{"no ASCII", "rk_" + strings.Repeat("ä", minChosen), false},
-		{"nothing", "", false},
+		{name: "shortest", key: "rk_" + strings.Repeat("a", minChosen), ok: true},
+		{name: "longest", key: "rk_" + strings.Repeat("a", maxLength-len(prefix)), ok: true},
+		{name: "too short", key: "rk_" + strings.Repeat("a", minChosen-1), ok: false},
+		{name: "too long", key: "rk_" + strings.Repeat("a", maxLength), ok: false},
+		{name: "another prefix", key: "sk_" + strings.Repeat("a", minChosen), ok: false},
+		{name: "a space", key: "rk_" + strings.Repeat("a", minChosen) + " b", ok: false},
+		{name: "no ASCII", key: "rk_" + strings.Repeat("ä", minChosen), ok: false},
+		{name: "nothing", key: "", ok: false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

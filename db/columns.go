@@ -38,7 +38,7 @@ func (d *DB) columnsOf(row reflect.Type) []column {
 		if field == "-" {
 			field = ""
 		}
-		all = append(all, column{f.Name, field, strings.HasPrefix(f.IndirectType.Name(), "ID[")})
+		all = append(all, column{name: f.Name, field: field, isID: strings.HasPrefix(f.IndirectType.Name(), "ID[")})
 	}
 	columnCache.Store(row, all)
 	return all

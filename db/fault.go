@@ -57,9 +57,9 @@ func Problem(err error) error {
 	}
 	switch {
 	case Unavailable(err):
-		return &fault{caller(), errAway, err}
+		return &fault{function: caller(), problem: errAway, cause: err}
 	case ok:
-		return &fault{caller(), nil, err}
+		return &fault{function: caller(), problem: nil, cause: err}
 	}
 	return err
 }

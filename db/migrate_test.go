@@ -72,12 +72,12 @@ func TestMigrateAdvises(t *testing.T) {
 		statements []string
 		want       string
 	}{
-		"no extension": {"extension_end", []string{"grant create on schema public to extension_end"},
-			`permission denied to create extension "pg_trgm" (SQLSTATE 42501): run "create extension pg_trgm" in the database`},
-		"no tables": {"table_end", nil, `permission denied for schema public (SQLSTATE 42501): run "grant create on schema public to "table_end""`},
-		"an extension elsewhere": {"postgres", []string{"create schema extra", "create extension pg_trgm schema extra"},
-			"the extension pg_trgm is in the schema extra, which is not in the search_path"},
-		"no schema": {"postgres", []string{"drop schema public"}, "none of the schemas in the search_path"},
+		"no extension": {user: "extension_end", statements: []string{"grant create on schema public to extension_end"},
+			want: `permission denied to create extension "pg_trgm" (SQLSTATE 42501): run "create extension pg_trgm" in the database`},
+		"no tables": {user: "table_end", want: `permission denied for schema public (SQLSTATE 42501): run "grant create on schema public to "table_end""`},
+		"an extension elsewhere": {user: "postgres", statements: []string{"create schema extra", "create extension pg_trgm schema extra"},
+			want: "the extension pg_trgm is in the schema extra, which is not in the search_path"},
+		"no schema": {user: "postgres", statements: []string{"drop schema public"}, want: "none of the schemas in the search_path"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

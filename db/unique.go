@@ -52,10 +52,10 @@ func Refused(constraint string) *problem.Error {
 
 // Claims returns the user's email address, username and external id.
 func (u *User) Claims() Claims {
-	return Claims{"users", uuid.UUID(u.ID), []Claim{
-		{"users_email_key_key", "email_key", u.EmailKey},
-		{"users_username_key_key", "username_key", u.UsernameKey},
-		{"users_external_id_key_key", "external_id_key", u.ExternalIDKey},
+	return Claims{Table: "users", ID: uuid.UUID(u.ID), Values: []Claim{
+		{Constraint: "users_email_key_key", Column: "email_key", Value: u.EmailKey},
+		{Constraint: "users_username_key_key", Column: "username_key", Value: u.UsernameKey},
+		{Constraint: "users_external_id_key_key", Column: "external_id_key", Value: u.ExternalIDKey},
 	}}
 }
 
@@ -65,19 +65,19 @@ func (o *Organization) Claims() Claims {
 	if o.Code == "" {
 		code = nil
 	}
-	return Claims{"organizations", uuid.UUID(o.ID), []Claim{
-		{"organizations_code", "code", code},
-		{"organizations_external_id", "external_id_key", o.ExternalIDKey},
+	return Claims{Table: "organizations", ID: uuid.UUID(o.ID), Values: []Claim{
+		{Constraint: "organizations_code", Column: "code", Value: code},
+		{Constraint: "organizations_external_id", Column: "external_id_key", Value: o.ExternalIDKey},
 	}}
 }
 
 // Claims returns the role's key.
 func (r *Role) Claims() Claims {
-	return Claims{"roles", uuid.UUID(r.ID), []Claim{{"roles_key", "key", &r.Key}}}
+	return Claims{Table: "roles", ID: uuid.UUID(r.ID), Values: []Claim{{Constraint: "roles_key", Column: "key", Value: &r.Key}}}
 }
 
 // Claims returns the permission's key, which must not be a former key of another
 // permission either. No constraint refuses that: writers of keys take turns.
 func (p *Permission) Claims() Claims {
-	return Claims{"permission_keys", uuid.UUID(p.ID), []Claim{{"permissions_key", "key", &p.Key}}}
+	return Claims{Table: "permission_keys", ID: uuid.UUID(p.ID), Values: []Claim{{Constraint: "permissions_key", Column: "key", Value: &p.Key}}}
 }

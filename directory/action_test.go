@@ -340,7 +340,7 @@ func TestOnlyActionsAreRecorded(t *testing.T) {
 		action  changes.Action
 		subject string
 	}{
-		"no action":    {changes.Named("user.locked"), user},
+		"no action":    {changes.ActionByName("user.locked"), user},
 		"zero":         {changes.Action{}, user},
 		"another kind": {changes.UserSuspended, db.NewID[db.RoleKind]().String()},
 		"no id":        {changes.UserSuspended, ""},

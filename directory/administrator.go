@@ -129,5 +129,5 @@ func keepAdministrator(ctx context.Context, w *changes.Write) error {
 // mayEndAdministrator reports whether the change may have ended an administrator.
 // The log has everything that could have done it.
 func mayEndAdministrator(c db.Change) bool {
-	return changes.Named(c.Action).Effects().Administrator && (c.OrgID == nil || *c.OrgID == db.Root)
+	return changes.ActionByName(c.Action).Effects().Administrator && (c.OrgID == nil || *c.OrgID == db.Root)
 }

@@ -31,7 +31,7 @@ func concerned(rows []db.Change) *concern {
 	c := concern{users: []db.UserID{}, organizations: []db.OrganizationID{}, keys: []db.APIKeyID{}, names: map[db.PermissionID]access.Names{}}
 	for i := range rows {
 		row := &rows[i]
-		switch effects := changes.Named(row.Action).Effects(); {
+		switch effects := changes.ActionByName(row.Action).Effects(); {
 		case effects.Suspends || effects.Restores:
 			if changesStatus(row, effects) {
 				c.users, c.organizations = appendSubject(c.users, row), appendSubject(c.organizations, row)

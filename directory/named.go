@@ -128,7 +128,7 @@ func (d *Directory) knownIDs(ctx context.Context, users []*UserRef, orgs []*Orga
 func recall[K db.Kind](engine *access.Engine, looks []lookUp, maySay func(db.ID[K]) bool) {
 	for i, look := range looks {
 		if name, ok := nameOf[K](look); ok {
-			if id, known := engine.Named(name); known && maySay(db.ID[K](id)) {
+			if id, known := engine.LookupName(name); known && maySay(db.ID[K](id)) {
 				looks[i] = lookUp{"id", db.ID[K](id), true}
 			}
 		}

@@ -101,13 +101,13 @@ func TestNewRequest(t *testing.T) {
 		name, key string
 		ok        bool
 	}{
-		{"uuid", "8e03978e-40d5-43dd-bc93-6894a57f9324", true},
-		{"longest", strings.Repeat("~", maxKey), true},
-		{"empty", "", false},
-		{"too long", strings.Repeat("~", maxKey+1), false},
-		{"space", "a b", false},
-		{"control character", "a\x7f", false},
-		{"no ASCII", "ä", false},
+		{name: "uuid", key: "8e03978e-40d5-43dd-bc93-6894a57f9324", ok: true},
+		{name: "longest", key: strings.Repeat("~", maxKey), ok: true},
+		{name: "empty", key: "", ok: false},
+		{name: "too long", key: strings.Repeat("~", maxKey+1), ok: false},
+		{name: "space", key: "a b", ok: false},
+		{name: "control character", key: "a\x7f", ok: false},
+		{name: "no ASCII", key: "ä", ok: false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

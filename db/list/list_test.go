@@ -122,16 +122,16 @@ func TestPages(t *testing.T) {
 		read read
 		want []uuid.UUID
 	}{
-		{"query", query(books(byTitle, false)), all},
-		{"query, descending", query(books(byTitle, true)), reversed(all)},
-		{"query by time", query(books(byYear, false)), ids(t, d, "coalesce(printed, '-infinity'), id")},
-		{"query by time, descending", query(books(byYear, true)), ids(t, d, "coalesce(printed, '-infinity') desc, id desc")},
-		{"slice", func(p list.Page) (*list.Connection[book], error) {
+		{name: "query", read: query(books(byTitle, false)), want: all},
+		{name: "query, descending", read: query(books(byTitle, true)), want: reversed(all)},
+		{name: "query by time", read: query(books(byYear, false)), want: ids(t, d, "coalesce(printed, '-infinity'), id")},
+		{name: "query by time, descending", read: query(books(byYear, true)), want: ids(t, d, "coalesce(printed, '-infinity') desc, id desc")},
+		{name: "slice", read: func(p list.Page) (*list.Connection[book], error) {
 			return list.Slice(ctx, "slice", p, inMemory, titleOf)
-		}, all},
-		{"first of several", shelf(0, false), ids(t, d, "title, id", 1)},
-		{"empty one of several", shelf(1, false), nil},
-		{"last of several, descending", shelf(2, true), reversed(ids(t, d, "title, id", 3))},
+		}, want: all},
+		{name: "first of several", read: shelf(0, false), want: ids(t, d, "title, id", 1)},
+		{name: "empty one of several", read: shelf(1, false), want: nil},
+		{name: "last of several, descending", read: shelf(2, true), want: reversed(ids(t, d, "title, id", 3))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -261,28 +261,28 @@ func TestPagesThatAreRefused(t *testing.T) {
 		page   list.Page
 		fields string // the arguments at fault
 	}{
-		{"nothing", list.Text, list.Page{}, ""},
-		{"most", list.Text, list.Page{First: new(list.MaxSize)}, ""},
-		{"both", list.Text, list.Page{First: new(1), Last: new(1)}, "last"},
-		{"none", list.Text, list.Page{First: new(0)}, "first"},
-		{"too many", list.Text, list.Page{Last: new(list.MaxSize + 1)}, "last"},
-		{"no cursors", list.Text, list.Page{First: new(-1), After: new(""), Before: new("?")}, "after before first"},
-		{"of another list", list.Text, list.Page{After: &foreign}, "after"},
-		{"tampered", list.Text, list.Page{Before: &tampered}, "before"},
-		{"text", list.Text, list.Page{After: forged("books", "Ä b")}, ""},
-		{"zero character", list.Text, list.Page{After: forged("books", "\x00")}, "after"},
-		{"no text", list.Text, list.Page{After: forged("books", "\xff")}, "after"},
-		{"time", list.Time, list.Page{After: forged("books", "2001-02-03T04:05:06.7Z")}, ""},
-		{"time without a zone", list.Time, list.Page{After: forged("books", "2001-02-03T04:05:06")}, "after"},
-		{"time elsewhere", list.Time, list.Page{After: forged("books", "2001-02-03T04:05:06+01:00")}, "after"},
-		{"before all time", list.Time, list.Page{After: forged("books", list.TimeValue(nil))}, ""},
-		{"infinity", list.Time, list.Page{After: forged("books", "infinity")}, "after"},
-		{"uuid", list.UUID, list.Page{After: forged("books", one.ID.String())}, ""},
-		{"upper case", list.UUID, list.Page{After: forged("books", "{"+one.ID.String()+"}")}, "after"},
-		{"uuid, time and text", list.UUIDTimeText, list.Page{After: forged("books", one.ID.String()+" 2001-02-03T04:05:06.7Z a b")}, ""},
-		{"no time", list.UUIDTimeText, list.Page{After: forged("books", one.ID.String()+" a b")}, "after"},
-		{"uuid alone", list.UUIDTimeText, list.Page{After: forged("books", one.ID.String())}, "after"},
-		{"text alone", list.UUIDTimeText, list.Page{After: forged("books", "a b")}, "after"},
+		{name: "nothing", of: list.Text, page: list.Page{}, fields: ""},
+		{name: "most", of: list.Text, page: list.Page{First: new(list.MaxSize)}, fields: ""},
+		{name: "both", of: list.Text, page: list.Page{First: new(1), Last: new(1)}, fields: "last"},
+		{name: "none", of: list.Text, page: list.Page{First: new(0)}, fields: "first"},
+		{name: "too many", of: list.Text, page: list.Page{Last: new(list.MaxSize + 1)}, fields: "last"},
+		{name: "no cursors", of: list.Text, page: list.Page{First: new(-1), After: new(""), Before: new("?")}, fields: "after before first"},
+		{name: "of another list", of: list.Text, page: list.Page{After: &foreign}, fields: "after"},
+		{name: "tampered", of: list.Text, page: list.Page{Before: &tampered}, fields: "before"},
+		{name: "text", of: list.Text, page: list.Page{After: forged("books", "Ä b")}, fields: ""},
+		{name: "zero character", of: list.Text, page: list.Page{After: forged("books", "\x00")}, fields: "after"},
+		{name: "no text", of: list.Text, page: list.Page{After: forged("books", "\xff")}, fields: "after"},
+		{name: "time", of: list.Time, page: list.Page{After: forged("books", "2001-02-03T04:05:06.7Z")}, fields: ""},
+		{name: "time without a zone", of: list.Time, page: list.Page{After: forged("books", "2001-02-03T04:05:06")}, fields: "after"},
+		{name: "time elsewhere", of: list.Time, page: list.Page{After: forged("books", "2001-02-03T04:05:06+01:00")}, fields: "after"},
+		{name: "before all time", of: list.Time, page: list.Page{After: forged("books", list.TimeValue(nil))}, fields: ""},
+		{name: "infinity", of: list.Time, page: list.Page{After: forged("books", "infinity")}, fields: "after"},
+		{name: "uuid", of: list.UUID, page: list.Page{After: forged("books", one.ID.String())}, fields: ""},
+		{name: "upper case", of: list.UUID, page: list.Page{After: forged("books", "{"+one.ID.String()+"}")}, fields: "after"},
+		{name: "uuid, time and text", of: list.UUIDTimeText, page: list.Page{After: forged("books", one.ID.String()+" 2001-02-03T04:05:06.7Z a b")}, fields: ""},
+		{name: "no time", of: list.UUIDTimeText, page: list.Page{After: forged("books", one.ID.String()+" a b")}, fields: "after"},
+		{name: "uuid alone", of: list.UUIDTimeText, page: list.Page{After: forged("books", one.ID.String())}, fields: "after"},
+		{name: "text alone", of: list.UUIDTimeText, page: list.Page{After: forged("books", "a b")}, fields: "after"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -326,10 +326,10 @@ func TestErrorsSayWhere(t *testing.T) {
 		err  error
 		want string
 	}{
-		{"page", page, `books: list_test.TestErrorsSayWhere: ERROR: relation "no_books" does not exist`},
-		{"pages", pages, `shelf.books: list_test.TestErrorsSayWhere: ERROR: relation "no_books" does not exist`},
-		{"count", count, `books: list_test.TestErrorsSayWhere: ERROR: relation "books" does not exist`},
-		{"too many rows", tooMany, "several: more than one row"},
+		{name: "page", err: page, want: `books: list_test.TestErrorsSayWhere: ERROR: relation "no_books" does not exist`},
+		{name: "pages", err: pages, want: `shelf.books: list_test.TestErrorsSayWhere: ERROR: relation "no_books" does not exist`},
+		{name: "count", err: count, want: `books: list_test.TestErrorsSayWhere: ERROR: relation "books" does not exist`},
+		{name: "too many rows", err: tooMany, want: "several: more than one row"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := fmt.Sprint(c.err); !strings.HasPrefix(got, c.want) {

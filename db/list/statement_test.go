@@ -22,13 +22,13 @@ func TestStatement(t *testing.T) {
 		args    []any
 		planned bool
 	}{
-		{"none", NewStatement("none").Add("select 1").Where(), "select 1", nil, false},
-		{"where", NewStatement("where").Add("select ?", 0).Where(filter[0]), "select $1 where (a = $2)", []any{0, 1}, false},
-		{"filter", NewStatement("filter", "now").Add("select $1").Where(filter...).Add(" limit ?", 4),
-			"select $1 where (a = $2) and (b = $3 or c = $4) limit $5", []any{"now", 1, 2, 3, 4}, true},
-		{"clause", NewStatement("clause").Append(filter[1]), "b = $1 or c = $2", []any{2, 3}, true},
-		{"shared", shared.Add(clause+clause).Add("?", 4), " where (a = $2) and (b = $3 or c = $4) where (a = $2) and (b = $3 or c = $4)$5",
-			[]any{"now", 1, 2, 3, 4}, true},
+		{name: "none", s: NewStatement("none").Add("select 1").Where(), text: "select 1", args: nil, planned: false},
+		{name: "where", s: NewStatement("where").Add("select ?", 0).Where(filter[0]), text: "select $1 where (a = $2)", args: []any{0, 1}, planned: false},
+		{name: "filter", s: NewStatement("filter", "now").Add("select $1").Where(filter...).Add(" limit ?", 4),
+			text: "select $1 where (a = $2) and (b = $3 or c = $4) limit $5", args: []any{"now", 1, 2, 3, 4}, planned: true},
+		{name: "clause", s: NewStatement("clause").Append(filter[1]), text: "b = $1 or c = $2", args: []any{2, 3}, planned: true},
+		{name: "shared", s: shared.Add(clause+clause).Add("?", 4), text: " where (a = $2) and (b = $3 or c = $4) where (a = $2) and (b = $3 or c = $4)$5",
+			args: []any{"now", 1, 2, 3, 4}, planned: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -43,14 +43,14 @@ func TestStatement(t *testing.T) {
 func TestSearchTerm(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, term, want string }{
-		{"folded", " Ada LOVELACE\n", "ada lovelace"},
-		{"signs of patterns", "50%", "50%"},
-		{"longest", strings.Repeat("a", maxTerm), strings.Repeat("a", maxTerm)},
-		{"blank", " \t", ""},
-		{"too long", strings.Repeat("ä", maxTerm/2) + "a", ""},
-		{"two lines", "a\nb", ""},
-		{"zero character", "a\x00", ""},
-		{"no text", "\xff", ""},
+		{name: "folded", term: " Ada LOVELACE\n", want: "ada lovelace"},
+		{name: "signs of patterns", term: "50%", want: "50%"},
+		{name: "longest", term: strings.Repeat("a", maxTerm), want: strings.Repeat("a", maxTerm)},
+		{name: "blank", term: " \t", want: ""},
+		{name: "too long", term: strings.Repeat("ä", maxTerm/2) + "a", want: ""},
+		{name: "two lines", term: "a\nb", want: ""},
+		{name: "zero character", term: "a\x00", want: ""},
+		{name: "no text", term: "\xff", want: ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,207 @@
+package access
+
+import (
+	"context"
+	"time"
+
+	"roster/changes"
+	"roster/db"
+)
+
+// Catalogue returns the current roles and permissions. Changes by other servers may
+// be missing for as long as the staleness bound. Within a transaction, Catalogue sees
+// the transaction's own changes.
+func (e *Engine) Catalogue(ctx context.Context) (*Catalogue, error) {
+	if !db.HasTx(ctx) {
+		for range maxTries {
+			s := e.snapshot.Load()
+			if !e.fresh(e.now()) {
+				break
+			}
+			if e.current(s) {
+				if e.now() >= s.until {
+					break
+				}
+				return s.Catalogue, nil
+			}
+			if err := await(ctx, s.replaced); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return e.readCatalogue(ctx)
+}
+
+const (
+	// maxTries is how often memory is tried while roles are changing. If they change all
+	// the time, the database answers.
+	maxTries = 3
+	// feedWaitTimeout is how long one try waits for the feed, which takes some 5 ms to
+	// deliver a change and the catalogue after it. Waiting is cheap: if each request
+	// read the whole catalogue instead, the requests would delay the feed.
+	feedWaitTimeout = 100 * time.Millisecond
+)
+
+// await returns when a catalogue is replaced, or after feedWaitTimeout. It returns an
+// error only if ctx ends.
+func await(ctx context.Context, replaced <-chan struct{}) error {
+	timer := time.NewTimer(feedWaitTimeout)
+	defer timer.Stop()
+	select {
+	case <-replaced:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
+
+// cached returns the entry of the member, or nil if there is none that still counts.
+func (e *Engine) cached(member *MemberKey, now time.Duration) *Entitlements {
+	if e.without.meanwhile != nil {
+		e.without.meanwhile()
+	}
+	if e.cache == nil {
+		return nil
+	}
+	entry, ok := e.cache.Get(memberHash(member))
+	if !ok || entry.key != *member || now >= entry.until || !e.floors.allows(member, entry.epoch) && !e.without.floors {
+		return nil
+	}
+	return entry
+}
+
+// Check reports whether the member has the permission, which is a key. It reports
+// known as false if memory does not know: then View has to be asked.
+func (e *Engine) Check(member MemberKey, permission string) (allowed, known bool) {
+	now := e.now()
+	s := e.snapshot.Load()
+	if !e.fresh(now) || !e.current(s) {
+		return false, false
+	}
+	entry := e.cached(&member, now)
+	if entry == nil || s.mayHaveEnded(now, permission) || !e.current(s) && !e.without.recheck {
+		return false, false
+	}
+	e.hits.Add(1)
+	return s.Allows(entry, permission), true
+}
+
+// View returns the entitlements of the members, in their order, and the catalogue to
+// read them with. One statement reads all that are not in memory. The caller passes
+// the keys of the permissions that it will ask Allows for: if one of them is a former
+// key that may have ceased to answer, the database answers.
+func (e *Engine) View(ctx context.Context, members []MemberKey, permissions ...string) (*Catalogue, []*Entitlements, error) {
+	if len(members) == 0 {
+		c, err := e.Catalogue(ctx)
+		return c, nil, err
+	}
+	if !db.HasTx(ctx) {
+		again := true
+		for try := 0; again && try < maxTries; try++ {
+			var c *Catalogue
+			var all []*Entitlements
+			var err error
+			if c, all, again, err = e.viewMemory(ctx, members, permissions); err != nil || c != nil {
+				return c, all, err
+			}
+		}
+	}
+	return e.viewExact(ctx, members)
+}
+
+// viewExact is View by the database alone.
+func (e *Engine) viewExact(ctx context.Context, members []MemberKey) (c *Catalogue, all []*Entitlements, err error) {
+	e.exact.Add(uint64(len(members)))
+	err = e.db.InSnapshot(ctx, func(ctx context.Context) error {
+		if all, err = e.readExact(ctx, members); err != nil {
+			return err
+		}
+		c, err = e.readCatalogue(ctx)
+		return err
+	})
+	return c, all, err
+}
+
+// viewMemory is one try of View with the catalogue in memory. It returns a nil
+// catalogue if it did not succeed; then again reports whether another try is worth
+// while. If the feed is not fresh, no entry counts. The catalogue still counts if the
+// statement that reads the members finds no change of roles that the feed has not
+// delivered.
+func (e *Engine) viewMemory(ctx context.Context, members []MemberKey, permissions []string) (c *Catalogue, all []*Entitlements, again bool, err error) {
+	now := e.now()
+	s, fresh := e.snapshot.Load(), e.fresh(now)
+	if !fresh {
+		e.stale.Add(uint64(len(members)))
+	}
+	if !e.current(s) {
+		if fresh {
+			err = await(ctx, s.replaced)
+		}
+		return nil, nil, fresh, err
+	}
+	if s.mayHaveEnded(now, permissions...) {
+		return nil, nil, false, nil
+	}
+	all = make([]*Entitlements, len(members))
+	var missing []int
+	for i := range members {
+		if fresh {
+			all[i] = e.cached(&members[i], now)
+		}
+		if all[i] == nil {
+			missing = append(missing, i)
+		}
+	}
+	e.hits.Add(uint64(len(members) - len(missing)))
+	if len(missing) > 0 {
+		seen, err := e.fill(ctx, members, all, missing)
+		if err != nil {
+			return nil, nil, false, err
+		}
+		if seen != "" {
+			if fresh {
+				err = e.catchUp(ctx, seen)
+			}
+			return nil, nil, fresh, err
+		}
+	}
+	if !e.current(s) && !e.without.recheck {
+		return nil, nil, true, nil
+	}
+	return s.Catalogue, all, false, nil
+}
+
+// fill reads the members whose indexes are in missing, and sets their entitlements. If
+// the reading saw changes of roles that the feed has not delivered, fill sets nothing
+// and returns the snapshot that it saw.
+func (e *Engine) fill(ctx context.Context, members []MemberKey, all []*Entitlements, missing []int) (seen string, err error) {
+	e.misses.Add(uint64(len(missing)))
+	wanted := make([]MemberKey, len(missing))
+	for i, at := range missing {
+		wanted[i] = members[at]
+	}
+	read, seen, err := e.readLive(ctx, wanted, e.feed.Load().Position())
+	if err != nil || seen != "" {
+		return seen, err
+	}
+	for i, at := range missing {
+		all[at] = read[i]
+		if e.cache != nil {
+			e.cache.Set(memberHash(&read[i].key), read[i], 1)
+		}
+	}
+	return "", nil
+}
+
+// catchUp waits until the feed has delivered what a statement saw, for
+// feedWaitTimeout at most. It returns an error only if ctx ends.
+func (e *Engine) catchUp(ctx context.Context, seen string) error {
+	revision, err := changes.ParseRevision(seen)
+	if err != nil {
+		return err
+	}
+	waiting, cancel := context.WithTimeout(ctx, feedWaitTimeout)
+	defer cancel()
+	_ = e.feed.Load().Wait(waiting, revision)
+	return ctx.Err()
+}
