@@ -60,7 +60,7 @@ type caller struct {
 	also map[string]string
 }
 
-// value gives a value for an argument or input field: of owner, called name.
+// value returns a value for an argument or input field: of owner, called name.
 func (c *caller) value(owner, name string, of *ast.Type) string {
 	for _, known := range []string{owner + "." + name, of.Name()} {
 		if sample, ok := c.others[known]; ok {
@@ -115,7 +115,7 @@ func (c *caller) inputWith(definition *ast.Definition, name string) string {
 	return "{" + strings.Join(fields, ", ") + "}"
 }
 
-// call gives the field with the arguments that it cannot do without.
+// call returns the field with the arguments that it cannot do without.
 func (c *caller) call(owner string, f *ast.FieldDefinition) string {
 	var arguments []string
 	for _, a := range f.Arguments {
@@ -304,8 +304,8 @@ func TestDeniedBelowTheRoot(t *testing.T) {
 	}
 }
 
-// Who may read nothing of the organization that they have a key for knows what it
-// is called, and no more.
+// A key that may read nothing of its organization knows what it is called, and no
+// more.
 func TestOrganizationOfAKeyThatReadsNothing(t *testing.T) {
 	t.Parallel()
 	b := graphtest.New(t)

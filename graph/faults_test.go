@@ -131,7 +131,7 @@ func grantFaults() []faultCase {
 	return all
 }
 
-// told gives the codes and fields of an answer's errors.
+// told returns the codes and fields of an answer's errors.
 func told(a *graphtest.Answer) string {
 	all := make([]string, len(a.Errors))
 	for i := range a.Errors {

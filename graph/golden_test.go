@@ -123,12 +123,12 @@ var (
 	anInstant  = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z"`)
 	anOpaque   = regexp.MustCompile(`"(cursor|startCursor|endCursor|revision|requestId|secret|prefix)": ?"[^"]*"`)
 	aRawString = regexp.MustCompile(`\brk_[\w-]+`)
-	// theExtensions are those of the answer: revision and cost.
+	// theExtensions matches the extensions of the answer: revision and cost.
 	theExtensions = regexp.MustCompile(`(?s),\n  "extensions": \{.*\n  \}`)
 )
 
-// normalised gives an answer in a form that does not depend on when it was
-// given: ids are numbered in the order in which they appear.
+// normalised returns an answer in a form that does not depend on when it was made:
+// ids are numbered in the order in which they appear.
 func normalised(t *testing.T, body []byte) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -156,7 +156,7 @@ func normalised(t *testing.T, body []byte) string {
 
 var operationName = regexp.MustCompile(`\bmutation\b(\s*\w*\s*(\([^{]*\))?\s*)\{`)
 
-// rehearsed gives a document that does nothing for good.
+// rehearsed returns a document that does nothing for good.
 func rehearsed(query string) string {
 	if strings.Contains(query, "@dryRun") {
 		return query

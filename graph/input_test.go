@@ -353,7 +353,7 @@ func TestAnyValueAnywhere(t *testing.T) {
 	}
 }
 
-// inputPaths gives the fields of an input, as caller.place tells them.
+// inputPaths returns the fields of an input, as caller.place tells them.
 func inputPaths(d *ast.Definition, prefix string) []string {
 	if d.Kind != ast.InputObject {
 		return nil

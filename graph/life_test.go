@@ -300,7 +300,8 @@ func TestMoves(t *testing.T) {
 	if !slices.Equal(a.Texts(one+"roles", "key"), []string{"clerk"}) || len(a.List(one+"grants")) != 1 { // Globex's default role
 		t.Errorf("without grants: %s", a.Body)
 	}
-	// Who is a member there already keeps what they hold there, beside what comes along.
+	// A user who is a member there already keeps what they hold there, beside what comes
+	// along.
 	seed("both@example.com")
 	b.Ask(t, `mutation { addMembers(input: {organization: {code: "globex"}, users: [{email: "both@example.com"}], roles: []}) { memberships { id } }
 		w: grantRoles(input: {organization: {code: "globex"}, users: [{email: "both@example.com"}], roles: [{key: "writer"}], reason: "for good"}) { memberships { id } }

@@ -184,7 +184,7 @@ func TestMutationsAndTheirChanges(t *testing.T) {
 	}
 }
 
-// subjects gives a digest of everything that can be the subject of a change, with
+// subjects returns a digest of everything that can be the subject of a change, with
 // what belongs to it in other tables, by its id.
 func subjects(t *testing.T, b *graphtest.Server) map[string]string {
 	t.Helper()

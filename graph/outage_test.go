@@ -40,7 +40,7 @@ type request struct {
 	name   string
 	header http.Header
 	body   []byte
-	// codes are those of the errors that it always meets.
+	// codes are the errors that it always meets.
 	codes []string
 }
 

@@ -320,7 +320,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// What was there all the time is seen exactly once, whatever comes and goes
+// A row that was there all the time is seen exactly once, whatever comes and goes
 // while pages are turned.
 func TestPagesWhileRowsComeAndGo(t *testing.T) {
 	t.Parallel()

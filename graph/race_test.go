@@ -129,7 +129,7 @@ func TestRacesForKeys(t *testing.T) {
 	if n := graphtest.Rows[int](t, b, "select count(*) from membership_roles")[0]; counts[""] != racers || n != 4 {
 		t.Errorf("%v, and %d grants for four terms", counts, n)
 	}
-	// Who joins at the same moment joins once.
+	// Users who are added twice at the same moment join once.
 	b.Ask(t, `mutation { createOrganization(input: {code: "join", name: "Join"}) { organization { id } } }`)
 	counts = race(t, b, racers, func(int) string {
 		return `mutation { addMembers(input: {organization: {code: "join"}, users: [{email: "v@example.com"}]}) { memberships { id user { email } } } }`

@@ -21,7 +21,7 @@ var contractFiles = flag.String("contract", "", "rewrite testdata/contract.txt f
 
 const contractList = "testdata/contract.txt"
 
-// ownTypes gives the types that are not GraphQL's own, in order of name.
+// ownTypes returns the types that are not GraphQL's own, in order of name.
 func ownTypes(schema *ast.Schema) []*ast.Definition {
 	var own []*ast.Definition
 	for _, name := range slices.Sorted(maps.Keys(schema.Types)) {
@@ -32,7 +32,7 @@ func ownTypes(schema *ast.Schema) []*ast.Definition {
 	return own
 }
 
-// ownFields gives the fields of a type, without those of introspection.
+// ownFields returns the fields of a type, without those of introspection.
 func ownFields(d *ast.Definition) ast.FieldList {
 	return slices.DeleteFunc(slices.Clone(d.Fields), func(f *ast.FieldDefinition) bool { return strings.HasPrefix(f.Name, "__") })
 }
@@ -137,7 +137,7 @@ func TestSchemaKeepsTheContract(t *testing.T) {
 	}
 }
 
-// signatures gives a line for each thing in the schema that clients depend upon.
+// signatures returns a line for each thing in the schema that clients depend upon.
 func signatures(schema *ast.Schema) []string {
 	var lines []string
 	add := func(name, what string) { lines = append(lines, name+" = "+what) }

@@ -57,7 +57,7 @@ type lists struct {
 	queries []string
 }
 
-// ways gives a caller for each way to ask for a field: with nothing that it can do
+// ways returns a caller for each way to ask for a field: with nothing that it can do
 // without, and with each such argument, or field of one. A list in pages has that
 // size, from its end if possible.
 func (l *lists) ways(owner string, f *ast.FieldDefinition, size string) (ways []*caller, paged bool) {
@@ -90,7 +90,7 @@ func (l *lists) ways(owner string, f *ast.FieldDefinition, size string) (ways []
 	return ways, paged
 }
 
-// objects gives the types of which something of this type can be.
+// objects returns the types of which something of this type can be.
 func (l *lists) objects(of string) []*ast.Definition {
 	return l.schema.GetPossibleTypes(l.schema.Types[of])
 }

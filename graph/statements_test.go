@@ -11,8 +11,8 @@ import (
 	"roster/graph/graphtest"
 )
 
-// statements gives the statements that a query needs, without that which finds out
-// who asks. What a server remembers for a second (the roles) is warm: the least of
+// statements returns the statements that a query needs, without the one that finds
+// out whose key it is. What a server remembers for a second (the roles) is warm: the least of
 // several tries counts, once it has come twice.
 func statements(t *testing.T, b *graphtest.Server, traced *dbtest.Statements, query string, variables object) ([]string, *graphtest.Answer) {
 	t.Helper()
@@ -97,7 +97,7 @@ func TestStatementsDoNotGrow(t *testing.T) {
 	}
 }
 
-// What is not selected is neither counted nor read.
+// Fields that are not selected are neither counted nor read.
 func TestStatementsReadWhatIsSelected(t *testing.T) {
 	t.Parallel()
 	traced := &dbtest.Statements{}
@@ -156,8 +156,8 @@ func TestStatementsOfNodes(t *testing.T) {
 }
 
 // The number of statements of checks tells nothing: neither how many users and
-// organizations are named nor, to who works in one organization, whether there
-// are such elsewhere.
+// organizations are named nor, to a key of one organization, whether there are such
+// elsewhere.
 func TestStatementsOfChecks(t *testing.T) {
 	t.Parallel()
 	traced := &dbtest.Statements{}

@@ -104,7 +104,7 @@ var global = []string{"RoleRef", "PermissionRef"}
 // identifiers are arguments that name something although they are plain text.
 var identifiers = []string{"ChangeFilter.subject", "ChangeFilter.actor"}
 
-// places gives the references in the arguments of a field, as caller.place tells
+// places returns the references in the arguments of a field, as caller.place tells
 // them, with the types of what is referred to.
 func (s *swap) places(t *testing.T, f *ast.FieldDefinition) map[string]*ast.Type {
 	found := map[string]*ast.Type{}

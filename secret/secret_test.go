@@ -49,7 +49,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	}
 }
 
-// What is not visible ASCII cannot come in a header.
+// Text that is not visible ASCII cannot come in a header.
 func TestVisible(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{"": true, "!azAZ09~": true, " ": false, "a b": false, "a\t": false, "\x7f": false, "ä": false, "\xff": false} {

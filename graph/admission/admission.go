@@ -11,7 +11,7 @@
 //	rules     validation by gqlparser, ended by the 20th error       bounded by both
 //	cost      sizes of lists multiply                                bounded by the extent
 //
-// What is over a limit is refused with both numbers. What was admitted is
+// A document over a limit is refused with both numbers. An admitted one is
 // remembered by its text, so that it is judged once.
 package admission
 
@@ -61,14 +61,14 @@ type Document struct {
 	costs map[*ast.OperationDefinition]formula
 }
 
-// Operation gives the operation with the name, or the only one when there is no
-// name; nil when the document has none such.
+// Operation returns the operation with the name, or the only one if name is empty.
+// It returns nil if the document has no such operation.
 func (d *Document) Operation(name string) *ast.OperationDefinition {
 	return d.AST.Operations.ForName(name)
 }
 
-// Cost is what an operation of the document costs with coerced variables: at
-// most how many values the answer holds. See formula.
+// Cost returns what an operation of the document costs with coerced variables: a
+// bound on the number of values in the answer. See formula.
 func (d *Document) Cost(operation *ast.OperationDefinition, variables map[string]any) int {
 	return d.costs[operation].value(&sent{variables: variables})
 }
@@ -76,7 +76,7 @@ func (d *Document) Cost(operation *ast.OperationDefinition, variables map[string
 // MaxCost is the most that an operation may cost.
 func (g *Gate) MaxCost() int { return g.limits.Cost }
 
-// Known gives the document with that text, if it was admitted before.
+// Known returns the document with that text, if it was admitted before.
 func (g *Gate) Known(text string) (*Document, bool) { return g.documents.Get(text) }
 
 // Admit judges a document. It fails with a *Refusal.
@@ -144,7 +144,7 @@ type Refusal struct {
 	Excess *Excess
 }
 
-// Error gives the first message.
+// Error returns the first message.
 func (r *Refusal) Error() string { return r.Errors[0].Message }
 
 // Excess is a limit, and how much of it was asked for.

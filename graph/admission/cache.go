@@ -34,7 +34,7 @@ func NewCache[V any](limit int) *Cache[V] {
 	return c
 }
 
-// Get gives the value of a key.
+// Get returns the value of a key.
 func (c *Cache[V]) Get(key string) (V, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

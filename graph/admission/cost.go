@@ -17,7 +17,7 @@ const (
 // defaultList is the size of a list of which nothing more is known.
 const defaultList = 10
 
-// listSizes are those of lists that are seldom longer.
+// listSizes has the sizes of lists that are seldom longer.
 var listSizes = map[string]int{
 	"User.identities":                 2,
 	"Membership.roles":                3,
@@ -48,7 +48,7 @@ var weights = map[string]int{
 // rootWeight is what every field of a query costs besides: a statement of its own.
 const rootWeight = 250
 
-// connectionWeight is that of a list in pages: it has a statement, and rows for
+// connectionWeight is what a list in pages costs: it has a statement, and rows for
 // each object.
 const connectionWeight = 20
 
@@ -183,7 +183,7 @@ func sizeOf(field *ast.Field, page *size) size {
 	return argumentSize(field)
 }
 
-// pageSize is that of a connection, by first or last.
+// pageSize returns the size of a page of a connection, by first or last.
 func pageSize(field *ast.Field) size {
 	for _, name := range []string{"first", "last"} {
 		argument := field.Arguments.ForName(name)
@@ -198,8 +198,8 @@ func pageSize(field *ast.Field) size {
 	return size{fixed: defaultPage}
 }
 
-// argumentSize is that of a list which answers lists: as many elements as they
-// have, multiplied.
+// argumentSize returns the size of a list which answers lists: as many elements as
+// they have, multiplied.
 func argumentSize(field *ast.Field) size {
 	n, answers := size{fixed: 1}, false
 	for _, argument := range field.Arguments {
@@ -326,7 +326,7 @@ func integer(value any) int {
 	return maxPage
 }
 
-// clamped reads the size of a page. What is no size fails later on.
+// clamped reads the size of a page. A value that is not a size fails later on.
 func clamped(text string) int {
 	n, err := strconv.Atoi(text)
 	if err != nil {

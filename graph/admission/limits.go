@@ -3,7 +3,7 @@ package admission
 // Limits are the most that a document may have. They are far beyond what people
 // and tools write, and far below what takes the server's time.
 type Limits struct {
-	// Bytes and Tokens are those of the text.
+	// Bytes and Tokens count the text.
 	Bytes, Tokens int
 	// Operations, Fragments, Variables (of all operations), Directives and Aliases
 	// are counted as they stand in the document.
@@ -18,11 +18,11 @@ type Limits struct {
 
 	// Depth is how deep selections nest.
 	Depth int
-	// Fields are those of all operations and fragments.
+	// Fields counts all operations and fragments.
 	Fields int
 	// Nodes are fields, fragments, directives, arguments and values.
 	Nodes int
-	// RootFields are those of one operation.
+	// RootFields counts the fields of Query or Mutation in one operation.
 	RootFields int
 	// Width is how many response names one object has.
 	Width int

@@ -173,7 +173,7 @@ func (m *measuring) argumentList(all ast.ArgumentList) extent {
 	return extent{nodes: nodes}
 }
 
-// value gives how many nodes a value is.
+// value returns how many nodes a value has.
 func (m *measuring) value(v *ast.Value, depth int) int {
 	if v == nil {
 		return 0

@@ -21,7 +21,7 @@ type namedRule struct {
 	apply core.RuleFunc
 }
 
-// rulesOf gives the rules of the specification. gqlgen's option takes the
+// rulesOf returns the rules of the specification. gqlgen's option takes the
 // suggestions out of two rules only; here they are out of all.
 func rulesOf(suggestions bool) []namedRule {
 	all := rules.NewDefaultRules()

@@ -14,8 +14,8 @@ import (
 // tokens, measured on the demo's documents.
 const bytesPerToken = 200
 
-// count holds bytes and tokens of a text to the limits, and gives the tokens.
-// What is no token is left to the parser, which says so.
+// count holds bytes and tokens of a text to the limits, and returns the tokens. It
+// leaves text that is not a token to the parser, which says so.
 func (g *Gate) count(text string) (int, error) {
 	if len(text) > g.limits.Bytes {
 		return 0, exceeds("bytes", len(text), g.limits.Bytes)
