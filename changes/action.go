@@ -8,45 +8,44 @@ import (
 	"roster/db"
 )
 
-// Action is something that can be done to a subject, such as "user.suspended".
-// The variables of this file are all there are, and only they can be recorded.
-// What follows from an action stands here alone: whoever has to know it reads
-// [Action.Effects].
+// Action is something that can be done to a subject, such as "user.suspended". The
+// variables of this file are all actions, and no other can be recorded. Only this file
+// says what can follow from an action: other code reads [Action.Effects].
 //
-// The zero Action is none; see [ActionByName].
+// The zero Action is not an action; see [ActionByName].
 type Action struct{ *definition }
 
 // definition is a row of the table of actions.
 type definition struct {
 	name string
-	// subject begins the ids of the subjects.
+	// subject is the prefix of the ids of subjects.
 	subject string
 	effects Effects
 }
 
-// Effects say what may follow from an action. One that is missing keeps alive
-// what has ended; one that is needless costs time.
+// Effects are what can follow from an action. If an effect is missing from an action,
+// something goes on working after it has ended; a needless effect costs time.
 type Effects struct {
-	// Names says that the subject may be called otherwise afterwards, so that a
-	// name that was known for it stands for another, or for nobody.
+	// Names is true if a name by which the subject was found may now stand for
+	// something else, or for nothing.
 	Names bool
-	// Entitlements says that the subject (a member, or everybody who is the user or
-	// belongs to the organization) may be entitled to something else.
+	// Entitlements is true if the entitlements of the subject may have changed: of the
+	// member, of the user in each organization, or of all members of the organization.
 	Entitlements bool
-	// Definitions says that there are other roles or permissions, or that they
-	// contain, or are called, something else.
+	// Definitions is true if the set of roles or of permissions, their keys or names, or
+	// the permissions that roles contain may have changed.
 	Definitions bool
-	// Contents says that the role contains other permissions.
+	// Contents is true if the permissions that the role contains have changed.
 	Contents bool
-	// Credentials says that API keys may no longer work, or may do something else.
+	// Credentials is true if API keys may have ended, or may now do something else.
 	Credentials bool
-	// Suspends says that the entitlements of the user or in the organization no
-	// longer count, and Restores that they count again.
+	// Suspends is true if the grants to the user, or in the organization, no longer
+	// count, and Restores is true if they count again.
 	Suspends, Restores bool
-	// Deletes says that the role or permission is gone, and with it the grants of it.
+	// Deletes is true if the role or permission, and all grants of it, have ended.
 	Deletes bool
-	// Administrator says that the business may have lost an administrator, if the
-	// change concerns the business as a whole.
+	// Administrator is true if the business may have lost an administrator, provided
+	// that the change concerns the business as a whole.
 	Administrator bool
 }
 
@@ -56,7 +55,7 @@ var (
 	UserUpdated   = define[db.UserKind]("user.updated", Effects{Names: true})
 	UserSuspended = define[db.UserKind]("user.suspended", Effects{Entitlements: true, Credentials: true, Suspends: true, Administrator: true})
 	UserRestored  = define[db.UserKind]("user.restored", Effects{Entitlements: true, Restores: true})
-	// What a deleted user had ends by actions on memberships and API keys.
+	// The memberships and API keys of a deleted user end by actions of their own.
 	UserDeleted = define[db.UserKind]("user.deleted", Effects{Names: true, Suspends: true})
 )
 
@@ -66,24 +65,23 @@ var (
 	OrganizationUpdated   = define[db.OrganizationKind]("organization.updated", Effects{Names: true})
 	OrganizationSuspended = define[db.OrganizationKind]("organization.suspended", Effects{Entitlements: true, Credentials: true, Suspends: true})
 	OrganizationRestored  = define[db.OrganizationKind]("organization.restored", Effects{Entitlements: true, Restores: true})
-	// What there was in a deleted organization ends by actions on memberships and
-	// API keys.
+	// The memberships and API keys of a deleted organization end by actions of their own.
 	OrganizationDeleted = define[db.OrganizationKind]("organization.deleted", Effects{Names: true})
 )
 
 // The actions on memberships, and on what members are granted.
 var (
-	// What a newcomer is granted follows as actions of its own.
+	// The grants to a new member are recorded as actions of their own.
 	MembershipCreated = define[db.MembershipKind]("membership.created", Effects{})
 	MembershipDeleted = define[db.MembershipKind]("membership.deleted", Effects{Entitlements: true, Administrator: true})
 
 	RoleGranted        = define[db.MembershipKind]("membership.role.granted", Effects{Entitlements: true})
-	RoleGrantChanged   = define[db.MembershipKind]("membership.role.changed", Effects{}) // only why it was granted
+	RoleGrantChanged   = define[db.MembershipKind]("membership.role.changed", Effects{}) // changes only the reason
 	RoleGrantShortened = define[db.MembershipKind]("membership.role.shortened", Effects{Entitlements: true, Administrator: true})
 	RoleRevoked        = define[db.MembershipKind]("membership.role.revoked", Effects{Entitlements: true, Administrator: true})
 
 	PermissionGranted        = define[db.MembershipKind]("membership.permission.granted", Effects{Entitlements: true})
-	PermissionGrantChanged   = define[db.MembershipKind]("membership.permission.changed", Effects{}) // only why it was granted
+	PermissionGrantChanged   = define[db.MembershipKind]("membership.permission.changed", Effects{}) // changes only the reason
 	PermissionGrantShortened = define[db.MembershipKind]("membership.permission.shortened", Effects{Entitlements: true, Administrator: true})
 	PermissionRevoked        = define[db.MembershipKind]("membership.permission.revoked", Effects{Entitlements: true, Administrator: true})
 )
@@ -111,21 +109,22 @@ var (
 	APIKeyPermissionsAdded = define[db.APIKeyKind]("apiKey.permissions.added", Effects{Credentials: true})
 )
 
-// The actions on the settings, which change the roles that they make default ones
-// by actions on those.
+// The actions on the settings. Roles that become default ones are changed by actions of
+// their own.
 var (
 	SettingsCreated = define[settingsKind]("settings.created", Effects{})
 	SettingsUpdated = define[settingsKind]("settings.updated", Effects{})
 )
 
-// SettingsSubject stands for an id of the settings, of which there is one row.
+// SettingsSubject is the subject of actions on the settings, which have no id because
+// there is only one row of them.
 const SettingsSubject = "settings"
 
 type settingsKind struct{}
 
 func (settingsKind) Prefix() string { return SettingsSubject }
 
-// actions is the table, by name.
+// actions holds all actions by name.
 var actions map[string]Action
 
 func define[K db.Kind](name string, effects Effects) Action {
@@ -147,7 +146,8 @@ func Actions() []Action {
 // that this version does not know.
 func ActionByName(name string) Action { return actions[name] }
 
-// String returns the action's name, as the log of changes has it.
+// String returns the action's name, as it stands in the log of changes; empty for the
+// zero Action.
 func (a Action) String() string {
 	if !a.Known() {
 		return ""
@@ -155,12 +155,11 @@ func (a Action) String() string {
 	return a.name
 }
 
-// Known reports whether a is an action at all.
+// Known reports whether a is not the zero Action.
 func (a Action) Known() bool { return a.definition != nil }
 
-// Effects returns what may follow from the action. What cannot be told of the
-// zero Action, which a later version may have recorded, is for the caller to
-// assume.
+// Effects returns what can follow from the action. It returns none for the zero Action.
+// If that stands for an action of a later version, the caller has to assume the worst.
 func (a Action) Effects() Effects {
 	if !a.Known() {
 		return Effects{}
@@ -168,14 +167,13 @@ func (a Action) Effects() Effects {
 	return a.effects
 }
 
-// takes reports whether subject, an id in text form, is one that the action can
-// be done to.
+// takes reports whether the action can be done to subject, an id in text form.
 func (a Action) takes(subject string) bool {
 	prefix, _, _ := strings.Cut(subject, "_")
 	return a.Known() && prefix == a.subject
 }
 
-// NamesWhere returns the names of the actions whose effects satisfy has, ordered,
+// NamesWhere returns the names of the actions whose effects satisfy has, in order. It is
 // for statements over the log.
 func NamesWhere(has func(Effects) bool) []string {
 	var names []string

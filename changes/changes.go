@@ -1,17 +1,20 @@
-// Package changes is the log of changes: what every transaction changed, when,
-// and on whose behalf. Nothing else writes to the database. The log is the audit
-// trail, and what every server follows:
+// Package changes is the way to write to the database, and the log of what was
+// written: what each transaction changed, when, and on whose behalf. The log is the
+// audit trail, and every server follows it to keep its memory true:
 //
-//	a server writes                            every server follows
+//	a server writes                              every server follows
 //
-//	Writer.Write                               Follower
-//	  begin                                      each Poll: what became visible
-//	    rows … ── Write.Record ──▶ changes ──▶   since the last snapshot ──▶ apply
+//	Writer.Write                                 Follower
+//	  begin                                        each Poll: what became visible
+//	    rows … ── Write.Record ──▶ changes ──▶     since the last snapshot ──▶ apply
 //	    Hooks.Check                (table)
 //	  commit
 //	  Hooks.Committed
-//	  Ring ─────────────────────▶ NOTIFY ────▶   the bell: look now, not at the next Poll
+//	  Notify ───────────────────▶ NOTIFY ────▶     a step at once
 //
-// The table is the truth. The bell only hastens: nothing is lost with it. What
-// may follow from a change, the table of actions says (action.go): begin there.
+// The table is the truth. A notification only makes a step come sooner: if it is
+// lost, nothing else is.
+//
+// Begin with the table of actions in action.go, which says what can follow from each
+// change; then see write.go and follow.go.
 package changes

@@ -11,83 +11,83 @@ import (
 	"roster/problem"
 )
 
-// FollowerOptions are how a Follower goes about its work; Reset must be given.
+// FollowerOptions configure a Follower. Reset is required; the zero value of each other
+// option is its default.
 type FollowerOptions struct {
-	// Reset is called in place of apply when the changes in between are not
-	// told: the consumer drops everything it knows. What it reads afterwards is at
-	// least as new as the position that follows. A step, and so apply, comes next
+	// Reset is called instead of apply if the changes in between cannot be delivered:
+	// the consumer has to drop everything it knows. What it reads afterwards is at least
+	// as new as the follower's next position. Another step, which calls apply, follows
 	// at once.
 	Reset func()
-	// Poll is how long the follower rests when nobody rings; 0 is 300 ms.
+	// Poll is the time between steps when no notification arrives; 300 ms by default.
 	Poll time.Duration
-	// WaitTimeout is how long Wait waits; 0 is 2 s.
+	// WaitTimeout is how long Wait waits at most; 2 s by default.
 	WaitTimeout time.Duration
-	// Backlog is how many changes one step tells at most: more are a Reset, which
-	// bounds the memory of a step and costs a consumer less than that many changes
-	// would; 0 is 10,000.
+	// Backlog is the number of changes that one step delivers at most; 10,000 by
+	// default. More than that cause a Reset, which bounds the memory of a step and costs
+	// a consumer less than so many changes would.
 	Backlog int
 }
 
 const (
-	// stepTimeout is when a step that hears nothing of the database gives up. A
-	// step takes some 0.2 ms, 150 ms with a full backlog, and 1 s after an import.
+	// stepTimeout is how long a step waits for the database at most. A step takes some
+	// 0.2 ms, 150 ms with a full backlog, and 1 s after an import.
 	stepTimeout = 5 * time.Second
-	// gather is the least time from one step that was rung for to the next one,
-	// so that busy servers do not make one another look for each single change.
-	gather = 5 * time.Millisecond
+	// stepPause is the least time between the beginnings of two steps that follow a
+	// notification, so that busy servers do not cause a step for each single change.
+	stepPause = 5 * time.Millisecond
 )
 
-// Follower follows the log of changes, whichever server writes it. Its methods
+// Follower delivers the changes in the log, whichever server writes them. Its methods
 // may be called at any time and from any goroutine.
 //
-// It knows which transactions it has seen, not only the last one, so it finds
-// those that commit late, and waits for none that is still open. A step reads
-// what became visible since the step before, and a step that fails is repeated
-// from the same place. Transactions are told whole and, where one waited for
-// another, in the order of their commits: from one step to the next that is
-// always so, and within a step, see sortByCommit.
+// A Follower knows the set of transactions that it has seen, not only the last one. It
+// therefore finds transactions that commit late, and waits for none that is still open.
+// A step reads what became visible since the previous step; a step that failed is
+// repeated from the same position. Transactions are delivered whole and, if one waited
+// for another, in the order of their commits: always from one step to the next, and
+// within a step as sortByCommit describes.
 //
-// Changes are not told one by one, but as FollowerOptions.Reset, when there are
-// too many of them, and when the database lost its memory in a crash or was
-// replaced by a copy: then what was told may never have happened.
+// A Follower calls FollowerOptions.Reset instead if there are too many changes, or if
+// the database crashed or was replaced by a copy: then changes that it has delivered
+// may never have happened.
 type Follower struct {
 	db *db.DB
-	// dedicated are connections for the feed alone, from Start to Close: when the
-	// others are all in use, the feed goes on, and with it what is answered from
-	// memory.
+	// dedicated has connections for the feed alone, from Start to Close. The feed, and
+	// with it the answers from memory, go on while all other connections are in use.
 	dedicated *db.DB
 	log       *slog.Logger
 	options   FollowerOptions
 	apply     func(context.Context, []db.Change) (again bool)
 
-	reached atomic.Pointer[reached]
-	wanted  chan struct{} // somebody waits for a step
-	bell    chan struct{} // a step is worth while
-	rope    chan struct{} // the other servers' bells are to be rung
-	name    string        // tells the own rings from others'
+	progress atomic.Pointer[progress]
+	wanted   chan struct{} // has an element if somebody waits for a step
+	news     chan struct{} // has an element if something new was committed
+	unsent   chan struct{} // has an element if the other servers have to be notified
+	name     string        // marks the notifications of this follower
 
 	open    context.Context // until Close
 	stop    context.CancelFunc
 	work    sync.WaitGroup
-	failing bool // the last step failed; for follow alone
+	failing bool // whether the last step failed; only follow uses it
 }
 
-// reached is what a successful step led to; immutable.
-type reached struct {
-	position  Revision
-	memory    string // see now
-	confirmed time.Time
-	// passed is closed when a later step has been successful.
-	passed chan struct{}
+// progress is the result of a successful step. It is immutable.
+type progress struct {
+	position    Revision
+	incarnation string // see stateSQL
+	confirmed   time.Time
+	// superseded is closed when a later step has succeeded.
+	superseded chan struct{}
 }
 
-// NewFollower gives a follower of the changes in d. It calls apply at every step
-// with what became visible, which may be nothing, in order and each change
-// exactly once; apply must be done with them when it returns. Asking for another
-// step, again comes at once, so apply must not always ask. The context ends when
-// the step takes too long, or at Close. Neither apply nor Reset is called while
-// one of them still runs.
-func NewFollower(d *db.DB, log *slog.Logger, o FollowerOptions, apply func(ctx context.Context, news []db.Change) (again bool)) *Follower {
+// NewFollower returns a follower of the changes in d. At each step it calls apply with
+// the changes that became visible, which can be none: in order, and each change exactly
+// once. apply must not keep the slice. If apply returns true, another step follows at
+// once. The context of apply ends when the step takes too long, and at Close. The
+// follower never calls apply or Reset while one of them still runs. It panics if
+// there is no Reset.
+func NewFollower(d *db.DB, log *slog.Logger, o FollowerOptions, apply func(ctx context.Context, rows []db.Change) (again bool)) *Follower {
 	if o.Reset == nil {
 		panic("changes: a Follower without Reset")
 	}
@@ -96,10 +96,10 @@ func NewFollower(d *db.DB, log *slog.Logger, o FollowerOptions, apply func(ctx c
 	orDefault(&o.Backlog, 10_000)
 	f := &Follower{
 		db: d, log: log, options: o, apply: apply, name: newName(),
-		wanted: make(chan struct{}, 1), bell: make(chan struct{}, 1), rope: make(chan struct{}, 1),
+		wanted: make(chan struct{}, 1), news: make(chan struct{}, 1), unsent: make(chan struct{}, 1),
 	}
 	f.open, f.stop = context.WithCancel(context.Background())
-	f.reached.Store(&reached{passed: make(chan struct{})})
+	f.progress.Store(&progress{superseded: make(chan struct{})})
 	return f
 }
 
@@ -109,25 +109,25 @@ func orDefault[T ~int | ~int64](value *T, otherwise T) {
 	}
 }
 
-// Start reads where the log stands now; every change that is not yet visible
-// then will be told. The context bounds Start only. After an error, Start may be
-// tried again.
+// Start reads the present position, and begins to deliver every change that becomes
+// visible after it. The context bounds Start only. After an error, Start may be called
+// again.
 func (f *Follower) Start(ctx context.Context) error {
 	began := time.Now()
-	const following, ringing = 1, 1
-	dedicated, err := f.db.Dedicated(ctx, "feed", following+ringing)
+	const following, notifying = 1, 1
+	dedicated, err := f.db.Dedicated(ctx, "feed", following+notifying)
 	if err != nil {
 		return err
 	}
-	position, memory, err := readPlace(ctx, dedicated)
+	position, incarnation, err := readState(ctx, dedicated)
 	if err != nil {
 		_ = dedicated.Close()
 		return err
 	}
 	f.dedicated = dedicated
-	f.reach(&reached{position: position, memory: memory, confirmed: began})
+	f.advance(&progress{position: position, incarnation: incarnation, confirmed: began})
 	f.work.Go(f.follow)
-	f.work.Go(f.ring)
+	f.work.Go(f.notifyOthers)
 	if f.db.Pooled() {
 		f.log.Info("behind a pooler no server hears of the others' changes; each looks for them by itself", "every", f.options.Poll)
 		return nil
@@ -136,8 +136,8 @@ func (f *Follower) Start(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the following and waits until apply has returned. It leaves the
-// database open.
+// Close stops the follower, and waits until apply has returned. It leaves the database
+// open.
 func (f *Follower) Close() {
 	f.stop()
 	f.work.Wait()
@@ -146,30 +146,30 @@ func (f *Follower) Close() {
 	}
 }
 
-// Position is what has been applied.
-func (f *Follower) Position() Revision { return f.reached.Load().position }
+// Position returns the set of transactions that have been applied.
+func (f *Follower) Position() Revision { return f.progress.Load().position }
 
-// Confirmed is the local time at which the last successful step began:
-// everything that was committed before has been applied. It costs one atomic
-// load, and is the zero time before Start.
-func (f *Follower) Confirmed() time.Time { return f.reached.Load().confirmed }
+// Confirmed returns the local time at which the last successful step began: everything
+// that was committed before has been applied. It is the zero time before Start. It
+// costs one atomic load.
+func (f *Follower) Confirmed() time.Time { return f.progress.Load().confirmed }
 
-// Wait returns when everything in r has been applied, looking at once if that
-// is not yet so. It gives a STALE problem when it takes longer than WaitTimeout,
-// and the error of ctx when that ends first.
+// Wait returns nil when everything in r has been applied. If that is not so yet, it
+// causes a step at once. It returns STALE after WaitTimeout, and the error of ctx if
+// that ends first.
 func (f *Follower) Wait(ctx context.Context, r Revision) error {
-	at := f.reached.Load()
+	at := f.progress.Load()
 	if at.position.Covers(r) {
 		return nil
 	}
-	patience := time.NewTimer(f.options.WaitTimeout)
-	defer patience.Stop()
+	timeout := time.NewTimer(f.options.WaitTimeout)
+	defer timeout.Stop()
 	signal(f.wanted)
 	for !at.position.Covers(r) {
 		select {
-		case <-at.passed:
-			at = f.reached.Load()
-		case <-patience.C:
+		case <-at.superseded:
+			at = f.progress.Load()
+		case <-timeout.C:
 			return problem.New(problem.Stale, "The stated revision was not reached in time.")
 		case <-f.open.Done():
 			return problem.New(problem.Stale, "The server is shutting down.")
@@ -180,8 +180,8 @@ func (f *Follower) Wait(ctx context.Context, r Revision) error {
 	return nil
 }
 
-// follow takes a step when somebody waits, when the bell rings, and in any case
-// at every Poll.
+// follow takes a step when somebody waits, when something new was committed, and at
+// every Poll.
 func (f *Follower) follow() {
 	poll := time.NewTimer(f.options.Poll)
 	defer poll.Stop()
@@ -192,19 +192,19 @@ func (f *Follower) follow() {
 			return
 		case <-poll.C:
 		case <-f.wanted:
-		case <-f.bell:
-			f.gather(began)
+		case <-f.news:
+			f.restAfter(began)
 		}
 		began = time.Now()
-		f.tell(f.step())
+		f.logFailures(f.step())
 		poll.Reset(f.options.Poll)
 	}
 }
 
-// gather lets changes come together since the step that began then, unless
-// somebody waits.
-func (f *Follower) gather(began time.Time) {
-	rest := time.NewTimer(time.Until(began.Add(gather)))
+// restAfter waits until stepPause after the step that began then, so that changes
+// gather. It returns early if somebody waits for a step.
+func (f *Follower) restAfter(began time.Time) {
+	rest := time.NewTimer(time.Until(began.Add(stepPause)))
 	defer rest.Stop()
 	select {
 	case <-f.open.Done():
@@ -213,18 +213,18 @@ func (f *Follower) gather(began time.Time) {
 	}
 }
 
-// step moves the position to where the log stands now. When it fails, nothing
-// has happened.
+// step applies what became visible, and advances the position. If it fails, nothing has
+// happened.
 func (f *Follower) step() error {
 	ctx, cancel := context.WithTimeout(f.open, stepTimeout)
 	defer cancel()
-	began, last := time.Now(), f.reached.Load()
-	position, memory, changes, err := readSince(ctx, f.dedicated, last.position, f.options.Backlog+1)
+	began, last := time.Now(), f.progress.Load()
+	position, incarnation, changes, err := readSince(ctx, f.dedicated, last.position, f.options.Backlog+1)
 	if err != nil {
 		return err
 	}
 	switch {
-	case memory != last.memory || !position.Covers(last.position):
+	case incarnation != last.incarnation || !position.Covers(last.position):
 		f.log.Warn("the database crashed or was replaced: what is known of it is dropped",
 			"position", last.position.String(), "now", position.String())
 		f.options.Reset()
@@ -236,18 +236,19 @@ func (f *Follower) step() error {
 	case f.apply(ctx, changes):
 		signal(f.wanted)
 	}
-	f.reach(&reached{position: position, memory: memory, confirmed: began})
+	f.advance(&progress{position: position, incarnation: incarnation, confirmed: began})
 	return nil
 }
 
-func (f *Follower) reach(next *reached) {
-	next.passed = make(chan struct{})
-	last := f.reached.Swap(next)
-	close(last.passed)
+// advance publishes the result of a step.
+func (f *Follower) advance(next *progress) {
+	next.superseded = make(chan struct{})
+	last := f.progress.Swap(next)
+	close(last.superseded)
 }
 
-// tell logs the beginning and the end of a row of failures.
-func (f *Follower) tell(err error) {
+// logFailures logs the first of several failed steps, and the first success after them.
+func (f *Follower) logFailures(err error) {
 	switch {
 	case f.open.Err() != nil:
 	case err != nil && !f.failing:
@@ -259,7 +260,8 @@ func (f *Follower) tell(err error) {
 	}
 }
 
-// signal fills a channel of one place, and never waits.
+// signal puts an element into a channel that holds one, unless it has one already. It
+// never waits.
 func signal(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:

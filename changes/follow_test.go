@@ -24,15 +24,15 @@ import (
 // consumer collects the changes that its follower delivers.
 type consumer struct {
 	*changes.Follower
-	mu     sync.Mutex
-	told   []db.Change
-	resets int
-	heard  chan struct{} // has an element after a change or a reset
-	ready  func()        // called after the first step
+	mu        sync.Mutex
+	delivered []db.Change
+	resets    int
+	arrived   chan struct{} // has an element after a change or a reset
+	ready     func()        // called after the first step
 }
 
-// lazy polls so rarely that a follower takes a step only when a test makes it do so.
-// It waits long, because a step takes long on a busy machine.
+// lazy has a Poll so long that a follower takes a step only when a test makes it, and a
+// long WaitTimeout, because a step takes long on a busy machine.
 var lazy = changes.FollowerOptions{Poll: time.Hour, WaitTimeout: time.Minute}
 
 // follow starts a follower, which is closed after the test, and waits for its first
@@ -46,7 +46,7 @@ func follow(t testing.TB, d *db.DB, o changes.FollowerOptions) *consumer {
 func followWith(t testing.TB, d *db.DB, o changes.FollowerOptions, log *slog.Logger) *consumer {
 	t.Helper()
 	ready := make(chan struct{})
-	c := &consumer{heard: make(chan struct{}, 1), ready: sync.OnceFunc(func() { close(ready) })}
+	c := &consumer{arrived: make(chan struct{}, 1), ready: sync.OnceFunc(func() { close(ready) })}
 	o.Reset = func() { c.note(nil, 1) }
 	c.Follower = changes.NewFollower(d, log, o, c.apply)
 	if err := c.Start(t.Context()); err != nil {
@@ -68,27 +68,27 @@ func (c *consumer) apply(_ context.Context, all []db.Change) (again bool) {
 func (c *consumer) note(all []db.Change, resets int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.told = append(c.told, all...)
+	c.delivered = append(c.delivered, all...)
 	c.resets += resets
 	select {
-	case c.heard <- struct{}{}:
+	case c.arrived <- struct{}{}:
 	default:
 	}
 }
 
 // take returns the changes and the number of resets since the last call.
-func (c *consumer) take() (told []db.Change, resets int) {
+func (c *consumer) take() (delivered []db.Change, resets int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	told, resets = c.told, c.resets
-	c.told, c.resets = nil, 0
-	return told, resets
+	delivered, resets = c.delivered, c.resets
+	c.delivered, c.resets = nil, 0
+	return delivered, resets
 }
 
 // subjects returns the subjects of the changes since the last call.
 func (c *consumer) subjects() []string {
-	told, _ := c.take()
-	return subjectsOf(told)
+	delivered, _ := c.take()
+	return subjectsOf(delivered)
 }
 
 func subjectsOf(all []db.Change) (subjects []string) {
@@ -157,11 +157,11 @@ func here(t testing.TB, d *db.DB) changes.Revision {
 func expect(t testing.TB, got []string, want ...string) {
 	t.Helper()
 	if !slices.Equal(got, want) {
-		t.Fatalf("told %v, want %v", got, want)
+		t.Fatalf("delivered %v, want %v", got, want)
 	}
 }
 
-func TestFollowerTellsTheWholeRow(t *testing.T) {
+func TestFollowerDeliversTheWholeRow(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
 	c := follow(t, d, lazy)
@@ -178,9 +178,9 @@ func TestFollowerTellsTheWholeRow(t *testing.T) {
 	if err := c.Wait(t.Context(), changes.Revision{}.With(want.XID)); err != nil {
 		t.Fatal(err)
 	}
-	told, _ := c.take()
-	if len(told) != 1 || fmt.Sprintf("%+v", flat(told[0])) != fmt.Sprintf("%+v", flat(want)) || want.XID == 0 {
-		t.Errorf("told %+v, want %+v", told, want)
+	delivered, _ := c.take()
+	if len(delivered) != 1 || fmt.Sprintf("%+v", flat(delivered[0])) != fmt.Sprintf("%+v", flat(want)) || want.XID == 0 {
+		t.Errorf("delivered %+v, want %+v", delivered, want)
 	}
 }
 
@@ -239,7 +239,7 @@ func TestFollowerPolls(t *testing.T) {
 	c := follow(t, d, changes.FollowerOptions{Poll: 10 * time.Millisecond})
 	before := time.Now()
 	record(t, d, "one")
-	<-c.heard
+	<-c.arrived
 	expect(t, c.subjects(), "one")
 	for c.Confirmed().Before(before) {
 		time.Sleep(time.Millisecond)
@@ -260,7 +260,7 @@ func TestIdleFollowerCostsOneStatementForEachPoll(t *testing.T) {
 		time.Sleep(5 * poll)
 		steps = append(steps, statements.Take()...)
 	}
-	// Beginning to listen makes one step more.
+	// Another step follows when the follower begins to listen.
 	if limit := int(time.Since(began)/poll) + 2; len(steps) > limit {
 		t.Errorf("%d statements, want %d at most", len(steps), limit)
 	}
@@ -290,16 +290,16 @@ func TestApplyAsksForAnotherStep(t *testing.T) {
 		t.Helper()
 		for _, number := range numbers {
 			if got := <-calls; got != number {
-				t.Errorf("told %d, want %d", got, number)
+				t.Errorf("delivered %d, want %d", got, number)
 			}
 		}
 	}
-	want(0) // from beginning to listen
+	want(0) // when it begins to listen
 	record(t, d, "one")
-	f.Ring()
+	f.Notify()
 	want(1, 0)
 	record(t, d, "one", "two")
-	f.Ring()
+	f.Notify()
 	want(-1, 0)
 }
 
@@ -325,9 +325,9 @@ func TestTooLargeABacklogIsAReset(t *testing.T) {
 				commit(t, tx)
 			}
 			c.catchUp(t, d)
-			told, resets := c.take()
-			if reset := resets == 1; reset != step.reset || !reset && len(told) != step.transactions*step.changes || reset && len(told) != 0 {
-				t.Errorf("%d told, %d resets", len(told), resets)
+			delivered, resets := c.take()
+			if reset := resets == 1; reset != step.reset || !reset && len(delivered) != step.transactions*step.changes || reset && len(delivered) != 0 {
+				t.Errorf("%d delivered, %d resets", len(delivered), resets)
 			}
 		})
 	}
@@ -363,7 +363,7 @@ func TestWaitGivesUp(t *testing.T) {
 	}
 }
 
-func TestWaitIsWokenByTheBell(t *testing.T) {
+func TestWaitIsWokenByNotify(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
 	c := follow(t, d, lazy)
@@ -373,7 +373,7 @@ func TestWaitIsWokenByTheBell(t *testing.T) {
 	go func() { result <- c.Wait(t.Context(), r) }()
 	time.Sleep(20 * time.Millisecond) // so that it has looked and found nothing
 	commit(t, open)
-	c.Ring()
+	c.Notify()
 	if err := <-result; err != nil {
 		t.Error(err)
 	}
@@ -427,7 +427,7 @@ func (l *lines) has(text string) bool {
 	return bytes.Contains(l.text, []byte(text))
 }
 
-func TestRingReachesOtherServers(t *testing.T) {
+func TestNotifyReachesOtherServers(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
 	near, far := follow(t, d, lazy), follow(t, d, lazy)
@@ -439,17 +439,17 @@ func TestRingReachesOtherServers(t *testing.T) {
 	for range 100 {
 		record(t, d, "x")
 		began := time.Now()
-		near.Ring()
-		<-far.heard
+		near.Notify()
+		<-far.arrived
 		took = append(took, time.Since(began))
 		time.Sleep(6 * time.Millisecond)
 	}
 	slices.Sort(took)
-	t.Logf("from Ring to another server's apply: p50 %v, p99 %v", took[50], took[99])
+	t.Logf("from Notify to another server's apply: p50 %v, p99 %v", took[50], took[99])
 	for _, c := range []*consumer{near, far} {
 		c.catchUp(t, d)
 		if n := len(c.subjects()); n != 100 {
-			t.Errorf("%d told, want 100", n)
+			t.Errorf("%d delivered, want 100", n)
 		}
 	}
 }
@@ -470,35 +470,35 @@ func awaitListeners(t testing.TB, d *db.DB, n int) {
 	}
 }
 
-func TestRingsAreCoalesced(t *testing.T) {
+func TestNotificationsAreCoalesced(t *testing.T) {
 	t.Parallel()
 	statements := dbtest.Statements{Feed: true}
 	d := dbtest.New(t, &statements)
 	c := follow(t, d, lazy)
 	statements.Take()
-	var rings atomic.Int64
+	var calls atomic.Int64
 	began := time.Now()
 	for range 4 {
 		go func() {
 			for time.Since(began) < 100*time.Millisecond {
-				c.Ring()
-				rings.Add(1)
+				c.Notify()
+				calls.Add(1)
 			}
 		}()
 	}
-	notifies := 0
-	for notifies == 0 || time.Since(began) < 150*time.Millisecond {
+	sent := 0
+	for sent == 0 || time.Since(began) < 150*time.Millisecond {
 		time.Sleep(10 * time.Millisecond)
 		for _, text := range statements.Take() {
 			if text == "select true from pg_notify('roster_changes', $1)" {
-				notifies++
+				sent++
 			}
 		}
 	}
-	if limit := int(time.Since(began)/(5*time.Millisecond)) + 1; notifies > limit {
-		t.Errorf("%d rings gave %d notifications, want %d at most", rings.Load(), notifies, limit)
+	if limit := int(time.Since(began)/(5*time.Millisecond)) + 1; sent > limit {
+		t.Errorf("%d calls sent %d notifications, want %d at most", calls.Load(), sent, limit)
 	}
-	t.Logf("%d rings gave %d notifications", rings.Load(), notifies)
+	t.Logf("%d calls sent %d notifications", calls.Load(), sent)
 }
 
 // Not parallel: it counts goroutines.
@@ -509,10 +509,10 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 	awaitListeners(t, d, 1)
 	record(t, d, "one")
 	c.catchUp(t, d)
-	c.Ring()
+	c.Notify()
 	c.Close()
 	c.Close()
-	c.Ring()
+	c.Notify()
 	d.SetMaxIdleConns(0)
 	goleak.VerifyNone(t, before)
 

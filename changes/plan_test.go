@@ -13,11 +13,11 @@ import (
 	"roster/db/dbtest"
 )
 
-// fill writes a log of that many transactions with n changes each.
+// fill writes a log of transactions with n changes each.
 func fill(t testing.TB, d *db.DB, transactions, n int) {
 	t.Helper()
 	texts := []string{
-		// It uses up that many numbers, so that the numbers below lie in the past.
+		// This uses up numbers of transactions, so that those in the log lie in the past.
 		"create table burnt ()",
 		fmt.Sprintf(`do $$ begin
 			for i in 1..%d loop
@@ -40,7 +40,7 @@ func fill(t testing.TB, d *db.DB, transactions, n int) {
 
 var touched = regexp.MustCompile(`Buffers: shared hit=(\d+)`)
 
-// A step must find its rows by the index on xid, whatever the planner knows.
+// A step reads its rows by the index on xid, whatever the planner knows of the table.
 func TestStepReadsOnlyWhatIsNew(t *testing.T) {
 	t.Parallel()
 	for _, shape := range []struct{ transactions, changes int }{{20_000, 1}, {2, 10_000}} {
@@ -97,8 +97,8 @@ func checkPlan(t *testing.T, d *db.DB, mode string, position changes.Revision) {
 	}
 }
 
-// BenchmarkStep measures a poll of an idle follower, beside a log of a
-// million changes and a transaction that stays open.
+// BenchmarkStep measures a step of an idle follower, with up to a million changes in the
+// log and a transaction that stays open.
 func BenchmarkStep(b *testing.B) {
 	for _, size := range []int{1, 1000} {
 		b.Run(fmt.Sprintf("%d changes", size*1000), func(b *testing.B) {
@@ -116,8 +116,8 @@ func BenchmarkStep(b *testing.B) {
 	}
 }
 
-// BenchmarkFullStep measures a step that delivers as many changes as it may, and one
-// that ends in a Reset after an import.
+// BenchmarkFullStep measures a step with as many changes as it may deliver, and one with
+// so many that a Reset follows, as after an import.
 func BenchmarkFullStep(b *testing.B) {
 	for _, size := range []int{10, 300} {
 		b.Run(fmt.Sprintf("%d changes", size*1000), func(b *testing.B) {

@@ -18,9 +18,9 @@ import (
 	"roster/secret"
 )
 
-// Whatever the writers and the connections do, every follower delivers each
-// committed change once and nothing else.
-func TestEveryChangeIsToldOnce(t *testing.T) {
+// Every follower delivers each committed change once and nothing else, whatever writers
+// and connections do.
+func TestEveryChangeIsDeliveredOnce(t *testing.T) {
 	t.Parallel()
 	dsn := dbtest.DSN(t)
 	w := &writers{T: t, db: open(t, dsn, db.Options{})}
@@ -57,18 +57,18 @@ func TestEveryChangeIsToldOnce(t *testing.T) {
 	}
 	for _, c := range w.followers {
 		c.catchUp(t, w.db)
-		told, resets := c.take()
+		delivered, resets := c.take()
 		if resets != 0 {
 			t.Errorf("%d resets", resets)
 		}
-		checkOrder(t, told)
+		checkOrder(t, delivered)
 		var ids []db.ChangeID
-		for _, one := range told {
+		for _, one := range delivered {
 			ids = append(ids, one.ID)
 		}
 		slices.SortFunc(ids, func(a, b db.ChangeID) int { return slices.Compare(a[:], b[:]) })
 		if !slices.Equal(ids, committed) {
-			t.Errorf("%d changes told, %d committed", len(ids), len(committed))
+			t.Errorf("%d changes delivered, %d committed", len(ids), len(committed))
 		}
 	}
 	t.Logf("%d changes committed", len(committed))
@@ -139,7 +139,7 @@ func (w *writers) transaction() {
 	}
 	check(nil, tx.Commit())
 	if chance(0.5) {
-		w.followers[rand.N(len(w.followers))].Ring()
+		w.followers[rand.N(len(w.followers))].Notify()
 	}
 }
 
@@ -169,11 +169,11 @@ func (faulty) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQu
 func (faulty) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
 // checkOrder checks that each subject is incremented by one, in the order of its locks.
-func checkOrder(t *testing.T, told []db.Change) {
+func checkOrder(t *testing.T, delivered []db.Change) {
 	t.Helper()
 	last := map[string]int{}
 	counted := 0
-	for _, one := range told {
+	for _, one := range delivered {
 		if one.After == nil {
 			continue
 		}
@@ -182,12 +182,12 @@ func checkOrder(t *testing.T, told []db.Change) {
 			t.Fatal(err)
 		}
 		if after.N != last[one.Subject]+1 {
-			t.Errorf("%s: %d was told after %d", one.Subject, after.N, last[one.Subject])
+			t.Errorf("%s: %d was delivered after %d", one.Subject, after.N, last[one.Subject])
 		}
 		last[one.Subject] = after.N
 		counted++
 	}
 	if counted == 0 {
-		t.Error("no subject was counted up")
+		t.Error("no subject was incremented")
 	}
 }

@@ -11,12 +11,13 @@ import (
 	"roster/db"
 )
 
-// Values are named values before or after a change, as GraphQL names them.
+// Values are the values of fields before or after a change, by their GraphQL names.
 type Values map[string]any
 
-// Record notes that the action was done to subject, an id in text form, in org
-// where it belongs to one. Values that are equal before and after are left out.
-// It fails for an action that is not in the table, or is none on such a subject.
+// Record records that the action was done to subject, an id in text form; org is the
+// organization that the subject belongs to, if any. Values that are the same before and
+// after are left out. It returns an error if the action is unknown, or cannot be done
+// to a subject of that kind.
 func (w *Write) Record(action Action, subject string, org *db.OrganizationID, before, after any) error {
 	if !action.takes(subject) {
 		return fmt.Errorf("the action %q cannot be done to %s", action, subject)
@@ -45,8 +46,7 @@ func (w *Write) Record(action Action, subject string, org *db.OrganizationID, be
 	return nil
 }
 
-// append writes the record into the log, within the transaction that changes what
-// it tells of.
+// append appends the record to the log, in the transaction of the change itself.
 func (w *Write) append(ctx context.Context) error {
 	if id := RequestID(ctx); id != "" {
 		for _, row := range w.rows {
@@ -62,7 +62,7 @@ func (w *Write) append(ctx context.Context) error {
 	return nil
 }
 
-// Changes returns what was recorded so far.
+// Changes returns the changes that were recorded so far.
 func (w *Write) Changes() []db.Change {
 	all := make([]db.Change, len(w.rows))
 	for i, row := range w.rows {
@@ -71,8 +71,8 @@ func (w *Write) Changes() []db.Change {
 	return all
 }
 
-// Erase removes the values from all earlier changes of subject, which may hold
-// personal data; that they happened stays on record.
+// Erase removes the values of all earlier changes of subject, which may be personal
+// data. The changes themselves stay in the log.
 func (w *Write) Erase(ctx context.Context, subject string) error {
 	w.rows = slices.DeleteFunc(w.rows, func(row *db.Change) bool { return row.Subject == subject })
 	_, err := w.NewUpdate().Model((*db.Change)(nil)).Set("before = null, after = null").Where("subject = ?", subject).Exec(ctx)
@@ -80,11 +80,11 @@ func (w *Write) Erase(ctx context.Context, subject string) error {
 }
 
 // values returns the JSON of each field of a row or map.
-func values(of any) (map[string]json.RawMessage, error) {
-	if of == nil {
+func values(row any) (map[string]json.RawMessage, error) {
+	if row == nil {
 		return nil, nil
 	}
-	text, err := json.Marshal(of)
+	text, err := json.Marshal(row)
 	if err != nil {
 		return nil, err
 	}
@@ -93,11 +93,11 @@ func values(of any) (map[string]json.RawMessage, error) {
 	return all, err
 }
 
-// bookkeeping are fields that change with every write and say nothing.
+// bookkeeping are fields that change with every write and carry no information.
 var bookkeeping = []string{"version", "updatedAt"}
 
-// identifying is the value that says whose membership was changed. A follower of
-// the log needs it always.
+// identifying is the value that identifies the user of a membership. It is always
+// recorded, because followers need it.
 const identifying = "userId"
 
 func dropEqual(before, after map[string]json.RawMessage) {
@@ -123,7 +123,7 @@ func encode(values map[string]json.RawMessage) (json.RawMessage, error) {
 
 type requestIDKey struct{}
 
-// WithRequestID returns a context whose changes are recorded under that request.
+// WithRequestID returns a context whose changes are recorded with the id of a request.
 func WithRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestIDKey{}, id)
 }

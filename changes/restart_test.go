@@ -31,23 +31,23 @@ func TestFollowerOutlivesTheDatabase(t *testing.T) {
 			}
 		}
 	})
-	<-c.heard
-	died(t, server, syscall.SIGINT)
+	<-c.arrived
+	kill(t, server, syscall.SIGINT)
 	time.Sleep(50 * time.Millisecond)
 	close(stop)
 	writing.Wait()
 	c.catchUp(t, d)
-	told, resets := c.take()
+	delivered, resets := c.take()
 	committed, err := d.NewSelect().Model((*db.Change)(nil)).Count(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if int64(len(told)) != committed || resets != 0 {
-		t.Errorf("orderly restart: %d told, %d committed, %d resets", len(told), committed, resets)
+	if int64(len(delivered)) != committed || resets != 0 {
+		t.Errorf("orderly restart: %d delivered, %d committed, %d resets", len(delivered), committed, resets)
 	}
 
 	// After a crash, later transactions get the numbers of lost ones.
-	died(t, server, syscall.SIGKILL)
+	kill(t, server, syscall.SIGKILL)
 	checkReset(t, c, d)
 
 	// The same happens when one connection crashes: PostgreSQL restarts them all.
@@ -65,15 +65,15 @@ func TestFollowerOutlivesTheDatabase(t *testing.T) {
 func checkReset(t *testing.T, c *consumer, d *db.DB) {
 	t.Helper()
 	for limit := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-		told, resets := c.take()
-		if len(told) != 0 || resets > 1 || time.Now().After(limit) {
-			t.Fatalf("crash: %d told, %d resets", len(told), resets)
+		delivered, resets := c.take()
+		if len(delivered) != 0 || resets > 1 || time.Now().After(limit) {
+			t.Fatalf("crash: %d delivered, %d resets", len(delivered), resets)
 		}
 		if resets == 1 {
 			break
 		}
 	}
-	for limit := time.Now().Add(time.Minute); ; { // past the connections that the crash has broken
+	for limit := time.Now().Add(time.Minute); ; { // until no connection is left that the crash broke
 		_, err := d.NewInsert().Model(newChange("after the crash")).ExcludeColumn("xid").Exec(t.Context())
 		if err == nil {
 			break
@@ -86,8 +86,8 @@ func checkReset(t *testing.T, c *consumer, d *db.DB) {
 	expect(t, c.subjects(), "after the crash")
 }
 
-// died sends the signal to PostgreSQL and returns when a new one has replaced it.
-func died(t *testing.T, server *embedded.Server, signal syscall.Signal) {
+// kill sends the signal to PostgreSQL, and returns when a new process has replaced it.
+func kill(t *testing.T, server *embedded.Server, signal syscall.Signal) {
 	t.Helper()
 	pid := server.Pid()
 	if err := syscall.Kill(pid, signal); err != nil {

@@ -9,34 +9,35 @@ import (
 	"roster/db"
 )
 
-// Revision is a point in the history of the directory: the set of transactions
-// that a reader there has seen. Commits do not come in the order of their
-// numbers, so that one number cannot say it. In text, opaque to clients, it is
+// Revision is a point in the history of the directory: the set of transactions that a
+// reader has seen at that point. One number would not do, because transactions do not
+// commit in the order of their numbers. The text form, which is opaque to clients, is
+// one of
 //
 //	1042                     transaction 1042
 //	1040:1045:1040,1043      what a PostgreSQL snapshot sees: every transaction
-//	                         below 1045, except 1040 and 1043 which still ran
-//	1040:1045:1040,1043+1047 that, and transaction 1047
+//	                         below 1045, except 1040 and 1043, which still ran
+//	1040:1045:1040,1043+1047 the same, and transaction 1047
 //
 // The zero Revision has seen nothing; its text is empty.
 type Revision struct {
-	// The snapshot sees what is below end and not among running, which is
-	// strictly ascending; begin stands below all of running. All are 0 without a
-	// snapshot.
+	// The snapshot sees every transaction below end that is not in running, which is
+	// strictly ascending. No element of running is below begin. Without a snapshot, all
+	// three are zero.
 	begin, end uint64
 	running    []uint64
-	// own is one transaction more; 0 is none.
+	// own is one more transaction; 0 if there is none.
 	own uint64
 }
 
-// maxRevisionLength bounds the text, in bytes: more running transactions than a
-// PostgreSQL has connections.
+// maxRevisionLength is the longest text form, in bytes. It has room for more running
+// transactions than a PostgreSQL has connections.
 const maxRevisionLength = 64 << 10
 
 var errNotARevision = errors.New("not a revision")
 
-// ParseRevision reads the text form. It accepts exactly what String gives, the
-// empty text excepted.
+// ParseRevision parses the text form. It accepts exactly what String returns, except
+// for the empty text.
 func ParseRevision(text string) (Revision, error) {
 	if len(text) > maxRevisionLength {
 		return Revision{}, errNotARevision
@@ -59,7 +60,7 @@ func ParseRevision(text string) (Revision, error) {
 	return r, nil
 }
 
-// parseSnapshot reads xmin:xmax:xip, the text of PostgreSQL's pg_snapshot.
+// parseSnapshot parses xmin:xmax:xip, the text form of PostgreSQL's pg_snapshot.
 func (r *Revision) parseSnapshot(text string) (ok bool) {
 	parts := strings.Split(text, ":")
 	if len(parts) != 3 {
@@ -86,7 +87,7 @@ func (r *Revision) parseSnapshot(text string) (ok bool) {
 	return true
 }
 
-// parseXID reads a positive number that has no needless zeros.
+// parseXID parses a positive number without leading zeros.
 func parseXID(text string) (uint64, bool) {
 	if text == "" || text[0] < '1' || text[0] > '9' {
 		return 0, false
@@ -95,7 +96,7 @@ func parseXID(text string) (uint64, bool) {
 	return xid, err == nil
 }
 
-// String is the text form.
+// String returns the text form; empty for the zero Revision.
 func (r Revision) String() string {
 	var b []byte
 	if r.end != 0 {
@@ -119,25 +120,25 @@ func (r Revision) String() string {
 	return string(b)
 }
 
-// With gives r and the transaction xid, in place of one that was added before.
-// Revision{}.With(xid) is what a mutation led to.
+// With returns r with the transaction xid, which replaces one that was added before.
+// Revision{}.With(xid) is the revision that a mutation returns.
 func (r Revision) With(xid db.Revision) Revision {
 	r.own = uint64(xid)
 	return r
 }
 
-// Covers tells whether who has seen r has seen all of other. It is exact.
+// Covers reports whether every transaction in other is also in r.
 func (r Revision) Covers(other Revision) bool {
 	if other.own != 0 && !r.sees(other.own) {
 		return false
 	}
-	// What r's snapshot misses below its end.
+	// The transactions below its end that r's snapshot misses.
 	for _, xid := range r.running {
 		if other.snapshotSees(xid) && xid != r.own {
 			return false
 		}
 	}
-	// What other's snapshot sees from there on can be only r's own transaction.
+	// From there on, other's snapshot may see no transaction except r's own.
 	from := max(r.end, 1)
 	if other.end <= from {
 		return true
@@ -150,7 +151,7 @@ func (r Revision) Covers(other Revision) bool {
 	return missed == 0
 }
 
-// sees tells whether the transaction belongs to r.
+// sees reports whether the transaction is in r.
 func (r Revision) sees(xid uint64) bool { return r.snapshotSees(xid) || xid == r.own }
 
 func (r Revision) snapshotSees(xid uint64) bool {

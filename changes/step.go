@@ -11,28 +11,27 @@ import (
 	"roster/db"
 )
 
-// All that the feed asks of PostgreSQL is in this file. An engine without xid8
-// and snapshots needs another pair of functions, over a counter row.
+// This file holds every statement of the feed. A database without xid8 and snapshots
+// would need other functions in place of readState and readSince, over a counter row.
 
-// now is where the database stands. The moment at which its statistics began is
-// kept through an orderly restart, but not through a crash, a fail-over or a
-// restore: after those, transactions that a snapshot told of can be gone and
-// their numbers used again.
-const now = `(select pg_current_snapshot()::text as snapshot,
-	coalesce(pg_stat_get_bgwriter_stat_reset_time()::text, '') as memory,
+// stateSQL reads the present state of the database. Its incarnation is the moment at
+// which its statistics began: it stays the same in an orderly restart, but not in a
+// crash, a fail-over or a restore. After those, transactions that a snapshot includes
+// can be gone, and their numbers used again.
+const stateSQL = `(select pg_current_snapshot()::text as snapshot,
+	coalesce(pg_stat_get_bgwriter_stat_reset_time()::text, '') as incarnation,
 	pg_is_in_recovery() as standby) as now`
 
-// since reads what became visible after the snapshot $1, at most $2 rows, and
-// the snapshot of the statement itself, which comes along even when there is
-// nothing new.
+// sinceSQL reads the changes that became visible after the snapshot $1, at most $2 of
+// them, and the present state, even if there are no changes.
 //
-// What $1 did not see are the transactions that ran then, of which those matter
-// that have ended since, and all that began later. Each is a range of numbers,
-// so that the cost depends on what is new: neither on the size of the table,
-// nor on how long the oldest transaction has been open, nor on how much it has
-// written so far. The two bounds and the order make the planner take the index
-// on xid whatever it knows about the table.
-const since = `select now.*, new.* from ` + now + ` left join lateral (
+// $1 did not see the transactions that ran then, of which the statement reads those
+// that have ended since, nor all that began later. Each of them is a range of numbers.
+// So the cost depends on the new changes alone, and not on the size of the table, on
+// how long the oldest transaction has been open, or on how much it has written so far.
+// The two bounds and the order make the planner use the index on xid, whatever it
+// knows about the table.
+const sinceSQL = `select now.*, new.* from ` + stateSQL + ` left join lateral (
 	select c.* from (
 		select running, running from pg_snapshot_xip($1::pg_snapshot) as running
 		where pg_visible_in_snapshot(running, pg_current_snapshot())
@@ -44,47 +43,47 @@ const since = `select now.*, new.* from ` + now + ` left join lateral (
 	) as c limit $2
 ) as new on true`
 
-// place is where the database stands.
-type place struct {
-	Snapshot string
-	Memory   string
-	Standby  bool
+// state is the state of the database at a moment.
+type state struct {
+	Snapshot    string
+	Incarnation string
+	Standby     bool
 }
 
-// revision gives the place as a Revision.
-func (p place) revision() (Revision, error) {
-	// The snapshot of a standby does not tell which transactions still run.
-	if p.Standby {
+// position returns the transactions that the snapshot sees.
+func (s state) position() (Revision, error) {
+	// The snapshot of a standby does not know which transactions still run.
+	if s.Standby {
 		return Revision{}, errors.New("the changes cannot be followed on a standby")
 	}
-	r, err := ParseRevision(p.Snapshot)
+	r, err := ParseRevision(s.Snapshot)
 	if err != nil {
-		return Revision{}, fmt.Errorf("the database's snapshot %.80q: %w", p.Snapshot, err)
+		return Revision{}, fmt.Errorf("the database's snapshot %.80q: %w", s.Snapshot, err)
 	}
 	return r, nil
 }
 
-// readPlace asks where the database stands.
-func readPlace(ctx context.Context, d *db.DB) (position Revision, memory string, err error) {
-	p, err := db.SelectOne[place](ctx, d, "select * from "+now)
+// readState reads the present position and incarnation of the database.
+func readState(ctx context.Context, d *db.DB) (position Revision, incarnation string, err error) {
+	now, err := db.SelectOne[state](ctx, d, "select * from "+stateSQL)
 	if err != nil {
 		return Revision{}, "", err
 	}
-	position, err = p.revision()
-	return position, p.Memory, err
+	position, err = now.position()
+	return position, now.Incarnation, err
 }
 
-// readSince reads where the database stands and the changes between position
-// and there, though no more than limit.
-func readSince(ctx context.Context, d *db.DB, from Revision, limit int) (position Revision, memory string, all []db.Change, err error) {
+// readSince reads the present position and incarnation, and the changes between from
+// and that position, at most limit of them.
+func readSince(ctx context.Context, d *db.DB, from Revision, limit int) (position Revision, incarnation string, all []db.Change, err error) {
 	rows, err := db.Select[struct {
-		place
+		state
 		db.Change
-	}](ctx, d, since, from.String(), limit)
+	}](ctx, d, sinceSQL, from.String(), limit)
 	if err != nil {
 		return Revision{}, "", nil, err
 	}
-	if position, err = rows[0].revision(); err != nil {
+	if position, err = rows[0].position(); err != nil {
 		return Revision{}, "", nil, err
 	}
 	if !rows[0].ID.IsZero() {
@@ -94,16 +93,16 @@ func readSince(ctx context.Context, d *db.DB, from Revision, limit int) (positio
 		}
 		sortByCommit(all)
 	}
-	return position, rows[0].Memory, all, nil
+	return position, rows[0].Incarnation, all, nil
 }
 
-// sortByCommit puts transactions into the order of their last ids, and the
-// changes of each into the order of their ids.
+// sortByCommit sorts transactions by their last ids, and the changes of each by their
+// ids.
 //
-// A transaction that waited for another one's lock makes ids after the other
-// has committed, while its number may be the lower one: it got that with its
-// first write, or while it stood in the queue. Ids made by different servers
-// are as good as their clocks.
+// A transaction that waited for a lock of another one makes its ids after the other has
+// committed. Its number can still be the lower one, because it got the number with its
+// first write, or while it waited. The order of ids from different servers is only as
+// exact as their clocks.
 func sortByCommit(all []db.Change) {
 	last := map[db.Revision]db.ChangeID{}
 	for i := range all {

@@ -2,8 +2,9 @@ package changes
 
 import "reflect"
 
-// Without takes an effect, a field of Effects, away from an action until restore is
-// called: tests show that it would be missed. Nothing else may run meanwhile.
+// Without removes an effect, which is the name of a field of Effects, from an action until
+// restore is called, so that a test can show that the effect is needed. No other test
+// may run at the same time.
 func Without(a Action, effect string) (restore func()) {
 	flag := reflect.ValueOf(&a.definition.effects).Elem().FieldByName(effect)
 	flag.SetBool(false)

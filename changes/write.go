@@ -20,32 +20,32 @@ type Writer struct {
 	feed  *Follower
 	log   *slog.Logger
 	hooks Hooks
-	// again has room for the one transaction that runs again.
+	// again holds an element while a transaction runs again.
 	again chan struct{}
 }
 
-// Hooks are what must happen around the commit of a write; all must be given.
+// Hooks are called around the commit of each write. All are required.
 type Hooks struct {
-	// Check refuses a write by an error, in its transaction, when everything that
-	// it does is done and recorded.
+	// Check is called in the transaction of a write when all its work is done and
+	// recorded. The write fails with the error that it returns.
 	Check func(ctx context.Context, w *Write) error
-	// Committed hears of what was committed before that is acknowledged. It also
-	// hears of a commit that failed: when a connection breaks meanwhile, nobody
-	// knows whether it was done.
+	// Committed is called with what was committed before the commit is acknowledged. It
+	// is also called after a failed commit, because nobody knows whether the commit was
+	// done if the connection broke.
 	Committed func(rows []db.Change)
 }
 
-// NewWriter returns a writer to database, whose other servers feed tells of what
-// it commits.
+// NewWriter returns a writer to database. It notifies the followers of other servers
+// through feed.
 func NewWriter(database *db.DB, feed *Follower, log *slog.Logger, hooks Hooks) *Writer {
 	return &Writer{db: database, feed: feed, log: log, hooks: hooks, again: make(chan struct{}, 1)}
 }
 
-// Atomically runs fn in one transaction, which everything that fn does with its
-// context joins: all of it happens or nothing. A transaction that lost a race
-// against another runs again, so fn must be repeatable; one that keeps losing
-// fails with an error that is db.Retryable. Once Atomically has returned, no
-// answer of this server is older than what fn wrote.
+// Atomically runs fn in one transaction, which everything that fn does with its context
+// joins: all of it happens, or nothing. If the transaction lost a race against another
+// one, fn runs again, so it must be repeatable; if it keeps losing, Atomically returns an
+// error that is db.Retryable. After Atomically has returned, no answer of this server
+// is older than what fn wrote.
 func (w *Writer) Atomically(ctx context.Context, fn func(ctx context.Context) error) error {
 	if db.HasTx(ctx) {
 		return fn(ctx)
@@ -54,8 +54,9 @@ func (w *Writer) Atomically(ctx context.Context, fn func(ctx context.Context) er
 	if !db.Retryable(err) {
 		return err
 	}
-	// One at a time: documents that name the same in opposite orders would only meet
-	// again. A transaction that waits here holds neither locks nor a connection.
+	// One transaction at a time runs again, because documents that name the same objects in
+	// opposite orders would only meet again. One that waits here holds neither locks nor
+	// a connection.
 	select {
 	case w.again <- struct{}{}:
 		defer func() { <-w.again }()
@@ -80,7 +81,7 @@ func (w *Writer) attempt(ctx context.Context, fn func(ctx context.Context) error
 	})
 	if undone == nil && len(done.rows) > 0 {
 		w.hooks.Committed(done.rows)
-		w.feed.Ring()
+		w.feed.Notify()
 	}
 	if err == nil {
 		committed(ctx, done.rows)
@@ -88,11 +89,11 @@ func (w *Writer) attempt(ctx context.Context, fn func(ctx context.Context) error
 	return err
 }
 
-// errDryRun undoes a dry run.
+// errDryRun rolls a dry run back.
 var errDryRun = errors.New("dry run")
 
-// DryRun is Atomically, except that all is undone in the end. It fails just as
-// Atomically would.
+// DryRun is Atomically, except that it rolls the transaction back in the end. It returns
+// the error that Atomically would return.
 func (w *Writer) DryRun(ctx context.Context, fn func(ctx context.Context) error) error {
 	err := w.Atomically(ctx, func(ctx context.Context) error {
 		if err := fn(ctx); err != nil {
@@ -109,32 +110,32 @@ func (w *Writer) DryRun(ctx context.Context, fn func(ctx context.Context) error)
 	return err
 }
 
-// Unrecorded returns what statements run on that leave no record: the last use of
-// something, attempts to sign in, mail on its way. Nobody follows them, so that
-// no answer from memory may depend on what they write. They join the transaction
-// of ctx if there is one.
+// Unrecorded returns an executor for statements that leave no record, such as the last
+// use of something, attempts to sign in, or mail to be sent. They join the transaction
+// of ctx if there is one. Followers do not learn of them, so no answer from memory may
+// depend on what they write.
 func (w *Writer) Unrecorded(ctx context.Context) bun.IDB { return w.db.Executor(ctx) }
 
-// Write is one write under way: its transaction, the moment at which it happens,
-// what is wrong with its input, and the record of what it changes.
+// Write is a write under way: its transaction, its moment, the faults of its input, and
+// the record of what it changes.
 type Write struct {
 	bun.Tx
-	// At is the moment of the write by the database's clock, since servers differ.
-	// It is not that of the transaction's start, since the later fields of a document
-	// happen after its earlier ones.
+	// At is the moment of the write. It is read from the database's clock, because the
+	// clocks of servers differ. It is later than the start of the transaction, because
+	// the later fields of a document happen after its earlier ones.
 	At time.Time
-	// Faults are what is wrong with the input so far. What is looked up for a write
-	// adds what is missing to them, and stands as nil, so that the rest of the
-	// input is judged as well; nothing may be written while there are some.
+	// Faults are the faults of the input that were found so far. A look-up that finds
+	// nothing adds a fault and returns nil, so that the rest of the input is checked as
+	// well. Nothing may be written while there are faults.
 	Faults problem.List
 
 	actor string
 	rows  []*db.Change
 }
 
-// Write runs fn on behalf of actor, in text form, in the transaction of ctx or in
-// one of its own, and appends what fn has recorded to the log of changes. It fails
-// with all faults that fn has found.
+// Write runs fn on behalf of actor, in text form, in the transaction of ctx or in one of
+// its own, and appends the changes that fn recorded to the log. It returns all faults
+// that fn found.
 func (w *Writer) Write(ctx context.Context, actor string, fn func(ctx context.Context, write *Write) error) error {
 	return w.Atomically(ctx, func(ctx context.Context) error {
 		return w.db.InTx(ctx, func(ctx context.Context, tx bun.Tx) error {
@@ -160,9 +161,9 @@ func (w *Writer) Write(ctx context.Context, actor string, fn func(ctx context.Co
 	})
 }
 
-// ReadClock sets the moment of the write. Call it again after waiting for a lock,
-// and before anything is recorded, so that the write does not seem to come before
-// what it waited for.
+// ReadClock sets the moment of the write to the database's present time. Call it again
+// after waiting for a lock, and before recording anything, so that the moment follows
+// the write that it waited for.
 func (w *Write) ReadClock(ctx context.Context) error {
 	if err := w.NewRaw("select clock_timestamp()").Scan(ctx, &w.At); err != nil {
 		return err
@@ -171,18 +172,18 @@ func (w *Write) ReadClock(ctx context.Context) error {
 	return nil
 }
 
-// Written is what a transaction has written so far.
+// Written holds what a transaction has written so far.
 type Written struct {
 	rows []db.Change
-	// Last are the changes of the last write, and At is its moment.
+	// Last holds the changes of the last write, and At its moment.
 	Last []db.Change
 	At   time.Time
 }
 
 type writtenKey struct{}
 
-// WrittenIn returns what the transaction of ctx has written so far; nothing
-// outside the transactions of a Writer.
+// WrittenIn returns what the transaction of ctx has written so far. It is empty if ctx
+// does not belong to a transaction of a Writer.
 func WrittenIn(ctx context.Context) *Written {
 	if written, ok := ctx.Value(writtenKey{}).(*Written); ok {
 		return written
@@ -195,8 +196,8 @@ func (w *Written) add(write *Write) {
 	w.rows = append(w.rows, w.Last...)
 }
 
-// Revision returns where the commit of the transaction will lead; 0 if nothing
-// was changed.
+// Revision returns the revision that the commit of the transaction will lead to; 0 if
+// nothing was changed.
 func (w *Written) Revision() db.Revision {
 	if len(w.rows) == 0 {
 		return 0
@@ -206,13 +207,13 @@ func (w *Written) Revision() db.Revision {
 
 type committedKey struct{}
 
-// WithCommitted returns a context whose transactions note, in revision, what they
-// have committed.
+// WithCommitted returns a context whose transactions set revision when they have
+// committed changes.
 func WithCommitted(ctx context.Context, revision *db.Revision) context.Context {
 	return context.WithValue(ctx, committedKey{}, revision)
 }
 
-// committed notes that a transaction of ctx with these changes was committed.
+// committed sets the revision of WithCommitted after a commit of these changes.
 func committed(ctx context.Context, rows []db.Change) {
 	if revision, ok := ctx.Value(committedKey{}).(*db.Revision); ok && len(rows) > 0 {
 		*revision = rows[0].XID

@@ -17,9 +17,9 @@ import (
 	"roster/db/dbtest"
 )
 
-// BenchmarkWrites reports the throughput of writes that are recorded in the log, as a
-// share of the throughput without: 16 writers grant permissions with the statements
-// of the directory, in turns with and without a change in the log and a follower.
+// BenchmarkWrites measures the throughput of recorded writes, also as a share of the
+// throughput without a record: 16 writers grant permissions with the statements of the
+// directory, in turns with and without a change in the log.
 func BenchmarkWrites(b *testing.B) {
 	d := dbtest.New(b)
 	const members = 1000
@@ -42,9 +42,9 @@ func BenchmarkWrites(b *testing.B) {
 	writer := changes.NewWriter(d, feed, slog.New(slog.DiscardHandler), changes.Hooks{
 		Check: func(context.Context, *changes.Write) error { return nil }, Committed: func([]db.Change) {},
 	})
-	var given atomic.Int64
+	var grants atomic.Int64
 	grant := func(logged bool) error {
-		n := given.Add(1)
+		n := grants.Add(1)
 		user, permission := intID(n%members+1), intID(n/members%members+1)
 		return writer.Write(context.Background(), "system:bench", func(ctx context.Context, w *changes.Write) error {
 			for _, text := range []string{
