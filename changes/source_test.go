@@ -25,13 +25,13 @@ var ownWriters = map[string]string{
 	"bench":         "it fills databases of its own",
 }
 
-// writingMethods begin or run what writes.
+// writingMethods are methods that write, or begin a transaction in which something can.
 var writingMethods = []string{"NewInsert", "NewUpdate", "NewDelete", "NewMerge", "ExecContext", "Begin", "BeginTx", "RunInTx", "InTx"}
 
 var writingText = regexp.MustCompile(`(?is)^\s*(insert into|update|delete from|truncate|merge into|with .* as \((insert|update|delete))\s`)
 
-// Nothing writes to the database but through a Writer, by which a change is
-// recorded, or by its method Unrecorded.
+// Nothing writes to the database except through a Writer, which records the change, or
+// whose method Unrecorded says that there is no record.
 func TestNothingElseWrites(t *testing.T) {
 	t.Parallel()
 	files := token.NewFileSet()
@@ -105,7 +105,8 @@ func isWriteType(field *ast.Field) bool {
 	return false
 }
 
-// writes names what a node does that only a write may do; empty for the rest.
+// writes returns the name of what a node does that only a write may do; empty if it does
+// nothing of the kind.
 func writes(n ast.Node) string {
 	switch n := n.(type) {
 	case *ast.SelectorExpr:

@@ -3,8 +3,9 @@
 // and finds the key whose secret came with a request. Keys remembers those that
 // worked, so that a key in use costs no statement.
 //
-// What a key may do, who may make one and what is written down about it are
-// directory's.
+// Package directory decides what a key may do and who may make one, and records that.
+//
+// Begin with Keys in keys.go; this file has the secrets.
 package credential
 
 import (
@@ -17,12 +18,11 @@ import (
 	"roster/secret"
 )
 
-// prefix begins the secret of every API key, so that one which leaked is recognised
-// as such.
+// prefix begins the secret of every API key, so that a leaked one is recognised.
 const prefix = "rk_"
 
 // The number of characters behind the prefix of a secret that was chosen by hand is
-// at least minChosen; maxLength keeps what is hashed small.
+// at least minChosen. maxLength bounds the text that is hashed.
 const (
 	minChosen = 32
 	maxLength = 512
@@ -40,8 +40,8 @@ func New() secret.Text {
 	return secret.New(prefix + base64.RawURLEncoding.EncodeToString(bits))
 }
 
-// Check returns INVALID for a text that cannot be the secret of an API key which
-// somebody has chosen.
+// Check returns INVALID for a text that cannot be the chosen secret of an API key: one
+// without the prefix, of a wrong length, or with characters that are not visible.
 func Check(chosen secret.Text) error {
 	if n := len(chosen.Reveal()); !hasForm(chosen) || n < len(prefix)+minChosen || !chosen.Visible() {
 		return problem.New(problem.Invalid, "An API key is %s and at least %d more letters, digits and signs, without spaces.", prefix, minChosen)
@@ -58,8 +58,8 @@ func hasForm(key secret.Text) bool {
 // Shown returns the beginning of the secret, by which people recognise it.
 func Shown(key secret.Text) string { return key.Reveal()[:shownLength] }
 
-// Hash returns what is stored of a secret. A plain hash is enough, since secrets are
-// random and long.
+// Hash returns the hash of a secret, which is stored in its place. A plain hash is enough,
+// because secrets are random and long.
 func Hash(key secret.Text) []byte {
 	sum := sum(key)
 	return sum[:]

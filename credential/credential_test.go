@@ -9,8 +9,8 @@ import (
 	"roster/secret"
 )
 
-// What is made has the form that is looked for, is never the same, and shows little of
-// itself.
+// New never returns the same secret twice. Its secrets have the form of an API key, and
+// Shown shows little of them.
 func TestNew(t *testing.T) {
 	t.Parallel()
 	one, other := New(), New()

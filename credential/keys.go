@@ -18,11 +18,11 @@ import (
 	"roster/secret"
 )
 
-// WaitTimeout is how long a request waits for the database to say whose its key is.
+// WaitTimeout is how long Find waits for the database.
 const WaitTimeout = 2 * time.Second
 
-// Key is an API key that works, and what it may do. It is shared: nobody may change
-// it.
+// Key is an API key that works, with its permissions. It is shared, so that nobody may
+// modify it.
 type Key struct {
 	db.APIKey   `bun:",extend"`
 	Permissions []access.Permission `bun:",array"`
@@ -33,7 +33,7 @@ type Keys struct {
 	db     *db.DB
 	writer *changes.Writer
 	log    *slog.Logger
-	// known has disposable copies: whether one still counts, it says itself.
+	// known holds disposable copies. Each says itself whether it still counts.
 	known *ristretto.Cache[uint64, *knownKey]
 }
 
@@ -62,16 +62,16 @@ func NewKeys(database *db.DB, writer *changes.Writer, log *slog.Logger) *Keys {
 	return &Keys{db: database, writer: writer, log: log, known: known}
 }
 
-// Close stops what runs in the background. No request may run any more.
+// Close stops the work in the background. Keys must not be used afterwards.
 func (k *Keys) Close() { k.known.Close() }
 
 // Find returns the API key with that secret if it works now. It returns nil if the
 // secret is unknown or malformed, the key was revoked or has expired, or its
 // organization or user is suspended or deleted.
 //
-// A key that was found at the same epoch, no longer than staleness ago, is taken
-// from memory. The caller raises the epoch with whatever may end a key, before that
-// is acknowledged, and reads it before the call.
+// Find takes a key from memory if it was found at the same epoch, no longer than
+// staleness ago. The caller raises the epoch with each change that may end a key,
+// before it acknowledges the change, and reads the epoch before the call.
 //
 // Find returns context.DeadlineExceeded if the database does not answer within
 // WaitTimeout. The context must not carry a transaction.
@@ -79,7 +79,7 @@ func (k *Keys) Find(ctx context.Context, key secret.Text, epoch uint64, stalenes
 	if !hasForm(key) {
 		return nil, nil
 	}
-	hash, now := sum(key), time.Now() // read before the database is: what is read then is no older
+	hash, now := sum(key), time.Now() // read before the database, so that the row is no older
 	if known := k.remembered(hash); known != nil && known.epoch == epoch && now.Before(known.until) {
 		return known.key, nil
 	}
@@ -113,23 +113,23 @@ func (k *Keys) remembered(hash [sha256.Size]byte) *knownKey {
 	return nil
 }
 
-// slot is where the entry of a hash is kept. Two may share it, so that entries say
-// whose they are.
+// slot returns the key under which the cache keeps the entry of a hash. Hashes can share
+// a slot, so an entry carries its hash.
 func slot(hash [sha256.Size]byte) uint64 { return binary.BigEndian.Uint64(hash[:]) }
 
 // workingKey is a key as it was read.
 type workingKey struct {
 	Key `bun:",extend"`
-	// ExpiresIn is in how many seconds it expires, by the clock of the database, which
-	// all servers share; nil if it does not.
+	// ExpiresIn is the number of seconds until the key expires, by the clock of the
+	// database, which all servers share; nil if it does not expire.
 	ExpiresIn *float64
 	// UseIsNews is set if the last use on record is old enough for a new one.
 	UseIsNews bool
 }
 
-// Working returns what follows "from" in a statement over the API keys k of a table
-// that work now: no other SQL says which ones do. The other tables have the
-// organizations o and the users u of the keys.
+// Working returns the part after "from" of a statement over the API keys k that work now.
+// No other SQL decides which keys work. The arguments are the tables of the keys, and of
+// their organizations o and users u.
 func Working(keys, organizations, users string) string {
 	return keys + ` k left join ` + organizations + ` o on o.id = k.org_id left join ` + users + ` u on u.id = k.user_id
 where k.revoked_at is null and (k.expires_at is null or k.expires_at > statement_timestamp())
@@ -146,8 +146,8 @@ select k.*,
 from ` + Working("api_keys", "organizations", "users") + `
 	and k.hash = $1`
 
-// goodFor returns how long the row may be used, from before it was read: no longer
-// than a server may go on with what another one changes.
+// goodFor returns how long the row may be used, counted from before it was read: until
+// the key expires, and staleness at most.
 func (k *workingKey) goodFor(staleness time.Duration) time.Duration {
 	if k.ExpiresIn == nil || *k.ExpiresIn >= staleness.Seconds() {
 		return staleness
@@ -155,9 +155,9 @@ func (k *workingKey) goodFor(staleness time.Duration) time.Duration {
 	return time.Duration(*k.ExpiresIn * float64(time.Second))
 }
 
-// noteUse puts on record that the key was used. That is no change of the directory:
-// nothing follows from it, so it is not in the log. A row that someone else is
-// writing to is passed over: no request waits for this, and none fails by it.
+// noteUse stores that the key was used. It leaves no record in the log, because nothing
+// follows from the use of a key. It skips a row that something else is writing to: no
+// request waits for it, and none fails because of it.
 func (k *Keys) noteUse(ctx context.Context, key *db.APIKey) {
 	free := k.db.NewSelect().Table("api_keys").Column("id").Where("id = ?", key.ID).For("no key update skip locked")
 	_, err := k.writer.Unrecorded(ctx).NewUpdate().Model((*db.APIKey)(nil)).Set("last_used_at = statement_timestamp()").

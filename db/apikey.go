@@ -6,8 +6,7 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// APIKey is a row of api_keys. The secret itself is not stored: Hash is its
-// SHA-256.
+// APIKey is a row of api_keys. It holds only the SHA-256 of the secret, in Hash.
 type APIKey struct {
 	bun.BaseModel `bun:"table:api_keys,alias:k" json:"-"`
 

@@ -9,18 +9,18 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// Change is a row of changes: one thing that a transaction changed.
+// Change is a row of changes: an action that a transaction did to a subject.
 type Change struct {
 	bun.BaseModel `bun:"table:changes,alias:c"`
 
 	ID ChangeID `bun:",pk"`
-	// XID is the number of the transaction, which the database sets.
+	// XID is the number of the transaction. The database sets it.
 	XID Revision `bun:"xid,nullzero"`
 	At  time.Time
-	// Actor is the text form of the access.Actor that did it.
+	// Actor is the text form of the access.Actor.
 	Actor  string
 	Action string
-	// Subject is the id of what was changed, in text form.
+	// Subject is the id of the changed object, in text form.
 	Subject   string
 	OrgID     *OrganizationID
 	Before    json.RawMessage `bun:"type:jsonb,nullzero"`
@@ -28,14 +28,14 @@ type Change struct {
 	RequestID *string
 }
 
-// Member returns the user whose membership was changed. It reports false for a
-// change of something else.
+// Member returns the user whose membership was changed. It reports false if something
+// else was changed.
 func (c *Change) Member() (user UserID, ok bool) {
 	var values struct {
 		UserID string `json:"userId"`
 	}
 	for _, text := range []json.RawMessage{c.Before, c.After} {
-		_ = json.Unmarshal(text, &values) // one of them may be absent
+		_ = json.Unmarshal(text, &values) // one of the two may be absent
 	}
 	user, err := ParseID[UserKind](values.UserID)
 	return user, err == nil

@@ -8,9 +8,8 @@ import (
 )
 
 // Columns returns the columns of T's table for the fields, which are JSON names;
-// it ignores names that T does not have. Ids are always among the columns,
-// because they identify the row and lead to others. If fields is nil, Columns
-// returns every column.
+// it ignores names that T does not have. The columns always include ids, because they
+// identify the row and lead to others. If fields is nil, Columns returns every column.
 func Columns[T any](d *DB, fields []string) []string {
 	var chosen []string
 	for _, c := range d.columnsOf(reflect.TypeFor[T]()) {

@@ -17,14 +17,14 @@ import (
 	"roster/secret"
 )
 
-// connector says how connections are made: everything that is chosen about them
-// stands in this file. What the URL says goes before what is chosen here, except
-// for time zone and encoding, without which answers would be wrong.
+// connector makes the configurations of connections; no other file chooses anything
+// about them. The URL takes precedence over the choices here, except for time zone and
+// encoding, which code relies on.
 type connector struct {
 	config *pgxpool.Config
-	// given are the parameters in the URL, those of pgx and its pool among them.
+	// given holds the parameters in the URL, including the ones of pgx and its pool.
 	given map[string]string
-	// total is how many connections this server has at most.
+	// total is the largest number of connections of this server.
 	total int32
 	// pooled reports whether sessions end with their transactions.
 	pooled bool
@@ -32,7 +32,7 @@ type connector struct {
 	// the statement that sets them for one transaction.
 	limits map[string]string
 	limit  string
-	// prepares is how Select runs statements.
+	// prepares is the mode in which Select runs statements.
 	prepares pgx.QueryExecMode
 	room     room
 }
@@ -101,13 +101,13 @@ func (c *connector) chooseSession(o Options) {
 	config := c.config.ConnConfig
 	config.Tracer = o.Tracer
 	if mode := config.DefaultQueryExecMode; mode != pgx.QueryExecModeCacheStatement {
-		c.prepares = pgx.QueryExecModeCacheDescribe // asked for by those who cannot have prepared statements
+		c.prepares = pgx.QueryExecModeCacheDescribe // the URL asks for it where statements cannot be prepared
 	}
 	// bun writes arguments into the text, so that no two statements are alike:
 	// preparing them would cost ×1.5. Select prepares its own.
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = 10 * time.Second // what accepts, and says nothing, is no database
+		config.ConnectTimeout = 10 * time.Second // bounds waiting for something that accepts and stays silent
 	}
 	parameters := config.RuntimeParams
 	for name := range c.limits {
@@ -119,8 +119,8 @@ func (c *connector) chooseSession(o Options) {
 	maps.Copy(parameters, required)
 	for name, value := range map[string]string{
 		"application_name": "roster",
-		// Left to itself, PostgreSQL takes unnest($1) for 10 rows, and so plans anew,
-		// in 0.4 ms, whatever asks for fewer.
+		// By default, PostgreSQL estimates unnest($1) at 10 rows, and so plans anew, in
+		// 0.4 ms, each statement with fewer.
 		planCacheMode: genericPlan,
 	} {
 		if !c.has(name) {
@@ -129,10 +129,10 @@ func (c *connector) chooseSession(o Options) {
 	}
 }
 
-// poolTransactions leaves out what does not outlive a transaction. The limits are
-// set in each one instead. Prepared statements are left out even where the pooler
-// knows them: their plans would outlive a change of the schema there, however often
-// this program connects again (docs/decisions/0009-poolers.md).
+// poolTransactions leaves out the settings that do not outlive a transaction; the limits
+// are set in each transaction instead. It leaves out prepared statements even if the
+// pooler supports them, because their plans would outlive a change of the schema there,
+// however often this program connects again (docs/decisions/0009-poolers.md).
 func (c *connector) poolTransactions() {
 	c.pooled, c.prepares = true, pgx.QueryExecModeCacheDescribe
 	delete(c.config.ConnConfig.RuntimeParams, planCacheMode)
@@ -148,7 +148,7 @@ func (c *connector) poolTransactions() {
 // more of them only take turns. Waiting for one costs less than 1 ms.
 func defaultStatements() int32 { return int32(max(8, 4*runtime.NumCPU())) }
 
-// defaultPlanning is for searches, which keep the database busy, and are few.
+// defaultPlanning is small, because searches are few and keep the database busy.
 func defaultPlanning() int32 { return int32(max(2, runtime.NumCPU())) }
 
 // statements returns the pool for most statements.
@@ -158,7 +158,7 @@ func (c *connector) statements() *pgxpool.Config {
 	return config
 }
 
-// planned is how many connections plan statements anew.
+// planned returns the number of connections that plan statements anew.
 func (c *connector) planned() int32 {
 	if c.pooled {
 		return 0
@@ -166,29 +166,29 @@ func (c *connector) planned() int32 {
 	return max(1, min(defaultPlanning(), (c.total-feedConnections)/4))
 }
 
-// planning returns the pool for statements which are planned for their values.
+// planning returns the pool for statements that are planned for their values.
 func (c *connector) planning() *pgxpool.Config {
 	config := c.extra(c.planned())
 	config.ConnConfig.RuntimeParams[planCacheMode] = customPlan
 	return config
 }
 
-// dedicated returns a pool under a name of its own.
+// dedicated returns a pool whose connections have a name of their own.
 func (c *connector) dedicated(name string, connections int32) *pgxpool.Config {
 	config := c.extra(connections)
 	config.ConnConfig.RuntimeParams["application_name"] += " " + name
 	return config
 }
 
-// extra returns a pool beside that of statements, for which alone the URL's least
-// numbers are.
+// extra returns a pool beside the one for statements. The minimums in the URL do not
+// apply to it.
 func (c *connector) extra(connections int32) *pgxpool.Config {
 	config := c.config.Copy()
 	config.MaxConns, config.MinConns, config.MinIdleConns = connections, 0, 0
 	return config
 }
 
-// unlimited returns a pool whose statements may take as long as they need.
+// unlimited returns a pool without time limits.
 func (c *connector) unlimited(name string, connections int32) *pgxpool.Config {
 	config := c.dedicated(name, connections)
 	for parameter := range config.ConnConfig.RuntimeParams {

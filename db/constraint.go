@@ -2,7 +2,8 @@ package db
 
 import "roster/problem"
 
-// constraints says what it means to a caller when the database refuses a write.
+// constraints holds, for each constraint, the problem that callers see when the database
+// refuses a write because of it.
 var constraints = map[string]problem.Error{
 	"users_email_key_key":             {Kind: problem.Conflict, Field: "input.email", Message: "Another user has this email address."},
 	"users_username_key_key":          {Kind: problem.Conflict, Field: "input.username", Message: "Another user has this username."},

@@ -1,9 +1,20 @@
-// Package db holds the rows of the database, the connection to it, and what
-// its constraints mean.
+// Package db is the connection to PostgreSQL: the rows of its tables, the statements and
+// transactions that run on it, and the meaning of its errors.
 //
-// Rows are bun models with foreign keys only: no relations, so that nothing is
-// loaded by accident. The JSON name of a column is the name of its GraphQL
-// field; a column without one ("-") is never shown or logged.
+//	Open ──▶ DB ── Select, SelectOne      read by prepared statements, in a transaction or not
+//	          ├── InTx, InSnapshot        run a function in a transaction, which its context carries
+//	          ├── Executor                run statements of bun on the same transaction
+//	          └── Migrate                 bring the schema up to date
+//
+//	Problem                               turns an error into what callers see
+//
+// A row, such as User, is a bun model with foreign keys only. It has no relations, so
+// that nothing is loaded by accident. The JSON name of a column is the name of its
+// GraphQL field; a column without one ("-") is never shown or logged. Each kind of row
+// has ids of its own type (id.go).
+//
+// Begin with DB in this file, then see select.go and transaction.go. Package list reads
+// lists page by page, embedded runs a PostgreSQL, and dbtest makes databases for tests.
 package db
 
 import (
@@ -18,18 +29,19 @@ import (
 	"roster/secret"
 )
 
-// DB is the database, or the transaction that a context carries.
+// DB is the database. Its methods join the transaction that their context carries, if
+// there is one.
 type DB struct {
 	*bun.DB
 	connector *connector
-	// pool is where statements run. PostgreSQL keeps one plan of each in it; in
-	// planning, if that is another pool, it makes one for the values of each run.
+	// pool runs statements; PostgreSQL keeps one plan of each. planning runs statements
+	// that are planned for the values of each run; behind a pooler, it is the same pool.
 	pool, planning *pgxpool.Pool
 }
 
-// Options describe a connection beyond its URL; the zero value is fine.
+// Options describe a connection beyond its URL. The zero value has the defaults.
 type Options struct {
-	// Pooler is what stands between this program and PostgreSQL.
+	// Pooler is the pooler between this program and PostgreSQL; it is detected by default.
 	Pooler Pooler
 	// Tracer sees each statement; nil sees none.
 	Tracer pgx.QueryTracer
@@ -68,15 +80,15 @@ func open(ctx context.Context, c *connector, config *pgxpool.Config) (*DB, error
 	return d, nil
 }
 
-// Pools returns the figures of each pool of connections, by the pool's name:
-// "statements" runs most, "planning" what is planned for each run.
+// Pools returns the figures of each pool of connections, by the pool's name: "planning"
+// runs the statements that are planned for each run, and "statements" all others.
 func (d *DB) Pools() map[string]func() *pgxpool.Stat {
 	return map[string]func() *pgxpool.Stat{"statements": d.pool.Stat, "planning": d.planning.Stat}
 }
 
-// Dedicated returns the same database over connections of its own, at most so
-// many, which carry a name that PostgreSQL shows: for what has to go on while all
-// others are in use. The caller closes it.
+// Dedicated returns the same database over connections of its own, at most that many,
+// for work that has to go on while all other connections are in use. PostgreSQL shows
+// the name on them. The caller closes it.
 func (d *DB) Dedicated(ctx context.Context, name string, connections int32) (*DB, error) {
 	return open(ctx, d.connector, d.connector.dedicated(name, connections))
 }
@@ -86,8 +98,8 @@ func (d *DB) Dedicated(ctx context.Context, name string, connections int32) (*DB
 // locks or prepared statements.
 func (d *DB) Pooled() bool { return d.connector.pooled }
 
-// Connect opens a connection outside the pool, for what must keep one to itself,
-// such as LISTEN, which carries a name that PostgreSQL shows. The caller closes it.
+// Connect opens a connection outside the pool, for work that must keep a connection to
+// itself, such as LISTEN. The caller closes it.
 func (d *DB) Connect(ctx context.Context) (*pgx.Conn, error) {
 	return pgx.ConnectConfig(ctx, d.pool.Config().ConnConfig)
 }

@@ -17,8 +17,8 @@ import (
 	"roster/problem"
 )
 
-// fault is an error of the database: with the function that met it, for the log,
-// and the problem that callers see, nil if that is none of theirs.
+// fault is an error of the database with the function that met it, for the log, and the
+// problem that callers see; nil if the error does not concern callers.
 type fault struct {
 	function string
 	problem  *problem.Error
@@ -38,10 +38,10 @@ func (f *fault) Unwrap() []error {
 
 var errAway = problem.New(problem.Unavailable, "The database does not answer at the moment. Try again in a second.")
 
-// Problem returns err as callers should see it. What a constraint refused becomes
-// the problem that it stands for; with a database that is away comes an UNAVAILABLE
-// problem; and every error of the database names the function of another package
-// that met it. Any other error stays as it is.
+// Problem returns err as callers should see it. If a constraint refused a write, it
+// returns the problem of that constraint. To every other error of the database, it adds
+// the name of the function outside this package that met it and, if the database is
+// away, an UNAVAILABLE problem. It returns other errors as they are.
 func Problem(err error) error {
 	if err == nil || len(problem.All(err)) > 0 {
 		return err
@@ -64,16 +64,16 @@ func Problem(err error) error {
 	return err
 }
 
-// Retryable reports whether a transaction failed only because another one ran at
-// the same time, or because the schema was changed meanwhile, so that running it
-// again can succeed.
+// Retryable reports whether a transaction failed only because another one ran at the
+// same time, or because the schema changed in between, so that running it again can
+// succeed.
 func Retryable(err error) bool {
 	refused, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (refused.Code == "40001" || refused.Code == "40P01") || outdated(err)
 }
 
-// outdated reports whether the plan or the description of a statement was for an
-// earlier schema. Without a prepared statement, PostgreSQL finds that the
+// outdated reports whether the plan or the description of a statement belonged to an
+// earlier schema. If the statement is not prepared, PostgreSQL notices that the
 // description has another number of columns.
 func outdated(err error) bool {
 	refused, ok := errors.AsType[*pgconn.PgError](err)
@@ -84,7 +84,7 @@ func outdated(err error) bool {
 // Unavailable reports whether there was no database to answer, rather than one that
 // refused: it could not be reached, has no connection left, is going down or coming
 // up, or has become a standby (PostgreSQL, appendix A: classes 08, 53, 57P and
-// 25006). A context that ended is the caller's affair.
+// 25006). It reports false for a context that ended.
 func Unavailable(err error) bool {
 	if problem.Is(err, problem.Unavailable) || errors.Is(err, errFull) {
 		return true
@@ -115,8 +115,7 @@ func lost(err error) bool {
 	return false
 }
 
-// cut reports whether a connection that was there before broke, so that another
-// one may do.
+// cut reports whether an established connection broke, so that another one may work.
 func cut(err error) bool {
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return false
@@ -127,34 +126,34 @@ func cut(err error) bool {
 	return lost(err)
 }
 
-// mayHaveCommitted reports whether a commit that failed so may have been carried
-// out, since PostgreSQL has not refused it. (pgconn.SafeToRetry does not tell: it is
-// also true of a connection that broke after the commit was sent.)
+// mayHaveCommitted reports whether a commit with this error may have been carried out,
+// because PostgreSQL did not refuse it. (pgconn.SafeToRetry cannot decide that: it is
+// also true if a connection broke after the commit was sent.)
 func mayHaveCommitted(err error) bool { return Unavailable(err) || pgconn.Timeout(err) }
 
-// project is what the names of our functions begin with.
+// project is the prefix of the names of Roster's functions.
 const project = "roster/"
 
-// caller returns the function of ours outside db and db/list that called this one,
-// such as "directory.Identities"; for a function that is not exported, together with the
-// exported one of its package that it works for.
+// caller returns the function of Roster, outside db and db/list, that called this one,
+// such as "directory.Identities". If it is not exported, caller also returns the exported
+// function of its package that called it.
 func caller() string {
 	var counters [64]uintptr
 	frames := runtime.CallersFrames(counters[:runtime.Callers(2, counters[:])])
-	inner, of := "", ""
+	inner, pkg := "", ""
 	for {
 		frame, more := frames.Next()
 		if name, ours := strings.CutPrefix(frame.Function, project); ours && !strings.HasPrefix(name, "db.") && !strings.HasPrefix(name, "db/list.") {
 			name, function := shortName(name)
 			switch first, _ := utf8.DecodeRuneInString(function); {
-			case inner != "" && of != name:
-				return of + "." + inner
+			case inner != "" && pkg != name:
+				return pkg + "." + inner
 			case unicode.IsUpper(first) && inner == "":
 				return name + "." + function
 			case unicode.IsUpper(first):
 				return name + "." + function + ": " + inner
 			case inner == "":
-				inner, of = function, name
+				inner, pkg = function, name
 			}
 		}
 		if !more {
@@ -164,7 +163,7 @@ func caller() string {
 	if inner == "" {
 		return "db"
 	}
-	return of + "." + inner
+	return pkg + "." + inner
 }
 
 // shortName returns package and function of a name such as

@@ -20,8 +20,8 @@ type thing struct {
 	Name string
 }
 
-// A column that a newer Roster has added is passed over, also by statements and
-// descriptions that were made before; one that only the statement has is a mistake.
+// Select skips a column that a newer Roster has added, even in statements that were
+// prepared or described before. A column that only the statement has is an error.
 func TestUnknownColumns(t *testing.T) {
 	t.Parallel()
 	for name, dsn := range map[string]string{"alone": dbtest.DSN(t), "behind a pooler": dbtest.Pooler(t, dbtest.DSN(t), "pool_mode = transaction")} {
@@ -50,7 +50,7 @@ func TestUnknownColumns(t *testing.T) {
 	}
 }
 
-// An outdated plan in a transaction makes that one retryable.
+// A transaction that meets an outdated plan is retryable.
 func TestOutdatedPlanIsRetryable(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
@@ -71,7 +71,8 @@ func TestOutdatedPlanIsRetryable(t *testing.T) {
 	must(t, read())
 }
 
-// Errors of the database name who met them, once, and can be looked into.
+// Errors of the database name the function that met them, once, and unwrap to their
+// cause.
 func TestErrorsNameTheirFunction(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
@@ -122,7 +123,8 @@ func TestDeadConnections(t *testing.T) {
 	}
 }
 
-// A commit that may have been carried out says so; what failed before it does not.
+// The error of a commit that may have been carried out says so; the error of an earlier
+// failure does not.
 func TestUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

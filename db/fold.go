@@ -7,15 +7,15 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Fold gives the form in which texts are compared: Unicode NFKC, case folded,
-// so that "Ａda@Example.COM" and "ada@example.com" are one address. It is what
-// the columns ending in _key hold.
+// Fold returns the form in which texts are compared: Unicode NFKC, case folded, so that
+// "Ａda@Example.COM" and "ada@example.com" are one address. The columns whose names end
+// in _key hold this form.
 func Fold(text string) string {
 	if isPlain(text) {
 		return text
 	}
-	// Folding can undo the normal form, and normalising the folded text can
-	// give letters that fold again; two rounds settle it (Unicode, D146).
+	// Folding can undo the normal form, and normalising can produce letters that fold
+	// again. After two rounds, the text stays the same (Unicode, D146).
 	for range 2 {
 		text = norm.NFKC.String(cases.Fold().String(norm.NFKC.String(text)))
 	}
@@ -34,8 +34,8 @@ func foldCherokee(r rune) rune {
 	return r
 }
 
-// isPlain tells whether text is printable ASCII without capital letters, which
-// folding leaves as it is.
+// isPlain reports whether text is printable ASCII without capital letters, which folding
+// leaves as it is.
 func isPlain(text string) bool {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' || 'A' <= c && c <= 'Z' {
@@ -45,7 +45,7 @@ func isPlain(text string) bool {
 	return true
 }
 
-// foldNull is Fold for what may be absent.
+// foldNull is Fold for a text that may be nil.
 func foldNull(text *string) *string {
 	if text == nil {
 		return nil
@@ -54,8 +54,8 @@ func foldNull(text *string) *string {
 	return &folded
 }
 
-// searchText joins the folded texts by lines, one before each: a search for a
-// part of one never matches across two, and "\n" + term finds beginnings.
+// searchText joins the folded texts, each after a line break, so that a term never
+// matches across two of them, and "\n" + term matches at the beginning of one.
 func searchText(texts ...*string) string {
 	var b strings.Builder
 	for _, text := range texts {
@@ -67,9 +67,10 @@ func searchText(texts ...*string) string {
 	return b.String()
 }
 
-// SearchPattern gives the pattern for LIKE by which a search column is matched:
-// any part of it from 3 characters on, which a trigram index finds; only
-// beginnings for shorter terms, since their trigrams exist there alone.
+// SearchPattern returns the pattern for LIKE that finds the term in a search column. A
+// term of 3 characters or more matches any part of a text, by a trigram index. A
+// shorter term matches only the beginning of a text, because only there it has
+// trigrams.
 func SearchPattern(term string) string {
 	term = likeEscaper.Replace(Fold(term))
 	if len([]rune(term)) < 3 {

@@ -6,18 +6,19 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// Grant is what the rows of membership_roles and membership_permissions have
-// in common: a fact with a lifetime. It holds at a moment t if it was granted
-// by then, StartsAt <= t, EndsAt is absent or > t, and RevokedAt is absent or
-// > t. Several grants of one thing to one member may hold at the same time: what
-// the member holds is their union.
+// Grant holds the columns that membership_roles and membership_permissions have in
+// common. A grant is a fact with a lifetime: it counts at a moment t if it was granted
+// by then, StartsAt <= t, EndsAt is nil or > t, and RevokedAt is nil or > t. Several
+// grants of one thing to one member may count at the same time: the member is entitled
+// to their union.
 //
-// A write at a moment w touched a grant in one of three ways, and its row has the
-// time lines of before and after:
+// A write at a moment w touches a grant in one of three ways, and the row shows its
+// term before and after:
 //
-//	GrantedAt = w                            there was none; StartsAt to EndsAt
-//	ShortenedAt = w                          StartsAt to FormerEnd; StartsAt to EndsAt
-//	RevokedAt = the later of GrantedAt and w StartsAt to EndsAt; nothing
+//	                                         before                 after
+//	GrantedAt = w                            none                   StartsAt to EndsAt
+//	ShortenedAt = w                          StartsAt to FormerEnd  StartsAt to EndsAt
+//	RevokedAt = the later of GrantedAt and w StartsAt to EndsAt     none
 type Grant struct {
 	OrgID     OrganizationID `bun:",pk"`
 	UserID    UserID         `bun:",pk"`
@@ -26,13 +27,13 @@ type Grant struct {
 	StartsAt  time.Time
 	EndsAt    *time.Time
 	GrantedAt time.Time
-	// GrantedBy and RevokedBy are actors in text form, see access.Actor.
+	// GrantedBy and RevokedBy are actors in text form; see access.Actor.
 	GrantedBy string
 	Reason    *string
 	RevokedAt *time.Time
 	RevokedBy *string
-	// ShortenedAt is when EndsAt was last brought forward, and FormerEnd the end
-	// until then: nil if there was none.
+	// ShortenedAt is when EndsAt was last brought forward, and FormerEnd is the end
+	// before that; nil if there was none.
 	ShortenedAt *time.Time
 	FormerEnd   *time.Time
 }

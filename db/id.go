@@ -10,17 +10,17 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// ID is a TypeID (https://github.com/jetify-com/typeid, version 0.3): a UUIDv7
-// whose text form begins with the kind of thing that it identifies, such as
+// ID is a TypeID (https://github.com/jetify-com/typeid, version 0.3): a UUIDv7 whose
+// text form begins with the kind of object that it identifies, such as
 // user_01h455vb4pex5vsknk084sn02q. Ids of one kind sort by time of creation.
 // The kind is part of the Go type, so that the compiler refuses a user's id in
 // place of an organization's.
 type ID[K Kind] uuid.UUID
 
-// Kind names a kind of thing; Prefix is the part of its ids before the "_".
+// Kind is a kind of object. Prefix returns the part of its ids before the "_".
 type Kind interface{ Prefix() string }
 
-// The kinds of things that have an id.
+// The kinds of objects that have ids.
 type (
 	UserKind         struct{}
 	OrganizationKind struct{}
@@ -44,28 +44,28 @@ type (
 	ChangeID       = ID[ChangeKind]
 )
 
-// Prefix is "user".
+// Prefix returns "user".
 func (UserKind) Prefix() string { return "user" }
 
-// Prefix is "org".
+// Prefix returns "org".
 func (OrganizationKind) Prefix() string { return "org" }
 
-// Prefix is "member".
+// Prefix returns "member".
 func (MembershipKind) Prefix() string { return "member" }
 
-// Prefix is "role".
+// Prefix returns "role".
 func (RoleKind) Prefix() string { return "role" }
 
-// Prefix is "perm".
+// Prefix returns "perm".
 func (PermissionKind) Prefix() string { return "perm" }
 
-// Prefix is "key".
+// Prefix returns "key".
 func (APIKeyKind) Prefix() string { return "key" }
 
-// Prefix is "grant".
+// Prefix returns "grant".
 func (GrantKind) Prefix() string { return "grant" }
 
-// Prefix is "change".
+// Prefix returns "change".
 func (ChangeKind) Prefix() string { return "change" }
 
 // NewID returns a new id, which sorts after all earlier ids of this process.
@@ -175,7 +175,7 @@ func (ids *IDs[K]) SetDimensions(dimensions []pgtype.ArrayDimension) error {
 	return nil
 }
 
-// ScanIndex returns the place where pgx puts the i-th id.
+// ScanIndex returns the pointer that pgx reads the i-th id into.
 func (ids *IDs[K]) ScanIndex(i int) any { return &(*ids)[i] }
 
 // ScanIndexType returns a value that pgx can read an id into.
@@ -200,30 +200,30 @@ var alphabetIndex = func() (index [256]byte) {
 // appendSuffix writes the 128 bits as 26 digits of 5 bits, the first of which
 // has only 3.
 func appendSuffix(b []byte, id [16]byte) []byte {
-	bits, held := uint(0), 2 // two leading zero bits make 130
+	bits, count := uint(0), 2 // two leading zero bits make 130
 	for _, octet := range id {
 		bits = bits<<8 | uint(octet)
-		held += 8
-		for held >= 5 {
-			held -= 5
-			b = append(b, alphabet[bits>>held&31])
+		count += 8
+		for count >= 5 {
+			count -= 5
+			b = append(b, alphabet[bits>>count&31])
 		}
 	}
 	return b
 }
 
 func decodeSuffix(text string) (id uuid.UUID, err error) {
-	bits, held, n := uint(0), -2, 0
+	bits, count, n := uint(0), -2, 0
 	for i := range len(text) {
 		digit := alphabetIndex[text[i]]
 		if digit == 0xff || (i == 0 && digit > 7) {
 			return uuid.UUID{}, errNotAnID
 		}
 		bits = bits<<5 | uint(digit)
-		held += 5
-		if held >= 8 {
-			held -= 8
-			id[n] = byte(bits >> held)
+		count += 5
+		if count >= 8 {
+			count -= 8
+			id[n] = byte(bits >> count)
 			n++
 		}
 	}

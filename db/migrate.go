@@ -17,8 +17,9 @@ import (
 // Migrate brings the schema of the database up to date, and returns the number of
 // migrations that were missing. Servers that start at the same time take turns.
 //
-// A schema that a newer Roster has made is left as it is. It fails on one whose
-// migrations say that this program can't work with it (schema_compatibility).
+// Migrate leaves a schema of a newer Roster as it is. It returns an error if the
+// migrations of that one say that this program cannot work with it
+// (schema_compatibility).
 func (d *DB) Migrate(ctx context.Context) (applied int, err error) {
 	const holdingLock, migrating = 1, 1
 	own, err := open(ctx, d.connector, d.connector.unlimited("migrations", holdingLock+migrating))
@@ -48,9 +49,9 @@ func (d *DB) migrate(ctx context.Context) (applied int, err error) {
 // turnPause is how long a server waits before it asks again whether it is its turn.
 const turnPause = 50 * time.Millisecond
 
-// alone runs fn while no other server does. The lock lasts for a transaction, since
-// a pooler would leave that of a session behind; and a server that waits holds
-// neither a transaction nor a connection, of which a pooler may have few.
+// alone runs fn while no other server runs it. The lock belongs to a transaction, because
+// a pooler would not release the lock of a session. A server that waits holds neither a
+// transaction nor a connection, because a pooler may have few.
 func (d *DB) alone(ctx context.Context, fn func() error) error {
 	for {
 		done, err := d.tryAlone(ctx, fn)
@@ -81,8 +82,8 @@ func (d *DB) tryAlone(ctx context.Context, fn func() error) (done bool, err erro
 	return true, fn()
 }
 
-// checkCompatibility fails if the schema is newer than what this program knows,
-// and the migrations since say that a program has to know more.
+// checkCompatibility returns an error if the schema is newer than this program, and its
+// newer migrations say that programs have to know them.
 func (d *DB) checkCompatibility(ctx context.Context) error {
 	provider, err := goose.NewProvider(goose.DialectPostgres, d.DB.DB, migrations.Files)
 	if err != nil {
@@ -100,7 +101,7 @@ func (d *DB) checkCompatibility(ctx context.Context) error {
 	return nil
 }
 
-// advise adds to the error of a migration what an operator can do about it.
+// advise returns the error of a migration with advice for the operator, if there is any.
 func (d *DB) advise(ctx context.Context, err error) error {
 	refused, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
@@ -128,7 +129,7 @@ func (d *DB) advise(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %s", err, advice)
 }
 
-// adviseExtension is for an extension that the user doesn't find.
+// adviseExtension returns the advice for a user who does not find the extension.
 func (d *DB) adviseExtension(ctx context.Context, user string) string {
 	schema, err := SelectOne[string](ctx, d, "select extnamespace::regnamespace::text from pg_extension where extname = 'pg_trgm'")
 	if err != nil || schema == nil {

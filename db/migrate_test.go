@@ -11,7 +11,7 @@ import (
 	"roster/db/dbtest"
 )
 
-// Servers that start on an empty database together all find it ready, and none
+// Servers that start on an empty database at the same time all find it ready, and none
 // waits for long after the migrations are done.
 func TestMigrateTogether(t *testing.T) {
 	t.Parallel()
@@ -46,8 +46,8 @@ func TestMigrateTogether(t *testing.T) {
 	}
 }
 
-// A schema that a newer Roster has made can be worked with, unless its migrations
-// say otherwise.
+// Roster works with a schema of a newer Roster, unless the migrations of that one say
+// otherwise.
 func TestMigrateNewerSchema(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
@@ -64,7 +64,7 @@ func TestMigrateNewerSchema(t *testing.T) {
 	}
 }
 
-// Whoever may not migrate is told what to do about it.
+// The error of a user without the rights to migrate says what to do.
 func TestMigrateAdvises(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -54,7 +54,8 @@ func open(t testing.TB, dsn string, o db.Options) *db.DB {
 	return d
 }
 
-// What Roster cannot work with is refused in one line, which says what to do.
+// Open refuses a database that Roster cannot work with, in one line that says what to
+// do.
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	dsn := dbtest.DSN(t)
@@ -75,8 +76,8 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// What the URL says of pgx and of the session holds, and all pools together keep to
-// its number of connections.
+// The settings of pgx and of the session in the URL apply, and all pools together keep
+// to its number of connections.
 func TestSettingsInURLHold(t *testing.T) {
 	t.Parallel()
 	dsn := with(t, with(t, with(t, dbtest.DSN(t), "pool_max_conns", "6"), "statement_timeout", "7s"), "application_name", "mine")
@@ -95,7 +96,7 @@ func TestSettingsInURLHold(t *testing.T) {
 	}
 }
 
-// A database that is full lets requests wait for a connection that there is.
+// If the database is full, requests wait for a connection that the server has already.
 func TestFullDatabase(t *testing.T) {
 	t.Parallel()
 	dsn := dbtest.DSN(t)

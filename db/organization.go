@@ -28,8 +28,8 @@ type Organization struct {
 	DeletedAt       *time.Time      `json:"-"`
 }
 
-// Root is the id of the organization that stands for the business as a whole: a
-// grant there holds in all other organizations. Root is hidden: no list contains it.
+// Root is the id of the organization that stands for the business as a whole: a grant
+// there counts in all other organizations. Root is hidden: no list contains it.
 var Root = OrganizationID{6: 0x70, 8: 0x80}
 
 // Derive sets the columns that are computed from others: keys and search.

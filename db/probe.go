@@ -10,22 +10,22 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Pooler is what stands between this program and PostgreSQL.
+// Pooler is the kind of pooler between this program and PostgreSQL.
 type Pooler string
 
 const (
-	// DetectPooler finds out by connecting.
+	// DetectPooler means that Open detects the pooler, if there is one.
 	DetectPooler Pooler = ""
-	// TransactionPooler gives each transaction another connection, as pgbouncer
-	// does with pool_mode = transaction.
+	// TransactionPooler is a pooler that uses another connection for each transaction, as
+	// pgbouncer does with pool_mode = transaction.
 	TransactionPooler Pooler = "transaction"
 )
 
 // leastVersion is the oldest PostgreSQL that Roster is tested with.
 const leastVersion = 15
 
-// probe connects once: it finds a pooler, and refuses a database that Roster
-// cannot work with.
+// probe connects once. It detects a pooler, and returns an error if Roster cannot work
+// with the database.
 func (c *connector) probe(ctx context.Context) error {
 	conn, err := c.connect(ctx)
 	if refusesParameters(err) && !c.pooled {
@@ -39,14 +39,14 @@ func (c *connector) probe(ctx context.Context) error {
 	return c.examine(ctx, conn)
 }
 
-// refusesParameters reports whether a pooler refused to connect, since it does not
+// refusesParameters reports whether a pooler refused to connect because it does not
 // know a parameter of the session.
 func refusesParameters(err error) bool {
 	refused, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && strings.Contains(refused.Message, "unsupported startup parameter")
 }
 
-// examine asks what is at the other end.
+// examine checks the pooler and the database at the other end of a connection.
 func (c *connector) examine(ctx context.Context, conn *pgx.Conn) error {
 	var process uint32
 	var version int
@@ -64,9 +64,9 @@ func (c *connector) examine(ctx context.Context, conn *pgx.Conn) error {
 	case encoding != "UTF8":
 		return fmt.Errorf("the database keeps text in %s, which has no room for most names: make one with the encoding UTF8", encoding)
 	}
-	// PostgreSQL introduces itself by the process that answers; a pooler by a number
-	// of its own. In which mode it is, it doesn't say: what works with one that gives
-	// each transaction another connection works with one that doesn't.
+	// PostgreSQL sends the number of the process that answers; a pooler sends a number of
+	// its own. The pooler does not tell its mode. Code that works when each transaction
+	// has another connection also works when it does not.
 	if process != conn.PgConn().PID() && !c.pooled {
 		c.poolTransactions()
 	}
@@ -76,7 +76,8 @@ func (c *connector) examine(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// checkTransactions refuses a pooler that gives each statement another connection.
+// checkTransactions returns an error if the pooler uses another connection for each
+// statement.
 func checkTransactions(ctx context.Context, conn *pgx.Conn) error {
 	tx, err := conn.Begin(ctx)
 	if err == nil {

@@ -15,13 +15,12 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// room remembers that the database has no room for more connections. It keeps
-// requests from trying to connect all the while: the database would be busy with
-// refusing them.
+// room remembers that the database has no room for more connections. Meanwhile, nothing
+// tries to connect, because refusing connections would keep the database busy.
 type room struct{ until atomic.Int64 } // in nanoseconds since 1970
 
 const (
-	// fullPause is how long nobody tries to connect to a full database.
+	// fullPause is how long nothing tries to connect to a full database.
 	fullPause = 100 * time.Millisecond
 	// fullWait is the pause before a request looks again for a connection.
 	fullWait = 5 * time.Millisecond
@@ -36,7 +35,7 @@ func (r *room) beforeConnect(context.Context, *pgx.ConnConfig) error {
 	return nil
 }
 
-// lacks reports whether err says that there is no room.
+// lacks reports whether err means that there is no room, and remembers it.
 func (r *room) lacks(err error) bool {
 	if errors.Is(err, errFull) {
 		return true
@@ -50,16 +49,17 @@ func (r *room) lacks(err error) bool {
 	return true
 }
 
-// acquire takes a connection out of the pool. When the database has no room for
-// another one, it waits for one of ours, and takes it from either pool: a plan that
-// fits less is better than none.
+// acquire takes a connection out of the pool. If the database has no room for another
+// connection, acquire waits for one that this server has already, and takes it from
+// either pool: a plan that fits less well is better than none.
 func (d *DB) acquire(ctx context.Context, pool *pgxpool.Pool) (conn *pgxpool.Conn, err error) {
 	err = d.waitForRoom(ctx, pool, func(pool *pgxpool.Pool) error { conn, err = pool.Acquire(ctx); return err })
 	return conn, err
 }
 
-// waitForRoom runs connect, for the pool and else for the other one, until it finds
-// a connection. It gives up when there is neither room nor a connection to wait for.
+// waitForRoom runs connect, for the pool or else for the other one, until it gets a
+// connection. It returns the error if there is neither room nor a connection to wait
+// for.
 func (d *DB) waitForRoom(ctx context.Context, pool *pgxpool.Pool, connect func(*pgxpool.Pool) error) error {
 	other := d.planning
 	if pool == other {
@@ -92,8 +92,8 @@ func connections(pool *pgxpool.Pool) int32 {
 	return s.AcquiredConns() + s.IdleConns()
 }
 
-// openSQL returns the pool of d as database/sql has it, which keeps no connections
-// of its own.
+// openSQL returns a database/sql database over the pool of d. It keeps no connections of
+// its own.
 func openSQL(d *DB) *sql.DB {
 	s := sql.OpenDB(waiting{d})
 	s.SetMaxIdleConns(0)

@@ -28,10 +28,10 @@ func Select[T any](ctx context.Context, d *DB, text string, args ...any) ([]T, e
 	return selectFrom[T](ctx, d, d.pool, text, args)
 }
 
-// SelectPlanned is Select with a plan for these values alone, which costs some
-// 0.3 ms more. It is for statements whose best plan depends on the values: the
-// one for any search term walks through all users to find the one with a rare
-// name. In a transaction it is just Select.
+// SelectPlanned is Select with a plan for these values alone, which costs some 0.3 ms
+// more. It is for statements whose best plan depends on the values: a plan for any
+// search term would read all users to find the one with a rare name. In a transaction
+// it is the same as Select.
 func SelectPlanned[T any](ctx context.Context, d *DB, text string, args ...any) ([]T, error) {
 	return selectFrom[T](ctx, d, d.planning, text, args)
 }
@@ -39,7 +39,7 @@ func SelectPlanned[T any](ctx context.Context, d *DB, text string, args ...any) 
 func selectFrom[T any](ctx context.Context, d *DB, pool *pgxpool.Pool, text string, args []any) (all []T, err error) {
 	args = append([]any{d.connector.prepares}, args...)
 	read := func(on querier) error {
-		rows, _ := on.Query(ctx, text, args...) // its error is also that of rows
+		rows, _ := on.Query(ctx, text, args...) // rows reports the same error
 		all, err = scan[T](d, rows)
 		return err
 	}
@@ -59,8 +59,8 @@ type querier interface {
 	Query(ctx context.Context, text string, args ...any) (pgx.Rows, error)
 }
 
-// onConnection runs fn on a connection of the pool: in a transaction behind a
-// pooler, which makes limits last no longer.
+// onConnection runs fn on a connection of the pool. Behind a pooler it does so in a
+// transaction, because there the limits end with it.
 func (d *DB) onConnection(ctx context.Context, pool *pgxpool.Pool, fn func(on querier) error) error {
 	conn, err := d.acquire(ctx, pool)
 	if err != nil {
@@ -81,7 +81,8 @@ func (d *DB) onConnection(ctx context.Context, pool *pgxpool.Pool, fn func(on qu
 	return tx.Commit(ctx)
 }
 
-// SelectOne is Select for at most one row; nil when there is none.
+// SelectOne is Select for at most one row; nil if there is none. It returns an error if
+// there are more.
 func SelectOne[T any](ctx context.Context, d *DB, text string, args ...any) (*T, error) {
 	all, err := Select[T](ctx, d, text, args...)
 	if err != nil || len(all) == 0 {
@@ -113,11 +114,11 @@ func scan[T any](d *DB, rows pgx.Rows) (all []T, err error) {
 		for i, value := range rows.RawValues() {
 			switch {
 			case value == nil:
-				targets[i] = nil // what is null stays zero
+				targets[i] = nil // null leaves the field zero
 			case columns == nil:
 				targets[i] = row.Addr().Interface()
 			case columns[i] == nil:
-				targets[i] = nil // what is unknown is passed over
+				targets[i] = nil // unknown columns are skipped
 			default:
 				targets[i] = target(columns[i].Value(row))
 			}
@@ -129,7 +130,7 @@ func scan[T any](d *DB, rows pgx.Rows) (all []T, err error) {
 	return all, rows.Err()
 }
 
-// grow makes place for more rows: few statements give one row, most give pages.
+// grow makes room for more rows. A few statements return one row, most return pages.
 func grow[T any](all []T) []T {
 	size := 2 * cap(all)
 	switch {
@@ -143,9 +144,10 @@ func grow[T any](all []T) []T {
 	return larger
 }
 
-// fieldsOf finds the field of each column; nil when row is no struct with fields
-// but a value. A column of a table that has no field is nil: a newer Roster has
-// added it. Any other column without a field is a mistake in the statement.
+// fieldsOf returns the field of each column; nil if row is a single value rather than a
+// struct with fields. The field is nil for a table's column that row does not have,
+// because a newer Roster may have added it. Any other column without a field is a
+// mistake in the statement, and an error.
 func (d *DB) fieldsOf(row reflect.Type, rows pgx.Rows) ([]*schema.Field, error) {
 	if row.Kind() != reflect.Struct || row == reflect.TypeFor[time.Time]() {
 		return nil, nil
@@ -162,7 +164,7 @@ func (d *DB) fieldsOf(row reflect.Type, rows pgx.Rows) ([]*schema.Field, error) 
 	return fields, nil
 }
 
-// target is where pgx puts the value of a field.
+// target returns the pointer that pgx scans the value of a field into.
 func target(field reflect.Value) any {
 	pointer := field.Addr().Interface()
 	if text, ok := pointer.(*json.RawMessage); ok {

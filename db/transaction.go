@@ -29,7 +29,7 @@ func HasTx(ctx context.Context) bool {
 	return txOf(ctx) != nil
 }
 
-// Executor returns what statements of ctx run on: its transaction, or the database.
+// Executor returns the transaction that ctx carries, or else the database.
 func (d *DB) Executor(ctx context.Context) bun.IDB {
 	if tx := txOf(ctx); tx != nil {
 		return tx.Tx
@@ -37,10 +37,10 @@ func (d *DB) Executor(ctx context.Context) bun.IDB {
 	return d.DB
 }
 
-// InTx runs fn in the transaction that ctx carries, or else in one of its own,
-// which it commits when fn succeeds. Work on the context that fn is given
-// belongs to the transaction. It returns an UNAVAILABLE problem when the database
-// went away, whose message says so if the commit may have been carried out.
+// InTx runs fn in the transaction that ctx carries, or else in one of its own, which it
+// commits if fn succeeds. Work with the context that fn receives belongs to the
+// transaction. InTx returns an UNAVAILABLE problem if the database went away; its
+// message says so if the commit may have been carried out.
 func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context, tx bun.Tx) error) error {
 	if tx := txOf(ctx); tx != nil {
 		return Problem(fn(ctx, tx.Tx))
@@ -48,10 +48,9 @@ func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context, tx bun.Tx) e
 	return Problem(d.transact(ctx, nil, fn))
 }
 
-// InSnapshot runs fn so that all its statements read one and the same state of
-// the database: in a transaction that writes nothing, and that runs once more if
-// its connection had died. Where ctx carries a transaction, fn joins it, and each
-// statement reads the state at its own beginning.
+// InSnapshot runs fn in a read-only transaction whose statements all read one state of
+// the database. fn runs once more if its connection had died. If ctx carries a
+// transaction, fn joins it, and each statement reads the state at its own beginning.
 func (d *DB) InSnapshot(ctx context.Context, fn func(ctx context.Context) error) error {
 	if HasTx(ctx) {
 		return fn(ctx)
@@ -70,7 +69,7 @@ func (d *DB) transact(ctx context.Context, options *sql.TxOptions, fn func(ctx c
 		return err
 	}
 	defer tx.conn.Close()
-	defer func() { _ = tx.Rollback() }() // which does nothing after a commit
+	defer func() { _ = tx.Rollback() }() // does nothing after a commit
 	if d.Pooled() {
 		if _, err := tx.ExecContext(ctx, d.connector.limit); err != nil {
 			return err
@@ -99,8 +98,8 @@ func (d *DB) begin(ctx context.Context, options *sql.TxOptions) (*transaction, e
 	return &transaction{tx, conn.Conn}, nil
 }
 
-// twice runs fn once more when it has failed by a connection that had died, or by
-// a plan for an earlier schema. No connection of before is used then.
+// twice runs fn once more if it failed because its connection had died, or because a plan
+// belonged to an earlier schema. The second run uses none of the earlier connections.
 func (d *DB) twice(ctx context.Context, fn func() error) error {
 	err := fn()
 	if err == nil || ctx.Err() != nil || !cut(err) && !outdated(err) {
@@ -110,7 +109,7 @@ func (d *DB) twice(ctx context.Context, fn func() error) error {
 	return fn()
 }
 
-// renew closes all connections, those in use when they are given back.
+// renew closes all connections; the ones in use are closed when they are released.
 func (d *DB) renew() {
 	d.pool.Reset()
 	d.planning.Reset()
@@ -119,8 +118,8 @@ func (d *DB) renew() {
 var errUnknownOutcome = problem.New(problem.Unavailable,
 	"The database went away during the commit, so that this may have been done or not: look before you send it again. With an Idempotency-Key, sending it again is safe.")
 
-// commitError returns the error of a commit: errUnknownOutcome if nobody knows
-// whether it was carried out.
+// commitError returns the error of a commit. It includes errUnknownOutcome if nobody
+// knows whether the commit was carried out.
 func commitError(ctx context.Context, err error) error {
 	if errors.Is(err, sql.ErrTxDone) || err == ctx.Err() || !mayHaveCommitted(err) { //nolint:errorlint // database/sql returns that before it sends anything
 		return err

@@ -15,23 +15,23 @@ type Unique interface {
 	Claims() Claims
 }
 
-// Claims are the values of a row that no other row of the table, or view, may
-// have. Rows that are tombstones do not count.
+// Claims are the values of a row that no other row of the table or view may have, except
+// for rows that are deleted.
 type Claims struct {
 	Table  string
 	ID     uuid.UUID
 	Values []Claim
 }
 
-// Claim is one such value, nil if the row has none, and the constraint on its
-// column.
+// Claim is a value that has to be unique, nil if the row does not have it, with its
+// column and the constraint on that.
 type Claim struct {
 	Constraint, Column string
 	Value              *string
 }
 
-// Taken returns a query, with arguments for bun, for the constraints that the row
-// would break. The text is empty if there is nothing to claim.
+// Taken returns a query, with arguments for bun, that selects the names of the
+// constraints that the row would break. The text is empty if there are no values.
 func (c Claims) Taken() (text string, args []any) {
 	var parts []string
 	for _, v := range c.Values {
@@ -44,7 +44,7 @@ func (c Claims) Taken() (text string, args []any) {
 	return strings.Join(parts, " union all "), args
 }
 
-// Refused returns the problem of a row that breaks a constraint of Claims.
+// Refused returns the problem that callers see if a row breaks the constraint.
 func Refused(constraint string) *problem.Error {
 	known := constraints[constraint]
 	return &known

@@ -8,7 +8,7 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// Status says whether a user or an organization may act.
+// Status is the state of a user or an organization. A suspended one may not act.
 type Status string
 
 // The states of users and organizations.

@@ -2,9 +2,13 @@
 // it again because it did not hear the answer
 // (draft-ietf-httpapi-idempotency-key-header).
 //
-// The answer is kept in the transaction which does what is asked for, so that there
-// is an answer if and only if there is an effect (docs/decisions/0002). First is
-// that step; the caller runs the transaction. Sweep deletes old answers.
+// The answer is kept in the transaction of the request, so that there is an answer if
+// and only if there is an effect (docs/decisions/0002):
+//
+//	a request ── NewRequest ──▶ First, in a transaction ──▶ run, and keep its answer
+//	the same, again ──────────▶ First ──▶ the answer that was kept
+//
+// Begin with First. The caller runs the transaction. Sweep deletes old answers.
 package idempotency
 
 import (
@@ -58,9 +62,9 @@ type keptAnswer struct {
 	XID    db.Revision `bun:"xid"`
 }
 
-// claimText takes a name for this transaction, unless it has an answer that is not
-// to be forgotten yet. While another transaction has it, the statement waits for
-// that one to end.
+// claimText claims a name for this transaction, unless the name has an answer that has
+// not expired. While another transaction has the name, the statement waits for that one
+// to end.
 const claimText = `
 insert into kept_answers as kept (name) values ($1)
 on conflict (name) do update set at = excluded.at, xid = excluded.xid, sealed = null
@@ -93,8 +97,8 @@ func keep(ctx context.Context, d *db.DB, r *Request, answer []byte) error {
 	return nil
 }
 
-// sweepEvery is how often old answers are deleted. They count as forgotten before,
-// as soon as they are too old.
+// sweepEvery is the time between deletions of old answers. An answer does not count any
+// more as soon as it is too old, even before it is deleted.
 const sweepEvery = time.Hour
 
 // Sweep deletes answers that are too old to be of use, now and then, until ctx ends.

@@ -16,7 +16,7 @@ import (
 	"roster/secret"
 )
 
-// request is one of the client with the credential; asked is what it asks for.
+// request returns a request of the client with the credential; asked is its text.
 func request(t *testing.T, credential, key, asked string) *Request {
 	t.Helper()
 	r, err := NewRequest(secret.New(credential), secret.New(key), sha256.Sum256([]byte(asked)))
@@ -45,8 +45,8 @@ func wantAnswer(t *testing.T, d *db.DB, r *Request, text, want string) {
 	}
 }
 
-// A client gets the first answer under its key, and no other client gets it. What
-// failed has no answer, and neither has what was rolled back.
+// A client gets the first answer under its key, and no other client gets it. A request
+// that failed or was rolled back has no answer.
 func TestFirst(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
@@ -119,8 +119,8 @@ func TestNewRequest(t *testing.T) {
 	}
 }
 
-// Answers are deleted when they are too old, and no others are. One that is too old
-// counts for nothing before.
+// Sweep deletes answers that are too old, and no others. An answer that is too old does
+// not count even before.
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)

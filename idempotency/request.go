@@ -32,12 +32,12 @@ const maxKey = 255
 // aes256 is the size of a key of AES-256, in bytes.
 const aes256 = 32
 
-// NewRequest describes a request: by the secret that its client has authenticated
-// with, the key under which the client will know it again, and the hash of what is
-// asked for. It returns INVALID unless the key has 1 to 255 visible characters of
-// ASCII.
+// NewRequest returns a request of the client that has authenticated with credential. Its
+// key is the one that the client sends again to repeat it, and asked is the hash of its
+// content. It returns INVALID unless the key has 1 to 255 visible characters of ASCII.
 //
-// What is stored of the request takes both credential and key to find and to read.
+// Without both the credential and the key, the stored answer can be neither found nor
+// read.
 func NewRequest(credential, key secret.Text, asked [sha256.Size]byte) (Request, error) {
 	name := key.Reveal()
 	if len(name) < 1 || len(name) > maxKey || !key.Visible() {
@@ -55,16 +55,16 @@ func NewRequest(credential, key secret.Text, asked [sha256.Size]byte) (Request, 
 	return Request{name: [sha256.Size]byte(derived), cipher: aead, asked: asked}, err
 }
 
-// Name returns the same for all requests of one client under one key.
+// Name returns a hash that is the same for all requests of one client under one key.
 func (r *Request) Name() [sha256.Size]byte { return r.name }
 
-// seal encrypts an answer, and with it what was asked for, which could be guessed
-// from a mere hash.
+// seal encrypts an answer together with the hash of the request, because the request
+// could be guessed from a hash in plain text.
 func (r *Request) seal(answer []byte) []byte {
 	return r.cipher.Seal(nil, nil, append(r.asked[:], answer...), nil)
 }
 
-// open returns what seal encrypted, or ErrOtherRequest if that answered another
+// open returns the answer that seal encrypted, or ErrOtherRequest if it belongs to another
 // request.
 func (r *Request) open(sealed []byte) ([]byte, error) {
 	text, err := r.cipher.Open(nil, nil, sealed, nil)

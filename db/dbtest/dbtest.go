@@ -31,7 +31,7 @@ const template = "roster_template"
 var (
 	start  = sync.OnceValues(startServer)
 	number atomic.Int64
-	// stop ends the server, once there is one.
+	// stop stops the server; nil until there is one.
 	stop = func() {}
 )
 
@@ -41,7 +41,7 @@ func Main(m *testing.M) {
 	goleak.VerifyTestMain(stopping{m})
 }
 
-// stopping runs tests, and then stops the server.
+// stopping runs the tests of M, and then stops the server.
 type stopping struct{ *testing.M }
 
 func (s stopping) Run() int {
@@ -87,8 +87,8 @@ func newDatabase(t testing.TB, from string) string {
 }
 
 // NewServer starts a PostgreSQL for a test that stops or kills it; it ends with the
-// test. Its database "postgres" is migrated. What it has committed outlives its
-// death, but not the machine's.
+// test. Its database "postgres" is migrated. Commits survive a crash of PostgreSQL, but
+// not of the machine.
 func NewServer(t testing.TB) *embedded.Server {
 	t.Helper()
 	s, err := embedded.Start(t.Context(), embedded.Options{
@@ -121,8 +121,8 @@ type server struct {
 	admin *pgxpool.Pool
 }
 
-// settings leave out all that is done for a crash of the machine, and for
-// copies of the database elsewhere.
+// settings turn off all work for surviving a crash of the machine, and for copies of the
+// database elsewhere.
 var settings = map[string]string{
 	"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
 	"wal_level": "minimal", "max_wal_senders": "0", "min_wal_size": "32MB", "max_wal_size": "64MB",

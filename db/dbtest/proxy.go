@@ -14,26 +14,25 @@ import (
 	"time"
 )
 
-// Proxy stands between a server and PostgreSQL, and does what networks do. The
-// feed and everything else can be disturbed apart from one another.
+// Proxy passes on the connections between a server and PostgreSQL, and disturbs them as
+// networks do: the connections of the feed and all others independently.
 type Proxy struct {
 	listener net.Listener
 	target   string
-	// Asked counts what the feed has sent to PostgreSQL.
+	// Asked counts the messages that the feed has sent to PostgreSQL.
 	Asked atomic.Int64
 
 	mu    sync.Mutex
 	links map[*link]bool
-	// feed and rest say how things are for the connections of the feed, and for
-	// all others.
+	// feed is the weather of the feed's connections, and rest of all others.
 	feed, rest Weather
 }
 
-// Weather is how a connection is.
+// Weather is how a connection is disturbed. The zero value does not disturb it.
 type Weather struct {
-	Down    bool          // no connection is there, nor can be made
+	Down    bool          // connections are closed, and none can be made
 	Stalled bool          // nothing gets through
-	Delay   time.Duration // of each piece on its way back
+	Delay   time.Duration // delays everything that PostgreSQL sends
 }
 
 // link is one connection.
@@ -71,20 +70,20 @@ func NewProxy(t testing.TB, dsn string) (*Proxy, string) {
 	return p, u.String()
 }
 
-// Set changes how things are.
+// Set changes the weather of the feed's connections, and of all others.
 func (p *Proxy) Set(feed, rest Weather) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.feed, p.rest = feed, rest
 	for l := range p.links {
-		if p.of(l).Down {
+		if p.weather(l).Down {
 			l.close()
 		}
 	}
 }
 
-// of gives how things are for the link.
-func (p *Proxy) of(l *link) Weather {
+// weather returns the weather of the link. The caller holds the lock.
+func (p *Proxy) weather(l *link) Weather {
 	if l.isFeed {
 		return p.feed
 	}
@@ -94,7 +93,7 @@ func (p *Proxy) of(l *link) Weather {
 func (p *Proxy) now(l *link) Weather {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.of(l)
+	return p.weather(l)
 }
 
 func (p *Proxy) serve(work *sync.WaitGroup) {
@@ -107,7 +106,8 @@ func (p *Proxy) serve(work *sync.WaitGroup) {
 	}
 }
 
-// connect passes a connection on, unless there is none to be had.
+// connect passes a connection on until it ends. It closes it at once if the weather is
+// down.
 func (p *Proxy) connect(client net.Conn) {
 	l := &link{client: client}
 	defer l.close()
@@ -137,7 +137,7 @@ func (p *Proxy) connect(client net.Conn) {
 	p.mu.Unlock()
 }
 
-// startup reads the first message, which says who connects.
+// startup reads the first message, which has the name of the application.
 func startup(client net.Conn) ([]byte, error) {
 	head := make([]byte, 4)
 	if _, err := io.ReadFull(client, head); err != nil {
@@ -149,7 +149,8 @@ func startup(client net.Conn) ([]byte, error) {
 	return message, err
 }
 
-// pass passes on what comes, as things are; back is on the way to the client.
+// pass passes on what it reads, as the weather permits. back is true on the way to the
+// client.
 func (p *Proxy) pass(l *link, to, from net.Conn, back bool) {
 	defer l.close()
 	buffer := make([]byte, 64<<10)

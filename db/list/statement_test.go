@@ -8,8 +8,8 @@ import (
 	"roster/problem"
 )
 
-// Arguments are numbered in the order in which they are added, and those of a shared
-// clause are passed once. A filter makes the statement be planned, wherever it is.
+// Arguments are numbered in the order in which they are added. A shared clause passes its
+// arguments once. A statement with a filter is planned, wherever the filter is.
 func TestStatement(t *testing.T) {
 	t.Parallel()
 	filter := []Clause{Where("a = ?", 1), Filter("b = ? or c = ?", 2, 3)}
