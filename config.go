@@ -24,7 +24,8 @@ import (
 	"roster/secret"
 )
 
-// config has the operator's choices, by environment variables or by flags. Flags win.
+// config holds the operator's choices, from environment variables and flags. Flags take
+// precedence.
 type config struct {
 	addr        string
 	dataDir     string
@@ -55,9 +56,9 @@ type setting struct {
 	apply                       func(c *config, value string) error
 }
 
-// settings are all choices, with their defaults, in the order in which they are
-// applied. Those of demo and dev depend on earlier ones: an empty value leaves
-// them to readConfig. What a trusted document may ask for depends on dev.
+// settings holds all choices with their defaults, in the order in which they are applied.
+// The defaults of demo and dev depend on earlier choices: readConfig sets them if their
+// values are empty. The limits of trusted documents depend on dev.
 func settings() []setting {
 	return []setting{
 		{"ROSTER_ADDR", "addr", "localhost:8080", "listen address; port 0 picks one", (*config).setAddr},
@@ -77,8 +78,8 @@ func settings() []setting {
 	}
 }
 
-// readConfig reads the operator's choices. It returns flag.ErrHelp after it has
-// printed the help that was asked for.
+// readConfig reads the operator's choices. It returns flag.ErrHelp after it has printed
+// the help.
 func readConfig(args []string, getenv func(string) string, output io.Writer) (*config, error) {
 	flags := flag.NewFlagSet("roster", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // main prints errors
@@ -101,7 +102,7 @@ func readConfig(args []string, getenv func(string) string, output io.Writer) (*c
 		return nil, errors.New("there is an argument which belongs to no flag; -help lists what there is")
 	}
 	c := &config{}
-	// The two that depend on others get their defaults from them.
+	// The defaults of these two depend on other choices.
 	for _, s := range all {
 		if s.value == "" && s.variable == "ROSTER_DEMO" {
 			s.value = strconv.FormatBool(c.embedded())
@@ -260,8 +261,9 @@ func (c *config) setCostPerSecond(value string) error {
 	return nil
 }
 
-// setStaleness refuses a bound that the feed, which polls three times a second, would
-// miss on a busy machine, and one that is longer than a person waits for a revoke.
+// setStaleness returns an error for a bound that the feed, which polls three times a
+// second, would miss on a busy machine, and for one that is longer than a person waits
+// for a revoke.
 func (c *config) setStaleness(value string) error {
 	if value == "" {
 		return nil
@@ -274,7 +276,7 @@ func (c *config) setStaleness(value string) error {
 	return nil
 }
 
-// boolean returns a setting's apply for a field that is true or false.
+// boolean returns the apply function of a setting for a field that is true or false.
 func boolean(field func(*config) *bool) func(*config, string) error {
 	return func(c *config, value string) error {
 		b, err := strconv.ParseBool(value)

@@ -19,7 +19,7 @@ import (
 	"roster/secret"
 )
 
-// What is wrong is said in one line, before anything is made.
+// A wrong setting is reported in one line, before the program makes anything.
 func TestWrongConfiguration(t *testing.T) {
 	t.Parallel()
 	const password = "s3cret-w0rd"
@@ -99,7 +99,7 @@ func TestConfigurationDefaults(t *testing.T) {
 		env  string
 		args []string
 		want config
-		// handsOut is whether the playground may have the key.
+		// handsOut reports whether the playground may have the key.
 		handsOut bool
 	}{
 		"nothing is set": {"", nil, config{addr: "localhost:8080", dataDir: "./data", demo: true, dev: true}, true},
@@ -136,7 +136,7 @@ func TestConfigurationDefaults(t *testing.T) {
 	}
 }
 
-// -help and the README's table tell of the same settings.
+// -help and the README's table have the same settings.
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
@@ -160,7 +160,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// section is the part of a document below the heading, up to the next one.
+// section returns the part of a document below the heading, up to the next heading.
 func section(t *testing.T, document, heading string) string {
 	t.Helper()
 	_, after, found := strings.Cut(document, "\n"+heading+"\n")
@@ -171,7 +171,7 @@ func section(t *testing.T, document, heading string) string {
 	return before
 }
 
-// A file that is no key is not taken for one, nor overwritten.
+// A key file with something else in it is neither used nor overwritten.
 func TestAdminKeyFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -186,7 +186,7 @@ func TestAdminKeyFile(t *testing.T) {
 	}
 }
 
-// latinDatabase makes a database which cannot hold what most people are called.
+// latinDatabase makes a database whose encoding cannot hold most people's names.
 func latinDatabase(t *testing.T) string {
 	t.Helper()
 	dsn := dbtest.DSN(t)

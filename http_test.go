@@ -93,8 +93,8 @@ func TestSettingsOfRequests(t *testing.T) {
 	}
 }
 
-// Every address answers by its own methods, tells others which, and lets no
-// browser misuse what it says.
+// Every address answers its own methods, lists them in answer to others, and sends the
+// headers that keep browsers from misusing its answers.
 func TestMethods(t *testing.T) {
 	t.Parallel()
 	web := serving(t, func(*http.Server) {})
@@ -132,15 +132,15 @@ func TestMethods(t *testing.T) {
 	}
 }
 
-// Who is slow with a header or a body, or says nothing more, is let go. Headers
-// are bounded.
+// The server closes connections of clients that are slow with a header or a body, or
+// that stay silent. The size of headers is bounded.
 func TestConnectionsAreLetGo(t *testing.T) {
 	t.Parallel()
 	web := serving(t, func(s *http.Server) {
 		if s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= s.ReadHeaderTimeout || s.WriteTimeout <= s.ReadTimeout || s.IdleTimeout <= 0 {
 			t.Errorf("timeouts: %v %v %v %v", s.ReadHeaderTimeout, s.ReadTimeout, s.WriteTimeout, s.IdleTimeout)
 		}
-		// The test has less time than clients have, though enough to send what is whole.
+		// The test shortens the times that clients have, but a whole request fits in them.
 		s.ReadHeaderTimeout, s.ReadTimeout, s.IdleTimeout = 2*time.Second, 3*time.Second, time.Second
 	})
 	const header = "POST /graphql HTTP/1.1\r\nHost: roster\r\nContent-Type: application/json\r\n"
@@ -170,8 +170,8 @@ func TestConnectionsAreLetGo(t *testing.T) {
 	}
 }
 
-// serving serves what the program serves, without a database: its API reads
-// bodies only. change may change the server first.
+// serving serves the program's addresses without a database: its API only reads bodies.
+// change can change the server first.
 func serving(t *testing.T, change func(*http.Server)) *httptest.Server {
 	t.Helper()
 	s := &server{config: &config{dev: true, addr: "localhost:0"}, log: slog.New(slog.DiscardHandler), metrics: telemetry.NewMetrics()}

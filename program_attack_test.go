@@ -24,21 +24,20 @@ import (
 	"roster/bench/hostile"
 )
 
-// asAttackers in the environment makes hostile clients of this test binary, on
-// the server at that address.
+// asAttackers is the environment variable with which this test binary runs as hostile
+// clients of the server at that address.
 const asAttackers = "ROSTER_TEST_ATTACKERS"
 
 // attackers are hostile clients in a process of their own.
 type attackers struct {
 	Connections int
-	// Key is what they authenticate with; empty without.
+	// Key is the API key that they send; empty if they send none.
 	Key string
 }
 
-// attack sends hostile requests as fast as they are answered, until standard
-// input ends, and then says how often each status was the answer. In life,
-// attackers bring their own processors: here they are given one, and only when
-// nobody else wants it.
+// attack sends hostile requests as fast as they are answered, until standard input ends,
+// and then prints how often each status was the answer. Real attackers bring their own
+// processors. Here they get one, at a low priority.
 func attack(url string) {
 	runtime.GOMAXPROCS(1)
 	var a attackers
@@ -59,8 +58,8 @@ func attack(url string) {
 	_ = json.NewEncoder(os.Stdout).Encode(statuses.counts())
 }
 
-// harass is one hostile client. Now and then it goes away in the middle of a
-// request, or before its answer.
+// harass is one hostile client. Now and then it disconnects in the middle of a request,
+// or before the answer.
 func harass(ctx context.Context, url, key string, requests []hostile.Request, statuses *tally) {
 	own := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}, Timeout: waitTimeout}
 	defer own.CloseIdleConnections()
@@ -74,7 +73,7 @@ func harass(ctx context.Context, url, key string, requests []hostile.Request, st
 	}
 }
 
-// leave begins a request and goes away.
+// leave begins a request and disconnects.
 func leave(ctx context.Context, url string, body []byte) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {
@@ -85,7 +84,7 @@ func leave(ctx context.Context, url string, body []byte) {
 	_, _ = fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: roster\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), sent)
 }
 
-// post sends a body and gives the status; 0 when there was no answer.
+// post sends a body and returns the status; 0 if there was no answer.
 func post(ctx context.Context, client *http.Client, url, key string, body []byte) int {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/graphql", bytes.NewReader(body))
 	if err != nil {
@@ -121,8 +120,8 @@ func (t *tally) counts() map[int]int64 {
 	return all
 }
 
-// attacked starts attackers; stop ends them and gives how often each status was
-// the answer.
+// attacked starts attackers. stop ends them and returns how often each status was the
+// answer.
 func (r *process) attacked(a attackers) (stop func() map[int]int64) {
 	r.t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(r.t.Context()), r.binary)
@@ -144,7 +143,7 @@ func (r *process) attacked(a attackers) (stop func() map[int]int64) {
 	}
 }
 
-// reader makes an API key that may read everything.
+// reader returns a new API key that may read everything.
 func (r *process) reader() string {
 	r.t.Helper()
 	data, err := r.ask(r.t.Context(), `{ role(by: {key: "roster-viewer"}) { permissions { key } } }`, nil)
@@ -155,15 +154,15 @@ func (r *process) reader() string {
 	return data["createApiKey"].(object)["secret"].(string)
 }
 
-// honest are what clients of good will ask most: about one user, and whether one
-// may do something.
+// honest are the most frequent requests of honest clients: reading one user, and checking
+// a permission.
 var honest = [][]byte{
 	[]byte(`{"query":"query($by:UserRef!){user(by:$by){name memberships{nodes{organization{name}roles{key}}}}}","variables":{"by":{"email":"ada.lovelace@acme.example"}}}`),
 	[]byte(`{"query":"query($u:UserRef!){can(user:$u,organization:{code:\"acme\"},permission:\"billing:approve\")}","variables":{"u":{"email":"ada.lovelace@acme.example"}}}`),
 }
 
-// latencies asks a hundred times a second, whether or not the last answer is
-// there, and gives how long each took, in order.
+// latencies sends a hundred requests a second, without waiting for answers, and returns
+// how long each answer took, in ascending order.
 func (r *process) latencies(key string, duration time.Duration) []time.Duration {
 	r.t.Helper()
 	const every = 10 * time.Millisecond
@@ -189,9 +188,9 @@ func (r *process) latencies(key string, duration time.Duration) []time.Duration 
 	return took
 }
 
-// BenchmarkHonestClient tells how long an honest client waits for its answers
-// when nobody else asks, and while hostile clients send what is worst: without a
-// key, and with one that may read everything.
+// BenchmarkHonestClient measures how long an honest client waits for its answers: alone,
+// and while hostile clients send the worst requests, without a key and with one that may
+// read everything.
 func BenchmarkHonestClient(b *testing.B) {
 	p := setup(b)
 	r := p.start()
@@ -207,7 +206,7 @@ func BenchmarkHonestClient(b *testing.B) {
 		}{{"without a key", attackers{32, ""}}, {"with a key", attackers{32, theirs}}} {
 			quiet := r.latencies(key, duration)
 			stop := r.attacked(hostile.attackers)
-			time.Sleep(duration / 5) // what is spent at once is spent
+			time.Sleep(duration / 5) // until the attackers have spent their first budget
 			attacked := r.latencies(key, duration)
 			b.Logf("%-14s p50 %v, attacked %v; p99 %v, attacked %v: %.1f times; hostile answers %v", hostile.who,
 				p50(quiet), p50(attacked), p99(quiet), p99(attacked), float64(p99(attacked))/float64(p99(quiet)), stop())

@@ -23,10 +23,10 @@ import (
 	"roster/telemetry"
 )
 
-// canary is in every secret that the test hands out.
+// canary is part of every secret in the test.
 const canary = "c4n4ry"
 
-// told is all that comes out of a server, by where it came out.
+// told holds everything that a server outputs, by the way that it took.
 type told struct {
 	mu  sync.Mutex
 	all map[string]*bytes.Buffer
@@ -41,7 +41,7 @@ func (o *told) tell(where string, text []byte) {
 	o.all[where].Write(append(text, '\n'))
 }
 
-// writer notes what is written.
+// writer records what is written to it.
 type writer struct {
 	*told
 	where string
@@ -49,8 +49,7 @@ type writer struct {
 
 func (w writer) Write(text []byte) (int, error) { w.tell(w.where, text); return len(text), nil }
 
-// wantNone wants none of the secrets in whatever was told, in whichever case, and
-// not in hexadecimal either.
+// wantNone fails the test if a secret is in the outputs, in any case or in hexadecimal.
 func (o *told) wantNone(t *testing.T, secrets ...string) {
 	t.Helper()
 	o.mu.Lock()
@@ -67,8 +66,8 @@ func (o *told) wantNone(t *testing.T, secrets ...string) {
 	}
 }
 
-// canaries is a whole server in this process, whose every secret has a canary in
-// it, which logs at all levels and traces everything.
+// canaries is a whole server in this process. Each of its secrets contains the canary. It
+// logs at all levels and traces everything.
 type canaries struct {
 	told
 	t *testing.T
@@ -101,7 +100,7 @@ func startCanaries(t *testing.T) *canaries {
 	return c
 }
 
-// serving serves the handler, and gives its address.
+// serving serves the handler, and returns its address.
 func (c *canaries) serving(h http.Handler) string {
 	web := httptest.NewServer(h)
 	c.t.Cleanup(web.Close)
@@ -113,8 +112,8 @@ func (c *canaries) end() {
 	c.closers = nil
 }
 
-// send sends a request with secrets wherever a request may have some, and gives
-// the answer; more are headers by name and value.
+// send sends a request with secrets wherever a request can have them, and returns the
+// answer. more are further headers, each a name and a value.
 func (c *canaries) send(ctx context.Context, method, address, authorization, body string, more ...string) string {
 	c.t.Helper()
 	r, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
@@ -141,7 +140,7 @@ func (c *canaries) send(ctx context.Context, method, address, authorization, bod
 	return text.String()
 }
 
-// ask sends an operation as the administrator, and tells the answer.
+// ask sends an operation as the administrator, and records the answer as an output.
 func (c *canaries) ask(query string, variables any, more ...string) {
 	c.t.Helper()
 	body, err := json.Marshal(object{"query": query, "variables": variables})
@@ -154,8 +153,8 @@ func (c *canaries) post(body string, more ...string) {
 	c.tell("answers", []byte(c.send(c.t.Context(), "POST", c.url+"/graphql", "Bearer "+c.key, body, more...)))
 }
 
-// No secret gets out, whatever happens. Names that a document uses are no
-// secrets; all values in it are.
+// No output has a secret, whether requests succeed or fail. The values in a document are
+// secrets; the names in it are not.
 func TestCanaries(t *testing.T) { // not parallel: it sets environment variables
 	c := startCanaries(t)
 	c.succeed()
@@ -190,8 +189,7 @@ func TestCanaries(t *testing.T) { // not parallel: it sets environment variables
 	c.wantNone(t, append(c.made, canary)...)
 }
 
-// succeed asks for what is answered. A secret may be shown to who has asked for
-// it, and nowhere else.
+// succeed sends requests that succeed. Only the client that asks for a secret may see it.
 func (c *canaries) succeed() {
 	c.ask(`{ viewer { apiKey { name prefix } } users(filter: {search: "`+canary+`"}) { totalCount } }`, nil, "Idempotency-Key", canary)
 	c.ask(`query($e: String!) { user(by: {email: $e}) { id } }`, object{"e": canary + "@example.com", canary: 1})
@@ -260,7 +258,7 @@ func (c *canaries) sendNonsense() {
 	}
 }
 
-// failInTheDatabase makes PostgreSQL fail in its own words, which quote values.
+// failInTheDatabase makes PostgreSQL return errors, whose texts quote values.
 func (c *canaries) failInTheDatabase() {
 	_, err := c.db.ExecContext(c.t.Context(), "alter table api_keys rename to gone")
 	must(c.t, err)
@@ -285,7 +283,7 @@ func (c *canaries) failInTheDatabase() {
 	}
 }
 
-// takeTooLong lets operations end by their time, and by their client.
+// takeTooLong runs operations that time out, or whose clients disconnect.
 func (c *canaries) takeTooLong() {
 	hasty := c.serving(c.metrics.Middleware(c.log, transport.NewHandler(transport.Options{Schema: graph.NewSchema(c.directory), Directory: c.directory, Log: c.log, Metrics: c.metrics, Timeout: 50 * time.Millisecond})))
 	tx, err := c.db.BeginTx(c.t.Context(), nil)
@@ -310,7 +308,7 @@ func (c *canaries) takeTooLong() {
 	})
 }
 
-// panics lets a handler without a directory panic.
+// panics makes a handler panic, which has no directory.
 func (c *canaries) panics() {
 	broken := c.serving(c.metrics.Middleware(c.log, transport.NewHandler(transport.Options{Schema: graph.NewSchema(nil), Log: c.log})))
 	for _, authorization := range []string{"Bearer " + c.key, ""} {

@@ -14,7 +14,7 @@ import (
 
 var long = flag.Bool("long", false, "kill the server and PostgreSQL a hundred times each, which takes some minutes")
 
-// rounds is how often each kind of crash is tried.
+// rounds is the number of crashes of each kind.
 func rounds() int {
 	if *long {
 		return 100
@@ -22,7 +22,7 @@ func rounds() int {
 	return 2
 }
 
-// What was acknowledged is there after kill -9, whoever is hit.
+// Acknowledged writes survive kill -9 of the server, of PostgreSQL and of both.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	for name, kill := range map[string]func(*process){
@@ -59,11 +59,11 @@ func TestKill(t *testing.T) {
 				time.Sleep(time.Duration(50+rand.IntN(250)) * time.Millisecond)
 				kill(r)
 				if r.runs() {
-					w.wantMore(t) // once PostgreSQL runs again
+					w.wantMore(t) // when PostgreSQL runs again
 				}
 				w.end()
 				if r.runs() && round%5 == 4 {
-					r.stop() // or else a PostgreSQL that dies often is replaced later and later
+					r.stop() // because a PostgreSQL that dies often is started again later and later
 				}
 				if !r.runs() {
 					r = p.start("-demo=false")
@@ -76,7 +76,7 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// writers write at the same time, and know what was acknowledged.
+// writers write at the same time, and record the acknowledged writes.
 type writers struct {
 	mu    sync.Mutex
 	known map[string]bool
@@ -84,8 +84,7 @@ type writers struct {
 	wait  sync.WaitGroup
 }
 
-// begin starts to write to the server, and returns when it has acknowledged
-// something.
+// begin starts writing to the server, and returns when the server has acknowledged a write.
 func (w *writers) begin(r *process, round int) {
 	r.t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(r.t.Context()))
@@ -95,7 +94,7 @@ func (w *writers) begin(r *process, round int) {
 			for i := 0; ctx.Err() == nil; i++ {
 				email := fmt.Sprintf("user-%d-%d-%d@example.com", round, writer, i)
 				if r.create(ctx, email) != nil {
-					time.Sleep(time.Millisecond) // it may have been done all the same
+					time.Sleep(time.Millisecond) // the write may have been done nevertheless
 					continue
 				}
 				w.mu.Lock()
@@ -118,12 +117,12 @@ func (w *writers) count() int {
 	return len(w.known)
 }
 
-// wantMore wants writes to be acknowledged from now on.
+// wantMore waits until further writes are acknowledged.
 func (w *writers) wantMore(t testing.TB) {
 	t.Helper()
 	before := w.count()
 	eventually(t, func() error {
-		// More than the writes that may have been under way.
+		// This is more than the writes that can have been under way.
 		if n := w.count(); n < before+5 {
 			return fmt.Errorf("%d writes were acknowledged before, and %d now", before, n)
 		}
@@ -131,7 +130,7 @@ func (w *writers) wantMore(t testing.TB) {
 	})
 }
 
-// wantAll wants all that was acknowledged to be there.
+// wantAll fails the test if an acknowledged write is missing.
 func (w *writers) wantAll(r *process) {
 	r.t.Helper()
 	found := r.emails()

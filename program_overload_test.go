@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A server that has more to do than it can turns requests away, says that it is
-// alive, and is as before when the load is over.
+// An overloaded server refuses requests, still reports that it is alive, and works as
+// before when the load is over.
 func TestOverload(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
@@ -24,7 +24,8 @@ func TestOverload(t *testing.T) {
 	exec("begin")
 	exec("lock table users in access exclusive mode")
 
-	// More than run at a time: all connections to the database wait for the lock.
+	// These are more requests than run at a time. All connections to the database wait for
+	// the lock.
 	own := &http.Client{Transport: &http.Transport{}, Timeout: waitTimeout}
 	defer own.CloseIdleConnections()
 	statuses := &tally{}

@@ -16,8 +16,8 @@ import (
 
 var soak = flag.Duration("soak", 0, "load a server for so long with clients of all kinds, and see that it holds out, such as 10m")
 
-// Under a mixed load with hostile clients, the server keeps its memory and its
-// goroutines, and answers with no fault of its own.
+// Under a mixed load with hostile clients, the server's memory and goroutines do not grow,
+// and no answer is an internal error.
 func TestSoak(t *testing.T) {
 	if *soak == 0 {
 		t.Skip("takes as long as -soak says, such as 10m")
@@ -51,7 +51,7 @@ func TestSoak(t *testing.T) {
 	for _, stop := range stops {
 		wantNoFaults(t, "hostile clients", stop(), false)
 	}
-	// The first quarter fills memories, which are bounded.
+	// The first quarter of the time fills caches, which are bounded.
 	early, late := mean(all[len(all)/4:len(all)/2]), mean(all[len(all)*3/4:])
 	t.Logf("from then to then: %v", all)
 	t.Logf("at rest %v; under load at first %v, at the end %v", rest, early, late)
@@ -79,7 +79,7 @@ func wantNoFaults(t *testing.T, who string, statuses map[int]int64, answered boo
 	}
 }
 
-// reads asks what honest clients ask, at their leisure.
+// reads sends the requests of honest clients, with pauses.
 func (r *process) reads(ctx context.Context, key string, statuses *tally) {
 	for i := 0; ctx.Err() == nil; i++ {
 		if status := post(ctx, client, r.url, key, honest[i%len(honest)]); ctx.Err() == nil {
@@ -106,7 +106,7 @@ func (r *process) writes(ctx context.Context, writer int, statuses *tally) {
 	}
 }
 
-// figures are what a server says of itself.
+// figures are measurements of a server.
 type figures struct{ resident, goroutines float64 }
 
 func (f figures) String() string {

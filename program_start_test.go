@@ -54,11 +54,11 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// BenchmarkStart tells how long a server takes until it listens: in an empty
-// folder, where it makes a database and fills it with the demo business, and with
-// all that in place.
+// BenchmarkStart measures the time until a server listens: in an empty folder, where it
+// makes a database and fills it with the demo business, and in a folder that has all of
+// that.
 func BenchmarkStart(b *testing.B) {
-	b.Setenv("TMPDIR", os.TempDir()) // on a disk, as that of a server is
+	b.Setenv("TMPDIR", os.TempDir()) // on a disk, like the folder of a server
 	var empty, filled time.Duration
 	for b.Loop() {
 		p := setup(b)
@@ -73,7 +73,8 @@ func BenchmarkStart(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// wantLines wants the log to consist of these messages, with durations as text.
+// wantLines fails the test unless the log consists of these messages, with durations as
+// text.
 func (r *process) wantLines(messages ...string) {
 	r.t.Helper()
 	var got []string
@@ -130,8 +131,8 @@ func (r *process) wantPages() {
 	}
 }
 
-// wantReadme wants the operations that the README shows to be answered, and as it
-// says where it shows an answer.
+// wantReadme fails the test unless the operations in the README succeed, with the answers
+// that the README shows.
 func (r *process) wantReadme() {
 	r.t.Helper()
 	readme, err := os.ReadFile("README.md")
@@ -179,8 +180,8 @@ func TestSecondServerIsRefused(t *testing.T) {
 	first.stop()
 }
 
-// A database that others run: none is started, the demo is left out, and the key
-// is made by the first server only.
+// With a database that others run, the program starts none and leaves out the demo. Only
+// the first server makes the administrator's key.
 func TestDatabaseURL(t *testing.T) {
 	t.Parallel()
 	dsn := dbtest.DSN(t)
@@ -216,7 +217,7 @@ func TestDatabaseURL(t *testing.T) {
 	}
 }
 
-// A key that is set takes the place of the one in the file.
+// A key in the configuration takes the place of the one in the file, which no longer works.
 func TestAdminKeyIsSet(t *testing.T) {
 	t.Parallel()
 	const chosen = "rk_chosen-by-the-operator-0123456789"
@@ -266,7 +267,7 @@ func TestNotReadyWithoutDatabase(t *testing.T) {
 	exec("select pg_terminate_backend(pid) from pg_stat_activity where datname = '" + name + "'")
 	r.wantPage("/readyz", 503, "")
 	r.wantPage("/healthz", 200, "ok")
-	eventually(t, func() error { // once what the key may do has to be looked up again
+	eventually(t, func() error { // until the key has to be looked up again
 		if _, err := r.ask(t.Context(), "{ viewer { permissions } }", nil); err == nil || !strings.Contains(err.Error(), "503") || !strings.Contains(err.Error(), "The database does not answer") {
 			return fmt.Errorf("without a database: %w", err)
 		}
@@ -277,7 +278,7 @@ func TestNotReadyWithoutDatabase(t *testing.T) {
 	r.stop()
 }
 
-// What is being done when the server is told to stop is done to its end.
+// A server that is told to stop finishes the requests under way.
 func TestStopLetsRequestsFinish(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
@@ -326,12 +327,12 @@ func TestStopLetsRequestsFinish(t *testing.T) {
 	}
 }
 
-// A server that is told to stop before it serves does so, whatever it is at, and
-// the next one is none the worse.
+// A server that is told to stop while it starts does so at any stage, and the next one
+// starts as usual.
 func TestStopWhileStarting(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
-	// In the order of a start; what one server has begun, the next one goes on with.
+	// The stages of a start, in order. The next server continues what the one before began.
 	for _, stage := range []struct {
 		name    string
 		reached func(*process) bool
@@ -347,8 +348,8 @@ func TestStopWhileStarting(t *testing.T) {
 			if !r.runs() {
 				t.Fatalf("%s: the server has ended: %s\n%s", stage.name, r.cmd.ProcessState, &r.stderr)
 			}
-			// Before it takes the folder, it may not yet be able to take a signal. A stage
-			// that was over too soon to be seen is as good as reached.
+			// Before it takes the folder, it may not handle signals yet. A stage that was over
+			// too soon to be seen counts as reached.
 			if r.holdsFolder() && stage.reached(r) || r.logged("listening") != nil {
 				return nil
 			}
@@ -368,7 +369,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// Servers are not always run by root, nor always by an ordinary account.
+// The server runs as root and as an ordinary account.
 func TestUnprivileged(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -384,7 +385,7 @@ func TestUnprivileged(t *testing.T) {
 	content, err := os.ReadFile(p.binary)
 	must(t, err)
 	p.binary = filepath.Join(p.dir, "roster") // the test binary lies where only root can go
-	// A process forked meanwhile, by another test, would keep the file from being run.
+	// A process that another test forks at this moment would keep the file from being run.
 	syscall.ForkLock.RLock()
 	err = os.WriteFile(p.binary, content, 0o755)
 	syscall.ForkLock.RUnlock()
@@ -406,7 +407,7 @@ func TestUnprivileged(t *testing.T) {
 	}
 }
 
-// names are the files of a folder; none when there is no folder.
+// names returns the names of the files in a folder; none if there is no folder.
 func names(t *testing.T, dir string) []string {
 	t.Helper()
 	all := []string{}

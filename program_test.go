@@ -24,7 +24,7 @@ import (
 	"roster/db/dbtest"
 )
 
-// asServer in the environment makes the server of this test binary.
+// asServer is the environment variable with which this test binary runs as the server.
 const asServer = "ROSTER_TEST_SERVER"
 
 func TestMain(m *testing.M) {
@@ -39,8 +39,8 @@ func TestMain(m *testing.M) {
 	dbtest.Main(m)
 }
 
-// program is how the server is run: in a folder of its own, with no setting but
-// those of the test.
+// program runs the server in a folder of its own, with the settings of the test and no
+// others.
 type program struct {
 	t testing.TB
 	// dir is the working folder; the data folder is the default one in it.
@@ -51,7 +51,7 @@ type program struct {
 	account *syscall.Credential
 }
 
-// setup gives a program in an empty folder, which every account can enter.
+// setup returns a program in an empty folder, which every account can enter.
 func setup(t testing.TB) *program {
 	t.Helper()
 	dir := dbtest.TempDir(t)
@@ -61,7 +61,7 @@ func setup(t testing.TB) *program {
 	return &program{t: t, dir: dir, binary: binary}
 }
 
-// data is the data folder.
+// data returns the path of the data folder.
 func (p *program) data() string { return filepath.Join(p.dir, "data") }
 
 // launch starts the program and returns at once. It is stopped after the test.
@@ -76,7 +76,7 @@ func (p *program) launch(args ...string) *process {
 	must(p.t, r.cmd.Start())
 	go func() {
 		defer close(r.exited)
-		_ = r.cmd.Wait() // the tests look at the state
+		_ = r.cmd.Wait() // the tests read the state
 	}()
 	p.t.Cleanup(func() {
 		_ = r.cmd.Process.Signal(syscall.SIGTERM)
@@ -88,7 +88,7 @@ func (p *program) launch(args ...string) *process {
 	return r
 }
 
-// start waits until the server listens, on a port which it picks.
+// start starts the program, and returns when it listens, on a port that it picks.
 func (p *program) start(args ...string) *process {
 	p.t.Helper()
 	r := p.launch(append([]string{"-addr", "localhost:0"}, args...)...)
@@ -107,7 +107,7 @@ func (p *program) start(args ...string) *process {
 	return r
 }
 
-// key is what the file of the administrator's key holds; empty without one.
+// key returns the contents of the administrator's key file; empty if there is none.
 func (p *program) key() string {
 	p.t.Helper()
 	text, err := os.ReadFile(adminKeyPath(p.data()))
@@ -117,7 +117,8 @@ func (p *program) key() string {
 	return strings.TrimSpace(string(text))
 }
 
-// ownEnvironment is that of the tests without what configures a server.
+// ownEnvironment returns the environment of the tests without the variables that configure
+// a server.
 func ownEnvironment() []string {
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return strings.HasPrefix(v, "ROSTER_") || strings.HasPrefix(v, "DATABASE_URL=") || strings.HasPrefix(v, "OTEL_")
@@ -135,7 +136,7 @@ type process struct {
 	// took is the time until it listened.
 	took time.Duration
 	url  string
-	// key is sent with requests; the one of the key file unless a test sets another.
+	// key is sent with requests. It is the one in the key file unless a test sets another.
 	key string
 }
 
@@ -148,7 +149,7 @@ func (r *process) runs() bool {
 	}
 }
 
-// wait waits for the end, and gives the exit code; -1 after a signal.
+// wait waits for the end of the process, and returns its exit code; -1 after a signal.
 func (r *process) wait() int {
 	r.t.Helper()
 	select {
@@ -159,7 +160,7 @@ func (r *process) wait() int {
 	return r.cmd.ProcessState.ExitCode()
 }
 
-// stop stops the server, and wants it to leave nothing behind.
+// stop stops the server. It fails the test if the server leaves something behind.
 func (r *process) stop() {
 	r.t.Helper()
 	must(r.t, r.cmd.Process.Signal(syscall.SIGTERM))
@@ -181,8 +182,8 @@ func (r *process) kill() {
 	<-r.exited
 }
 
-// wantNobody wants no process to be at work in the cluster. One that was killed
-// may take a moment to be gone.
+// wantNobody fails the test if processes still work in the cluster after a moment: a
+// process that was killed may take that long to end.
 func (p *program) wantNobody() {
 	p.t.Helper()
 	left := p.workers()
@@ -195,7 +196,7 @@ func (p *program) wantNobody() {
 	}
 }
 
-// workers are the processes whose working folder is in the data folder.
+// workers returns the processes whose working folder is in the data folder.
 func (p *program) workers() (all []string) {
 	p.t.Helper()
 	found, err := filepath.Glob("/proc/[0-9]*/cwd")
@@ -209,7 +210,7 @@ func (p *program) workers() (all []string) {
 	return all
 }
 
-// holdsFolder tells whether the process has opened the lock of its data folder.
+// holdsFolder reports whether the process has opened the lock of its data folder.
 func (r *process) holdsFolder() bool {
 	r.t.Helper()
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", r.cmd.Process.Pid))
@@ -220,7 +221,7 @@ func (r *process) holdsFolder() bool {
 	})
 }
 
-// logged gives the first log line with that message; nil when there is none.
+// logged returns the first log line with that message; nil if there is none.
 func (r *process) logged(message string) object {
 	for text := range strings.Lines(r.stderr.String()) {
 		var line object
@@ -231,7 +232,8 @@ func (r *process) logged(message string) object {
 	return nil
 }
 
-// wantRefusal wants the program to have ended with that one line.
+// wantRefusal fails the test unless the program has ended with one line that contains the
+// text.
 func (r *process) wantRefusal(part string) {
 	r.t.Helper()
 	r.wantEnd(1)
@@ -244,7 +246,7 @@ func (r *process) wantRefusal(part string) {
 	}
 }
 
-// postgres is the process id of the embedded PostgreSQL.
+// postgres returns the process id of the embedded PostgreSQL.
 func (p *program) postgres() (pid int) {
 	p.t.Helper()
 	eventually(p.t, func() error {
@@ -270,10 +272,10 @@ func (p *program) connect() *pgx.Conn {
 // object is a JSON object.
 type object = map[string]any
 
-// client gives up on servers which keep a request for long.
+// client bounds the time of each request.
 var client = &http.Client{Timeout: waitTimeout}
 
-// get gives the status and the body of a page.
+// get returns the status and the body of a page.
 func (r *process) get(path string) (int, string) {
 	r.t.Helper()
 	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.url+path, nil)
@@ -293,8 +295,7 @@ func (r *process) wantPage(path string, status int, part string) {
 	}
 }
 
-// wantReady wants the server to be ready before long: on a busy machine, its feed
-// may be late.
+// wantReady waits for the server to be ready: on a busy machine, its feed may be late.
 func (r *process) wantReady() {
 	r.t.Helper()
 	eventually(r.t, func() error {
@@ -305,7 +306,7 @@ func (r *process) wantReady() {
 	})
 }
 
-// ask sends an operation and gives the data.
+// ask sends an operation and returns the data of the answer.
 func (r *process) ask(ctx context.Context, query string, variables object) (object, error) {
 	body, err := json.Marshal(object{"query": query, "variables": variables})
 	if err != nil {
@@ -334,13 +335,14 @@ func (r *process) ask(ctx context.Context, query string, variables object) (obje
 	return answer.Data, nil
 }
 
-// create makes a user with that address; without an error it is acknowledged.
+// create makes a user with that email address. If it returns no error, the write is
+// acknowledged.
 func (r *process) create(ctx context.Context, email string) error {
 	_, err := r.ask(ctx, "mutation($email: String!) { createUser(input: {email: $email}) { user { id } } }", object{"email": email})
 	return err
 }
 
-// emails are the addresses of all users.
+// emails returns the email addresses of all users.
 func (r *process) emails() map[string]bool {
 	r.t.Helper()
 	all := map[string]bool{}
@@ -369,11 +371,11 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// waitTimeout is how long a test waits for what should not take long, on a busy
+// waitTimeout is how long a test waits for something that takes long only on a busy
 // machine.
 const waitTimeout = 2 * time.Minute
 
-// eventually tries until it succeeds.
+// eventually runs try until it succeeds. It fails the test after waitTimeout.
 func eventually(t testing.TB, try func() error) {
 	t.Helper()
 	for deadline := time.Now().Add(waitTimeout); ; time.Sleep(10 * time.Millisecond) {
@@ -387,7 +389,7 @@ func eventually(t testing.TB, try func() error) {
 	}
 }
 
-// text takes what a process writes.
+// text collects the output of a process.
 type text struct {
 	mu    sync.Mutex
 	bytes bytes.Buffer
@@ -399,7 +401,7 @@ func (t *text) Write(p []byte) (int, error) {
 	return t.bytes.Write(p)
 }
 
-// end is the last lines.
+// end returns the last lines.
 func (t *text) end() string {
 	lines := strings.SplitAfter(t.String(), "\n")
 	return strings.Join(lines[max(0, len(lines)-20):], "")

@@ -36,9 +36,9 @@ import (
 )
 
 // gcPercent lets the heap grow to five times what is in use before it is
-// collected. Requests leave little behind and much garbage: collecting it less
-// often gives lists up to 1.3 times the throughput, and an idle server still
-// needs less than 100 MB. GOGC, if set, wins.
+// collected. Requests keep little memory and make much garbage: collecting less often
+// raises the throughput of lists up to 1.3 times, and an idle server still needs less
+// than 100 MB. GOGC takes precedence if it is set.
 const gcPercent = 400
 
 func main() {
@@ -183,7 +183,7 @@ func (s *server) setUpAdministrator(ctx context.Context) (secret.Text, error) {
 	return key, nil
 }
 
-// watchEngine adds to the metrics how checks are answered.
+// watchEngine adds figures of the engine to the metrics.
 func (s *server) watchEngine() {
 	for _, counter := range []struct {
 		name, help string
@@ -243,7 +243,7 @@ func (s *server) newHTTPServer(api http.Handler, adminKey secret.Text) *http.Ser
 	}
 }
 
-// ready answers whether the database and the feed of changes are reachable.
+// ready answers a request for whether the database and the feed of changes are reachable.
 func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
