@@ -34,7 +34,7 @@ func (a *Actor) Allow(org *db.OrganizationID, permissions []*db.Permission, role
 	anything := holds(GrantsAny)
 	allowance = Allowance{organization: org, targets: make(map[uuid.UUID]bool, len(permissions)+len(roles))}
 	for _, p := range permissions {
-		if !(anything && !p.IsSystem) && !holds(Permission(p.Key)) {
+		if allowed := anything && !p.IsSystem || holds(Permission(p.Key)); !allowed {
 			missing = append(missing, p.Key)
 		}
 		allowance.targets[uuid.UUID(p.ID)] = true

@@ -67,7 +67,7 @@ func (c *Catalogue) Role(id db.RoleID) *db.Role {
 }
 
 // PermissionByKey returns the permission with that key, which can be a former key that
-// still answers; nil if there is none that is not deleted.
+// still answers; nil if no permission has it. It finds no deleted ones.
 func (c *Catalogue) PermissionByKey(key string) *db.Permission {
 	if found, ok := c.keys[Permission(key)]; ok {
 		return c.Permissions[found.ordinal]
@@ -93,7 +93,8 @@ func (c *Catalogue) mayHaveEnded(now time.Duration, keys ...string) bool {
 	return false
 }
 
-// RoleByKey returns the role with that key; nil if there is none that is not deleted.
+// RoleByKey returns the role with that key; nil if no role has it. It finds no deleted
+// ones.
 func (c *Catalogue) RoleByKey(key string) *db.Role {
 	at, found := slices.BinarySearchFunc(c.Roles, key, func(r *db.Role, key string) int { return cmp.Compare(r.Key, key) })
 	if !found {

@@ -1,9 +1,12 @@
-// Package credential holds the secrets by which callers identify themselves, which
-// are API keys: it makes them, recognises their form, stores no more than a hash,
-// and finds the key whose secret came with a request. Keys remembers those that
-// worked, so that a key in use costs no statement.
+// Package credential holds the secrets by which callers identify themselves: API keys.
+// It makes them and stores only their hashes, and it finds the key whose secret came
+// with a request:
 //
-// Package directory decides what a key may do and who may make one, and records that.
+//	secret ──▶ Keys.Find ──▶ memory: the key worked at this epoch
+//	                    └──▶ PostgreSQL, by the hash
+//
+// A key in use therefore costs no statement. Package directory decides who may make a
+// key and what it may do, and records both.
 //
 // Begin with Keys in keys.go; this file has the secrets.
 package credential
