@@ -140,5 +140,5 @@ func (d *Directory) organizationsForNewUser(ctx context.Context, w *write, refs 
 			*w.faults.List = append(*w.faults.List, noOrganization(element(field, i, len(refs))))
 		}
 	}
-	return existing(found), nil
+	return distinctNonNil(found), nil
 }

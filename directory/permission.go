@@ -228,7 +228,7 @@ func (d *Directory) permissionsNamed(ctx context.Context, w *write, field string
 		return nil, nil
 	}
 	permissions, err := permissionDefinitions.lock(ctx, d, w, looksOf(refs), field, "for share")
-	permissions = existing(permissions)
+	permissions = distinctNonNil(permissions)
 	slices.SortFunc(permissions, byPermissionKey)
 	return permissions, err
 }

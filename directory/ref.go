@@ -161,12 +161,12 @@ func element(field string, i, length int) string {
 	return field + "." + strconv.Itoa(i)
 }
 
-// existing drops what is missing or was named twice, and keeps the order.
-func existing[T any](all []*T) []*T {
+// distinctNonNil returns the elements that are not nil, each once, in their order.
+func distinctNonNil[T any](all []*T) []*T {
 	return slices.DeleteFunc(distinct(all), func(one *T) bool { return one == nil })
 }
 
-// distinct drops what was named twice, and keeps the order.
+// distinct returns the elements, each once, in their order.
 func distinct[T comparable](all []T) []T {
 	seen := make(map[T]bool, len(all))
 	return slices.DeleteFunc(slices.Clone(all), func(one T) bool {

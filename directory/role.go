@@ -234,7 +234,7 @@ func (d *Directory) rolesNamed(ctx context.Context, w *write, field string, refs
 		return nil, nil
 	}
 	roles, err := roleDefinitions.lock(ctx, d, w, looksOf(refs), field, "for share")
-	return existing(roles), err
+	return distinctNonNil(roles), err
 }
 
 func (r RoleRef) lookUp() lookUp { return byIDOrKey[db.RoleKind](r.ID, r.Key) }
