@@ -17,6 +17,7 @@ import (
 	"roster/db/dbtest"
 	"roster/db/list"
 	"roster/directory"
+	"roster/impact"
 	"roster/problem"
 	"roster/secret"
 )
@@ -124,11 +125,11 @@ func (w *actionWorld) wrong(c actionCase) (wrong []string) {
 		if err := c.change(ctx); err != nil {
 			return err
 		}
-		impact, after := w.Impact(ctx), w.entitlements(ctx)
+		of, after := w.Impact(ctx), w.entitlements(ctx)
 		for name, side := range map[string]struct {
-			page     func(context.Context, list.Page) (*list.Connection[directory.PermissionChange], error)
+			page     func(context.Context, list.Page) (*list.Connection[impact.PermissionChange], error)
 			from, to map[string]bool
-		}{"gained": {impact.Gained, before, after}, "lost": {impact.Lost, after, before}} {
+		}{"gained": {of.Gained, before, after}, "lost": {of.Lost, after, before}} {
 			want := 0
 			if name == "lost" {
 				want = c.later

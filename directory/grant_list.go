@@ -55,7 +55,7 @@ const grantsText = `select g.*, ` + stateAt + `
 // grants returns everything that was ever granted to the members, as it stood at the
 // moment (nil for now), in the order in which it was granted: roles first.
 func (d *Directory) grants(ctx context.Context, members []access.MemberKey, at *time.Time) (map[access.MemberKey][]Grant, error) {
-	users, orgs := split(members)
+	users, orgs := access.SplitKeys(members)
 	const on = ` g on g.org_id = p.org_id and g.user_id = p.user_id order by g.granted_at, g.id`
 	roles, err := db.Select[RoleGrant](ctx, d.db, grantsText+"membership_roles"+on, users, orgs, at)
 	if err != nil {

@@ -26,11 +26,11 @@ type grantKind struct {
 
 var (
 	roleGrants = grantKind{
-		table: "membership_roles", column: "role_id", name: "role", keys: "roles",
+		table: db.RoleGrants.Name, column: db.RoleGrants.Column, name: "role", keys: "roles",
 		granted: changes.RoleGranted, changed: changes.RoleGrantChanged, shortened: changes.RoleGrantShortened, revoked: changes.RoleRevoked,
 	}
 	permissionGrants = grantKind{
-		table: "membership_permissions", column: "permission_id", name: "permission", keys: "permissions",
+		table: db.PermissionGrants.Name, column: db.PermissionGrants.Column, name: "permission", keys: "permissions",
 		granted: changes.PermissionGranted, changed: changes.PermissionGrantChanged, shortened: changes.PermissionGrantShortened, revoked: changes.PermissionRevoked,
 	}
 )

@@ -10,6 +10,7 @@ import (
 
 	"roster/db/list"
 	"roster/directory"
+	"roster/impact"
 )
 
 // One role, held by 100,000 members of 200 organizations who have two more roles
@@ -51,7 +52,7 @@ func BenchmarkImpactOnManyMembers(b *testing.B) {
 		}
 		return nil
 	}))(b)
-	defer directory.SetImpactBatch(directory.SetImpactBatch(1000))
+	defer impact.SetBatch(impact.SetBatch(1000))
 	for _, c := range []struct {
 		name  string
 		write func(ctx context.Context) error
@@ -93,12 +94,12 @@ func BenchmarkImpactOnManyMembers(b *testing.B) {
 }
 
 func readImpact(ctx context.Context, b *business, counts bool) error {
-	impact := b.Impact(ctx)
-	gained, err := impact.Gained(ctx, list.Page{})
+	of := b.Impact(ctx)
+	gained, err := of.Gained(ctx, list.Page{})
 	if err != nil {
 		return err
 	}
-	lost, err := impact.Lost(ctx, list.Page{})
+	lost, err := of.Lost(ctx, list.Page{})
 	if err != nil || !counts {
 		return err
 	}

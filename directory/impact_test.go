@@ -18,6 +18,7 @@ import (
 	"roster/db"
 	"roster/db/list"
 	"roster/directory"
+	"roster/impact"
 	"roster/problem"
 )
 
@@ -124,7 +125,7 @@ func (w *impactWorld) check(ctx context.Context, name string, before, after *nai
 	}
 }
 
-type readImpactPage = func(context.Context, list.Page) (*list.Connection[directory.PermissionChange], error)
+type readImpactPage = func(context.Context, list.Page) (*list.Connection[impact.PermissionChange], error)
 
 // walk reads all pages of a list, and checks their order and the count.
 func (w *impactWorld) walk(ctx context.Context, read readImpactPage) map[line][]period {

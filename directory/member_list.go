@@ -156,7 +156,7 @@ func (d *Directory) keepWhoCan(ctx context.Context, l *memberList, key string) e
 // MembersAt reads the memberships at those places which the actor may see, in
 // no order.
 func (d *Directory) MembersAt(ctx context.Context, places []access.MemberKey) ([]db.Membership, error) {
-	users, orgs := split(places)
+	users, orgs := access.SplitKeys(places)
 	conditions, err := visibleMembersOf(ctx, users)
 	if err != nil {
 		return nil, err
@@ -180,12 +180,4 @@ func (d *Directory) MembershipsByID(ctx context.Context, ids []db.MembershipID) 
 // MemberKeyOf is where the membership is.
 func MemberKeyOf(m *db.Membership) access.MemberKey {
 	return access.MemberKey{User: m.UserID, Organization: m.OrgID}
-}
-
-func split(places []access.MemberKey) ([]db.UserID, []db.OrganizationID) {
-	users, orgs := make([]db.UserID, len(places)), make([]db.OrganizationID, len(places))
-	for i, p := range places {
-		users[i], orgs[i] = p.User, p.Organization
-	}
-	return users, orgs
 }
