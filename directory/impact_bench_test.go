@@ -14,8 +14,8 @@ import (
 )
 
 // One role, held by 100,000 members of 200 organizations who have two more roles
-// and, every fifth of them, one permission on top: what a change of it does to
-// them, page and count of both lists.
+// and, every fifth of them, one permission on top: measures the impact of changing
+// it, page and count of both lists.
 func BenchmarkImpactOnManyMembers(b *testing.B) {
 	t := newBusiness(b)
 	for i := range 200 {
@@ -76,7 +76,7 @@ func BenchmarkImpactOnManyMembers(b *testing.B) {
 			func(ctx context.Context) error { return readImpact(ctx, t, false) },
 			func(ctx context.Context) error { return readImpact(ctx, t, true) },
 		} {
-			// What was undone leaves dead rows, which a server would clear away in time.
+			// Undone writes leave dead rows, which a server would clear away in time.
 			must(t.db.ExecContext(b.Context(), "vacuum membership_roles"))(b)
 			b.Run(c.name+[]string{"", " with a page of both lists", " with their counts too"}[part], func(b *testing.B) {
 				undone := errors.New("undone")
