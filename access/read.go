@@ -78,9 +78,9 @@ select ` + statusSQL + `,
 	membersSQL + `
 order by p.n`
 
-// splitKeys returns the users and the organizations of the members, as arrays for a
+// SplitKeys returns the users and the organizations of the members, as arrays for a
 // statement.
-func splitKeys(members []MemberKey) ([]db.UserID, []db.OrganizationID) {
+func SplitKeys(members []MemberKey) ([]db.UserID, []db.OrganizationID) {
 	users, organizations := make([]db.UserID, len(members)), make([]db.OrganizationID, len(members))
 	for i, m := range members {
 		users[i], organizations[i] = m.User, m.Organization
@@ -91,7 +91,7 @@ func splitKeys(members []MemberKey) ([]db.UserID, []db.OrganizationID) {
 // readExact reads the entitlements of the members as the database works them out, in
 // the transaction of ctx if there is one.
 func (e *Engine) readExact(ctx context.Context, members []MemberKey) ([]*Entitlements, error) {
-	users, organizations := splitKeys(members)
+	users, organizations := SplitKeys(members)
 	rows, err := db.Select[entitlementsRow](ctx, e.db, effectiveSQL, users, organizations)
 	if err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ const longestTerm = time.Minute
 // catalogue at position, it returns only the snapshot that it saw, which the feed has
 // to reach first.
 func (e *Engine) readLive(ctx context.Context, members []MemberKey, position changes.Revision) (all []*Entitlements, seen string, err error) {
-	users, organizations := splitKeys(members)
+	users, organizations := SplitKeys(members)
 	epoch, now := e.epoch.Load(), e.now() // read before the database
 	rows, err := db.Select[entitlementsRow](ctx, e.db, entitlementsSQL, users, organizations, position.String())
 	if err != nil {

@@ -51,3 +51,12 @@ type PermissionGrant struct {
 	Grant         `bun:",extend"`
 	PermissionID  PermissionID `bun:",pk"`
 }
+
+// GrantTable names a table of grants, and its column with the id of the target.
+type GrantTable struct{ Name, Column string }
+
+// The tables of both kinds of grant.
+var (
+	RoleGrants       = GrantTable{Name: "membership_roles", Column: "role_id"}
+	PermissionGrants = GrantTable{Name: "membership_permissions", Column: "permission_id"}
+)

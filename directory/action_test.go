@@ -17,13 +17,14 @@ import (
 	"roster/db/dbtest"
 	"roster/db/list"
 	"roster/directory"
+	"roster/impact"
 	"roster/problem"
 	"roster/secret"
 )
 
-// thing is a permission that Ada holds in Acme, by the role worker, and that two
+// doThing is a permission that Ada holds in Acme, by the role worker, and that two
 // API keys have there: one that stands for her, and one that stands for itself.
-const thing = "thing:do"
+const doThing = "thing:do"
 
 // actionWorld is a business in which every action can be done, a server that
 // answers from memory, and one that always reads the database.
@@ -47,25 +48,25 @@ func newActionWorld(t *testing.T) *actionWorld {
 	must(0, w.Setup(t.Context()))(t)
 	must(0, w.Follow(t.Context()))(t)
 	w.exact = w.server()
-	w.definePermissions(thing, "spare:do")
-	w.role("worker", permissionRefs(thing)...)
+	w.definePermissions(doThing, "spare:do")
+	w.role("worker", permissionRefs(doThing)...)
 	acme := must(w.CreateOrganization(w.ctx, directory.CreateOrganizationInput{Name: "acme", ExternalID: new("first")}))(t)
 	w.user("ada", acme)
 	must(0, w.grantRole("ada", "acme", "worker"))(t)
-	_, hers := w.keyOf(ada, "acme", thing)
-	own, its := w.key("acme", thing, "spare:do")
+	_, hers := w.keyOf(ada, "acme", doThing)
+	own, its := w.key("acme", doThing, "spare:do")
 	w.secrets, w.ownKey = []secret.Text{hers, its}, keyAction(own)
 	return w
 }
 
-// answers are what a server says of everything that it may keep in memory.
+// answers returns what a server answers from everything that it may keep in memory.
 func (w *actionWorld) answers(d *directory.Directory) []string {
 	w.t.Helper()
 	var all []string
 	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	for _, user := range []string{"ada", "bob"} {
 		for _, org := range []directory.OrganizationRef{orgCode("acme"), {ExternalID: new("first")}, {ExternalID: new("second")}} {
-			for _, permission := range []string{thing, "spare:do", "other:do"} {
+			for _, permission := range []string{doThing, "spare:do", "other:do"} {
 				say("%s %s %s: %v", user, textOf(org), permission, must(d.Can(w.ctx, directory.UserRef{Username: &user}, org, permission))(w.t))
 			}
 		}
@@ -124,11 +125,11 @@ func (w *actionWorld) wrong(c actionCase) (wrong []string) {
 		if err := c.change(ctx); err != nil {
 			return err
 		}
-		impact, after := w.Impact(ctx), w.entitlements(ctx)
+		of, after := w.Impact(ctx), w.entitlements(ctx)
 		for name, side := range map[string]struct {
-			page     func(context.Context, list.Page) (*list.Connection[directory.PermissionChange], error)
+			page     func(context.Context, list.Page) (*list.Connection[impact.PermissionChange], error)
 			from, to map[string]bool
-		}{"gained": {impact.Gained, before, after}, "lost": {impact.Lost, after, before}} {
+		}{"gained": {of.Gained, before, after}, "lost": {of.Lost, after, before}} {
 			want := 0
 			if name == "lost" {
 				want = c.later
@@ -161,7 +162,7 @@ func (w *actionWorld) wrong(c actionCase) (wrong []string) {
 	return wrong
 }
 
-// entitlements are what members may do, as the database has it.
+// entitlements returns what members may do, as the database has it.
 func (w *actionWorld) entitlements(ctx context.Context) map[string]bool {
 	return w.lines(ctx, w.exact, nil)
 }
@@ -186,7 +187,7 @@ func (w *actionWorld) lines(ctx context.Context, d *directory.Directory, at *tim
 	return lines
 }
 
-// does calls a method of a directory whose answer does not matter.
+// does returns a call of a method of a directory whose result does not matter.
 func does[In, Out any](method func(context.Context, In) (Out, error), in In) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		_, err := method(ctx, in)
@@ -194,8 +195,8 @@ func does[In, Out any](method func(context.Context, In) (Out, error), in In) fun
 	}
 }
 
-// actionCase is how an action comes about: change does it, before prepares it, and
-// after makes use of what it has made free.
+// actionCase is a way to make an action: change makes it, before prepares it, and
+// after uses what it has made free.
 type actionCase struct {
 	before, change, after func(ctx context.Context) error
 	// later is how much of what is lost is lost only later.
@@ -233,7 +234,7 @@ func (w *actionWorld) cases() map[changes.Action]actionCase {
 		changes.RoleUpdated:            {change: does(w.UpdateRole, directory.UpdateRoleInput{Role: roleRef("worker"), Name: graphql.OmittableOf(new("Other"))})},
 		changes.RoleDeleted:            {change: does(w.DeleteRole, directory.RoleActionInput{Role: roleRef("worker")})},
 		changes.RolePermissionsAdded:   {change: does(w.AddRolePermissions, contents("worker", "spare:do"))},
-		changes.RolePermissionsRemoved: {change: does(w.RemoveRolePermissions, contents("worker", thing))},
+		changes.RolePermissionsRemoved: {change: does(w.RemoveRolePermissions, contents("worker", doThing))},
 		changes.PermissionCreated:      {change: does(w.CreatePermission, directory.CreatePermissionInput{Key: "other:do"})},
 		changes.PermissionUpdated:      {change: does(w.UpdatePermission, directory.UpdatePermissionInput{Permission: *permissionRefs("spare:do")[0], Key: graphql.OmittableOf(new("other:do"))})},
 		changes.PermissionDeleted:      {before: does(w.GrantPermissions, spare), change: does(w.DeletePermission, directory.PermissionActionInput{Permission: *permissionRefs("spare:do")[0]})},
@@ -253,7 +254,7 @@ func (w *actionWorld) cases() map[changes.Action]actionCase {
 	}
 }
 
-// again makes Ada and Acme once more, in place of whichever is gone.
+// again makes Ada and Acme once more, if one of them is gone.
 func (w *actionWorld) again(ctx context.Context) error {
 	if w.count("users where username = 'ada'") == 0 {
 		return does(w.CreateUser, directory.CreateUserInput{Username: new("ada"), Organizations: []*directory.OrganizationRef{new(orgCode("acme"))}, Roles: roleRefs("worker")})(ctx)
@@ -330,8 +331,8 @@ func TestActionsThatMayEndAnAdministrator(t *testing.T) { // not parallel: it ch
 	}
 }
 
-// An action that is not in the table cannot be recorded, nor one on the wrong kind
-// of thing.
+// An action that is not in the table cannot be recorded, nor an action on the wrong
+// kind of subject.
 func TestOnlyActionsAreRecorded(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)

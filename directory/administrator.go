@@ -12,28 +12,26 @@ import (
 	"roster/secret"
 )
 
-// The names by which the administrator's key is known again.
+// The administrator's key is found by these names.
 const (
 	administratorKeyName = "Administrator"
 	setupActor           = "setup"
 )
 
-// EnsureAdministratorKey makes chosen that of the business's administrator: of
-// an API key with all system permissions, to which it adds those that a new
-// version has brought. The key that was the administrator's before, with another
-// secret, is revoked. It runs at each start, after Setup; where nothing is to be
-// done, it writes nothing.
+// EnsureAdministratorKey makes chosen the secret of the administrator's key, an API
+// key with all system permissions, and adds permissions that a new version has
+// brought. It revokes an administrator's key with another secret. It runs at each
+// start, after Setup, and writes nothing if nothing has changed.
 //
-// It fails with INVALID for what cannot be a secret, and with CONFLICT when the
-// secret is that of another API key, or of one that was revoked: a revoked key
-// never works again.
+// It returns INVALID if chosen is too weak for a secret, and CONFLICT if another
+// API key has it, or a revoked one: a revoked key never works again.
 func (d *Directory) EnsureAdministratorKey(ctx context.Context, chosen secret.Text) error {
 	if err := credential.Check(chosen); err != nil {
 		return err
 	}
 	ctx = access.WithActor(ctx, access.System(setupActor))
 	return d.change(ctx, access.KeysWrite, func(ctx context.Context, w *write) error {
-		// Locked, also so that servers which start at the same moment take turns.
+		// The lock also makes servers that start at the same moment take turns.
 		permissions, err := pointers(db.Select[db.Permission](ctx, d.db,
 			"select * from permissions where is_system and deleted_at is null order by key for no key update"))
 		if err != nil {
@@ -60,7 +58,7 @@ func (d *Directory) EnsureAdministratorKey(ctx context.Context, chosen secret.Te
 	})
 }
 
-// completeKey gives the key those of the permissions that it lacks.
+// completeKey adds the permissions that the key lacks.
 func (d *Directory) completeKey(ctx context.Context, w *write, key *db.APIKey, permissions []*db.Permission) error {
 	has, err := db.Select[db.PermissionID](ctx, d.db, "select permission_id from api_key_permissions where api_key_id = $1", key.ID)
 	if err != nil {
@@ -80,7 +78,7 @@ func (d *Directory) revokeFormerAdministrators(ctx context.Context, w *write, pr
 	return w.revokeKeys(ctx, "k.name = ? and k.created_by = ? and k.org_id is null and k.id <> ?", administratorKeyName, w.actor.String(), present.ID)
 }
 
-// HasAdministratorKey tells whether EnsureAdministratorKey has made a key that
+// HasAdministratorKey reports whether EnsureAdministratorKey has made a key that
 // still works.
 func (d *Directory) HasAdministratorKey(ctx context.Context) (bool, error) {
 	keys, err := db.Select[int](ctx, d.db,
@@ -89,14 +87,14 @@ func (d *Directory) HasAdministratorKey(ctx context.Context) (bool, error) {
 	return len(keys) > 0, err
 }
 
-// administratorsLock is the number of the advisory lock under which whoever may
-// have ended an administrator looks whether one is left; it only has to differ
-// from those of others.
+// administratorsLock is the number of the advisory lock that a write takes which may
+// have ended an administrator, before it looks whether one is left. The number only
+// has to differ from other locks'.
 const administratorsLock = 0x726f73746561 // "rostea"
 
-// administratorText tells whether there is an API key that can administer the
-// business: it works everywhere, for as long as nobody revokes it, and holds all
-// permissions of Roster; so does, if it stands for one, its user in the root.
+// administratorText selects whether there is an API key that can administer the
+// business: it works everywhere, does not expire, and holds all permissions of
+// Roster; if it stands for a user, the user holds them in the root as well.
 const administratorText = `
 select exists (select from api_keys k where k.org_id is null and k.revoked_at is null and k.expires_at is null
 	and not exists (select from permissions p where p.is_system and p.deleted_at is null and not exists (
@@ -109,9 +107,9 @@ select exists (select from api_keys k where k.org_id is null and k.revoked_at is
 			and not exists (select from membership_roles g join role_permissions rp on rp.role_id = g.role_id and rp.revoked_at is null
 				where g.org_id = ?0 and g.user_id = k.user_id and rp.permission_id = p.id and g.ends_at is null and ` + access.ActiveSQL + `))))`
 
-// keepAdministrator fails with LAST_ADMINISTRATOR if the write has left nobody
-// who can administer the business. Those who may do that take turns, until they
-// commit: no two of them each leave it to the administrator whom the other ends.
+// keepAdministrator returns LAST_ADMINISTRATOR if the write has left nobody who can
+// administer the business. Writes that may do so take turns until they commit, so
+// that no two of them rely on the administrator whom the other ends.
 func keepAdministrator(ctx context.Context, w *changes.Write) error {
 	if access.ActorOf(ctx).System != "" || !slices.ContainsFunc(w.Changes(), mayEndAdministrator) {
 		return nil
@@ -127,7 +125,7 @@ func keepAdministrator(ctx context.Context, w *changes.Write) error {
 }
 
 // mayEndAdministrator reports whether the change may have ended an administrator.
-// The log has everything that could have done it.
+// The log has every change that could have done so.
 func mayEndAdministrator(c db.Change) bool {
 	return changes.ActionByName(c.Action).Effects().Administrator && (c.OrgID == nil || *c.OrgID == db.Root)
 }

@@ -16,8 +16,7 @@ import (
 // root names the organization that stands for the business.
 var root = directory.OrganizationRef{Code: new("roster")}
 
-// administrator is somebody who can administer the business, and the ways to
-// end that.
+// administrator is a user who can administer the business, and the ways to end that.
 type administrator struct {
 	user, role string
 	key        *db.APIKey
@@ -34,8 +33,8 @@ func systemPermissions() []*directory.PermissionRef {
 // direct is what administrators are granted on top of their role.
 var direct = string(access.ImportsWrite)
 
-// administrator makes one: a user with a role and a permission in the root, for
-// whom a key stands.
+// administrator makes an administrator: a user with a role and a permission in the
+// root, for whom a key stands.
 func (b *business) administrator(name string) administrator {
 	b.t.Helper()
 	a := administrator{user: name, role: name}
@@ -102,7 +101,7 @@ var ends = map[string]func(ctx context.Context, b *business, a administrator) er
 	},
 }
 
-// However the last administrator would end, it does not; and of the last two who
+// The last administrator stays, however they would end; and of the last two who
 // end at the same moment, in whatever ways, one stays.
 func TestLastAdministrator(t *testing.T) {
 	t.Parallel()

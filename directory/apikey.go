@@ -17,8 +17,8 @@ import (
 	"roster/secret"
 )
 
-// visibleKeys limits what is read to the API keys that the actor manages: all,
-// or those of one organization.
+// visibleKeys returns conditions on API keys that the actor manages: none for all,
+// or one that limits them to an organization.
 func visibleKeys(ctx context.Context) ([]list.Clause, error) {
 	org, err := access.ScopeOf(ctx, access.KeysWrite)
 	if err != nil || org == nil {
@@ -27,8 +27,8 @@ func visibleKeys(ctx context.Context) ([]list.Clause, error) {
 	return []list.Clause{list.Where("k.org_id = ?", *org)}, nil
 }
 
-// keyColumns gives the columns to read for the fields. Who created the key has
-// no field of the row's, since it is a reference in text form.
+// keyColumns returns the columns to read for the fields. The field of who created
+// the key has no column of its name, since the column holds a reference as text.
 func (d *Directory) keyColumns(fields list.Fields) []string {
 	columns := db.Columns[db.APIKey](d.db, fields)
 	if !slices.Contains(columns, "created_by") {
@@ -37,9 +37,8 @@ func (d *Directory) keyColumns(fields list.Fields) []string {
 	return columns
 }
 
-// APIKeys gives one page of the API keys that the actor manages, by time of
-// creation, with the columns of fields. Those that were revoked or have expired
-// are among them.
+// APIKeys returns a page of the API keys that the actor manages, by time of
+// creation, with the columns of fields. Revoked and expired keys are included.
 func (d *Directory) APIKeys(ctx context.Context, page list.Page, fields list.Fields) (*list.Connection[db.APIKey], error) {
 	conditions, err := visibleKeys(ctx)
 	if err != nil {
@@ -55,7 +54,7 @@ func (d *Directory) APIKeys(ctx context.Context, page list.Page, fields list.Fie
 	}.Page(ctx, d.db, page)
 }
 
-// APIKey finds an API key that the actor manages; nil when there is none.
+// APIKey returns an API key that the actor manages; nil if there is no such key.
 func (d *Directory) APIKey(ctx context.Context, id db.APIKeyID) (*db.APIKey, error) {
 	conditions, err := visibleKeys(ctx)
 	if err != nil {
@@ -66,8 +65,9 @@ func (d *Directory) APIKey(ctx context.Context, id db.APIKeyID) (*db.APIKey, err
 }
 
 // APIKeysByID reads API keys that were reached through something that the actor
-// may see, such as a change that one of them made; in no order. Whom one stands
-// for is told to who manages it: it may be somebody whom the actor cannot see.
+// may see, such as a change that one of them made. Their order is undefined. Only an
+// actor who manages a key sees for whom it stands: the actor may not be allowed to
+// see that user.
 func (d *Directory) APIKeysByID(ctx context.Context, ids []db.APIKeyID) ([]db.APIKey, error) {
 	keys, err := db.Select[db.APIKey](ctx, d.db, "select * from api_keys where id = any($1)", ids)
 	actor := access.ActorOf(ctx)
@@ -80,11 +80,11 @@ func (d *Directory) APIKeysByID(ctx context.Context, ids []db.APIKeyID) ([]db.AP
 	return keys, err
 }
 
-// APIKeyPermissions gives what each of the keys may do, ordered by key, in the
-// order asked; nothing for those that the actor does not manage.
+// APIKeyPermissions returns the permissions of each of the keys, in the order of
+// the keys, sorted by their own keys; nothing for keys that the actor does not manage.
 func (d *Directory) APIKeyPermissions(ctx context.Context, keys []db.APIKeyID) ([][]*db.Permission, error) {
 	conditions, err := visibleKeys(ctx)
-	// Whoever manages no keys still sees what their own may do.
+	// A key that manages no keys still sees its own permissions.
 	if actor := access.ActorOf(ctx); problem.Is(err, problem.Forbidden) && actor.Key != nil && !slices.ContainsFunc(keys, func(id db.APIKeyID) bool { return id != actor.Key.ID }) {
 		conditions, err = nil, nil
 	}
@@ -120,15 +120,15 @@ func byPermissionKey(a, b *db.Permission) int { return cmp.Compare(a.Key, b.Key)
 type CreateAPIKeyInput struct {
 	Name        string
 	Permissions []*PermissionRef
-	// Organization is the only one in which the key works; all when nil.
+	// Organization is the only one in which the key works; nil means all.
 	Organization *OrganizationRef
-	// User is whom the key stands for; nil when it stands for itself.
+	// User is the user for whom the key stands; nil if it stands for itself.
 	User      *UserRef
 	ExpiresAt *time.Time
 }
 
-// CreateAPIKey makes an API key with permissions that the actor may hand out,
-// and gives its secret, which is stored nowhere.
+// CreateAPIKey creates an API key with permissions that the actor may hand out,
+// and returns it with its secret, which is not stored.
 func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key *db.APIKey, shown secret.Text, err error) {
 	shown = credential.New()
 	create := func(ctx context.Context, w *write, org *db.Organization) error {
@@ -163,9 +163,9 @@ func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key
 	return key, shown, nil
 }
 
-// allowKey returns the actor's allowance to hand out what the key may do, and finds
-// the user for whom it is to stand, if any: a member of the organization, if it
-// is one's key.
+// allowKey returns the actor's allowance to hand out the permissions of the key, and
+// sets the user for whom the key stands, if there is one. The user of an
+// organization's key must be a member of the organization.
 func (d *Directory) allowKey(ctx context.Context, w *write, key *db.APIKey, user *UserRef, permissions []*db.Permission) (access.Allowance, error) {
 	if user == nil {
 		return w.allow(key.OrgID, permissions), nil
@@ -183,7 +183,7 @@ func (d *Directory) allowKey(ctx context.Context, w *write, key *db.APIKey, user
 	return w.allow(key.OrgID, slices.Concat(permissions, read)), err
 }
 
-// readByUsers are the permissions to read what users may read of themselves.
+// readByUsers returns the permissions that users have to read their own data.
 func (d *Directory) readByUsers(ctx context.Context) ([]*db.Permission, error) {
 	catalogue, err := d.engine.Catalogue(ctx)
 	if err != nil {
@@ -196,8 +196,8 @@ func (d *Directory) readByUsers(ctx context.Context) ([]*db.Permission, error) {
 	return permissions, nil
 }
 
-// expiry checks the end of something that begins now. The database keeps
-// microseconds.
+// expiry checks when something ends that begins now, and returns it in the precision
+// of the database, microseconds.
 func (f *faults) expiry(field string, at *time.Time, now time.Time) *time.Time {
 	if at == nil {
 		return nil
@@ -216,7 +216,7 @@ func (w *write) newKey(name string, shown secret.Text, org *db.OrganizationID) *
 	}
 }
 
-// keyValues tell in the log of changes what an API key is.
+// keyValues are the values of an API key in the log of changes.
 type keyValues struct {
 	*db.APIKey
 	Permissions []string `json:"permissions"`
@@ -250,8 +250,8 @@ func (w *write) insertKeyPermissions(ctx context.Context, key *db.APIKey, permis
 // APIKeyActionInput names the API key to act upon.
 type APIKeyActionInput struct{ APIKey string }
 
-// RevokeAPIKey makes an API key that the actor manages useless, for good. One
-// that was revoked before stays as it is.
+// RevokeAPIKey ends an API key that the actor manages, for good. A key that is
+// revoked already stays as it is.
 func (d *Directory) RevokeAPIKey(ctx context.Context, in APIKeyActionInput) (*db.APIKey, error) {
 	reach, err := access.ScopeOf(ctx, access.KeysWrite)
 	if err != nil {
@@ -278,8 +278,9 @@ func (d *Directory) RevokeAPIKey(ctx context.Context, in APIKeyActionInput) (*db
 	return key, err
 }
 
-// lockKey finds an API key, of the organization unless that is nil, to write to.
-// One that does not exist is nil, and a fault.
+// lockKey returns an API key, locked for a write; org, unless it is nil, is the
+// organization that it must belong to. If there is no such key, it returns nil and
+// adds a fault.
 func (d *Directory) lockKey(ctx context.Context, w *write, text string, org *db.OrganizationID) (key *db.APIKey, err error) {
 	if id, malformed := db.ParseID[db.APIKeyKind](text); malformed == nil {
 		key, err = db.SelectOne[db.APIKey](ctx, d.db,
@@ -291,7 +292,7 @@ func (d *Directory) lockKey(ctx context.Context, w *write, text string, org *db.
 	return key, err
 }
 
-// revokeKeys revokes those of the keys k that the condition selects.
+// revokeKeys revokes the keys k that the condition selects.
 func (w *write) revokeKeys(ctx context.Context, condition string, args ...any) error {
 	var keys []*db.APIKey
 	err := w.NewSelect().Model(&keys).Where("k.revoked_at is null").Where(condition, args...).Order("k.id").For("no key update of k").Scan(ctx)

@@ -24,7 +24,7 @@ import (
 	"roster/secret"
 )
 
-// server gives another server over the same database.
+// server returns another server over the same database.
 func (b *business) server() *directory.Directory {
 	other := directory.New(b.db, access.Options{Log: slog.New(slog.DiscardHandler)})
 	b.t.Cleanup(other.Close)
@@ -39,7 +39,7 @@ func permissionsOf(actor *access.Actor) string { return fmt.Sprint(actor.Permiss
 
 var ada = directory.UserRef{Username: new("ada")}
 
-// keyOf is key for one that stands for a user.
+// keyOf is key for an API key that stands for a user.
 func (b *business) keyOf(user directory.UserRef, organization string, permissions ...string) (*db.APIKey, secret.Text) {
 	b.t.Helper()
 	in := directory.CreateAPIKeyInput{Name: "a key", Permissions: permissionRefs(permissions...), User: &user}
@@ -102,8 +102,8 @@ func TestKeysOfUsers(t *testing.T) {
 	want("restored", "[]", "[]")
 }
 
-// To make a key that stands for somebody else is to read what they may read of
-// themselves. In the root, nobody has anything but permissions of Roster.
+// Making a key that stands for another user allows reading what they may read of
+// themselves. In the root, users have only permissions of Roster.
 func TestWhatKeysOfUsersNeed(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
@@ -148,9 +148,9 @@ func TestWhatKeysOfUsersNeed(t *testing.T) {
 func second[T any](_ T, err error) error        { return err }
 func third[T, U any](_ T, _ U, err error) error { return err }
 
-// Whatever ends a key, it ends on every path: on the server that did it at once,
-// however hot the key; on others within a second; on one that sees it for the
-// first time; and in the same words as for a key that never was.
+// Whatever ends a key ends it on every path: on the server that made the change at
+// once, even if the key is hot; on others within a second; on a server that sees it
+// for the first time; and in the same words as for a key that never existed.
 func TestKeysEnd(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(b *business, key *db.APIKey, org *db.Organization) error{
@@ -376,7 +376,7 @@ func TestRevokedKeyNeverWorks(t *testing.T) {
 	}
 }
 
-// What a key may do follows what becomes of its permissions.
+// A key follows every change of its permissions.
 func TestPermissionsOfKeys(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)

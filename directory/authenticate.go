@@ -12,11 +12,11 @@ import (
 )
 
 // Authenticate returns the actor with that API key. It returns UNAUTHENTICATED, in
-// the same words, for whatever is no key that works now: see credential.Keys.Find.
+// the same words, for every text that is not a working key: see credential.Keys.Find.
 //
-// A key that was used just before costs no statement. What this server changes
-// counts at once, what other servers change within the staleness bound. It returns
-// context.DeadlineExceeded if the database, when it has to be asked, does not answer
+// A key that was used just before costs no statement. A change that this server
+// makes counts at once, a change of another server within the staleness bound. It
+// returns context.DeadlineExceeded if the database has to be asked and does not answer
 // in time. The context must not carry a transaction.
 func (d *Directory) Authenticate(ctx context.Context, shown secret.Text) (*access.Actor, error) {
 	key, err := d.keys.Find(ctx, shown, d.engine.KeyEpoch(), d.engine.Staleness())
@@ -37,20 +37,20 @@ func (d *Directory) Authenticate(ctx context.Context, shown secret.Text) (*acces
 // and not seen it fail since. It costs no statement.
 func (d *Directory) Recognises(shown secret.Text) bool { return d.keys.Recognises(shown) }
 
-// limitToUser leaves the actor those of the key's permissions that its user holds
-// now: in the key's organization or, for a key that works everywhere, for the
-// business as a whole. A key that stands for itself keeps all.
+// limitToUser removes from the actor the permissions of the key that its user does
+// not hold now: in the key's organization or, for a key that works everywhere, for
+// the business as a whole. A key that stands for itself keeps all.
 func (d *Directory) limitToUser(ctx context.Context, actor *access.Actor) error {
 	if actor.User == nil {
 		return nil
 	}
-	places := []access.MemberKey{{User: *actor.User, Organization: db.Root}}
+	members := []access.MemberKey{{User: *actor.User, Organization: db.Root}}
 	if actor.Organization != nil {
-		places = append(places, access.MemberKey{User: *actor.User, Organization: *actor.Organization})
+		members = append(members, access.MemberKey{User: *actor.User, Organization: *actor.Organization})
 	}
 	ctx, cancel := context.WithTimeout(ctx, credential.WaitTimeout)
 	defer cancel()
-	catalogue, held, err := d.engine.View(ctx, places)
+	catalogue, held, err := d.engine.View(ctx, members)
 	if err != nil {
 		return err
 	}

@@ -15,9 +15,9 @@ import (
 )
 
 // allow returns the actor's allowance to hand out the permissions, and the roles
-// that consist of them, in the organization or, when org is nil, everywhere. What
-// the actor must not hand out is a fault, an ESCALATION, which names what is
-// missing.
+// that consist of them, in the organization or, if org is nil, everywhere. It adds
+// the fault ESCALATION, which names the permissions that the actor must not hand
+// out, if there are any.
 func (w *write) allow(org *db.OrganizationID, permissions []*db.Permission, roles ...db.RoleID) access.Allowance {
 	allowance, missing := w.actor.Allow(org, permissions, roles...)
 	if len(missing) == 0 {
@@ -33,8 +33,8 @@ func (w *write) allow(org *db.OrganizationID, permissions []*db.Permission, role
 
 // allowGrants returns the actor's allowance to grant the roles and permissions in
 // the organization. In the root they must be permissions of Roster itself: what
-// people do in a product, they do in an organization. In an organization that is
-// not there (nil), nothing is allowed, and that is no fault of its own.
+// people do in a product, they do in an organization. If the organization does not
+// exist (nil), nothing is allowed, and no fault is added.
 func (d *Directory) allowGrants(ctx context.Context, w *write, org *db.Organization, roles []db.RoleID, direct []db.PermissionID) (access.Allowance, error) {
 	if org == nil {
 		return access.Allowance{}, nil
@@ -50,8 +50,8 @@ func (d *Directory) allowGrants(ctx context.Context, w *write, org *db.Organizat
 }
 
 // covered returns an error unless the allowance covers what is about to be handed
-// out. It is a fault of this program, and never one of the input, which allow has
-// told.
+// out. Such an error is a defect of this program: allow has already reported the
+// faults of the input.
 func covered(by access.Allowance, org *db.OrganizationID, ids []uuid.UUID) error {
 	if by.Covers(org, ids) {
 		return nil
@@ -59,7 +59,7 @@ func covered(by access.Allowance, org *db.OrganizationID, ids []uuid.UUID) error
 	return errors.New("more was to be handed out than was allowed")
 }
 
-// permissionsIn returns the permissions, and those which the roles contain.
+// permissionsIn returns the permissions and those that the roles contain.
 func (d *Directory) permissionsIn(ctx context.Context, roles []db.RoleID, direct []db.PermissionID) ([]*db.Permission, error) {
 	catalogue, err := d.engine.Catalogue(ctx)
 	if err != nil {
@@ -75,10 +75,10 @@ func (d *Directory) permissionsIn(ctx context.Context, roles []db.RoleID, direct
 	return permissions, nil
 }
 
-// mayRestore checks that the actor may hand out all that grants g, selected by
-// the condition on $1, give now or will: to end a suspension is to give it again.
-// What API keys may do that stand for themselves is given like that, too; others
-// may do what their users are granted.
+// mayRestore checks that the actor may hand out everything that live grants g,
+// selected by the condition on $1, allow now or later: ending a suspension hands it
+// out again. It checks in the same way the permissions of API keys that stand for
+// themselves; other keys can do what their users are granted.
 func (d *Directory) mayRestore(ctx context.Context, w *write, condition string, arg any) error {
 	type given struct {
 		OrgID  db.OrganizationID
@@ -105,7 +105,7 @@ func (d *Directory) mayRestore(ctx context.Context, w *write, condition string, 
 	return nil
 }
 
-// enumerate joins keys for a message, which stays short however many they are.
+// enumerate joins keys for a message, which stays short even if there are many.
 func enumerate(keys []string) string {
 	const most = 10
 	if len(keys) <= most {

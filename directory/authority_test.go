@@ -30,8 +30,8 @@ func TestEscalation(t *testing.T) {
 	}
 	must(b.CreateRole(b.ctx, directory.CreateRoleInput{Key: "empty"}))(t)
 	nameOf := func(key string) string { return strings.ReplaceAll(key, ":", "-") }
-	// Of what is given with each of the permissions, some is suspended: a member,
-	// directly and to come, and an organization, with whoever has a role there.
+	// Some of what is granted with each of the permissions is suspended: a member, with
+	// grants of now and to come, and an organization, with a member who has a role there.
 	for _, key := range []string{"p", "q", system} {
 		name := nameOf(key)
 		user := b.user("suspended-"+name, b.organization("kept "+name))
@@ -173,8 +173,8 @@ func TestEscalation(t *testing.T) {
 		}
 	}
 
-	// What is there already is not handed out again; to rename a permission is to
-	// hand out the new key to all who hold the old one.
+	// A write does not hand out again what is there already; renaming a permission hands
+	// out the new key to all who hold the old one.
 	ctx := b.holding("", string(access.RolesWrite), "p")
 	_, err := b.AddRolePermissions(ctx, contents("with-q", "q"))
 	wantFaults(t, err, "")

@@ -12,17 +12,17 @@ import (
 	"roster/db/list"
 )
 
-// ChangeFilter narrows the log of changes; what is nil does not matter.
+// ChangeFilter narrows the log of changes; fields that are nil do not matter.
 type ChangeFilter struct {
 	Action *string
-	// Subject is the id of what was changed, Actor that of who changed it.
+	// Subject is the id of what was changed, Actor the id of who changed it.
 	Subject, Actor *string
 	Organization   *OrganizationRef
 	After, Before  *time.Time
 }
 
-// visibleChanges limits what is read to the changes that the actor may see: all,
-// or those in one organization.
+// visibleChanges returns the organization to which the actor's sight is limited (nil:
+// none), and conditions on the changes that the actor may see.
 func visibleChanges(ctx context.Context) (reach *db.OrganizationID, conditions []list.Clause, err error) {
 	if reach, err = access.ScopeOf(ctx, access.ChangesRead); err != nil || reach == nil {
 		return nil, nil, err
@@ -30,7 +30,7 @@ func visibleChanges(ctx context.Context) (reach *db.OrganizationID, conditions [
 	return reach, []list.Clause{list.Where("c.org_id = ?", *reach)}, nil
 }
 
-// Changes gives one page of the log of changes, as far as the actor may see it,
+// Changes returns a page of the log of changes, as far as the actor may see it,
 // from the oldest on.
 func (d *Directory) Changes(ctx context.Context, page list.Page, filter *ChangeFilter) (*list.Connection[db.Change], error) {
 	reach, conditions, err := visibleChanges(ctx)
@@ -84,9 +84,9 @@ func (d *Directory) changeConditions(ctx context.Context, filter *ChangeFilter, 
 	return conditions, nil
 }
 
-// organizationOfChanges finds the organization whose changes are asked for. By
-// its id one finds a deleted one too: its history is still there to be read. It
-// fails with NOT_FOUND for one out of reach as for one that never was.
+// organizationOfChanges returns the organization whose changes are asked for. An id
+// finds a deleted organization too: its history can still be read. It returns
+// NOT_FOUND both for an organization out of reach and for one that never existed.
 func (d *Directory) organizationOfChanges(ctx context.Context, by OrganizationRef, reach *db.OrganizationID) (*db.OrganizationID, error) {
 	look := by.lookUp()
 	if !look.ok {

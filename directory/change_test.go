@@ -11,8 +11,8 @@ import (
 	"roster/directory"
 )
 
-// The log of changes is read in pages both ways, through filters, and by whoever
-// is bound to an organization only as far as it concerns that one.
+// The log of changes is read in pages both ways, through filters; an actor of one
+// organization reads only the changes that concern it.
 func TestChanges(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
@@ -104,8 +104,8 @@ func TestChanges(t *testing.T) {
 		t.Errorf("by id %+v", byID)
 	}
 
-	// An organization that was deleted still has its history; a user who was, has
-	// one without what they were like.
+	// A deleted organization still has its history; a deleted user has one without
+	// personal data.
 	must(b.DeleteOrganization(b.ctx, directory.OrganizationActionInput{Organization: orgID(bravo)}))(t)
 	if got := must(b.Changes(admin, list.Page{}, &directory.ChangeFilter{Organization: new(orgID(bravo))}))(t).Nodes; len(got) != 2 {
 		t.Errorf("the history of a deleted organization is %q", lines(got))

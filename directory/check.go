@@ -8,7 +8,7 @@ import (
 	"roster/problem"
 )
 
-// The most that one check asks.
+// These are the limits of one check.
 const (
 	maxChecks = 1000
 	maxMatrix = 10_000
@@ -21,23 +21,23 @@ type CheckInput struct {
 	Permission   string
 }
 
-// Can tells whether the user may do what the permission names in the
-// organization; false for anything unknown or hidden.
+// Can reports whether the user may do what the permission names in the
+// organization; it returns false for anything unknown or hidden.
 func (d *Directory) Can(ctx context.Context, user UserRef, org OrganizationRef, permission string) (bool, error) {
-	places, err := d.places(ctx, []*UserRef{&user}, []*OrganizationRef{&org})
+	members, err := d.memberKeys(ctx, []*UserRef{&user}, []*OrganizationRef{&org})
 	if err != nil {
 		return false, err
 	}
 	if !db.HasTx(ctx) {
-		if allowed, known := d.engine.Check(places[0], permission); known {
+		if allowed, known := d.engine.Check(members[0], permission); known {
 			return allowed, nil
 		}
 	}
-	answers, err := d.allowed(ctx, places, permission)
+	answers, err := d.allowed(ctx, members, permission)
 	return err == nil && answers[0], err
 }
 
-// Checks answers up to 1,000 checks, in the order asked.
+// Checks answers up to 1,000 checks, in their order.
 func (d *Directory) Checks(ctx context.Context, in []*CheckInput) ([]bool, error) {
 	if len(in) > maxChecks {
 		return nil, problem.At(problem.Invalid, "input", "At most %d checks at once.", maxChecks)
@@ -46,7 +46,7 @@ func (d *Directory) Checks(ctx context.Context, in []*CheckInput) ([]bool, error
 	for i, check := range in {
 		users[i], orgs[i] = &check.User, &check.Organization
 	}
-	places, err := d.places(ctx, users, orgs)
+	members, err := d.memberKeys(ctx, users, orgs)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (d *Directory) Checks(ctx context.Context, in []*CheckInput) ([]bool, error
 	for i, check := range in {
 		keys[i] = check.Permission
 	}
-	catalogue, held, err := d.engine.View(ctx, places, keys...)
+	catalogue, held, err := d.engine.View(ctx, members, keys...)
 	if err != nil {
 		return nil, err
 	}
@@ -65,8 +65,8 @@ func (d *Directory) Checks(ctx context.Context, in []*CheckInput) ([]bool, error
 	return answers, nil
 }
 
-// CheckMatrix answers for each user, in the order asked, whether they may do
-// what each permission names in the organization; up to 10,000 answers.
+// CheckMatrix reports for each user, in their order, whether they may do what each
+// permission names in the organization; up to 10,000 answers.
 func (d *Directory) CheckMatrix(ctx context.Context, org OrganizationRef, users []*UserRef, permissions []string) ([][]bool, error) {
 	if len(users)*len(permissions) > maxMatrix || len(users) > maxMatrix || len(permissions) > maxMatrix {
 		return nil, problem.At(problem.Invalid, "permissions", "At most %d answers at once: users times permissions.", maxMatrix)
@@ -75,11 +75,11 @@ func (d *Directory) CheckMatrix(ctx context.Context, org OrganizationRef, users 
 	for i := range orgs {
 		orgs[i] = &org
 	}
-	places, err := d.places(ctx, users, orgs)
+	members, err := d.memberKeys(ctx, users, orgs)
 	if err != nil {
 		return nil, err
 	}
-	catalogue, held, err := d.engine.View(ctx, places, permissions...)
+	catalogue, held, err := d.engine.View(ctx, members, permissions...)
 	if err != nil {
 		return nil, err
 	}
@@ -90,38 +90,37 @@ func (d *Directory) CheckMatrix(ctx context.Context, org OrganizationRef, users 
 	return rows, nil
 }
 
-// CanMembers tells of each member whether they may do what the permission
-// names.
+// CanMembers reports for each member whether they may do what the permission names.
 func (d *Directory) CanMembers(ctx context.Context, members []*db.Membership, permission string) ([]bool, error) {
 	return d.allowed(ctx, memberKeysOf(members), permission)
 }
 
-// CanUsers tells of each user whether they may do what the permission names in
+// CanUsers reports for each user whether they may do what the permission names in
 // the organization.
 func (d *Directory) CanUsers(ctx context.Context, users []db.UserID, org OrganizationRef, permission string) ([]bool, error) {
-	places, err := memberKeysOfUsers(ctx, users, org, d.knownIDs)
+	members, err := memberKeysOfUsers(ctx, users, org, d.knownIDs)
 	if err != nil {
 		return nil, err
 	}
-	return d.allowed(ctx, places, permission)
+	return d.allowed(ctx, members, permission)
 }
 
-func (d *Directory) allowed(ctx context.Context, places []access.MemberKey, permission string) ([]bool, error) {
-	catalogue, held, err := d.engine.View(ctx, places, permission)
+func (d *Directory) allowed(ctx context.Context, members []access.MemberKey, permission string) ([]bool, error) {
+	catalogue, held, err := d.engine.View(ctx, members, permission)
 	if err != nil {
 		return nil, err
 	}
-	answers := make([]bool, len(places))
+	answers := make([]bool, len(members))
 	for i := range held {
 		answers[i] = catalogue.Allows(held[i], permission)
 	}
 	return answers, nil
 }
 
-// places finds where the users and organizations meet, pair by pair. What is
-// unknown to the actor, or hidden from them, has no id, and nobody is a member
-// there.
-func (d *Directory) places(ctx context.Context, users []*UserRef, orgs []*OrganizationRef) ([]access.MemberKey, error) {
+// memberKeys returns the keys of the users and organizations, pair by pair. A user or
+// organization that is unknown to the actor, or hidden from them, has the zero id,
+// under which nobody is a member.
+func (d *Directory) memberKeys(ctx context.Context, users []*UserRef, orgs []*OrganizationRef) ([]access.MemberKey, error) {
 	within, err := access.ScopeOf(ctx, access.MembersRead)
 	if err != nil {
 		return nil, err
@@ -130,15 +129,15 @@ func (d *Directory) places(ctx context.Context, users []*UserRef, orgs []*Organi
 	if err != nil {
 		return nil, err
 	}
-	places := make([]access.MemberKey, len(users))
-	for i := range places {
-		places[i] = access.MemberKey{User: userIDs[i], Organization: orgIDs[i]}
+	members := make([]access.MemberKey, len(users))
+	for i := range members {
+		members[i] = access.MemberKey{User: userIDs[i], Organization: orgIDs[i]}
 	}
-	return places, nil
+	return members, nil
 }
 
-// MemberKeysOfUsers gives where each user would be in the organization; its id is
-// zero when it is unknown to the actor.
+// MemberKeysOfUsers returns the key of each user in the organization; the
+// organization's id is zero if it is unknown to the actor.
 func (d *Directory) MemberKeysOfUsers(ctx context.Context, users []db.UserID, org OrganizationRef) ([]access.MemberKey, error) {
 	return memberKeysOfUsers(ctx, users, org, d.namedIDs)
 }
@@ -158,23 +157,23 @@ func memberKeysOfUsers(ctx context.Context, users []db.UserID, org OrganizationR
 	if err != nil {
 		return nil, err
 	}
-	places := make([]access.MemberKey, len(users))
+	members := make([]access.MemberKey, len(users))
 	for i, user := range users {
-		places[i] = access.MemberKey{User: user, Organization: ids[0]}
+		members[i] = access.MemberKey{User: user, Organization: ids[0]}
 	}
-	return places, nil
+	return members, nil
 }
 
-// MemberKeysInOrganizations gives where the user would be in each organization; the
-// user's id is zero when there is no such user.
+// MemberKeysInOrganizations returns the key of the user in each organization; the
+// user's id is zero if there is no such user.
 func (d *Directory) MemberKeysInOrganizations(ctx context.Context, user UserRef, orgs []db.OrganizationID) ([]access.MemberKey, error) {
 	ids, _, err := d.namedIDs(ctx, []*UserRef{&user}, nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	places := make([]access.MemberKey, len(orgs))
+	members := make([]access.MemberKey, len(orgs))
 	for i, org := range orgs {
-		places[i] = access.MemberKey{User: ids[0], Organization: org}
+		members[i] = access.MemberKey{User: ids[0], Organization: org}
 	}
-	return places, nil
+	return members, nil
 }

@@ -17,8 +17,8 @@ import (
 // Roles and permissions are definitions: the same for the whole business, few,
 // found by id or key, and read from memory. This file has what they share.
 
-// definitions gives the roles and permissions to an actor who may read them.
-// They are the same for the whole business, so that holding the permission in
+// definitions returns the catalogue of roles and permissions to an actor who may read
+// them. It is the same for the whole business, so that holding the permission in
 // one organization is enough.
 func (d *Directory) definitions(ctx context.Context) (*access.Catalogue, error) {
 	if _, err := access.ScopeOf(ctx, access.RolesRead); err != nil {
@@ -29,7 +29,7 @@ func (d *Directory) definitions(ctx context.Context) (*access.Catalogue, error) 
 
 // definition is how definitions of one kind are found: roles or permissions.
 type definition[T any, K db.Kind] struct {
-	// name is the one of their list, and one of a single definition in messages.
+	// name is the name of their list, and one the word for one of them in messages.
 	name, one string
 	all       func(*access.Catalogue) []*T
 	byID      func(*access.Catalogue, db.ID[K]) *T
@@ -65,7 +65,7 @@ var (
 )
 
 // page returns one page of the definitions, ordered by key; search keeps the ones
-// which have it in their key or name.
+// that have it in their key or name.
 func (k definition[T, K]) page(ctx context.Context, d *Directory, page list.Page, search *string) (*list.Connection[T], error) {
 	catalogue, err := d.definitions(ctx)
 	if err != nil {
@@ -88,7 +88,7 @@ func (k definition[T, K]) page(ctx context.Context, d *Directory, page list.Page
 	})
 }
 
-// find returns the definition that is looked up; nil if there is none.
+// find returns the definition that is looked up; nil if it does not exist.
 func (k definition[T, K]) find(ctx context.Context, d *Directory, look lookUp) (*T, error) {
 	catalogue, err := d.definitions(ctx)
 	if err != nil || !look.ok {
@@ -105,8 +105,8 @@ func (k definition[T, K]) find(ctx context.Context, d *Directory, look lookUp) (
 	return one, nil
 }
 
-// withIDs returns definitions in the order asked; nil where there never was one.
-// Tombstones are among them.
+// withIDs returns definitions in the order of the ids; nil for an id that never
+// existed. Tombstones are included.
 func (k definition[T, K]) withIDs(ctx context.Context, d *Directory, ids []db.ID[K]) ([]*T, error) {
 	catalogue, err := d.engine.Catalogue(ctx)
 	if err != nil {
@@ -120,11 +120,11 @@ func (k definition[T, K]) withIDs(ctx context.Context, d *Directory, ids []db.ID
 }
 
 // lock reads definitions and locks their rows, in the order in which they are looked
-// up. Each that does not exist is nil, and a fault.
+// up. A definition that does not exist is nil, and a fault.
 func (k definition[T, K]) lock(ctx context.Context, d *Directory, w *write, looks []lookUp, field, lock string) ([]*T, error) {
 	all, err := k.lockRows(ctx, d, looks, lock)
 	if err == nil && k.formerly != nil && slices.Contains(all, nil) {
-		// Also when one was renamed while its row was waited for.
+		// This also finds a definition that was renamed while its row was waited for.
 		if looks, err = k.formerly(ctx, d, looks); err == nil {
 			all, err = k.lockRows(ctx, d, looks, lock)
 		}
@@ -142,7 +142,7 @@ func (k definition[T, K]) lock(ctx context.Context, d *Directory, w *write, look
 
 // lockRows is lock without the faults, by present keys only.
 func (k definition[T, K]) lockRows(ctx context.Context, d *Directory, looks []lookUp, lock string) ([]*T, error) {
-	ids, keys := named[db.ID[K]](looks)
+	ids, keys := splitLooks[db.ID[K]](looks)
 	// In order of id, so that two transactions never wait for one another.
 	rows, err := db.Select[T](ctx, d.db, "select * from "+k.name+` where deleted_at is null and
 		(id = any($1::uuid[]) or key = any($2::text[])) order by id `+lock, ids, keys)
@@ -162,8 +162,8 @@ func (k definition[T, K]) lockRows(ctx context.Context, d *Directory, looks []lo
 	return all, nil
 }
 
-// byIDOrKey is the look-up of what has an id and a key; a key that breaks the
-// rule for keys cannot exist.
+// byIDOrKey returns the look-up of a definition, which has an id and a key. A key
+// that breaks the rule for keys cannot exist.
 func byIDOrKey[K db.Kind](id, key *string) lookUp {
 	switch {
 	case id != nil:
@@ -176,8 +176,8 @@ func byIDOrKey[K db.Kind](id, key *string) lookUp {
 	return lookUp{}
 }
 
-// named gives the ids and the keys that are looked up.
-func named[ID any](looks []lookUp) (ids []ID, keys []string) {
+// splitLooks returns the ids and the keys that are looked up.
+func splitLooks[ID any](looks []lookUp) (ids []ID, keys []string) {
 	ids, keys = []ID{}, []string{}
 	for _, look := range looks {
 		if !look.ok {
@@ -193,8 +193,8 @@ func named[ID any](looks []lookUp) (ids []ID, keys []string) {
 	return ids, keys
 }
 
-// freeKey checks a key that a role or permission is to have: those which begin
-// with the prefix are for Roster itself.
+// freeKey checks the key of a role or permission: keys with the reserved prefix are
+// for Roster itself.
 func (f *faults) freeKey(field, key, reserved string) string {
 	if strings.HasPrefix(key, reserved) {
 		f.Add(problem.Invalid, field, "Keys that begin with %s are reserved.", reserved)
@@ -202,8 +202,7 @@ func (f *faults) freeKey(field, key, reserved string) string {
 	return f.key(field, key)
 }
 
-// newKey gives the key that an update leaves: the old one, if the new one is not
-// right.
+// newKey returns the key after an update: the old one, if the new one has a fault.
 func (f *faults) newKey(field string, to graphql.Omittable[*string], now, reserved string) string {
 	if !to.IsSet() {
 		return now
@@ -218,8 +217,7 @@ func (f *faults) newKey(field string, to graphql.Omittable[*string], now, reserv
 	return *to.Value()
 }
 
-// label checks the name of a role or permission, which is its key when it has
-// no other.
+// label checks the name of a role or permission; without a name it returns the key.
 func (f *faults) label(field string, name *string, key string) string {
 	if clean := f.text(field, name, maxName); clean != nil {
 		return *clean
@@ -227,9 +225,9 @@ func (f *faults) label(field string, name *string, key string) string {
 	return key
 }
 
-// endGrants ends the live grants of a role or permission that is deleted, in
-// all organizations by one statement, and counts them. Those that have ended by
-// themselves are not revoked.
+// endGrants ends the live grants of a role or permission that is deleted, in all
+// organizations by one statement, and returns their number. Grants whose term is over
+// are not marked as revoked.
 func (w *write) endGrants(ctx context.Context, kind grantKind, targetID uuid.UUID) (int, error) {
 	var ended int
 	err := w.NewRaw("with ended as (update "+kind.table+" g set "+endGrantSQL+" where g."+kind.column+` = ? and g.live returning g.revoked_at)

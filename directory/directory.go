@@ -1,6 +1,6 @@
 // Package directory holds the rules: every read and write of users,
 // organizations, memberships, roles and permissions. A function checks the
-// actor's permission, runs its SQL, and, when it writes, records what changed;
+// actor's permission, runs its SQL, and, if it writes, records what changed;
 // each concept has a file.
 package directory
 
@@ -19,8 +19,8 @@ import (
 
 // Directory is the business's users, organizations, roles and permissions.
 type Directory struct {
-	// Writer is how everything is written, by the directory and by others: whoever
-	// writes through it leaves an administrator, and memory that is true.
+	// Writer makes every write, also the writes of other packages: it guards the last
+	// administrator, and keeps memory true.
 	Writer *changes.Writer
 
 	db     *db.DB
@@ -30,7 +30,7 @@ type Directory struct {
 	keys   *credential.Keys
 }
 
-// New gives the directory that is kept in database; Setup prepares a new one,
+// New returns the directory that is kept in database; Setup prepares a new one,
 // Follow makes it fast, and Close ends it.
 func New(database *db.DB, o access.Options) *Directory {
 	engine := access.NewEngine(database, o)
@@ -42,8 +42,8 @@ func New(database *db.DB, o access.Options) *Directory {
 	}
 }
 
-// Follow begins to follow the log of changes, whoever makes them. Until then,
-// and whenever it cannot be followed, every answer comes from the database.
+// Follow begins to follow the log of changes of all servers. Until then, and
+// whenever the log cannot be followed, every answer comes from the database.
 func (d *Directory) Follow(ctx context.Context) error {
 	if err := d.feed.Start(ctx); err != nil {
 		return err
@@ -52,11 +52,11 @@ func (d *Directory) Follow(ctx context.Context) error {
 	return nil
 }
 
-// Position is the point in history up to which this server knows all changes.
+// Position returns the point in history up to which this server knows all changes.
 func (d *Directory) Position() changes.Revision { return d.feed.Position() }
 
 // Await returns when this server knows all changes up to the revision, which is
-// in text form. It fails with INVALID for what is none, and with STALE when the
+// in text form. It returns INVALID if the text is not a revision, and STALE if the
 // revision does not come in time.
 func (d *Directory) Await(ctx context.Context, revision string) error {
 	r, err := changes.ParseRevision(revision)
@@ -66,11 +66,11 @@ func (d *Directory) Await(ctx context.Context, revision string) error {
 	return d.feed.Wait(ctx, r)
 }
 
-// Stats tell how checks are answered.
+// Stats returns how checks are answered.
 func (d *Directory) Stats() access.Stats { return d.engine.Stats() }
 
-// Ready fails while requests cannot be answered well: when the database does not
-// answer, or the feed of changes does not come.
+// Ready returns an error while requests cannot be answered well: the database does
+// not answer, or the feed of changes does not come.
 func (d *Directory) Ready(ctx context.Context) error {
 	if err := d.db.PingContext(ctx); err != nil {
 		return err
@@ -85,7 +85,7 @@ func (d *Directory) Ready(ctx context.Context) error {
 // three times a second, has had no answer for longer than the staleness bound.
 func (d *Directory) Away() bool { return d.engine.Stats().Lag > d.engine.Staleness() }
 
-// Close stops what runs in the background, once no request runs any more; the
+// Close stops the work in the background; call it when no request runs any more. The
 // database stays open.
 func (d *Directory) Close() {
 	d.feed.Close()
@@ -93,16 +93,16 @@ func (d *Directory) Close() {
 	d.keys.Close()
 }
 
-// write is one write of the directory under way, and on whose behalf.
+// write is one write of the directory under way, and the actor who makes it.
 type write struct {
 	*changes.Write
 	actor  *access.Actor
 	faults faults
 }
 
-// change is how everything is written: fn writes rows and records what it
-// changed, in the transaction of ctx or one of its own. The actor must hold the
-// permission for the business as a whole.
+// change makes every write: fn writes rows and records what it changed, in the
+// transaction of ctx or one of its own. The actor must hold the permission for the
+// business as a whole.
 func (d *Directory) change(ctx context.Context, need access.Permission, fn func(ctx context.Context, w *write) error) error {
 	if err := access.Require(ctx, need); err != nil {
 		return err
@@ -110,9 +110,9 @@ func (d *Directory) change(ctx context.Context, need access.Permission, fn func(
 	return d.write(ctx, fn)
 }
 
-// changeIn is change for what happens in one organization: it is enough that
-// the actor holds the permission there. Where there is no such organization, fn
-// is called with nil, for the sake of the other faults of the input.
+// changeIn is change for writes in one organization: it is enough that the actor
+// holds the permission there. If there is no such organization, fn is called with
+// nil, so that it reports the other faults of the input.
 func (d *Directory) changeIn(ctx context.Context, need access.Permission, in OrganizationRef,
 	fn func(ctx context.Context, w *write, org *db.Organization) error,
 ) error {

@@ -17,24 +17,24 @@ type EffectivePermission struct {
 	of         *effectiveOf
 }
 
-// effectiveOf is the member whom effective permissions are of, and the way to
-// their sources.
+// effectiveOf is the member who holds effective permissions, and the function that
+// reads their sources.
 type effectiveOf struct {
 	catalogue *access.Catalogue
 	member    *db.Membership
 	grants    func(context.Context) (map[access.MemberKey][]Grant, error)
 }
 
-// ID is made of the ids of the membership and the permission.
+// ID returns an id made of the ids of the membership and the permission.
 func (p *EffectivePermission) ID() string {
 	return p.of.member.ID.String() + ":" + p.Permission.ID.String()
 }
 
-// Key is that of the permission.
+// Key returns the permission's key.
 func (p *EffectivePermission) Key() string { return p.Permission.Key }
 
-// Sources are the grants which it comes from. They are read when first asked
-// for, those of all members of one answer together.
+// Sources returns the grants that it comes from. The first call reads the grants of
+// all members of the answer.
 func (p *EffectivePermission) Sources(ctx context.Context) ([]Grant, error) {
 	grants, err := p.of.grants(ctx)
 	if err != nil {
@@ -43,7 +43,7 @@ func (p *EffectivePermission) Sources(ctx context.Context) ([]Grant, error) {
 	return giving(p.of.catalogue, grants[MemberKeyOf(p.of.member)], p.Permission.ID, grantHeld), nil
 }
 
-// HeldRoles gives the roles that each member holds now, ordered by key.
+// HeldRoles returns the roles that each member holds now, ordered by key.
 func (d *Directory) HeldRoles(ctx context.Context, members []*db.Membership) ([][]*db.Role, error) {
 	catalogue, held, err := d.engine.View(ctx, memberKeysOf(members))
 	if err != nil {
@@ -56,18 +56,18 @@ func (d *Directory) HeldRoles(ctx context.Context, members []*db.Membership) ([]
 	return all, nil
 }
 
-// EffectivePermissions gives what each member may do now, or could at a moment
+// EffectivePermissions returns what each member may do now, or could do at a moment
 // in the past, ordered by key.
 func (d *Directory) EffectivePermissions(ctx context.Context, members []*db.Membership, asOf *time.Time) ([][]*EffectivePermission, error) {
 	if asOf != nil {
 		return d.effectiveAsOf(ctx, members, *asOf)
 	}
-	places := memberKeysOf(members)
-	catalogue, held, err := d.engine.View(ctx, places)
+	keys := memberKeysOf(members)
+	catalogue, held, err := d.engine.View(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
-	sources := list.Lazily(func(ctx context.Context) (map[access.MemberKey][]Grant, error) { return d.grants(ctx, places, nil) })
+	sources := list.Lazily(func(ctx context.Context) (map[access.MemberKey][]Grant, error) { return d.grants(ctx, keys, nil) })
 	all := make([][]*EffectivePermission, len(members))
 	for i := range held {
 		all[i] = effective(catalogue, members[i], catalogue.Effective(held[i]), sources)
@@ -75,13 +75,13 @@ func (d *Directory) EffectivePermissions(ctx context.Context, members []*db.Memb
 	return all, nil
 }
 
-// effectiveAsOf answers for a moment in the past, from the facts that were
-// known then.
+// effectiveAsOf is EffectivePermissions for a moment in the past, from the facts that
+// were known then.
 func (d *Directory) effectiveAsOf(ctx context.Context, members []*db.Membership, asOf time.Time) ([][]*EffectivePermission, error) {
 	if asOf.After(time.Now()) {
 		return nil, problem.At(problem.Invalid, "asOf", "Must not be in the future.")
 	}
-	places := memberKeysOf(members)
+	keys := memberKeysOf(members)
 	var catalogue *access.Catalogue
 	var grants map[access.MemberKey][]Grant
 	var active map[access.MemberKey]bool
@@ -89,10 +89,10 @@ func (d *Directory) effectiveAsOf(ctx context.Context, members []*db.Membership,
 		if catalogue, err = d.engine.CatalogueAsOf(ctx, asOf); err != nil {
 			return err
 		}
-		if grants, err = d.grants(ctx, places, &asOf); err != nil {
+		if grants, err = d.grants(ctx, keys, &asOf); err != nil {
 			return err
 		}
-		active, err = d.activeAsOf(ctx, places, asOf)
+		active, err = d.activeAsOf(ctx, keys, asOf)
 		return err
 	})
 	if err != nil {
@@ -100,17 +100,17 @@ func (d *Directory) effectiveAsOf(ctx context.Context, members []*db.Membership,
 	}
 	sources := func(context.Context) (map[access.MemberKey][]Grant, error) { return grants, nil }
 	all := make([][]*EffectivePermission, len(members))
-	for i, place := range places {
+	for i, key := range keys {
 		permissions := []*db.Permission{}
-		if active[place] {
-			permissions = catalogue.Effective(d.engine.NewEntitlements(heldBy(grants[place])))
+		if active[key] {
+			permissions = catalogue.Effective(d.engine.NewEntitlements(heldBy(grants[key])))
 		}
 		all[i] = effective(catalogue, members[i], permissions, sources)
 	}
 	return all, nil
 }
 
-// heldBy gives the roles and permissions of those grants that hold.
+// heldBy returns the roles and permissions of the grants that are held.
 func heldBy(grants []Grant) (roles []db.RoleID, direct []db.PermissionID) {
 	for _, g := range grants {
 		switch g := g.(type) {
@@ -133,11 +133,11 @@ var (
 	restoring  = changes.NamesWhere(func(e changes.Effects) bool { return e.Restores })
 )
 
-// activeAsOf reports at which places neither the user nor the organization was
+// activeAsOf reports for which members neither the user nor the organization was
 // suspended. The log of changes knows: it has every suspension and its end.
-func (d *Directory) activeAsOf(ctx context.Context, places []access.MemberKey, asOf time.Time) (map[access.MemberKey]bool, error) {
-	subjects := make([]string, 0, 2*len(places))
-	for _, p := range places {
+func (d *Directory) activeAsOf(ctx context.Context, members []access.MemberKey, asOf time.Time) (map[access.MemberKey]bool, error) {
+	subjects := make([]string, 0, 2*len(members))
+	for _, p := range members {
 		subjects = append(subjects, p.User.String(), p.Organization.String())
 	}
 	suspended, err := db.Select[string](ctx, d.db, `
@@ -151,14 +151,14 @@ func (d *Directory) activeAsOf(ctx context.Context, places []access.MemberKey, a
 	for _, subject := range suspended {
 		was[subject] = true
 	}
-	active := make(map[access.MemberKey]bool, len(places))
-	for _, p := range places {
+	active := make(map[access.MemberKey]bool, len(members))
+	for _, p := range members {
 		active[p] = !was[p.User.String()] && !was[p.Organization.String()]
 	}
 	return active, nil
 }
 
-// effective wraps the permissions with the way to their sources.
+// effective returns the permissions with the way to their sources.
 func effective(catalogue *access.Catalogue, member *db.Membership, permissions []*db.Permission,
 	grants func(context.Context) (map[access.MemberKey][]Grant, error),
 ) []*EffectivePermission {
@@ -171,7 +171,7 @@ func effective(catalogue *access.Catalogue, member *db.Membership, permissions [
 	return all
 }
 
-// giving keeps the grants in that state which give the permission.
+// giving keeps the grants in that state that allow the permission.
 func giving(catalogue *access.Catalogue, grants []Grant, permission db.PermissionID, state grantState) []Grant {
 	kept := []Grant{}
 	for _, g := range grants {

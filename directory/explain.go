@@ -7,7 +7,7 @@ import (
 	"roster/db"
 )
 
-// Obstacle is what stands in the way of doing something.
+// Obstacle is a reason why a member may not do something.
 type Obstacle string
 
 // The obstacles.
@@ -25,11 +25,11 @@ const (
 // Explanation says why a member may do something, or why not.
 type Explanation struct {
 	Allowed bool
-	// Sources are the grants that allow it; empty when it is not allowed.
+	// Sources are the grants that allow it; empty if it is not allowed.
 	Sources []Grant
-	// Obstacles are all that stand in the way; empty when it is allowed.
+	// Obstacles are all reasons against it; empty if it is allowed.
 	Obstacles []Obstacle
-	// RolesThatWouldAllow are those which contain the permission.
+	// RolesThatWouldAllow are the roles that contain the permission.
 	RolesThatWouldAllow []*db.Role
 }
 
@@ -40,28 +40,28 @@ func (d *Directory) ExplainMembers(ctx context.Context, members []*db.Membership
 }
 
 // Explain explains whether the user may do what the permission names in the
-// organization. Who or what does not exist, or is hidden from the actor, is no
-// member.
+// organization. A user or organization that does not exist, or is hidden from the
+// actor, is explained like a user who is not a member.
 func (d *Directory) Explain(ctx context.Context, user UserRef, org OrganizationRef, permission string) (*Explanation, error) {
-	places, err := d.places(ctx, []*UserRef{&user}, []*OrganizationRef{&org})
+	members, err := d.memberKeys(ctx, []*UserRef{&user}, []*OrganizationRef{&org})
 	if err != nil {
 		return nil, err
 	}
-	all, err := d.explain(ctx, places, permission)
+	all, err := d.explain(ctx, members, permission)
 	if err != nil {
 		return nil, err
 	}
 	return all[0], nil
 }
 
-// explain reads all that it tells from one state of the database.
-func (d *Directory) explain(ctx context.Context, places []access.MemberKey, key string) ([]*Explanation, error) {
+// explain reads everything from one state of the database.
+func (d *Directory) explain(ctx context.Context, members []access.MemberKey, key string) ([]*Explanation, error) {
 	var catalogue *access.Catalogue
 	var held []*access.Entitlements
 	var grants map[access.MemberKey][]Grant
 	err := d.db.InSnapshot(ctx, func(ctx context.Context) (err error) {
-		if catalogue, held, err = d.engine.View(ctx, places, key); err == nil {
-			grants, err = d.grants(ctx, places, nil)
+		if catalogue, held, err = d.engine.View(ctx, members, key); err == nil {
+			grants, err = d.grants(ctx, members, nil)
 		}
 		return err
 	})
@@ -69,9 +69,9 @@ func (d *Directory) explain(ctx context.Context, places []access.MemberKey, key 
 		return nil, err
 	}
 	permission := catalogue.PermissionByKey(key)
-	all := make([]*Explanation, len(places))
-	for i, place := range places {
-		all[i] = explanation(catalogue, held[i], grants[place], permission)
+	all := make([]*Explanation, len(members))
+	for i, member := range members {
+		all[i] = explanation(catalogue, held[i], grants[member], permission)
 	}
 	return all, nil
 }

@@ -6,9 +6,9 @@ import (
 	"roster/db"
 )
 
-// FillEmpty runs fill if there are no users yet, and tells whether it did. All
-// that fill writes becomes visible at once, or not at all; servers that start at
-// the same time fill the database once.
+// FillEmpty runs fill if there are no users yet, and reports whether it did. What
+// fill writes becomes visible at once, or not at all; servers that start at the same
+// time fill the database once.
 func (d *Directory) FillEmpty(ctx context.Context, fill func(ctx context.Context) error) (filled bool, err error) {
 	err = d.Writer.Atomically(ctx, func(ctx context.Context) error {
 		if _, err := d.db.Executor(ctx).NewRaw("select pg_advisory_xact_lock(?)", setupLock).Exec(ctx); err != nil {

@@ -12,8 +12,8 @@ import (
 	"roster/directory"
 )
 
-// Every field of every filter narrows its list, alone and beside each other one: what
-// does not match one field is not found, whatever matches the others.
+// Every field of every filter narrows its list, alone and beside each other field: an
+// element that does not match one field is not found, even if it matches the others.
 func TestEveryFilterNarrows(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
@@ -87,8 +87,8 @@ func counted[T any](ctx context.Context, t *testing.T, c *list.Connection[T]) []
 	return c.Nodes
 }
 
-// narrows checks the fields of a filter, alone and in pairs: finds is to report true
-// for the ones of keep, and false if any is of drop.
+// narrows checks the fields of a filter, alone and in pairs: finds must report true
+// for the fields of keep, and false for each field of drop.
 func narrows[F any](t *testing.T, keep, drop F, finds func(*testing.T, F) bool) {
 	t.Helper()
 	kept, dropped := reflect.ValueOf(keep), reflect.ValueOf(drop)

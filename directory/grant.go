@@ -12,7 +12,7 @@ import (
 // maxGrants is the most grants that one field of a mutation makes or ends.
 const maxGrants = 20_000
 
-// GrantRolesInput gives every role to every user in the organization.
+// GrantRolesInput names roles to grant, each to every user in the organization.
 type GrantRolesInput struct {
 	Organization     OrganizationRef
 	Users            []*UserRef
@@ -21,7 +21,7 @@ type GrantRolesInput struct {
 	Reason           *string
 }
 
-// GrantPermissionsInput gives every permission to every user in the
+// GrantPermissionsInput names permissions to grant, each to every user in the
 // organization.
 type GrantPermissionsInput struct {
 	Organization     OrganizationRef
@@ -31,31 +31,31 @@ type GrantPermissionsInput struct {
 	Reason           *string
 }
 
-// RevokeRolesInput takes every role from every user in the organization.
+// RevokeRolesInput names roles to take from every user in the organization.
 type RevokeRolesInput struct {
 	Organization OrganizationRef
 	Users        []*UserRef
 	Roles        []*RoleRef
-	// EndsAt is when they end; now if it is nil.
+	// EndsAt is when the grants end; nil means now.
 	EndsAt *time.Time
 	Reason *string
 }
 
-// RevokePermissionsInput takes every permission from every user in the
+// RevokePermissionsInput names permissions to take from every user in the
 // organization.
 type RevokePermissionsInput struct {
 	Organization OrganizationRef
 	Users        []*UserRef
 	Permissions  []*PermissionRef
-	// EndsAt is when they end; now if it is nil.
+	// EndsAt is when the grants end; nil means now.
 	EndsAt *time.Time
 	Reason *string
 }
 
-// GrantRoles gives the roles, from now or StartsAt on, until EndsAt, and returns
-// the memberships in the order asked. A role that was given with another term
-// before is held by both grants; with the same term, only the reason changes, if
-// there is a new one.
+// GrantRoles grants the roles, from now or StartsAt until EndsAt, and returns the
+// memberships in the order of the users. A member who has a role with another term
+// gets a second grant of it beside the first; a grant with the same term stays, and
+// takes the new reason, if there is one.
 func (d *Directory) GrantRoles(ctx context.Context, in GrantRolesInput) ([]*db.Membership, error) {
 	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Roles),
 		func(ctx context.Context, w *write, org *db.Organization, members []*db.Membership) error {
@@ -92,8 +92,8 @@ func (d *Directory) GrantPermissions(ctx context.Context, in GrantPermissionsInp
 }
 
 // RevokeRoles ends every grant of the roles at EndsAt, unless it ends earlier,
-// and returns the memberships in the order asked. What was not granted is passed
-// over.
+// and returns the memberships in the order of the users. It ignores roles that
+// were not granted.
 func (d *Directory) RevokeRoles(ctx context.Context, in RevokeRolesInput) ([]*db.Membership, error) {
 	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Roles),
 		func(ctx context.Context, w *write, _ *db.Organization, members []*db.Membership) error {
@@ -107,7 +107,7 @@ func (d *Directory) RevokeRoles(ctx context.Context, in RevokeRolesInput) ([]*db
 }
 
 // RevokePermissions is RevokeRoles for permissions that were granted on top of
-// roles; what comes through a role stays.
+// roles; permissions that a role contains stay.
 func (d *Directory) RevokePermissions(ctx context.Context, in RevokePermissionsInput) ([]*db.Membership, error) {
 	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Permissions),
 		func(ctx context.Context, w *write, _ *db.Organization, members []*db.Membership) error {
@@ -120,8 +120,8 @@ func (d *Directory) RevokePermissions(ctx context.Context, in RevokePermissionsI
 		})
 }
 
-// changeGrants finds the members and lets fn change what they hold. Also when
-// there are faults: then fn adds its own.
+// changeGrants finds the members and calls fn, which changes what they hold. It
+// calls fn even if there are faults, so that fn adds its own.
 func (d *Directory) changeGrants(ctx context.Context, in OrganizationRef, users []*UserRef, targets int,
 	fn func(ctx context.Context, w *write, org *db.Organization, members []*db.Membership) error,
 ) ([]*db.Membership, error) {
@@ -131,7 +131,7 @@ func (d *Directory) changeGrants(ctx context.Context, in OrganizationRef, users 
 		if err != nil {
 			return err
 		}
-		members = existing(named)
+		members = distinctNonNil(named)
 		if len(users)*targets > maxGrants {
 			w.faults.Add(problem.Invalid, "input.users", "At most %d grants at once.", maxGrants)
 			members = nil

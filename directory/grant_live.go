@@ -18,24 +18,24 @@ type liveGrant struct {
 	StartsAt time.Time
 	EndsAt   *time.Time
 	Reason   *string
-	// Begun reports whether it had begun when it was read: later than the write,
-	// which may have waited for whoever gave it.
+	// Begun reports whether the grant had begun when it was read, which is later than
+	// the write began if that has waited for another one.
 	Begun  bool
 	member *db.Membership `bun:"-"`
 }
 
-// grantKey is what was granted, and to whom.
+// grantKey is a target, a role or permission, and the user to whom it is granted.
 type grantKey struct {
 	user     db.UserID
 	targetID uuid.UUID
 }
 
-// liveGrants has the live grants of each target to each user that stand beside
-// each other, in the order of giving.
+// liveGrants has all live grants of each target to each user, in the order in which
+// they were made.
 type liveGrants map[grantKey][]liveGrant
 
-// lockLiveGrants reads the live grants of the targets to the members of one
-// organization, and locks them.
+// lockLiveGrants reads and locks the live grants of the targets to the members of
+// one organization.
 func (w *write) lockLiveGrants(ctx context.Context, kind grantKind, members []*db.Membership, targets []uuid.UUID) (liveGrants, error) {
 	memberOf := make(map[db.UserID]*db.Membership, len(members))
 	users := make([]db.UserID, len(members))
@@ -58,8 +58,8 @@ func (w *write) lockLiveGrants(ctx context.Context, kind grantKind, members []*d
 	return live, nil
 }
 
-// withTerm returns the latest of the grants that has the term, or nil. What is
-// past does not matter to a term: two that hold now and end together are the same.
+// withTerm returns the latest of the grants that has the term, or nil. The past does
+// not matter: two terms that have begun and end together are the same.
 func (w *write) withTerm(grants []liveGrant, t term) *liveGrant {
 	for i := len(grants) - 1; i >= 0; i-- {
 		g := &grants[i]
@@ -71,7 +71,7 @@ func (w *write) withTerm(grants []liveGrant, t term) *liveGrant {
 	return nil
 }
 
-// hasEnded reports whether a live grant has ended by itself.
+// hasEnded reports whether the term of a live grant is over.
 func (w *write) hasEnded(g liveGrant) bool { return g.EndsAt != nil && !g.EndsAt.After(w.At) }
 
 func (w *write) countNotEnded(grants []liveGrant) int {
@@ -84,8 +84,8 @@ func (w *write) countNotEnded(grants []liveGrant) int {
 	return n
 }
 
-// retire ends the grants that have ended by themselves, and beside which new ones
-// come: what is given for a time again and again leaves few live grants behind.
+// retire ends the grants whose term is over if new ones stand beside them: something
+// that is granted for a time again and again leaves few live grants behind.
 func (w *write) retire(ctx context.Context, kind grantKind, live liveGrants, fresh []newGrant) error {
 	var past []liveGrant
 	for _, f := range fresh {
@@ -98,7 +98,7 @@ func (w *write) retire(ctx context.Context, kind grantKind, live liveGrants, fre
 	return w.updateGrants(ctx, kind, past, "live = false")
 }
 
-// updateGrants sets columns of the grants g, which are of one organization.
+// updateGrants sets columns of the grants g, all of one organization.
 func (w *write) updateGrants(ctx context.Context, kind grantKind, grants []liveGrant, set string, args ...any) error {
 	if len(grants) == 0 {
 		return nil
@@ -113,7 +113,7 @@ func (w *write) updateGrants(ctx context.Context, kind grantKind, grants []liveG
 	return err
 }
 
-// notEnded reads what was granted to the member and holds, or will.
+// notEnded returns the member's grants that hold now or will hold.
 func (d *Directory) notEnded(ctx context.Context, w *write, m *db.Membership) ([]db.RoleGrant, []db.PermissionGrant, error) {
 	const of = " where org_id = $1 and user_id = $2 and live and (ends_at is null or ends_at > $3)"
 	roles, err := db.Select[db.RoleGrant](ctx, d.db, "select * from membership_roles"+of, m.OrgID, m.UserID, w.At)
@@ -124,7 +124,7 @@ func (d *Directory) notEnded(ctx context.Context, w *write, m *db.Membership) ([
 	return roles, permissions, err
 }
 
-// raw gives ids without their kind, for what treats roles and permissions
+// raw returns ids without their kind, for code that treats roles and permissions
 // alike.
 func raw[K db.Kind](ids []db.ID[K]) []uuid.UUID {
 	all := make([]uuid.UUID, len(ids))
@@ -134,7 +134,7 @@ func raw[K db.Kind](ids []db.ID[K]) []uuid.UUID {
 	return all
 }
 
-// idArray makes a uuid[] of ids for bun.
+// idArray returns ids as an argument of type uuid[] for bun.
 func idArray[K db.Kind](ids []db.ID[K]) any { return pgdialect.Array(raw(ids)) }
 
 func sameTime(a, b *time.Time) bool {

@@ -11,8 +11,8 @@ import (
 	"roster/directory"
 )
 
-// timeLine is what the row of a grant says of its term before and after the write
-// at a moment, as docs/decisions/0006-grants-side-by-side.md reads it.
+// timeLine is the term of a grant, as its row has it, before and after the write
+// at a moment; see docs/decisions/0006-grants-side-by-side.md.
 type timeLine struct {
 	ID            db.GrantID
 	Before, After string
@@ -23,9 +23,9 @@ select id, case when granted_at = $1 then 'none' when shortened_at = $1 then coa
 	case when revoked_at = greatest(granted_at, $1) then 'none' else coalesce(left(ends_at::text, 4), 'ever') end as after
 from membership_roles where live or revoked_at = greatest(granted_at, $1) order by granted_at, id`
 
-// What is given for a time stands beside what is held for good: each grant has its
-// id, term and reason; roles and members are named once; and a revoke with a date
-// shortens them all. The rows tell the time lines before and after each write.
+// A grant for a time stands beside a grant for good: each has its id, term and
+// reason; roles and members are listed once; and a revoke with a date shortens all of
+// them. The rows have the time lines before and after each write.
 func TestGrantsSideBySide(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
@@ -67,11 +67,11 @@ func TestGrantsSideBySide(t *testing.T) {
 	for _, step := range []struct {
 		name string
 		do   func() error
-		// rows are the terms of each grant before and after, in the order of giving.
+		// rows are the terms of each grant before and after, in the order in which they were granted.
 		rows string
-		// grants are the reasons of what holds or will.
+		// grants are the reasons of the grants that hold now or will hold.
 		grants string
-		// sources is by how many grants it is held now.
+		// sources is the number of grants by which it is held now.
 		sources int
 	}{
 		{"for good", grant(0, 0, "job"), "none→ever", "[job]", 1},
@@ -158,8 +158,8 @@ func TestGrantsSideBySide(t *testing.T) {
 	}
 }
 
-// Grants that end are live no more when others come beside them, and there is an
-// end to how many stand side by side.
+// Grants whose term is over are no longer live when others come beside them, and the
+// number that stand side by side is limited.
 func TestManyGrantsSideBySide(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)

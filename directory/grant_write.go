@@ -13,13 +13,12 @@ import (
 	"roster/problem"
 )
 
-// grantKind is one of the two kinds of grant, which differ only in what they
-// give.
+// grantKind is one of the two kinds of grant, which differ only in what is granted.
 type grantKind struct {
 	table, column string
-	// name is that of what is given, in the schema and in the log of changes.
+	// name is the kind's name in the schema and in the log of changes.
 	name string
-	// keys is the table that has its key.
+	// keys is the table with the keys of the targets.
 	keys string
 	// These are the actions on grants of this kind.
 	granted, changed, shortened, revoked changes.Action
@@ -27,16 +26,16 @@ type grantKind struct {
 
 var (
 	roleGrants = grantKind{
-		table: "membership_roles", column: "role_id", name: "role", keys: "roles",
+		table: db.RoleGrants.Name, column: db.RoleGrants.Column, name: "role", keys: "roles",
 		granted: changes.RoleGranted, changed: changes.RoleGrantChanged, shortened: changes.RoleGrantShortened, revoked: changes.RoleRevoked,
 	}
 	permissionGrants = grantKind{
-		table: "membership_permissions", column: "permission_id", name: "permission", keys: "permissions",
+		table: db.PermissionGrants.Name, column: db.PermissionGrants.Column, name: "permission", keys: "permissions",
 		granted: changes.PermissionGranted, changed: changes.PermissionGrantChanged, shortened: changes.PermissionGrantShortened, revoked: changes.PermissionRevoked,
 	}
 )
 
-// term is from when until when something is granted, and why.
+// term is the time from start to end of a grant, and its reason.
 type term struct {
 	startsAt time.Time
 	endsAt   *time.Time
@@ -45,7 +44,7 @@ type term struct {
 
 func termOf(g db.Grant) term { return term{g.StartsAt, g.EndsAt, g.Reason} }
 
-// term checks from when until when something is to be granted.
+// term returns the term of a new grant, and adds faults of its times and reason.
 func (w *write) term(startsAt, endsAt *time.Time, reason *string) term {
 	t := term{startsAt: w.At, endsAt: endsAt, reason: w.faults.prose("input.reason", reason, maxReason)}
 	if startsAt != nil {
@@ -57,7 +56,7 @@ func (w *write) term(startsAt, endsAt *time.Time, reason *string) term {
 	return t
 }
 
-// maxBeside is the most live grants of one thing that a member holds side by side.
+// maxBeside is the most live grants of one target that a member has side by side.
 const maxBeside = 100
 
 // newGrant is a grant to be written.
@@ -67,10 +66,10 @@ type newGrant struct {
 	term     term
 }
 
-// grant gives the targets, which the allowance covers, to the members of one
-// organization, who are locked. A target that is granted already with the same term keeps its grant, which gets
-// the new reason, if there is one; else the new grant stands beside those that
-// there are. It writes nothing if there are faults.
+// grant grants the targets, which the allowance covers, to the members of one
+// organization, who are locked. A member who has a target with the same term keeps
+// that grant, which takes the new reason, if there is one; otherwise the new grant
+// stands beside the live ones. It writes nothing if there are faults.
 func (w *write) grant(ctx context.Context, by access.Allowance, kind grantKind, members []*db.Membership, targets []uuid.UUID, t term) error {
 	if len(members) == 0 || len(targets) == 0 {
 		return w.faults.Err()
@@ -99,8 +98,8 @@ func (w *write) grant(ctx context.Context, by access.Allowance, kind grantKind, 
 	return w.insertGrants(ctx, kind, fresh, keys)
 }
 
-// matchTerm divides what is to be granted into live grants of that term, and new
-// ones.
+// matchTerm divides what is to be granted into live grants with the same term, and
+// new ones.
 func (w *write) matchTerm(kind grantKind, live liveGrants, members []*db.Membership, targets []uuid.UUID, t term) (again []liveGrant, fresh []newGrant) {
 	full := false
 	for _, m := range members {
@@ -120,7 +119,7 @@ func (w *write) matchTerm(kind grantKind, live liveGrants, members []*db.Members
 	return again, fresh
 }
 
-// changeReasons gives live grants another reason; nil changes nothing.
+// changeReasons sets the reason of live grants, unless it is nil.
 func (w *write) changeReasons(ctx context.Context, kind grantKind, grants []liveGrant, keys map[uuid.UUID]string, reason *string) error {
 	if reason == nil {
 		return nil
@@ -160,13 +159,13 @@ func (w *write) insertGrants(ctx context.Context, kind grantKind, grants []newGr
 	return err
 }
 
-// revocation is when something is to end (nil: now), and why.
+// revocation is when grants are to end (nil: now), and why.
 type revocation struct {
 	endsAt *time.Time
 	reason *string
 }
 
-// revocation checks when something is to end.
+// revocation returns a revocation, and adds faults of its time and reason.
 func (w *write) revocation(endsAt *time.Time, reason *string) revocation {
 	if endsAt != nil && !endsAt.After(w.At) {
 		w.faults.Add(problem.Invalid, "input.endsAt", "Must be in the future; leave it out to end the grants now.")
@@ -229,22 +228,22 @@ func (w *write) recordGrant(kind grantKind, done changes.Action, g liveGrant, ke
 		grantValues(kind, g.ID, g.UserID, keys[g.TargetID], term{g.StartsAt, g.EndsAt, g.Reason}), after)
 }
 
-// endGrantSQL sets the columns of a grant g that is live no more: one that has
-// ended by itself is not revoked. Its arguments are endGrantArgs.
+// endGrantSQL sets the columns of a grant g that is no longer live; a grant whose
+// term is over is not marked as revoked. Its arguments are endGrantArgs.
 const endGrantSQL = `live = false,
 	revoked_at = case when g.ends_at <= ? then null else greatest(g.granted_at, ?) end,
 	revoked_by = case when g.ends_at <= ? then null else ? end`
 
 func (w *write) endGrantArgs() []any { return []any{w.At, w.At, w.At, w.actor.String()} }
 
-// grantValues tell in the log of changes what was granted to whom.
+// grantValues returns the values of a grant in the log of changes.
 func grantValues(kind grantKind, id db.GrantID, user db.UserID, key string, t term) changes.Values {
 	return changes.Values{
 		"grantId": id, "userId": user, kind.name: key, "startsAt": t.startsAt.UTC(), "endsAt": t.endsAt, "reason": t.reason,
 	}
 }
 
-// keysOf reads the keys of roles or permissions, for the log.
+// keysOf returns the keys of roles or permissions, for the log.
 func (w *write) keysOf(ctx context.Context, kind grantKind, targets []uuid.UUID) (map[uuid.UUID]string, error) {
 	var rows []struct {
 		ID  uuid.UUID

@@ -18,8 +18,8 @@ func (f MemberFilter) onlyCan() bool {
 	return can != nil && f == MemberFilter{}
 }
 
-// membersWhoCan gives those who effectively hold the permission in each
-// organization, ordered by user, as an index has them.
+// membersWhoCan returns the members of each organization who effectively hold the
+// permission, ordered by user, as an index has them.
 func (d *Directory) membersWhoCan(ctx context.Context, orgs []db.OrganizationID, page MemberPage, key string) ([]*list.Connection[db.Membership], error) {
 	conditions, err := visibleMembers(ctx)
 	if err != nil {
@@ -45,15 +45,15 @@ func (d *Directory) membersWhoCan(ctx context.Context, orgs []db.OrganizationID,
 	}.page(ctx, d, page)
 }
 
-// rolesWith is the array of the roles which contain a permission. The statement
-// that reads the grants reads it too: taken from memory, it could be of another
-// moment, and show holders who never were. It says "offset 0" next to this, for the
-// roles to be looked up once, and not by each part that uses them.
+// rolesWith returns SQL for the array of the roles that contain a permission. The
+// statement that reads the grants reads it too: if it came from memory, it could be of
+// another moment, and show holders who never were. "offset 0" beside it makes the
+// database look the roles up once, and not for each part that uses them.
 func rolesWith(permission string) string {
 	return "array(select rp.role_id from role_permissions rp where rp.permission_id = " + permission + " and rp.revoked_at is null)"
 }
 
-// RoleMembers gives a page of the memberships which hold each role, in one
+// RoleMembers returns a page of the memberships that hold each role, in one
 // organization or in all, ordered by organization and user.
 func (d *Directory) RoleMembers(ctx context.Context, roles []db.RoleID, in *OrganizationRef, page MemberPage) ([]*list.Connection[db.Membership], error) {
 	org, conditions, err := d.visibleMembersIn(ctx, in)
@@ -74,7 +74,7 @@ func (d *Directory) RoleMembers(ctx context.Context, roles []db.RoleID, in *Orga
 	}.page(ctx, d, page)
 }
 
-// PermissionHolders gives a page of the memberships which effectively hold each
+// PermissionHolders returns a page of the memberships that effectively hold each
 // permission, in one organization or in all, ordered by organization and user.
 func (d *Directory) PermissionHolders(ctx context.Context, permissions []db.PermissionID, in *OrganizationRef, page MemberPage) ([]*list.Connection[db.Membership], error) {
 	org, conditions, err := d.visibleMembersIn(ctx, in)
@@ -95,14 +95,14 @@ func (d *Directory) PermissionHolders(ctx context.Context, permissions []db.Perm
 	}.page(ctx, d, page)
 }
 
-// mostMerged is up to how many roles of one permission are read side by side.
-// Each takes part in planning the statement, which a connection does once.
+// mostMerged is the most roles of one permission that are read side by side. Each
+// takes part in planning the statement, which a connection does once.
 var mostMerged = 32
 
-// merged says for how many roles a statement is made that reads permissions which
-// are in so many, as far as memory knows: a power of two, for there to be few
-// statements. Those which the statement finds beyond are read nonetheless.
-func merged(roles int) int {
+// roundToMerge returns for how many roles a statement is made if permissions are in
+// that many, as far as memory knows: a power of two, so that there are few different
+// statements. Roles that the statement finds beyond that number are read as well.
+func roundToMerge(roles int) int {
 	n := 1
 	for n < min(roles, mostMerged) {
 		n *= 2
@@ -111,12 +111,12 @@ func merged(roles int) int {
 }
 
 // holders writes the members who effectively hold the permission p.id, which is
-// in the roles p.roles, and of whom the conditions on g hold; in is the only
-// organization, if there is but one.
+// in the roles p.roles, and for whom the conditions on g hold; in is the only
+// organization, if there is just one.
 //
 // The grants of each role, and the direct ones, lie in an index in the order of
 // the page. The database merges them as far as the page goes, and looks at the
-// states of those few that it comes by: reading a page of each role looks up the
+// states of the few that it comes by. Reading a page of each role would look up the
 // users of as many pages as there are roles, and a single condition over all of
 // them would walk through everyone.
 func holders(roles int, in *list.Clause, conditions []list.Clause) func(*list.Statement, *list.Span) {
@@ -127,12 +127,12 @@ func holders(roles int, in *list.Clause, conditions []list.Clause) func(*list.St
 			return
 		}
 		of := q.Shared(append(append(all, mayAct), placeKeyset(in, *within)...)...)
-		// The branches are sorted by themselves, since the planner does not ask it of them.
+		// The branches are sorted here, since the planner does not sort them.
 		end := placeOrder(in).Limited(*within)
 		byRole := func(role string) string {
 			return distinctPlaces(in) + " from membership_roles g" + of + " and g.role_id = " + role + end + ")"
 		}
-		n := merged(roles)
+		n := roundToMerge(roles)
 		q.Add(distinctPlaces(in) + " from (")
 		for i := range n {
 			q.Add(byRole("p.roles["+strconv.Itoa(i+1)+"]") + " union all ")
@@ -142,9 +142,9 @@ func holders(roles int, in *list.Clause, conditions []list.Clause) func(*list.St
 	}
 }
 
-// distinctPlaces begins a page of grants in the placeOrder, which names a member
-// once however many grants of one thing they hold side by side: as the grants come
-// in the order of an index, equal ones are next to each other.
+// distinctPlaces begins a page of grants in the placeOrder, which has a member once
+// even if several grants of one target stand side by side: the grants come in the
+// order of an index, so that equal ones are next to each other.
 func distinctPlaces(in *list.Clause) string {
 	on := "g.org_id, g.user_id"
 	if in != nil {
@@ -153,8 +153,8 @@ func distinctPlaces(in *list.Clause) string {
 	return "(select distinct on (" + on + ") g.org_id, g.user_id"
 }
 
-// countHolders writes them all, to be counted. The few who are suspended are left
-// out in the end, by one look at a small index for everybody. Whoever has live
+// countHolders writes all holders, to be counted. It leaves out the few who are
+// suspended at the end, by one look at a small index for all. A user with live
 // grants is a member: making sure of it would read all memberships. "offset 0"
 // keeps the planner, who does not know how few may have a role, from reading the
 // grants of all roles.
@@ -166,19 +166,19 @@ func countHolders(q *list.Statement, of string) {
 		" and not exists (select from organizations o where o.id = g.org_id and o.status = 'SUSPENDED')) m")
 }
 
-// ofGrants ends the page of grants g which was read from an index, and finds
-// their memberships. Joined before, the planner may merge all of both.
+// ofGrants ends the page of grants g that was read from an index, and finds their
+// memberships. If they were joined before, the planner might merge all of both.
 const ofGrants = ") g join memberships m on m.org_id = g.org_id and m.user_id = g.user_id"
 
 // mayAct says that neither the user nor the organization of a grant g is
-// suspended. The states are asked for row by row, lest the planner reads all users
-// first; and by <>, of which it expects that nearly all rows pass, so that it
-// walks the index until the page is full instead of sorting everyone.
+// suspended. It asks for the states row by row, so that the planner does not read all
+// users first; and by <>, because the planner expects that nearly all rows pass, and
+// walks the index until the page is full instead of sorting all of it.
 var mayAct = list.Where("(select u.status from users u where u.id = g.user_id) <> 'SUSPENDED' and (select o.status from organizations o where o.id = g.org_id) <> 'SUSPENDED'")
 
 // visibleMembersIn is visibleMembers, for lists that begin with grants g, within
-// an organization if one is named. The condition beside them is the id of the only
-// organization, if there is but one.
+// an organization if one is named. Its first result is the id of the only
+// organization, if there is just one.
 func (d *Directory) visibleMembersIn(ctx context.Context, in *OrganizationRef) (*list.Clause, []list.Clause, error) {
 	reach, err := access.ScopeOf(ctx, access.MembersRead)
 	if err != nil {
@@ -199,8 +199,8 @@ func (d *Directory) visibleMembersIn(ctx context.Context, in *OrganizationRef) (
 	return only, append(conditions, named...), nil
 }
 
-// within is an organization as placeKeyset knows it, and the condition that
-// grants g are in it; nil is all of them.
+// within returns an organization as placeKeyset knows it, and the condition that
+// grants g are in it; nil is for all organizations.
 func within(org *db.OrganizationID) (*list.Clause, []list.Clause) {
 	if org == nil {
 		return nil, nil

@@ -19,7 +19,7 @@ import (
 	"roster/directory"
 )
 
-// asked notes the last statement.
+// asked keeps the last statement.
 type asked struct {
 	text string
 	args []any
@@ -50,7 +50,7 @@ func literal(value any) string {
 
 var touched = regexp.MustCompile(`Buffers: shared hit=(\d+)`)
 
-// buffers gives how many pages of the database the statement touches, by the plan
+// buffers returns how many pages of the database the statement touches, by the plan
 // that a server has for it, and that plan.
 func (a *asked) buffers(t *testing.T, conn *pgx.Conn) (int, string) {
 	t.Helper()
@@ -105,8 +105,8 @@ func (b *business) crowd() {
 	must(b.db.ExecContext(b.ctx, "vacuum analyze"))(b.t)
 }
 
-// Whoever reads a page of those who hold what everybody holds, by many roles,
-// touches what is on the page and little else, wherever the page is.
+// A page of the members who hold what everybody holds, by many roles, touches the
+// rows of the page and little else, wherever the page is.
 func TestHoldersReadLittle(t *testing.T) {
 	defer directory.SetMostMerged(directory.SetMostMerged(32))
 	last := new(asked)
@@ -202,7 +202,7 @@ func TestHoldersBehindACursorOfElsewhere(t *testing.T) {
 	}
 }
 
-// memberKeysOf lists where the members of a page are.
+// memberKeysOf returns the users and organizations of a page.
 func memberKeysOf(c *list.Connection[db.Membership]) []string {
 	places := make([]string, len(c.Nodes))
 	for i, m := range c.Nodes {

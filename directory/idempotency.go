@@ -33,8 +33,8 @@ func (d *Directory) Idempotently(ctx context.Context, r *idempotency.Request, fn
 	if first.Kept == 0 {
 		return first.Text, nil
 	}
-	// A kept answer acknowledges what it tells of, now by this server: the server must
-	// not answer by anything older. If it cannot find out in time, it has stopped
+	// A kept answer acknowledges a write, now also for this server, which must not
+	// answer by anything older. If it cannot find out in time, it has stopped
 	// answering from memory by then.
 	if err := d.feed.Wait(ctx, changes.Revision{}.With(first.Kept)); err != nil && !problem.Is(err, problem.Stale) {
 		return nil, err

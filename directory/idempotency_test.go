@@ -11,8 +11,8 @@ import (
 	"roster/secret"
 )
 
-// An answer is there if and only if what it tells of has happened, also when the
-// transaction has to run again.
+// An answer is kept if and only if its write has happened, also if the transaction
+// has to run again.
 func TestIdempotentlyRunsAgain(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)

@@ -2,141 +2,78 @@ package directory
 
 import (
 	"context"
-	"strings"
-	"time"
-
-	"github.com/google/uuid"
 
 	"roster/access"
 	"roster/changes"
+	"roster/credential"
 	"roster/db"
 	"roster/db/list"
+	"roster/impact"
+	"roster/problem"
 )
 
-// PermissionChange is a time during which checks by a key answer otherwise for a
-// user in an organization than they would have without a write.
-type PermissionChange struct {
-	Member access.MemberKey
-	// Key is what checks ask for, and Permission what it names.
-	Key        string
-	Permission *db.Permission
-	// At is when the time begins: with the write, or later.
-	At time.Time
-	// Until is when it ends; nil if it has no end.
-	Until *time.Time
-
-	// later is At, but zero if the time begins with the write.
-	later time.Time
-}
-
-// Impact is what one write gave and took: it compares, for each member and each
-// key, when checks answer yes from the write on with when they would have done so
-// without it. It is worked out when it is asked for, from the facts in the
-// database and the moment that the write left in them: within the write's
-// transaction and before the next write, or as long as nobody changes what it
-// concerned.
+// Impact is what one write gave and took, for actors who may see it. Read it within
+// the write's transaction and before the next write, or as long as nobody changes
+// what the write concerned.
 type Impact struct {
-	d       *Directory
-	compare func(ctx context.Context) (*comparison, error)
+	d          *Directory
+	comparison *impact.Comparison
 }
 
-// sides has something for each of the two lists of an impact.
-type sides[T any] [2]T
-
-const (
-	gained = iota
-	lost
-)
-
-var impactLists = sides[string]{"impact.gained", "impact.lost"}
-
-// Impact gives that of the last write in the transaction of ctx, to who may see
-// members: a rehearsal would otherwise tell who holds what to whoever may define
-// roles.
+// Impact returns the impact of the last write in the transaction of ctx.
 func (d *Directory) Impact(ctx context.Context) *Impact {
-	done := changes.WrittenIn(ctx)
-	rows, at := done.Last, done.At
-	return &Impact{d, list.Lazily(func(ctx context.Context) (*comparison, error) { return d.compare(ctx, at, concerned(rows)) })}
+	written := changes.WrittenIn(ctx)
+	return &Impact{d, impact.New(d.db, d.engine, written.At, written.Last)}
 }
 
-// Gained returns a page, which can only go forward, of the times in which users may
-// do something that they could not have done without the write: ordered by
-// organization, user, key and beginning.
-func (i *Impact) Gained(ctx context.Context, page list.Page) (*list.Connection[PermissionChange], error) {
-	return i.page(ctx, page, gained)
-}
-
-// Lost is Gained for what users could have done without the write, and may not do.
-func (i *Impact) Lost(ctx context.Context, page list.Page) (*list.Connection[PermissionChange], error) {
-	return i.page(ctx, page, lost)
-}
-
-func (i *Impact) page(ctx context.Context, page list.Page, side int) (*list.Connection[PermissionChange], error) {
+// Gained is impact.Comparison.Gained for actors who may see members: otherwise a dry
+// run would show what members hold to everybody who may define roles.
+func (i *Impact) Gained(ctx context.Context, page list.Page) (*list.Connection[impact.PermissionChange], error) {
 	if _, err := access.ScopeOf(ctx, access.MembersRead); err != nil {
 		return nil, err
 	}
-	return list.Source[PermissionChange]{
-		Name: impactLists[side], Type: list.UUIDTimeText, Cursor: (*PermissionChange).cursor,
-		Read: func(ctx context.Context, s list.Span) ([]*PermissionChange, error) {
-			c, err := i.compare(ctx)
-			if err != nil {
-				return nil, err
-			}
-			return c.changesAfter(ctx, positionOf(s.After), side, s.Limit+1)
-		},
-		Count: func(ctx context.Context) (int, error) {
-			c, err := i.compare(ctx)
-			if err != nil {
-				return 0, err
-			}
-			counted, err := c.counted(ctx)
-			if err != nil {
-				return 0, err
-			}
-			return counted.number[side], nil
-		},
-	}.Page(ctx, page)
+	return i.comparison.Gained(ctx, page)
 }
 
-// cursor has the organization, the beginning and the key in its value. What begins
-// with the write has no time in it, so that the cursors of a rehearsal stay good.
-func (p *PermissionChange) cursor() list.Cursor {
-	var later *time.Time
-	if !p.later.IsZero() {
-		later = &p.later
+// Lost is impact.Comparison.Lost for actors who may see members.
+func (i *Impact) Lost(ctx context.Context, page list.Page) (*list.Connection[impact.PermissionChange], error) {
+	if _, err := access.ScopeOf(ctx, access.MembersRead); err != nil {
+		return nil, err
 	}
-	return list.Cursor{Value: uuid.UUID(p.Member.Organization).String() + " " + list.TimeValue(later) + " " + p.Key, ID: uuid.UUID(p.Member.User)}
+	return i.comparison.Lost(ctx, page)
 }
 
-// impactPosition is a position in the list of an impact: behind what begins then,
-// by that key, at the place. A zero time is that of the write.
-type impactPosition struct {
-	access.MemberKey
-	key   string
-	later time.Time
-}
-
-// behindAllKeys follows every key, which consist of ASCII.
-const behindAllKeys = "\u00ff"
-
-// positionOf reads a cursor; nil is the beginning of the list.
-func positionOf(c *list.Cursor) impactPosition {
-	if c == nil {
-		return impactPosition{}
+// Keys returns, by time of creation, the API keys that the actor manages and that
+// no longer work since the write, or work again. Their permissions do not matter. An
+// actor who manages no keys gets an empty list.
+func (i *Impact) Keys(ctx context.Context) ([]*db.APIKey, error) {
+	visible, err := visibleKeys(ctx)
+	if problem.Is(err, problem.Forbidden) {
+		return []*db.APIKey{}, nil
 	}
-	organization, rest, _ := strings.Cut(c.Value, " ")
-	at, key, _ := strings.Cut(rest, " ")
-	later, _ := time.Parse(time.RFC3339Nano, at) // zero for what begins with the write
-	return impactPosition{access.MemberKey{User: db.UserID(c.ID), Organization: db.OrganizationID(uuid.MustParse(organization))}, key, later}
+	if err != nil {
+		return nil, err
+	}
+	c := i.comparison.Concern()
+	if len(c.Keys)+len(c.Users)+len(c.Organizations) == 0 {
+		return []*db.APIKey{}, nil
+	}
+	q := list.NewStatement("impact.keys", c.At, c.Keys, c.Users, c.Organizations)
+	q.Add(changedKeys + " select k.* from api_keys k").Where(append(visible, list.Where("k.id in (select id from changed)"))...).Add(" order by k.created_at, k.id")
+	return pointers(list.Select[db.APIKey](ctx, i.d.db, q))
 }
 
-// precedes reports whether the entry of a member at the place follows the position.
-func (p impactPosition) precedes(place access.MemberKey, e entry) bool {
-	switch {
-	case place != p.MemberKey:
-		return true // members were read from there on
-	case e.key != p.key:
-		return e.key > p.key
-	}
-	return e.from.After(p.later)
+// changedKeys selects the keys that work either before or after a write: it was made
+// at $1, and changed the keys $2, and the status of the users $3 and organizations $4.
+var changedKeys = `
+with concerned as (select * from api_keys where id = any($2::uuid[]) or user_id = any($3::uuid[]) or org_id = any($4::uuid[])),
+	after as (select k.id from ` + credential.Working("concerned", "organizations", "users") + `),
+	before as (select k.id from ` + credential.Working("(select id, org_id, user_id, expires_at, nullif(revoked_at, $1) as revoked_at from concerned)",
+	statusBefore("organizations", "$4"), statusBefore("users", "$3")) + `),
+	changed as ((select id from after except select id from before) union all (select id from before except select id from after))`
+
+// statusBefore returns SQL for the table as it was before the write: the changed rows
+// had the other status, and rows that the write deleted still existed.
+func statusBefore(table, changed string) string {
+	return "(select id, case when (status = 'ACTIVE') <> (id = any(" + changed + "::uuid[])) then 'ACTIVE' else 'SUSPENDED' end as status, nullif(deleted_at, $1) as deleted_at from " + table + ")"
 }

@@ -10,11 +10,12 @@ import (
 
 	"roster/db/list"
 	"roster/directory"
+	"roster/impact"
 )
 
 // One role, held by 100,000 members of 200 organizations who have two more roles
-// and, every fifth of them, one permission on top: what a change of it does to
-// them, page and count of both lists.
+// and, every fifth of them, one permission on top: measures the impact of changing
+// it, page and count of both lists.
 func BenchmarkImpactOnManyMembers(b *testing.B) {
 	t := newBusiness(b)
 	for i := range 200 {
@@ -51,7 +52,7 @@ func BenchmarkImpactOnManyMembers(b *testing.B) {
 		}
 		return nil
 	}))(b)
-	defer directory.SetImpactBatch(directory.SetImpactBatch(1000))
+	defer impact.SetBatch(impact.SetBatch(1000))
 	for _, c := range []struct {
 		name  string
 		write func(ctx context.Context) error
@@ -75,7 +76,7 @@ func BenchmarkImpactOnManyMembers(b *testing.B) {
 			func(ctx context.Context) error { return readImpact(ctx, t, false) },
 			func(ctx context.Context) error { return readImpact(ctx, t, true) },
 		} {
-			// What was undone leaves dead rows, which a server would clear away in time.
+			// Undone writes leave dead rows, which a server would clear away in time.
 			must(t.db.ExecContext(b.Context(), "vacuum membership_roles"))(b)
 			b.Run(c.name+[]string{"", " with a page of both lists", " with their counts too"}[part], func(b *testing.B) {
 				undone := errors.New("undone")
@@ -93,12 +94,12 @@ func BenchmarkImpactOnManyMembers(b *testing.B) {
 }
 
 func readImpact(ctx context.Context, b *business, counts bool) error {
-	impact := b.Impact(ctx)
-	gained, err := impact.Gained(ctx, list.Page{})
+	of := b.Impact(ctx)
+	gained, err := of.Gained(ctx, list.Page{})
 	if err != nil {
 		return err
 	}
-	lost, err := impact.Lost(ctx, list.Page{})
+	lost, err := of.Lost(ctx, list.Page{})
 	if err != nil || !counts {
 		return err
 	}

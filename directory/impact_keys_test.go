@@ -12,8 +12,8 @@ import (
 	"roster/directory"
 )
 
-// Which keys work no longer, or again, is what authentication says of each key
-// before and after the write; and only who manages a key gets to know.
+// Impact lists the keys for which authentication answers otherwise after the write
+// than before; only an actor who manages a key sees it.
 func TestImpactOnKeys(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
@@ -111,8 +111,8 @@ func namesOf(keys []*db.APIKey) string {
 	return strings.Join(names, " ")
 }
 
-// asManagerOf is a context in which the keys of the organization, all keys or none
-// are managed.
+// asManagerOf returns a context whose actor manages the keys of the organization, all
+// keys or none.
 func (b *business) asManagerOf(ctx context.Context, which string, org *db.Organization) context.Context {
 	switch which {
 	case "acme":

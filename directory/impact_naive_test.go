@@ -8,8 +8,8 @@ import (
 	"roster/db"
 )
 
-// naive is all that decides about checks, as the tables have it now, and is gone
-// through from end to end for each question.
+// naive has all facts that decide about checks, as the tables have them now. Each
+// question walks through all of them.
 type naive struct {
 	grants   []naiveGrant
 	contents map[db.RoleID][]db.PermissionID
@@ -54,7 +54,7 @@ func (w *impactWorld) naive(ctx context.Context) *naive {
 	return n
 }
 
-// at returns for which lines checks answer yes at that moment.
+// at returns the lines for which checks answer yes at that moment.
 func (n *naive) at(t time.Time) map[line]bool {
 	all := map[line]bool{}
 	for _, g := range n.grants {
@@ -72,7 +72,7 @@ func (n *naive) at(t time.Time) map[line]bool {
 	return all
 }
 
-// moments are those after t at which something may change.
+// moments returns the moments after t at which something may change.
 func (n *naive) moments(t time.Time) []time.Time {
 	var all []time.Time
 	for _, g := range n.grants {

@@ -18,12 +18,13 @@ import (
 	"roster/db"
 	"roster/db/list"
 	"roster/directory"
+	"roster/impact"
 	"roster/problem"
 )
 
-// Every kind of write, in random order, in a small world: its impact is what a
-// naive reading of the tables, for all moments at which something changes, finds
-// to be different after it.
+// Every kind of write, in random order, in a small world: its impact is the
+// difference that a naive reading of the tables finds for all moments at which
+// something changes.
 func TestImpactIsTheDifference(t *testing.T) {
 	t.Parallel()
 	const worlds, writes = 2, 600
@@ -46,8 +47,8 @@ type impactWorld struct {
 	*rand.Rand
 	// now is what decides about checks now.
 	now *naive
-	// done counts the writes, effects those of each kind that had an impact, and
-	// later those of which a part begins or ends after them.
+	// done counts the writes, effects the writes of each kind that had an impact, and
+	// later the ones of which a part begins or ends after them.
 	done           int
 	effects, later map[string]int
 }
@@ -67,8 +68,8 @@ func newImpactWorld(t *testing.T, seed uint64) *impactWorld {
 	return w
 }
 
-// document makes so many writes in one transaction, which is undone when one of
-// them is refused, and now and then anyway.
+// document makes that many writes in one transaction, which is undone if one of
+// them is refused, and sometimes anyway.
 func (w *impactWorld) document(writes int) {
 	w.t.Helper()
 	undone := errors.New("undone")
@@ -124,7 +125,7 @@ func (w *impactWorld) check(ctx context.Context, name string, before, after *nai
 	}
 }
 
-type readImpactPage = func(context.Context, list.Page) (*list.Connection[directory.PermissionChange], error)
+type readImpactPage = func(context.Context, list.Page) (*list.Connection[impact.PermissionChange], error)
 
 // walk reads all pages of a list, and checks their order and the count.
 func (w *impactWorld) walk(ctx context.Context, read readImpactPage) map[line][]period {
@@ -187,7 +188,7 @@ func (w *impactWorld) report() {
 	w.t.Log(w.done, w.effects, w.later)
 }
 
-// The names below need not be those of anything: then the write is refused.
+// The names below may name nothing: then the write is refused.
 
 func (w *impactWorld) name(kind string, n int) string { return fmt.Sprint(kind, w.IntN(n)) }
 
@@ -199,7 +200,7 @@ func (w *impactWorld) someUsers() []*directory.UserRef {
 	return []*directory.UserRef{new(w.someUser()), new(w.someUser())}[:1+w.IntN(5)/4]
 }
 
-// somebody is one who, mostly, may do something in the organization.
+// somebody returns a user who, mostly, may do something in the organization.
 func (w *impactWorld) somebody() (directory.OrganizationRef, []*directory.UserRef) {
 	lines := slices.SortedFunc(maps.Keys(w.now.at(time.Now())), func(a, b line) int { return cmp.Compare(a.user+a.organization, b.user+b.organization) })
 	if len(lines) == 0 || w.IntN(3) == 0 {
@@ -230,7 +231,7 @@ func (w *impactWorld) somePermissions() []*directory.PermissionRef {
 	return permissionRefs(w.name("p", 8), w.name("p", 8))[:1+w.IntN(2)]
 }
 
-// someTerm is one that lies around now, before it, or behind it.
+// someTerm returns a term around now, before it, or behind it.
 func (w *impactWorld) someTerm() (from, to *time.Time) {
 	hours := func(n int) *time.Time { return new(time.Now().Add(time.Duration(n) * time.Hour)) }
 	terms := [][2]*time.Time{{nil, nil}, {nil, nil}, {nil, hours(1)}, {hours(-2), hours(3)}, {hours(-2), hours(-1)}, {hours(1), nil}, {hours(1), hours(2)}}
@@ -238,7 +239,7 @@ func (w *impactWorld) someTerm() (from, to *time.Time) {
 	return term[0], term[1]
 }
 
-// someEnd is when a revoke takes effect: now, or in some hours.
+// someEnd returns when a revoke takes effect: now, or in some hours.
 func (w *impactWorld) someEnd() *time.Time {
 	if w.IntN(2) == 0 {
 		return nil
@@ -253,7 +254,7 @@ func (w *impactWorld) anyWrite() (name string, write func(ctx context.Context) e
 	all := w.writesToPeople()
 	maps.Copy(all, w.writesToGrants())
 	maps.Copy(all, w.writesToDefinitions())
-	// So that there is something to take, what takes a lot is drawn least often.
+	// Writes that take a lot are drawn least often, so that something is left to take.
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		weight := 4
@@ -367,8 +368,8 @@ func (w *impactWorld) writesToDefinitions() map[string]func(ctx context.Context)
 	}
 }
 
-// Writes to the same members at the same time: what they gave and took adds up to
-// what is there in the end, now and later on.
+// Writes to the same members at the same time: their impacts add up to what is
+// there in the end, now and later on.
 func TestImpactsOfRacersAddUp(t *testing.T) {
 	t.Parallel()
 	w := newImpactWorld(t, 1)
@@ -418,8 +419,8 @@ func TestImpactsOfRacersAddUp(t *testing.T) {
 	}
 }
 
-// addUp checks, for one moment, that what was there in the end is what was there at
-// the start and gained more often than lost.
+// addUp checks, for one moment, that what is there in the end was there at the
+// start or was gained more often than lost.
 func (w *impactWorld) addUp(start, end *naive, at time.Time, entries [2][]map[line][]period) {
 	w.t.Helper()
 	balance := map[line]int{}

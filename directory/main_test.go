@@ -34,7 +34,7 @@ func newBusiness(t testing.TB, tracers ...pgx.QueryTracer) *business {
 	return b
 }
 
-// must gives the value of a call that has to succeed: must(call())(t).
+// must returns the value of a call that has to succeed: must(call())(t).
 func must[T any](value T, err error) func(t testing.TB) T {
 	return func(t testing.TB) T {
 		t.Helper()

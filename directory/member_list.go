@@ -9,11 +9,11 @@ import (
 	"roster/problem"
 )
 
-// MemberFilter narrows a list of members; what is nil does not matter.
+// MemberFilter narrows a list of members; fields that are nil do not matter.
 type MemberFilter struct {
 	Search *string
 	Role   *RoleRef
-	// Can keeps those who effectively hold this permission.
+	// Can keeps the members who effectively hold this permission.
 	Can    *string
 	Status *db.Status
 }
@@ -24,8 +24,7 @@ type MemberOrder struct {
 	Direction list.Direction
 }
 
-// visibleMembers limits what is read to the organizations whose members the
-// actor may see.
+// visibleMembers returns conditions on the memberships that the actor may see.
 func visibleMembers(ctx context.Context) ([]list.Clause, error) {
 	org, err := access.ScopeOf(ctx, access.MembersRead)
 	if err != nil || org == nil {
@@ -34,8 +33,8 @@ func visibleMembers(ctx context.Context) ([]list.Clause, error) {
 	return []list.Clause{list.Where("m.org_id = ?", *org)}, nil
 }
 
-// visibleMembersOf is visibleMembers for what is read of certain users:
-// everybody may see themselves, as far as their key works.
+// visibleMembersOf is visibleMembers for memberships of these users: all users may
+// see themselves, as far as their key works.
 func visibleMembersOf(ctx context.Context, users []db.UserID) ([]list.Clause, error) {
 	conditions, err := visibleMembers(ctx)
 	actor := access.ActorOf(ctx)
@@ -49,8 +48,8 @@ func visibleMembersOf(ctx context.Context, users []db.UserID) ([]list.Clause, er
 	return conditions, nil
 }
 
-// UserMemberships gives a page of each user's memberships, in the order of
-// joining; can keeps those in which the user effectively holds that permission.
+// UserMemberships returns a page of each user's memberships, in the order of
+// joining; can keeps the ones in which the user effectively holds that permission.
 func (d *Directory) UserMemberships(ctx context.Context, users []db.UserID, page MemberPage, can *string) ([]*list.Connection[db.Membership], error) {
 	conditions, err := visibleMembersOf(ctx, users)
 	if err != nil {
@@ -68,9 +67,9 @@ func (d *Directory) UserMemberships(ctx context.Context, users []db.UserID, page
 	return l.page(ctx, d, page)
 }
 
-// Members gives a page of each organization's members; without an order they
-// come in the order of joining, or, when they are asked for only by what they
-// can do, in that of the users.
+// Members returns a page of each organization's members. Without an order they are
+// sorted by the time of joining or, if the filter asks only what they can do, by
+// user.
 func (d *Directory) Members(ctx context.Context, orgs []db.OrganizationID, page MemberPage, filter *MemberFilter, by *MemberOrder) ([]*list.Connection[db.Membership], error) {
 	conditions, err := visibleMembers(ctx)
 	if err != nil {
@@ -127,10 +126,10 @@ func (d *Directory) narrow(ctx context.Context, l *memberList, filter *MemberFil
 	return nil
 }
 
-// keepWhoCan keeps the memberships which effectively hold the permission; none
-// when there is no such permission. The roles which contain it are known from
-// memory, so that the statement can be planned for them; that they still do, the
-// statement sees for itself, or it would name members who never held it.
+// keepWhoCan keeps the memberships that effectively hold the permission; none if
+// there is no such permission. The roles that contain it are known from memory, so
+// that the statement can be planned for them. The statement checks that they still
+// do, since it would otherwise name members who never held it.
 func (d *Directory) keepWhoCan(ctx context.Context, l *memberList, key string) error {
 	catalogue, err := d.engine.Catalogue(ctx)
 	if err != nil {
@@ -153,10 +152,10 @@ func (d *Directory) keepWhoCan(ctx context.Context, l *memberList, key string) e
 	return nil
 }
 
-// MembersAt reads the memberships at those places which the actor may see, in
-// no order.
-func (d *Directory) MembersAt(ctx context.Context, places []access.MemberKey) ([]db.Membership, error) {
-	users, orgs := split(places)
+// MembersAt returns the memberships with these keys that the actor may see. Their
+// order is undefined.
+func (d *Directory) MembersAt(ctx context.Context, members []access.MemberKey) ([]db.Membership, error) {
+	users, orgs := access.SplitKeys(members)
 	conditions, err := visibleMembersOf(ctx, users)
 	if err != nil {
 		return nil, err
@@ -166,7 +165,8 @@ func (d *Directory) MembersAt(ctx context.Context, places []access.MemberKey) ([
 	return list.Select[db.Membership](ctx, d.db, q)
 }
 
-// MembershipsByID reads the memberships which the actor may see, in no order.
+// MembershipsByID returns the memberships that the actor may see. Their order is
+// undefined.
 func (d *Directory) MembershipsByID(ctx context.Context, ids []db.MembershipID) ([]db.Membership, error) {
 	conditions, err := visibleMembersOf(ctx, nil)
 	if err != nil {
@@ -177,15 +177,7 @@ func (d *Directory) MembershipsByID(ctx context.Context, ids []db.MembershipID) 
 	return list.Select[db.Membership](ctx, d.db, q)
 }
 
-// MemberKeyOf is where the membership is.
+// MemberKeyOf returns the key of the membership.
 func MemberKeyOf(m *db.Membership) access.MemberKey {
 	return access.MemberKey{User: m.UserID, Organization: m.OrgID}
-}
-
-func split(places []access.MemberKey) ([]db.UserID, []db.OrganizationID) {
-	users, orgs := make([]db.UserID, len(places)), make([]db.OrganizationID, len(places))
-	for i, p := range places {
-		users[i], orgs[i] = p.User, p.Organization
-	}
-	return users, orgs
 }

@@ -117,10 +117,10 @@ func placeKeyset(in *list.Clause, s list.Span) []list.Clause {
 	})
 }
 
-// least and greatest are no user's ids, but stand before and behind all of them.
+// least and greatest stand before and behind the ids of all users.
 const least, greatest = "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
-// parentIDs makes parents of ids: p.id is the id.
+// parentIDs returns the parents p whose ids p.id are the ids.
 func parentIDs[K db.Kind](ids []db.ID[K]) list.Clause {
 	return list.Where("unnest(?::uuid[]) with ordinality as p (id, n)", ids)
 }

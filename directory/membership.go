@@ -16,13 +16,13 @@ import (
 type AddMembersInput struct {
 	Organization OrganizationRef
 	Users        []*UserRef
-	// Roles are those given to newcomers: the default ones when nil.
+	// Roles are granted to all users; if they are nil, new members get the default ones.
 	Roles []*RoleRef
 }
 
-// AddMembers adds the users, whom the actor must be able to see, to the
-// organization, and gives their memberships in the order asked. Who is a member
-// already stays one, and gets the roles that are named.
+// AddMembers adds the users, whom the actor must be allowed to see, to the
+// organization, and returns their memberships in the order of the users. Users who
+// are members already stay so, and get the roles that are named.
 func (d *Directory) AddMembers(ctx context.Context, in AddMembersInput) ([]*db.Membership, error) {
 	var members []*db.Membership
 	err := d.changeIn(ctx, access.MembersWrite, in.Organization, func(ctx context.Context, w *write, org *db.Organization) error {
@@ -47,13 +47,13 @@ func (d *Directory) AddMembers(ctx context.Context, in AddMembersInput) ([]*db.M
 	return members, err
 }
 
-// lockUsersToAdd finds the users who are to be members, each once. Others than
-// members do not exist for whoever manages, or sees, one organization only.
+// lockUsersToAdd returns the users who are to become members, each once. An actor
+// who manages or sees only one organization finds nobody but its members.
 func (d *Directory) lockUsersToAdd(ctx context.Context, w *write, org *db.Organization, refs []*UserRef) ([]db.UserID, error) {
 	var ids []db.UserID
 	if !w.actor.HoldsEverywhere(access.MembersWrite) && !w.actor.HoldsEverywhere(access.UsersRead) {
 		members, err := d.membersNamed(ctx, w, org, refs)
-		for _, m := range existing(members) {
+		for _, m := range distinctNonNil(members) {
 			ids = append(ids, m.UserID)
 		}
 		return ids, err
@@ -62,15 +62,15 @@ func (d *Directory) lockUsersToAdd(ctx context.Context, w *write, org *db.Organi
 		return nil, nil
 	}
 	users, err := d.lockUsers(ctx, w, refs, "input.users")
-	for _, u := range existing(users) {
+	for _, u := range distinctNonNil(users) {
 		ids = append(ids, u.ID)
 	}
 	return ids, err
 }
 
 // join makes the users members of the organization, and returns their memberships
-// in that order. Everybody gets the roles, which the allowance covers. When roles is
-// nil, newcomers get the default ones, and those who are members already get
+// in the same order. Everybody gets the roles, which the allowance covers. If roles is
+// nil, new members get the default ones, and those who are members already get
 // nothing.
 func (d *Directory) join(ctx context.Context, w *write, org *db.Organization, users []db.UserID, roles []db.RoleID, by access.Allowance) ([]*db.Membership, error) {
 	newcomers := make([]*db.Membership, len(users))
@@ -84,7 +84,7 @@ func (d *Directory) join(ctx context.Context, w *write, org *db.Organization, us
 	isNew := make(map[db.UserID]bool, len(added))
 	for _, m := range added {
 		isNew[m.UserID] = true
-		if err := w.Record(changes.MembershipCreated, m.ID.String(), &org.ID, nil, placeValues(m.OrgID, m.UserID)); err != nil {
+		if err := w.Record(changes.MembershipCreated, m.ID.String(), &org.ID, nil, memberValues(m.OrgID, m.UserID)); err != nil {
 			return nil, err
 		}
 	}
@@ -103,14 +103,14 @@ func (d *Directory) join(ctx context.Context, w *write, org *db.Organization, us
 	return members, w.grant(ctx, by, roleGrants, receivers, raw(roles), term{startsAt: w.At})
 }
 
-// placeValues tell in the log of changes where a membership is.
-func placeValues(org db.OrganizationID, user db.UserID) changes.Values {
+// memberValues returns the user and the organization of a membership for the log.
+func memberValues(org db.OrganizationID, user db.UserID) changes.Values {
 	return changes.Values{"organizationId": org, "userId": user}
 }
 
-// membersOf reads the memberships of the users in the organization, in that
-// order, and locks them until the end of the transaction: whoever writes grants
-// comes by here, so that two who give the same at the same moment take turns.
+// membersOf reads the memberships of the users in the organization, in the order of
+// the users, and locks them until the end of the transaction. Every write of grants
+// calls it, so that two that grant the same at the same moment take turns.
 func (d *Directory) membersOf(ctx context.Context, org db.OrganizationID, users []db.UserID) ([]*db.Membership, error) {
 	rows, err := db.Select[db.Membership](ctx, d.db,
 		"select * from memberships where org_id = $1 and user_id = any($2) order by user_id for no key update", org, users)
@@ -136,10 +136,10 @@ func (d *Directory) membersNamed(ctx context.Context, w *write, org *db.Organiza
 	return d.lockMembers(ctx, w, org, refs, "input.users")
 }
 
-// lockMembers finds the members of the organization whom the references name, in
-// that order. Who is none is nil, and a fault: to whoever may only see the
-// organization, other users do not exist. In an organization that is not there
-// (nil), it finds nobody, and no fault.
+// lockMembers returns the members of the organization whom the references name, in
+// the same order. Non-members are returned as nil, with a fault: for an actor who may
+// see only the organization, other users do not exist. If the organization does not
+// exist (nil), it finds nobody, and adds no fault.
 func (d *Directory) lockMembers(ctx context.Context, w *write, org *db.Organization, refs []*UserRef, field string) ([]*db.Membership, error) {
 	if org == nil {
 		return nil, nil
@@ -166,14 +166,14 @@ func (d *Directory) lockMembers(ctx context.Context, w *write, org *db.Organizat
 	return members, nil
 }
 
-// RemoveMembersInput takes users out of an organization.
+// RemoveMembersInput names users to take out of an organization.
 type RemoveMembersInput struct {
 	Organization OrganizationRef
 	Users        []*UserRef
 }
 
-// RemoveMembers takes the users out of the organization, which ends all that
-// they held there, and gives the ids of their memberships. A user must be left
+// RemoveMembers takes the users out of the organization, which ends everything that
+// they held there, and returns the ids of their memberships. A user must be left
 // with another organization.
 func (d *Directory) RemoveMembers(ctx context.Context, in RemoveMembersInput) ([]string, error) {
 	var removed []string
@@ -188,7 +188,7 @@ func (d *Directory) RemoveMembers(ctx context.Context, in RemoveMembersInput) ([
 		if err := w.faults.Err(); err != nil {
 			return err
 		}
-		members := existing(named)
+		members := distinctNonNil(named)
 		for _, m := range members {
 			removed = append(removed, m.ID.String())
 		}
@@ -197,11 +197,11 @@ func (d *Directory) RemoveMembers(ctx context.Context, in RemoveMembersInput) ([
 	return removed, err
 }
 
-// haveOther checks that each member, who is locked unless missing, belongs to
-// another organization too. Nobody belongs to the root only.
+// haveOther checks that each member, nil or locked, belongs to another organization
+// too. Nobody may belong to the root only.
 func (d *Directory) haveOther(ctx context.Context, w *write, members []*db.Membership, field string) error {
 	var ids []db.UserID
-	for _, m := range existing(members) {
+	for _, m := range distinctNonNil(members) {
 		if m.OrgID != db.Root {
 			ids = append(ids, m.UserID)
 		}
@@ -226,13 +226,13 @@ func (d *Directory) haveOther(ctx context.Context, w *write, members []*db.Membe
 	return nil
 }
 
-// leave ends the memberships, the grants that they came with, and the keys that
-// stand for the members there.
+// leave ends the memberships, their grants, and the API keys that stand for the
+// members in the organization.
 func (w *write) leave(ctx context.Context, members []*db.Membership) error {
 	ids := make([]db.MembershipID, len(members))
 	for i, m := range members {
 		ids[i] = m.ID
-		if err := w.Record(changes.MembershipDeleted, m.ID.String(), &m.OrgID, placeValues(m.OrgID, m.UserID), nil); err != nil {
+		if err := w.Record(changes.MembershipDeleted, m.ID.String(), &m.OrgID, memberValues(m.OrgID, m.UserID), nil); err != nil {
 			return err
 		}
 	}
@@ -251,7 +251,7 @@ func (w *write) leave(ctx context.Context, members []*db.Membership) error {
 	return err
 }
 
-// leaveAll ends all memberships of a user who is deleted.
+// leaveAll ends all memberships of a user who is being deleted.
 func (d *Directory) leaveAll(ctx context.Context, w *write, user db.UserID) error {
 	rows, err := db.Select[db.Membership](ctx, d.db, "select * from memberships where user_id = $1 for update", user)
 	if err != nil {
@@ -264,18 +264,18 @@ func (d *Directory) leaveAll(ctx context.Context, w *write, user db.UserID) erro
 	return w.leave(ctx, members)
 }
 
-// MoveMemberInput takes a user from one organization to another.
+// MoveMemberInput moves a user from one organization to another.
 type MoveMemberInput struct {
 	User     UserRef
 	From, To OrganizationRef
-	// KeepGrants takes along what the user holds, with its ends and reasons.
+	// KeepGrants takes along what the user holds, with ends and reasons.
 	KeepGrants bool
 }
 
-// MoveMember takes the user from one organization to another in one step; who
-// does it needs to manage the members of both. Without their grants, the user
-// arrives with the default roles. Who is a member there already keeps what they
-// hold there.
+// MoveMember moves the user from one organization to another in one step; the actor
+// must manage the members of both. Unless the grants are kept, the user gets the
+// default roles. A user who is a member of the new organization already keeps what
+// they hold there.
 func (d *Directory) MoveMember(ctx context.Context, in MoveMemberInput) (*db.Membership, error) {
 	var moved *db.Membership
 	reach, err := access.ScopeOf(ctx, access.MembersWrite)
@@ -317,8 +317,8 @@ func (d *Directory) MoveMember(ctx context.Context, in MoveMemberInput) (*db.Mem
 	return moved, err
 }
 
-// lockBoth finds the two organizations of a move, within reach; see
-// lockOrganization. The root is none of them.
+// lockBoth returns the two organizations of a move, within reach (see
+// lockOrganization). Neither may be the root.
 func (d *Directory) lockBoth(ctx context.Context, w *write, in MoveMemberInput, reach *db.OrganizationID) (from, to *db.Organization, err error) {
 	if from, err = d.lockOneOrganization(ctx, w, in.From, reach, "input.from", forMembers, false); err != nil {
 		return nil, nil, err
@@ -332,7 +332,7 @@ func (d *Directory) lockBoth(ctx context.Context, w *write, in MoveMemberInput, 
 	return from, to, nil
 }
 
-// carry gives the member in their new organization what they held in the old
+// carry grants to the member in their new organization what they held in the old
 // one, as far as the actor may hand it out there.
 func (d *Directory) carry(ctx context.Context, w *write, to *db.Organization, member *db.Membership,
 	roles []db.RoleGrant, permissions []db.PermissionGrant,
@@ -358,8 +358,8 @@ func (d *Directory) carry(ctx context.Context, w *write, to *db.Organization, me
 	return w.carryGrants(ctx, allowance, permissionGrants, member, raw(permissionIDs), func(i int) db.Grant { return permissions[i].Grant })
 }
 
-// carryGrants gives the member each of the targets with the term and the reason
-// of its grant, unless it was granted to them with that term before.
+// carryGrants grants each of the targets to the member with the term and the reason
+// of its old grant, unless the member has it with that term already.
 func (w *write) carryGrants(ctx context.Context, by access.Allowance, kind grantKind, member *db.Membership, targets []uuid.UUID, of func(i int) db.Grant) error {
 	if len(targets) == 0 {
 		return nil
@@ -385,8 +385,8 @@ func (w *write) carryGrants(ctx context.Context, by access.Allowance, kind grant
 	return w.insertGrants(ctx, kind, fresh, keys)
 }
 
-// stillThere keeps the grants of what exists, and keeps that from being deleted
-// until the end of the transaction.
+// stillThere returns the grants whose targets still exist, and locks the targets
+// against deletion until the end of the transaction.
 func stillThere[K db.Kind, G any](ctx context.Context, w *write, kind grantKind, grants []G, of func(G) db.ID[K]) ([]G, []db.ID[K], error) {
 	var there []db.ID[K]
 	ids := make([]db.ID[K], len(grants))

@@ -9,10 +9,10 @@ import (
 	"roster/db"
 )
 
-// namedIDs gives the ids of the users and organizations which the references
-// name; zero where there is none and, unless within is nil, for other
-// organizations and who is no member of it: memory would answer sooner for who
-// does not exist than for somebody else's user.
+// namedIDs returns the ids of the users and organizations that the references name;
+// zero if there are none. Unless within is nil, it also returns zero for other
+// organizations and for users who are not members of it: otherwise memory would
+// answer sooner for users who do not exist than for other organizations' users.
 func (d *Directory) namedIDs(ctx context.Context, users []*UserRef, orgs []*OrganizationRef, within *db.OrganizationID) ([]db.UserID, []db.OrganizationID, error) {
 	return d.idsOf(ctx, looksOf(users), looksOf(orgs), within)
 }
@@ -25,8 +25,8 @@ func looksOf[R interface{ lookUp() lookUp }](refs []R) []lookUp {
 	return looks
 }
 
-// idsOf is namedIDs for what the references look up. Ids need no look-up, and all
-// else takes one statement.
+// idsOf is namedIDs for look-ups. Ids need no look-up, and everything else takes one
+// statement.
 func (d *Directory) idsOf(ctx context.Context, users, orgs []lookUp, within *db.OrganizationID) ([]db.UserID, []db.OrganizationID, error) {
 	namedUsers, namedOrgs, err := d.lookUpIDs(ctx, users, orgs, within)
 	if err != nil {
@@ -41,7 +41,7 @@ func (d *Directory) idsOf(ctx context.Context, users, orgs []lookUp, within *db.
 	return userIDs, orgIDs, nil
 }
 
-// lookUpIDs finds what is not asked for by its id.
+// lookUpIDs returns the ids of what is not looked up by its id.
 func (d *Directory) lookUpIDs(ctx context.Context, users, orgs []lookUp, within *db.OrganizationID) (map[lookUp]db.UserID, map[lookUp]db.OrganizationID, error) {
 	emails, usernames, externals := keysIn(users, "email_key"), keysIn(users, "username_key"), keysIn(users, "external_id_key")
 	codes, orgExternals := keysIn(orgs, "code"), keysIn(orgs, "external_id_key")
@@ -66,18 +66,18 @@ func (d *Directory) lookUpIDs(ctx context.Context, users, orgs []lookUp, within 
 	namedUsers, namedOrgs := map[lookUp]db.UserID{}, map[lookUp]db.OrganizationID{}
 	for _, row := range rows {
 		if row.IsUser {
-			namedUsers[lookUp{"email_key", row.Email, true}] = row.ID
-			namedUsers[lookUp{"username_key", row.Username, true}] = row.ID
-			namedUsers[lookUp{"external_id_key", row.External, true}] = row.ID
+			namedUsers[lookUp{column: "email_key", value: row.Email, ok: true}] = row.ID
+			namedUsers[lookUp{column: "username_key", value: row.Username, ok: true}] = row.ID
+			namedUsers[lookUp{column: "external_id_key", value: row.External, ok: true}] = row.ID
 		} else {
-			namedOrgs[lookUp{"code", row.Code, true}] = db.OrganizationID(row.ID)
-			namedOrgs[lookUp{"external_id_key", row.External, true}] = db.OrganizationID(row.ID)
+			namedOrgs[lookUp{column: "code", value: row.Code, ok: true}] = db.OrganizationID(row.ID)
+			namedOrgs[lookUp{column: "external_id_key", value: row.External, ok: true}] = db.OrganizationID(row.ID)
 		}
 	}
 	return namedUsers, namedOrgs, nil
 }
 
-// keysIn gives the keys that are asked for in the column, each once.
+// keysIn returns the keys that are looked up in the column, each once.
 func keysIn(looks []lookUp, column string) []string {
 	keys := []string{}
 	for i, look := range looks {
@@ -88,7 +88,7 @@ func keysIn(looks []lookUp, column string) []string {
 	return distinct(keys)
 }
 
-// pick gives the id that each reference names; zero where there is none.
+// pick returns the id for each look-up; zero if it found nothing.
 func pick[K db.Kind](looks []lookUp, named map[lookUp]db.ID[K]) []db.ID[K] {
 	ids := make([]db.ID[K], len(looks))
 	for i, look := range looks {
@@ -109,8 +109,8 @@ func (d *Directory) knownIDs(ctx context.Context, users []*UserRef, orgs []*Orga
 	if db.HasTx(ctx) {
 		return d.idsOf(ctx, userLooks, orgLooks, within)
 	}
-	// Who must not know of somebody would be told by memory, which answers sooner
-	// then than for who does not exist.
+	// An actor who must not know of a user would learn of them from memory, which
+	// answers sooner then than for a user who does not exist.
 	reach, err := access.ScopeOf(ctx, access.MembersRead)
 	everywhere := err == nil && reach == nil
 	epoch := d.engine.Epoch() // before the database is read
@@ -124,18 +124,18 @@ func (d *Directory) knownIDs(ctx context.Context, users []*UserRef, orgs []*Orga
 	return userIDs, orgIDs, err
 }
 
-// recall replaces names by ids where memory knows, and may say, whom they mean.
+// recall replaces names by ids if memory knows, and may say, whom they mean.
 func recall[K db.Kind](engine *access.Engine, looks []lookUp, maySay func(db.ID[K]) bool) {
 	for i, look := range looks {
 		if name, ok := nameOf[K](look); ok {
 			if id, known := engine.LookupName(name); known && maySay(db.ID[K](id)) {
-				looks[i] = lookUp{"id", db.ID[K](id), true}
+				looks[i] = lookUp{column: "id", value: db.ID[K](id), ok: true}
 			}
 		}
 	}
 }
 
-// remember notes the ids that were found for names, in what was read at that epoch
+// remember keeps the ids that were found for names, in what was read at that epoch
 // or later.
 func remember[K db.Kind](engine *access.Engine, looks []lookUp, ids []db.ID[K], epoch uint64) {
 	for i, look := range looks {
@@ -145,8 +145,8 @@ func remember[K db.Kind](engine *access.Engine, looks []lookUp, ids []db.ID[K], 
 	}
 }
 
-// nameOf gives the name that is looked up; ok is false for an id, and for what
-// cannot exist.
+// nameOf returns the name that is looked up; ok is false for an id, and for a name
+// that cannot exist.
 func nameOf[K db.Kind](look lookUp) (name access.Name, ok bool) {
 	var kind K
 	text, ok := look.value.(string)

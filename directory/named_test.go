@@ -14,7 +14,7 @@ import (
 	"roster/directory"
 )
 
-// namesake asks of whoever has those names at the moment.
+// namesake asks for the user and organization that have the names at the moment.
 type namesake struct {
 	*business
 	traced *dbtest.Statements
@@ -25,7 +25,7 @@ func (n namesake) can(ctx context.Context, d *directory.Directory, user, organiz
 	return must(d.Can(ctx, directory.UserRef{Username: &user}, directory.OrganizationRef{Code: &organization}, "thing:do"))(n.t)
 }
 
-// least is how many statements that takes at least, asked again and again.
+// least returns how few statements that takes, asked again and again.
 func (n namesake) least(ctx context.Context, d *directory.Directory, user, organization string) int {
 	n.t.Helper()
 	least := 1000
@@ -38,9 +38,9 @@ func (n namesake) least(ctx context.Context, d *directory.Directory, user, organ
 	return least
 }
 
-// Names that were asked for are known without the database, and mean whoever has
-// them now: on the server that took the change at once, on others with its
-// revision.
+// Names that were asked for are known without the database, and mean the user or
+// organization that has them now: at once on the server that took the change, on
+// others with its revision.
 func TestNamesInMemory(t *testing.T) {
 	t.Parallel()
 	n := namesake{traced: &dbtest.Statements{}}
@@ -105,8 +105,8 @@ func TestNamesInMemory(t *testing.T) {
 	}
 }
 
-// To who must not know of somebody, memory tells nothing: what others have asked
-// for takes them as many statements as what does not exist.
+// Memory does not reveal a user to an actor who must not know of them: names that
+// others have asked for cost the actor as many statements as names that nobody has.
 func TestNamesInMemoryAreNotForAll(t *testing.T) {
 	t.Parallel()
 	n := namesake{traced: &dbtest.Statements{}}

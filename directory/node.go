@@ -10,9 +10,9 @@ import (
 	"roster/problem"
 )
 
-// Nodes finds rows by their ids, of whatever kind, in the order asked: a
-// *db.User, *db.Organization, and so on. It gives nil for what does not exist,
-// or is hidden from the actor, and for what is no id.
+// Nodes returns rows by their ids, of whatever kind, in the order of the ids: a
+// *db.User, *db.Organization, and so on. A row that does not exist, or is hidden from
+// the actor, and a text that is not an id, is returned as nil.
 func (d *Directory) Nodes(ctx context.Context, ids []string) ([]any, error) {
 	if len(ids) > maxList {
 		return nil, problem.At(problem.Invalid, "ids", "At most %d at once.", maxList)
@@ -57,14 +57,14 @@ func (d *Directory) findNodes(ctx context.Context, prefix string, ids []string, 
 		_, conditions, err := visibleChanges(ctx)
 		return rowsByID[db.ChangeKind, db.Change](ctx, d, "changes c", "c", conditions, err, ids, found)
 	case db.RoleKind{}.Prefix():
-		return eachByID(ids, found, func(id string) (*db.Role, error) { return d.Role(ctx, RoleRef{ID: &id}) })
+		return findEach(ids, found, func(id string) (*db.Role, error) { return d.Role(ctx, RoleRef{ID: &id}) })
 	case db.PermissionKind{}.Prefix():
-		return eachByID(ids, found, func(id string) (*db.Permission, error) { return d.Permission(ctx, PermissionRef{ID: &id}) })
+		return findEach(ids, found, func(id string) (*db.Permission, error) { return d.Permission(ctx, PermissionRef{ID: &id}) })
 	}
 	return nil
 }
 
-// rowsByID reads rows which the conditions leave visible.
+// rowsByID reads rows that the conditions leave visible.
 func rowsByID[K db.Kind, T any](ctx context.Context, d *Directory, from, alias string, visible []list.Clause, err error,
 	ids []string, found map[string]any,
 ) error {
@@ -89,8 +89,8 @@ func rowsByID[K db.Kind, T any](ctx context.Context, d *Directory, from, alias s
 	return nil
 }
 
-// eachByID finds rows that are in memory.
-func eachByID[T any](ids []string, found map[string]any, find func(id string) (*T, error)) error {
+// findEach finds rows that are in memory.
+func findEach[T any](ids []string, found map[string]any, find func(id string) (*T, error)) error {
 	for _, id := range ids {
 		row, err := find(id)
 		if err != nil {

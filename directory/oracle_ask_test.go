@@ -15,7 +15,7 @@ import (
 	"roster/problem"
 )
 
-// ask asks the server so many random questions. In a document, ctx carries its
+// ask asks the server n random questions. In a document, ctx carries its
 // transaction.
 func (h *history) ask(ctx context.Context, d *directory.Directory, n int) {
 	if h.reader != h.writer && d == h.reader && h.last != 0 {
@@ -38,8 +38,8 @@ func (h *history) ask(ctx context.Context, d *directory.Directory, n int) {
 	}
 }
 
-// compare holds an answer against the model's. If a grant begins or ends while
-// it is given, the question is put again.
+// compare compares an answer with the model's. If a grant begins or ends meanwhile,
+// it asks again.
 func (h *history) compare(question string, answer func() (string, error), expected func(at time.Time) string) {
 	for range 20 {
 		from := time.Now()
@@ -70,7 +70,7 @@ func (h *history) askCan(ctx context.Context, d *directory.Directory) {
 		func(at time.Time) string { return fmt.Sprint(h.can(s, key, at)) })
 }
 
-// askCanByName asks by names which somebody had before, or which nobody has.
+// askCanByName asks by names that somebody had before, or that nobody has.
 func (h *history) askCanByName(ctx context.Context, d *directory.Directory) {
 	user, org, key := h.key("name"), h.key("org"), h.someKey()
 	h.compare(fmt.Sprintf("can %s in %s do %s", user, org, key),
@@ -105,7 +105,7 @@ func (h *history) askChecks(ctx context.Context, d *directory.Directory) {
 }
 
 func (h *history) askMatrix(ctx context.Context, d *directory.Directory) {
-	org, users, keys := h.someOrg(), some(h, h.existing(h.users), 6), []string{h.someKey(), h.someKey(), h.someKey()}
+	org, users, keys := h.someOrg(), some(h, h.listExisting(h.users), 6), []string{h.someKey(), h.someKey(), h.someKey()}
 	h.compare(fmt.Sprintf("matrix of %s", org),
 		func() (string, error) {
 			rows, err := d.CheckMatrix(ctx, h.orgRef(org), h.userRefs(users), keys)
@@ -165,7 +165,7 @@ func (h *history) askPast(ctx context.Context, d *directory.Directory) {
 		func() (string, error) { return effectiveOf(ctx, d, members, &m.at) },
 		func(time.Time) string {
 			return render(len(members), func(i int) string {
-				// Ordered by the keys of today, which one that was deleted since may share.
+				// Ordered by the present keys: a key that was deleted since may be another's.
 				all := slices.Clone(m.can[spotOf(members[i])])
 				slices.SortFunc(all, func(a, b string) int {
 					return cmp.Or(strings.Compare(h.permissions[a[:31]].key, h.permissions[b[:31]].key), strings.Compare(a[:31], b[:31]))
@@ -208,8 +208,8 @@ func (h *history) askRoles(ctx context.Context, d *directory.Directory) {
 	h.questions += len(members) - 1
 }
 
-// askGrants asks for all that was given, or for what holds and will: the term,
-// the reason, and whether it was taken back.
+// askGrants asks for all grants, or for the ones that hold or will hold: the term,
+// the reason, and whether it was revoked.
 func (h *history) askGrants(ctx context.Context, d *directory.Directory) {
 	members, includeEnded := h.someMembers(), h.random.IntN(2) == 0
 	h.compare("grants",
@@ -356,14 +356,14 @@ func (h *history) collect(ctx context.Context, read func(list.Page) (*list.Conne
 
 // Helpers for choosing.
 
-// someSpot is one of a member as a rule, or of any user and organization, deleted
-// ones too.
+// someSpot returns a member's spot as a rule, or one of any user and organization,
+// including deleted ones.
 func (h *history) someSpot() spot {
 	if h.random.IntN(4) > 0 {
 		return spotOf(choose(h, h.someMembers()))
 	}
 	everybody := func(all map[string]*party) []string {
-		ids := h.existing(all)
+		ids := h.listExisting(all)
 		for id, p := range all {
 			if p.gone {
 				ids = append(ids, id)
@@ -375,7 +375,7 @@ func (h *history) someSpot() spot {
 	return spot{choose(h, everybody(h.users)), choose(h, everybody(h.orgs))}
 }
 
-// someMembers are memberships as lists give them.
+// someMembers returns memberships as lists return them.
 func (h *history) someMembers() []*db.Membership {
 	spots := h.spots(func(spot) bool { return true })
 	slices.SortFunc(spots, func(a, b spot) int { return strings.Compare(a.user+a.org, b.user+b.org) })
@@ -388,7 +388,7 @@ func (h *history) someMembers() []*db.Membership {
 
 func (h *history) somePermission() string { return choose(h, h.ours(h.permissions)) }
 
-// someKey is that of a permission, sometimes a former one or one that does not
+// someKey returns the key of a permission, sometimes a former one or one that does not
 // exist.
 func (h *history) someKey() string {
 	if h.random.IntN(4) == 0 {
@@ -424,7 +424,7 @@ func render(n int, one func(i int) string) string {
 	return strings.Join(texts, "\n")
 }
 
-// inAnyOrder is the text of places in any order.
+// inAnyOrder returns the text of the spots, sorted.
 func inAnyOrder(spots []spot) string {
 	texts := make([]string, len(spots))
 	for i, s := range spots {
@@ -442,7 +442,7 @@ func idsOf(roles []*db.Role) []string {
 	return ids
 }
 
-// describe tells grants apart by what was given and when.
+// describe returns a text that tells grants apart by target and time.
 func describe(facts []*fact) string {
 	texts := make([]string, len(facts))
 	for i, f := range facts {
@@ -452,7 +452,7 @@ func describe(facts []*fact) string {
 	return fmt.Sprint(texts)
 }
 
-// termText tells everything about a grant except its id and who gave it.
+// termText returns everything about a grant except its id and who granted it.
 func termText(targetID string, granted, starts time.Time, ends *time.Time, reason *string, revoked *time.Time) string {
 	text := fmt.Sprintf("%s at %d from %d", targetID, granted.UnixMicro(), starts.UnixMicro())
 	if ends != nil {

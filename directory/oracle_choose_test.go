@@ -7,10 +7,10 @@ import (
 	"roster/directory"
 )
 
-// choose gives one of all.
+// choose returns one of all.
 func choose[T any](h *history, all []T) T { return all[h.random.IntN(len(all))] }
 
-// some gives up to n of all, at least one unless there is none.
+// some returns up to n of all, at least one unless all is empty.
 func some[T any](h *history, all []T, n int) []T {
 	var chosen []T
 	for _, i := range h.random.Perm(len(all))[:min(len(all), 1+h.random.IntN(n))] {
@@ -19,11 +19,11 @@ func some[T any](h *history, all []T, n int) []T {
 	return chosen
 }
 
-// key is one of few keys, so that they are used again.
+// key returns one of few keys, so that they are used again.
 func (h *history) key(prefix string) string { return prefix + strconv.Itoa(h.random.IntN(14)) }
 
-// existing are the ids of those that have not been deleted, in order.
-func (h *history) existing(all map[string]*party) []string {
+// listExisting returns the ids of the parties that were not deleted, in order.
+func (h *history) listExisting(all map[string]*party) []string {
 	var ids []string
 	for id, p := range all {
 		if !p.gone {
@@ -34,7 +34,7 @@ func (h *history) existing(all map[string]*party) []string {
 	return ids
 }
 
-// ours are the ids of roles or permissions that are not Roster's own.
+// ours returns the ids of roles or permissions that are not Roster's own.
 func (h *history) ours(all map[string]*definition) []string {
 	var ids []string
 	for id, d := range all {
@@ -46,10 +46,10 @@ func (h *history) ours(all map[string]*definition) []string {
 	return ids
 }
 
-func (h *history) someUser() string { return choose(h, h.existing(h.users)) }
-func (h *history) someOrg() string  { return choose(h, h.existing(h.orgs)) }
+func (h *history) someUser() string { return choose(h, h.listExisting(h.users)) }
+func (h *history) someOrg() string  { return choose(h, h.listExisting(h.orgs)) }
 
-func (h *history) someOrgs(n int) []string { return some(h, h.existing(h.orgs), n) }
+func (h *history) someOrgs(n int) []string { return some(h, h.listExisting(h.orgs), n) }
 
 func (h *history) membersOf(org string) []string {
 	var users []string
@@ -62,7 +62,7 @@ func (h *history) membersOf(org string) []string {
 	return users
 }
 
-// rolesOrDefaults gives some roles, none, or nil for the default ones.
+// rolesOrDefaults returns some roles, an empty list, or nil for the default ones.
 func (h *history) rolesOrDefaults() []string {
 	switch roles := h.ours(h.roles); {
 	case h.random.IntN(3) == 0:

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// oracle is the directory once more, as the contract describes it: maps and
-// slices that are gone through from end to end for each question. It knows nothing
-// of caches, transactions or SQL. Everything is named by its id in text form.
+// oracle is the directory once more, as the contract describes it: maps and slices,
+// which each question walks through. It knows nothing of caches, transactions or SQL.
+// Everything is named by its id in text form.
 type oracle struct {
 	users, orgs      map[string]*party
 	roles            map[string]*definition
@@ -66,7 +66,7 @@ func newOracle() *oracle {
 	}
 }
 
-// clone gives a copy that changes by itself.
+// clone returns an independent copy.
 func (o *oracle) clone() *oracle {
 	c := *o
 	c.users, c.orgs = map[string]*party{}, map[string]*party{}
@@ -121,7 +121,7 @@ func (f *fact) state(at time.Time) string {
 	return held
 }
 
-// live tells whether it is still to be reckoned with after at.
+// live reports whether it still matters after at.
 func (f *fact) live(at time.Time) bool {
 	state := f.state(at)
 	return state == held || state == notStarted
@@ -129,7 +129,7 @@ func (f *fact) live(at time.Time) bool {
 
 func (f *fact) targetID() string { return f.role + f.permission }
 
-// contains tells whether the role contained the permission at the moment.
+// contains reports whether the role contained the permission at the moment.
 func (d *definition) contains(permission string, at time.Time) bool {
 	return slices.ContainsFunc(d.contents, func(s *span) bool {
 		return s.permission == permission && !s.from.After(at) && (s.until.IsZero() || s.until.After(at))
@@ -146,13 +146,12 @@ func (p *party) suspended(at time.Time) bool {
 	return suspended
 }
 
-// gives tells whether the fact gives the permission to who holds it at the
-// moment.
+// gives reports whether the fact allows its holder the permission at the moment.
 func (o *oracle) gives(f *fact, permission string, at time.Time) bool {
 	return f.permission == permission || f.role != "" && o.roles[f.role].contains(permission, at)
 }
 
-// sources are the facts in a state at the moment which give the permission.
+// sources returns the facts in a state at the moment that allow the permission.
 func (o *oracle) sources(s spot, permission, state string, at time.Time) []*fact {
 	var found []*fact
 	for _, f := range o.facts {
@@ -163,23 +162,23 @@ func (o *oracle) sources(s spot, permission, state string, at time.Time) []*fact
 	return found
 }
 
-// active tells whether neither the user nor the organization was suspended.
+// active reports whether neither the user nor the organization was suspended.
 func (o *oracle) active(s spot, at time.Time) bool {
 	return !o.users[s.user].suspended(at) && !o.orgs[s.org].suspended(at)
 }
 
-// may tells whether the member may do what the permission, by its id, names.
+// may reports whether the member may do what the permission, by its id, names.
 func (o *oracle) may(s spot, permission string, at time.Time) bool {
 	return o.members[s] != "" && o.active(s, at) && len(o.sources(s, permission, held, at)) > 0
 }
 
-// can is may for a permission that goes by its key.
+// can is may for a permission that is named by its key.
 func (o *oracle) can(s spot, key string, at time.Time) bool {
 	id := o.permission(key, at)
 	return id != "" && o.may(s, id, at)
 }
 
-// effective are the ids of what the member may do, in order of the keys.
+// effective returns the ids of the permissions that the member has, in order of the keys.
 func (o *oracle) effective(s spot, at time.Time) []string {
 	var all []string
 	for id := range o.permissions {
@@ -191,7 +190,7 @@ func (o *oracle) effective(s spot, at time.Time) []string {
 	return all
 }
 
-// heldRoles are the ids of the roles that the member holds, each once, in order of
+// heldRoles returns the ids of the roles that the member holds, each once, in order of
 // the keys.
 func (o *oracle) heldRoles(s spot, at time.Time) []string {
 	var all []string
@@ -204,7 +203,7 @@ func (o *oracle) heldRoles(s spot, at time.Time) []string {
 	return all
 }
 
-// obstacles are what stands in the way of doing what the key names.
+// obstacles returns the reasons why the member may not do what the key names.
 func (o *oracle) obstacles(s spot, key string, at time.Time) []string {
 	var all []string
 	id := o.permission(key, at)
@@ -236,7 +235,7 @@ func (o *oracle) obstacles(s spot, key string, at time.Time) []string {
 	return all
 }
 
-// permission gives the id of the permission that has the key, or answers by it at
+// permission returns the id of the permission that has the key, or answers by it at
 // the moment.
 func (o *oracle) permission(key string, at time.Time) string {
 	for id, p := range o.permissions {
@@ -244,10 +243,10 @@ func (o *oracle) permission(key string, at time.Time) string {
 			return id
 		}
 	}
-	return named(o.permissions, key)
+	return findByKey(o.permissions, key)
 }
 
-// renamePermission gives a permission another key, and tells whether that is
+// renamePermission changes the key of a permission, and reports whether that is
 // possible.
 func (o *oracle) renamePermission(id, key string, keepUntil *time.Time, at time.Time) bool {
 	p := o.permissions[id]
@@ -272,7 +271,7 @@ func (o *oracle) renamePermission(id, key string, keepUntil *time.Time, at time.
 	return true
 }
 
-// called gives the id of the user, or the organization, that has the name now.
+// called returns the id of the user, or the organization, that has the name now.
 func called(all map[string]*party, name string) string {
 	for id, p := range all {
 		if !p.gone && p.name == name {
@@ -282,7 +281,7 @@ func called(all map[string]*party, name string) string {
 	return ""
 }
 
-func named(all map[string]*definition, key string) string {
+func findByKey(all map[string]*definition, key string) string {
 	for id, d := range all {
 		if !d.gone && d.key == key {
 			return id
@@ -291,7 +290,7 @@ func named(all map[string]*definition, key string) string {
 	return ""
 }
 
-// rolesWith are the roles which contain the permission now.
+// rolesWith returns the roles that contain the permission now.
 func (o *oracle) rolesWith(permission string, at time.Time) []string {
 	var all []string
 	for id, r := range o.roles {
@@ -303,7 +302,7 @@ func (o *oracle) rolesWith(permission string, at time.Time) []string {
 	return all
 }
 
-// spots are the places of members of whom it is true.
+// spots returns the spots of members for which it is true.
 func (o *oracle) spots(is func(spot) bool) []spot {
 	var all []spot
 	for s := range o.members {
@@ -314,8 +313,8 @@ func (o *oracle) spots(is func(spot) bool) []spot {
 	return all
 }
 
-// boundary tells whether some grant begins or ends by itself in that time, or a
-// former key does, so that answers of that time can differ.
+// boundary reports whether a grant begins or ends in that time, or a former key
+// ends, so that answers of that time can differ.
 func (o *oracle) boundary(from, to time.Time) bool {
 	for _, p := range o.permissions {
 		for _, until := range p.former {
@@ -331,22 +330,22 @@ func (o *oracle) boundary(from, to time.Time) bool {
 
 // What the mutations do.
 
-// term is from when until when something is given, and why; nil is now, never, and
-// for no reason.
+// term is the time and the reason of a grant; nil means from now, for good, and
+// without a reason.
 type term struct {
 	starts, ends *time.Time
 	reason       *string
 }
 
-// same reports whether the term from starts to ends is that of the live fact, as
-// far as it matters from at on.
+// same reports whether the live fact has the term from starts to ends, as far as it
+// matters from at on.
 func (f *fact) same(starts time.Time, ends *time.Time, at time.Time) bool {
 	sameEnd := f.ends == ends || f.ends != nil && ends != nil && f.ends.Equal(*ends)
 	return sameEnd && (f.starts.Equal(starts) || !f.starts.After(at) && !starts.After(at))
 }
 
-// give gives the thing to the member: a fact beside those that there are, unless
-// one has the same term. It reports whether the term is possible.
+// give grants the target to the member: it adds a fact, unless one has the same
+// term. It reports whether the term is possible.
 func (o *oracle) give(s spot, role, permission string, t term, at time.Time) bool {
 	starts := at
 	if t.starts != nil {
@@ -367,8 +366,8 @@ func (o *oracle) give(s spot, role, permission string, t term, at time.Time) boo
 	return true
 }
 
-// take takes what meets the condition back, as far as it has not ended: now, or
-// at ends. It reports whether that is possible.
+// take revokes the facts that meet the condition, as far as they have not ended: now,
+// or at ends. It reports whether that is possible.
 func (o *oracle) take(is func(*fact) bool, ends *time.Time, at time.Time) bool {
 	if ends != nil && !ends.After(at) {
 		return false
@@ -385,8 +384,8 @@ func (o *oracle) take(is func(*fact) bool, ends *time.Time, at time.Time) bool {
 	return true
 }
 
-// join makes the user a member, who gets the roles; a newcomer the default ones
-// when they are nil.
+// join makes the user a member, who gets the roles; if they are nil, new members get
+// the default ones.
 func (o *oracle) join(s spot, membership string, roles []string, at time.Time) {
 	if roles == nil {
 		if o.members[s] != "" {
@@ -407,12 +406,12 @@ func (o *oracle) leave(s spot, at time.Time) {
 	o.take(func(f *fact) bool { return f.spot == s }, nil, at)
 }
 
-// home tells how many organizations the user belongs to.
+// homes returns how many organizations the user belongs to.
 func (o *oracle) homes(user string) int {
 	return len(o.spots(func(s spot) bool { return s.user == user }))
 }
 
-// carry gives the member of to each fact that they had in from, unless they have
+// carry grants to the member of to each fact that they had in from, unless they have
 // one with the same term there.
 func (o *oracle) carry(from, to spot, at time.Time) {
 	before := slices.Clone(o.facts)
@@ -430,7 +429,7 @@ func (o *oracle) carry(from, to spot, at time.Time) {
 	}
 }
 
-// dropDefinition takes a role or permission from everyone and out of everything.
+// drop takes a role or permission from everyone and out of everything.
 func (o *oracle) drop(id string, at time.Time) {
 	o.take(func(f *fact) bool { return f.targetID() == id }, nil, at)
 	if r := o.roles[id]; r != nil {
@@ -463,7 +462,7 @@ func (d *definition) remove(permission string, at time.Time) {
 	}
 }
 
-// setSuspended notes a change of status, if it is one.
+// setSuspended notes a change of status, if there is one.
 func (p *party) setSuspended(suspended bool, at time.Time) {
 	if p.suspended(at) != suspended {
 		p.flips = append(p.flips, flip{at, suspended})

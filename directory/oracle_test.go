@@ -28,15 +28,14 @@ type Variant struct {
 	// Follow says that it follows the log of changes; without it, all answers come
 	// from the database.
 	Follow bool
-	// Elsewhere says that another server answers than the one that writes; it is
-	// told what revision the answer has to have seen.
+	// Elsewhere says that another server answers than the one that writes; it gets the
+	// revision that the answer has to have seen.
 	Elsewhere bool
 }
 
-// The directory and a naive model of it go through the same random history, and
-// are asked the same questions: whatever one forgets to invalidate, remembers for
-// too long, or computes in another way in one place than in another, makes a
-// difference.
+// The directory and a naive model of it go through the same random history, and get
+// the same questions: whatever one forgets to invalidate, remembers for too long, or
+// computes in another way in one place than in another, makes a difference.
 func TestOracle(t *testing.T) {
 	t.Parallel()
 	for name, v := range map[string]Variant{
@@ -53,7 +52,7 @@ func TestOracle(t *testing.T) {
 	}
 }
 
-// Oracle holds a variant of the directory against the model: some 4,000 questions,
+// Oracle compares a variant of the directory with the model: some 4,000 questions,
 // or 200,000 with -long, in histories of 100 mutations each.
 func Oracle(t *testing.T, v Variant) {
 	questions, want := 0, 4000
@@ -129,7 +128,7 @@ func (h *history) server(v Variant) *directory.Directory {
 	return d
 }
 
-// adopt takes over what Setup has made.
+// adopt takes over what Setup has created.
 func (h *history) adopt() {
 	for _, r := range must(db.Select[db.Role](h.ctx, h.db, "select * from roles"))(h.t) {
 		h.roles[r.ID.String()] = &definition{key: r.Key}
@@ -146,7 +145,7 @@ func (h *history) adopt() {
 	}
 }
 
-// run makes so many mutations, and asks after each of them.
+// run makes that many mutations, and asks after each of them.
 func (h *history) run(mutations int) {
 	for range 12 {
 		h.mutate(h.createUser())
@@ -175,16 +174,16 @@ func (h *history) run(mutations int) {
 	}
 }
 
-// mutation is a random one: o takes the same way as the directory.
+// mutation is a random mutation of the directory and of the model.
 type mutation struct {
 	text string
 	// do asks the server for it.
 	do func(ctx context.Context) error
-	// model does it in the model, and tells whether it is possible.
+	// model makes it in the model, and reports whether it is possible.
 	model func(o *oracle, at time.Time) bool
 }
 
-// mutate has the directory and the model do the same.
+// mutate makes the mutation in the directory and in the model.
 func (h *history) mutate(m mutation) { h.mutateIn(h.ctx, m) }
 
 func (h *history) mutateIn(ctx context.Context, m mutation) {
@@ -224,8 +223,7 @@ func (h *history) mutateIn(ctx context.Context, m mutation) {
 	h.oracle = next
 }
 
-// document makes several mutations in one transaction, within which everything
-// is seen as it will be.
+// document makes several mutations in one transaction, which sees all of them.
 func (h *history) document() {
 	h.note("document")
 	before := h.oracle
@@ -239,7 +237,7 @@ func (h *history) document() {
 	}
 }
 
-// rehearse makes several mutations that come to nothing.
+// rehearse makes several mutations that are undone.
 func (h *history) rehearse() {
 	h.note("rehearsal")
 	before := h.oracle
@@ -267,7 +265,7 @@ func (h *history) inside(ctx context.Context) {
 	}
 }
 
-// remember keeps what everybody can do now, to be asked for later.
+// remember keeps what everybody can do now, for later questions.
 func (h *history) remember() {
 	m := moment{*must(db.SelectOne[time.Time](h.ctx, h.db, "select clock_timestamp()"))(h.t), map[spot][]string{}}
 	for s := range h.members {
@@ -283,7 +281,7 @@ func (h *history) note(format string, args ...any) {
 	h.trace = append(h.trace, time.Now().UTC().Format("04:05.000000 ")+fmt.Sprintf(format, args...))
 }
 
-// fail tells how to do it again, and what led there.
+// fail fails the test, with the way to run it again and the mutations before.
 func (h *history) fail(format string, args ...any) {
 	h.t.Helper()
 	h.t.Errorf("%s\nreplay: go test ./directory -run '%s' -oracle.seed=%d\nthe last mutations:\n\t%s", fmt.Sprintf(format, args...),

@@ -12,7 +12,7 @@ import (
 	"roster/directory"
 )
 
-// mutation gives a random one; those about grants come most often.
+// mutation returns a random mutation; grants are drawn most often.
 func (h *history) mutation() mutation {
 	for {
 		for _, c := range []struct {
@@ -20,12 +20,12 @@ func (h *history) mutation() mutation {
 			make   func() mutation
 			when   bool
 		}{
-			{3, h.createUser, len(h.existing(h.users)) < 15},
-			{2, h.deleteUser, len(h.existing(h.users)) > 8},
+			{3, h.createUser, len(h.listExisting(h.users)) < 15},
+			{2, h.deleteUser, len(h.listExisting(h.users)) > 8},
 			{3, h.renameUser, true},
 			{5, h.suspendUser, true},
-			{1, h.createOrganization, len(h.existing(h.orgs)) < 8},
-			{1, h.deleteOrganization, len(h.existing(h.orgs)) > 4},
+			{1, h.createOrganization, len(h.listExisting(h.orgs)) < 8},
+			{1, h.deleteOrganization, len(h.listExisting(h.orgs)) > 4},
 			{4, h.suspendOrganization, true},
 			{1, h.changeDefaults, true},
 			{4, h.addMembers, true},
@@ -94,7 +94,7 @@ func (h *history) deleteUser() mutation {
 	}
 }
 
-// renameUser gives a user one of few names, which goes from one to the other.
+// renameUser sets one of few names, which moves from one user to the other.
 func (h *history) renameUser() mutation {
 	id, name := h.someUser(), h.key("name")
 	return mutation{
@@ -206,8 +206,8 @@ func (h *history) suspendOrganization() mutation {
 	}
 }
 
-// changeDefaults changes which roles newcomers get: in one organization, or
-// where it names none.
+// changeDefaults changes the roles of new members: of one organization, or of the
+// business.
 func (h *history) changeDefaults() mutation {
 	org, roles := h.someOrg(), some(h, h.ours(h.roles), 2)
 	business := h.random.IntN(2) == 0
@@ -235,7 +235,7 @@ func (h *history) changeDefaults() mutation {
 }
 
 func (h *history) addMembers() mutation {
-	org, users, roles := h.someOrg(), some(h, h.existing(h.users), 3), h.rolesOrDefaults()
+	org, users, roles := h.someOrg(), some(h, h.listExisting(h.users), 3), h.rolesOrDefaults()
 	return mutation{
 		fmt.Sprintf("add %v to %s with %v", users, org, roles),
 		func(ctx context.Context) error {
@@ -359,7 +359,7 @@ func (h *history) createRole() mutation {
 			return err
 		},
 		func(o *oracle, at time.Time) bool {
-			if named(o.roles, key) != "" {
+			if findByKey(o.roles, key) != "" {
 				return false
 			}
 			if role != nil {
@@ -399,7 +399,7 @@ func (h *history) renameRole() mutation {
 }
 
 func rename(all map[string]*definition, id, key string) bool {
-	if other := named(all, key); other != "" && other != id {
+	if other := findByKey(all, key); other != "" && other != id {
 		return false
 	}
 	all[id].key = key
@@ -433,10 +433,10 @@ func (h *history) editRole() mutation {
 	}
 }
 
-// grant gives roles or permissions to members, sometimes to one who is none, for
-// all kinds of times; often on top of what they were given before.
+// grant grants roles or permissions to members, sometimes to a non-member, for
+// all kinds of times; often on top of earlier grants.
 func (h *history) grant() mutation {
-	org, users, targets, areRoles := h.given()
+	org, users, targets, areRoles := h.chooseGrants()
 	if f := h.someLive(); f != nil && h.random.IntN(3) == 0 {
 		org, users, targets, areRoles = f.org, []string{f.user}, []string{f.targetID()}, f.role != ""
 	}
@@ -471,10 +471,10 @@ func (h *history) grant() mutation {
 	}
 }
 
-// revoke takes roles or permissions from members, now or at some time: mostly what
-// they were given.
+// revoke takes roles or permissions from members, now or at some time: mostly ones
+// that they were granted.
 func (h *history) revoke() mutation {
-	org, users, targets, areRoles := h.given()
+	org, users, targets, areRoles := h.chooseGrants()
 	f := h.someLive()
 	if f != nil && h.random.IntN(4) > 0 {
 		org, users, targets, areRoles = f.org, []string{f.user}, []string{f.targetID()}, f.role != ""
@@ -507,7 +507,7 @@ func (h *history) revoke() mutation {
 	}
 }
 
-// someLive is a live fact, or nil if there is none.
+// someLive returns a live fact, or nil if there is no such fact.
 func (h *history) someLive() *fact {
 	live := slices.DeleteFunc(slices.Clone(h.facts), func(f *fact) bool { return !f.live(time.Now()) })
 	if len(live) == 0 {
@@ -516,7 +516,7 @@ func (h *history) someLive() *fact {
 	return choose(h, live)
 }
 
-// someEnd is when something is to end: now, too late, soon, or just when the fact
+// someEnd returns when something is to end: now, too late, soon, or just when the fact
 // begins or ends.
 func (h *history) someEnd(f *fact) *time.Time {
 	now := time.Now().Truncate(time.Microsecond)
@@ -527,12 +527,12 @@ func (h *history) someEnd(f *fact) *time.Time {
 	return choose(h, ends)
 }
 
-// given chooses what is granted or revoked, to or from whom.
-func (h *history) given() (org string, users, targets []string, areRoles bool) {
+// chooseGrants chooses what is granted or revoked, and the users.
+func (h *history) chooseGrants() (org string, users, targets []string, areRoles bool) {
 	org = h.someOrg()
 	users = some(h, h.membersOf(org), 3)
 	if len(users) == 0 || h.random.IntN(12) == 0 {
-		users = some(h, h.existing(h.users), 2)
+		users = some(h, h.listExisting(h.users), 2)
 	}
 	if h.random.IntN(2) == 0 {
 		return org, users, some(h, h.ours(h.roles), 2), true
@@ -540,7 +540,7 @@ func (h *history) given() (org string, users, targets []string, areRoles bool) {
 	return org, users, some(h, h.ours(h.permissions), 3), false
 }
 
-// term gives all kinds of terms: past, future, soon, for ever.
+// term returns all kinds of terms: past, future, soon, for good.
 func (h *history) term() term {
 	now := time.Now().Truncate(time.Microsecond)
 	in := func(durations ...time.Duration) *time.Time {

@@ -16,7 +16,7 @@ import (
 	"roster/problem"
 )
 
-// OrganizationFilter narrows a list of organizations; what is nil does not
+// OrganizationFilter narrows a list of organizations; fields that are nil do not
 // matter.
 type OrganizationFilter struct {
 	Search *string
@@ -44,8 +44,8 @@ var organizationOrders = map[list.OrderField]list.Key[db.Organization]{
 	},
 }
 
-// visibleOrganizations limits what is read to what the actor may see of
-// organizations: all, or one.
+// visibleOrganizations returns conditions on the organizations that the actor may
+// see: all that exist, or one.
 func visibleOrganizations(ctx context.Context) ([]list.Clause, error) {
 	org, err := access.ScopeOf(ctx, access.OrganizationsRead)
 	if err != nil {
@@ -58,8 +58,8 @@ func visibleOrganizations(ctx context.Context) ([]list.Clause, error) {
 	return conditions, nil
 }
 
-// Organizations gives one page of the organizations that the actor may see, with
-// the columns of fields. Without an order they come by time of creation.
+// Organizations returns a page of the organizations that the actor may see, with the
+// columns of fields. Without an order they are sorted by time of creation.
 func (d *Directory) Organizations(ctx context.Context, page list.Page, filter *OrganizationFilter, by *OrganizationOrder, fields list.Fields) (*list.Connection[db.Organization], error) {
 	conditions, err := visibleOrganizations(ctx)
 	if err != nil {
@@ -86,8 +86,8 @@ func (d *Directory) Organizations(ctx context.Context, page list.Page, filter *O
 	}.Page(ctx, d.db, page)
 }
 
-// Organization finds an organization that the actor may see; nil when there is
-// none.
+// Organization returns an organization that the actor may see; nil if there is no
+// such organization.
 func (d *Directory) Organization(ctx context.Context, by OrganizationRef, fields list.Fields) (*db.Organization, error) {
 	conditions, err := visibleOrganizations(ctx)
 	if err != nil {
@@ -97,8 +97,8 @@ func (d *Directory) Organization(ctx context.Context, by OrganizationRef, fields
 }
 
 // OrganizationsByID reads organizations that were reached through something that
-// the actor may see, in no order. Tombstones are among them: history refers to
-// them.
+// the actor may see. Their order is undefined. Tombstones are included, because
+// history refers to them.
 func (d *Directory) OrganizationsByID(ctx context.Context, ids []db.OrganizationID, fields list.Fields) ([]db.Organization, error) {
 	rows, err := db.Select[db.Organization](ctx, d.db,
 		"select "+list.Columns[db.Organization](d.db, "o", fields)+" from organizations o where o.id = any($1)", ids)
@@ -108,16 +108,16 @@ func (d *Directory) OrganizationsByID(ctx context.Context, ids []db.Organization
 	return rows, err
 }
 
-// asSeen empties what the actor may not see of an organization that was reached
-// through something else.
+// asSeen empties the fields that the actor may not see of an organization that was
+// reached through something else.
 func asSeen(ctx context.Context, org *db.Organization) {
 	if seesNameOnly(ctx, org.ID) {
 		org.ExternalID, org.Properties, org.AutoJoinDomains = nil, json.RawMessage("{}"), []string{}
 	}
 }
 
-// seesNameOnly tells whether the actor sees no more of the organization than what it
-// is called: who belongs to it, or has a key for it, and may read nothing there.
+// seesNameOnly reports whether the actor sees only the names of the organization: as
+// a member, or with a key for it, without permission to read anything there.
 func seesNameOnly(ctx context.Context, org db.OrganizationID) bool {
 	actor := access.ActorOf(ctx)
 	return !actor.Holds(access.OrganizationsRead, org) && !actor.Holds(access.MembersRead, org)
@@ -125,19 +125,19 @@ func seesNameOnly(ctx context.Context, org db.OrganizationID) bool {
 
 // CreateOrganizationInput describes a new organization.
 type CreateOrganizationInput struct {
-	// Code is made from the name when nil.
+	// Code is made from the name if it is nil.
 	Code            *string
 	Name            string
 	ExternalID      *string
 	Properties      json.RawMessage
 	AutoJoinDomains []string
-	// DefaultRoles are those given to who joins; without any, the business's.
+	// DefaultRoles are granted to new members; without any, the business's are.
 	DefaultRoles []*RoleRef
 }
 
-// CreateOrganization makes an organization without members. A code that is made
-// from the name is one that is free; one that was asked for fails with CONFLICT
-// when it is taken.
+// CreateOrganization creates an organization without members. A code that is made
+// from the name is a free one; it returns CONFLICT if a code that was asked for is
+// taken.
 func (d *Directory) CreateOrganization(ctx context.Context, in CreateOrganizationInput) (*db.Organization, error) {
 	var org *db.Organization
 	err := d.change(ctx, access.OrganizationsWrite, func(ctx context.Context, w *write) error {
@@ -165,14 +165,14 @@ func (f *faults) newOrganization(in CreateOrganizationInput) *db.Organization {
 	}
 }
 
-// organizationValues is what the log of changes has of an organization.
+// organizationValues are the values of an organization in the log of changes.
 type organizationValues struct {
 	*db.Organization
 	DefaultRoles []string `json:"defaultRoles"`
 }
 
 // insertOrganization writes a new organization, with a code made from its name
-// when it has none.
+// if it has none.
 func (w *write) insertOrganization(ctx context.Context, org *db.Organization, roles []*db.Role, by access.Allowance) error {
 	if err := w.insertWithCode(ctx, org); err != nil {
 		return err
@@ -183,7 +183,7 @@ func (w *write) insertOrganization(ctx context.Context, org *db.Organization, ro
 	return w.Record(changes.OrganizationCreated, org.ID.String(), &org.ID, nil, organizationValues{org, roleKeys(roles)})
 }
 
-// UpdateOrganizationInput changes what is set; null empties.
+// UpdateOrganizationInput changes the fields that are set; null empties one.
 type UpdateOrganizationInput struct {
 	Organization OrganizationRef
 	// IfVersion is the version that the organization must have.
@@ -194,8 +194,8 @@ type UpdateOrganizationInput struct {
 	DefaultRoles     graphql.Omittable[[]*RoleRef]
 }
 
-// UpdateOrganization changes what an organization is called and how it is
-// joined. Its code stays.
+// UpdateOrganization changes an organization's names and how it is joined. Its code
+// stays.
 func (d *Directory) UpdateOrganization(ctx context.Context, in UpdateOrganizationInput) (*db.Organization, error) {
 	return d.changeOrganization(ctx, in.Organization, changes.OrganizationUpdated, func(ctx context.Context, w *write, org *organizationValues) error {
 		f := &w.faults
@@ -230,7 +230,7 @@ func (d *Directory) UpdateOrganization(ctx context.Context, in UpdateOrganizatio
 // OrganizationActionInput names the organization to act upon.
 type OrganizationActionInput struct{ Organization OrganizationRef }
 
-// SuspendOrganization makes all that was granted in the organization count for
+// SuspendOrganization makes everything that was granted in the organization count for
 // nothing, until it is restored. The default organization cannot be suspended.
 func (d *Directory) SuspendOrganization(ctx context.Context, in OrganizationActionInput) (*db.Organization, error) {
 	return d.changeOrganization(ctx, in.Organization, changes.OrganizationSuspended, func(_ context.Context, w *write, org *organizationValues) error {
@@ -240,8 +240,8 @@ func (d *Directory) SuspendOrganization(ctx context.Context, in OrganizationActi
 	})
 }
 
-// RestoreOrganization ends a suspension: what was granted counts again, so that
-// the actor must be allowed to hand it out.
+// RestoreOrganization ends a suspension: what was granted counts again, so the actor
+// must be allowed to hand it out.
 func (d *Directory) RestoreOrganization(ctx context.Context, in OrganizationActionInput) (*db.Organization, error) {
 	return d.changeOrganization(ctx, in.Organization, changes.OrganizationRestored, func(ctx context.Context, w *write, org *organizationValues) error {
 		if org.Status == db.Active {
@@ -252,8 +252,8 @@ func (d *Directory) RestoreOrganization(ctx context.Context, in OrganizationActi
 	})
 }
 
-// notDefault says beforehand what the constraint organizations_default_is_active
-// would.
+// notDefault adds the fault that the constraint organizations_default_is_active would
+// report later.
 func (f *faults) notDefault(org *db.Organization) {
 	if org.IsDefault {
 		f.Add(problem.Invalid, "input.organization",
@@ -261,10 +261,10 @@ func (f *faults) notDefault(org *db.Organization) {
 	}
 }
 
-// changeOrganization lets edit change the organization's row and default roles,
+// changeOrganization calls edit to change the organization's row and default roles,
 // and records the action if that made a difference. edit writes the default
-// roles itself. When there is no such organization, edit gets an empty row, so
-// that the rest of the input is judged as well.
+// roles itself. If there is no such organization, edit gets an empty row, so that the
+// rest of the input is checked as well.
 func (d *Directory) changeOrganization(ctx context.Context, by OrganizationRef, action changes.Action,
 	edit func(ctx context.Context, w *write, org *organizationValues) error,
 ) (*db.Organization, error) {

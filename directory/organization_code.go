@@ -16,7 +16,7 @@ import (
 
 var codePattern = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
-// code checks the code of an organization; none is empty.
+// code checks the code of an organization; it is empty if value is nil.
 func (f *faults) code(field string, value *string) string {
 	if value == nil {
 		return ""
@@ -28,7 +28,7 @@ func (f *faults) code(field string, value *string) string {
 }
 
 // insertWithCode inserts the organization. Without a code it gets the first free
-// one of acme, acme-2, acme-3 and so on; one that another transaction takes at
+// one of acme, acme-2, acme-3 and so on; a code that another transaction takes at
 // the same moment is not free.
 func (w *write) insertWithCode(ctx context.Context, org *db.Organization) error {
 	if org.Code != "" || len(*w.faults.List) > 0 {
@@ -59,11 +59,11 @@ func (w *write) insertWithCode(ctx context.Context, org *db.Organization) error 
 	}
 }
 
-// codesLike gives the codes that are taken among base and what continues it
-// after a hyphen.
+// codesLike returns the codes that are taken: base, and codes that continue it after
+// a hyphen.
 func (w *write) codesLike(ctx context.Context, base string) (map[string]bool, error) {
 	var codes []string
-	// A range, since it is what the index knows: "." follows "-" in ASCII.
+	// The index knows a range: "." follows "-" in ASCII.
 	if err := w.NewRaw("select code from organizations where deleted_at is null and code >= ? and code < ?", base, base+".").
 		Scan(ctx, &codes); err != nil {
 		return nil, err
@@ -75,12 +75,11 @@ func (w *write) codesLike(ctx context.Context, base string) (map[string]bool, er
 	return taken, nil
 }
 
-// latin spells out the Latin letters that are no other letter with a mark.
+// latin spells out the Latin letters that are not another letter with a mark.
 var latin = strings.NewReplacer("æ", "ae", "œ", "oe", "ø", "o", "ł", "l", "đ", "d", "ð", "d", "þ", "th", "ħ", "h", "ı", "i", "'", "", "’", "")
 
 // codeOf makes a code from a name: "Café Zoë & Co." becomes cafe-zoe-co. A name
-// without Latin letters or digits has nothing to make one from, and gets org-
-// and the end of the id.
+// without Latin letters or digits becomes org- and the end of the id.
 func codeOf(name string, id db.OrganizationID) string {
 	const longest = maxCode - len("-1234567")
 	var words []string
@@ -105,15 +104,15 @@ func codeOf(name string, id db.OrganizationID) string {
 // maxDomains is the most domains by which users join one organization.
 const maxDomains = 100
 
-// A label of a host name is 1 to 63 letters, digits and hyphens, which do not
-// stand at its ends (RFC 1123, 2.1), with the letters of RFC 5890; the last one
-// is no number, or the whole would be an address.
+// A label of a host name has 1 to 63 letters, digits and hyphens, without a hyphen
+// at its ends (RFC 1123, 2.1), with the letters of RFC 5890. The last label is not a
+// number, since the whole would be an address.
 var (
 	labelPattern  = regexp.MustCompile(`^[\pL\pN]([\pL\pN\pM-]{0,61}[\pL\pN\pM])?$`)
 	numberPattern = regexp.MustCompile(`^\pN+$`)
 )
 
-// domains checks domains of email addresses, and gives each once, folded as
+// domains checks domains of email addresses, and returns each once, folded as
 // addresses are when they are compared.
 func (f *faults) domains(field string, values []string) []string {
 	if len(values) > maxDomains {

@@ -9,10 +9,10 @@ import (
 	"roster/db"
 )
 
-// DeleteOrganization takes everybody out of the organization and ends all that
-// was granted there; who would be left without any organization moves to the
-// default one, with its default roles. What remains is a tombstone for history
-// to refer to. The default organization cannot be deleted.
+// DeleteOrganization takes all members out of the organization and ends everything
+// that was granted there. Users who would be left without any organization move to
+// the default one, with its default roles. A tombstone remains, because history
+// refers to it. The default organization cannot be deleted.
 func (d *Directory) DeleteOrganization(ctx context.Context, in OrganizationActionInput) ([]string, error) {
 	var id string
 	err := d.change(ctx, access.OrganizationsWrite, func(ctx context.Context, w *write) error {
@@ -26,7 +26,7 @@ func (d *Directory) DeleteOrganization(ctx context.Context, in OrganizationActio
 			return err
 		}
 		before := *org
-		if err := d.dissolve(ctx, w, org); err != nil {
+		if err := d.removeAllMembers(ctx, w, org); err != nil {
 			return err
 		}
 		if err := w.setDefaultRoles(ctx, org, nil, nil, access.Allowance{}); err != nil {
@@ -43,15 +43,15 @@ func (d *Directory) DeleteOrganization(ctx context.Context, in OrganizationActio
 	return []string{id}, err
 }
 
-// dissolve takes all members out of the organization, and revokes the API keys
-// that work in it.
-func (d *Directory) dissolve(ctx context.Context, w *write, org *db.Organization) error {
+// removeAllMembers takes all members out of the organization, and revokes the API
+// keys that work in it.
+func (d *Directory) removeAllMembers(ctx context.Context, w *write, org *db.Organization) error {
 	fallback, err := d.lockDefaultOrganization(ctx)
 	if err != nil {
 		return err
 	}
-	// The users are locked, in the order that everyone locks them in, so that
-	// nobody takes away the other organization of one who is not moved.
+	// The users are locked in the order in which every write locks them, so that
+	// no other write takes a user who is not moved out of their other organization.
 	if _, err := w.NewRaw(`select from users where id in (select user_id from memberships where org_id = ?)
 		order by id for no key update`, org.ID).Exec(ctx); err != nil {
 		return err
@@ -60,7 +60,7 @@ func (d *Directory) dissolve(ctx context.Context, w *write, org *db.Organization
 	if err != nil {
 		return err
 	}
-	homeless, err := db.Select[db.UserID](ctx, d.db, `select m.user_id from memberships m where m.org_id = $1
+	withoutOrganization, err := db.Select[db.UserID](ctx, d.db, `select m.user_id from memberships m where m.org_id = $1
 		and not exists (select from memberships other where other.user_id = m.user_id and other.org_id <> all(array[$1, $2::uuid])) order by m.user_id`, org.ID, db.Root)
 	if err != nil {
 		return err
@@ -70,8 +70,8 @@ func (d *Directory) dissolve(ctx context.Context, w *write, org *db.Organization
 			return err
 		}
 	}
-	if len(homeless) > 0 {
-		if _, err := d.join(ctx, w, fallback, homeless, nil, access.Allowance{}); err != nil {
+	if len(withoutOrganization) > 0 {
+		if _, err := d.join(ctx, w, fallback, withoutOrganization, nil, access.Allowance{}); err != nil {
 			return err
 		}
 	}

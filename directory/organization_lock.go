@@ -8,10 +8,10 @@ import (
 	"roster/problem"
 )
 
-// findOrganizations reads the organizations that the references name, in their
-// order; nil where there is none, or none within reach (nil: all). The root is
-// among them, for withoutRoot to drop. lock, such as "for share", keeps others
-// from writing to them.
+// findOrganizations returns the organizations that the references name, in their
+// order; nil for one that does not exist, or is not within reach (nil: all). The root
+// is included: withoutRoot drops it. lock, such as "for share", keeps others from
+// writing to them.
 func (d *Directory) findOrganizations(ctx context.Context, refs []*OrganizationRef, reach *db.OrganizationID, lock string) ([]*db.Organization, error) {
 	values := map[string][]any{}
 	for _, ref := range refs {
@@ -29,10 +29,10 @@ func (d *Directory) findOrganizations(ctx context.Context, refs []*OrganizationR
 	named := make(map[lookUp]*db.Organization, 3*len(rows))
 	for i := range rows {
 		o := &rows[i]
-		named[lookUp{"id", o.ID, true}] = o
-		named[lookUp{"code", o.Code, true}] = o
+		named[lookUp{column: "id", value: o.ID, ok: true}] = o
+		named[lookUp{column: "code", value: o.Code, ok: true}] = o
 		if o.ExternalIDKey != nil {
-			named[lookUp{"external_id_key", *o.ExternalIDKey, true}] = o
+			named[lookUp{column: "external_id_key", value: *o.ExternalIDKey, ok: true}] = o
 		}
 	}
 	organizations := make([]*db.Organization, len(refs))
@@ -42,8 +42,8 @@ func (d *Directory) findOrganizations(ctx context.Context, refs []*OrganizationR
 	return organizations, nil
 }
 
-// withoutRoot has nil in place of the root, where only an ordinary organization
-// will do.
+// withoutRoot replaces the root by nil, for callers that need an ordinary
+// organization.
 func withoutRoot(found []*db.Organization) []*db.Organization {
 	for i, org := range found {
 		if org != nil && org.ID == db.Root {
@@ -53,18 +53,18 @@ func withoutRoot(found []*db.Organization) []*db.Organization {
 	return found
 }
 
-// The locks on an organization. Whoever changes what is in one (members, grants)
-// keeps it from being changed itself, which above all means suspended or
-// deleted, but lets others do the like.
+// The locks on an organization. A write to its contents (members, grants) keeps it
+// from being changed itself, above all from being suspended or deleted, but does not
+// keep out other writes of that kind.
 const (
 	forMembers = "for share"
 	forChange  = "for no key update"
 )
 
-// lockOrganization finds the organization in which the actor holds the
-// permission, and keeps it from being suspended or deleted until the end of the
-// transaction. One that does not exist is nil, and a fault at field; so is one
-// where the actor does not hold it. The root has members like any other, and
+// lockOrganization returns the organization in which the actor holds the permission,
+// and keeps it from being suspended or deleted until the end of the transaction. If it
+// does not exist, or the actor does not hold the permission there, it returns nil and
+// adds a fault at field. The root has members like any other organization, and
 // nothing else.
 func (d *Directory) lockOrganization(ctx context.Context, w *write, need access.Permission, by OrganizationRef, field string) (*db.Organization, error) {
 	reach, err := access.ScopeOf(ctx, need)
@@ -74,9 +74,9 @@ func (d *Directory) lockOrganization(ctx context.Context, w *write, need access.
 	return d.lockOneOrganization(ctx, w, by, reach, field, forMembers, need == access.MembersWrite)
 }
 
-// lockOrganizationToChange finds any organization but the root, and keeps others from it and
-// from what is in it until the end of the transaction. One that does not exist
-// is nil, and a fault.
+// lockOrganizationToChange returns any organization but the root, and keeps others
+// from it and its contents until the end of the transaction. If it does not exist, it
+// returns nil and adds a fault.
 func (d *Directory) lockOrganizationToChange(ctx context.Context, w *write, by OrganizationRef) (*db.Organization, error) {
 	return d.lockOneOrganization(ctx, w, by, nil, "input.organization", forChange, false)
 }
@@ -99,11 +99,11 @@ func noOrganization(field string) *problem.Error {
 	return problem.At(problem.NotFound, field, "There is no such organization.")
 }
 
-// lockDefaultOrganization finds the default organization, and keeps it the
-// default one until the end of the transaction.
+// lockDefaultOrganization returns the default organization, and keeps it the default
+// one until the end of the transaction.
 func (d *Directory) lockDefaultOrganization(ctx context.Context) (*db.Organization, error) {
-	// When it is switched while this waits for the lock, the statement finds the
-	// old one to be the default no more, and does not know of the new one yet.
+	// If another organization becomes the default one while this waits for the lock, the
+	// statement finds that the old one no longer is, and does not know the new one yet.
 	const tries = 10
 	for range tries {
 		org, err := db.SelectOne[db.Organization](ctx, d.db, "select * from organizations where is_default "+forMembers)
@@ -114,10 +114,10 @@ func (d *Directory) lockDefaultOrganization(ctx context.Context) (*db.Organizati
 	return nil, errNotSetUp
 }
 
-// organizationsForNewUser finds the organizations that a new user is to belong
-// to, each once: the default one when refs is nil. They are kept from being
-// suspended or deleted until the end of the transaction. Those that do not exist
-// are faults.
+// organizationsForNewUser returns the organizations that a new user is to belong
+// to, each once; if refs is nil, the default one. It keeps them from being suspended
+// or deleted until the end of the transaction, and adds a fault for each that does not
+// exist.
 func (d *Directory) organizationsForNewUser(ctx context.Context, w *write, refs []*OrganizationRef) ([]*db.Organization, error) {
 	const field = "input.organizations"
 	if refs == nil {
@@ -140,5 +140,5 @@ func (d *Directory) organizationsForNewUser(ctx context.Context, w *write, refs 
 			*w.faults.List = append(*w.faults.List, noOrganization(element(field, i, len(refs))))
 		}
 	}
-	return existing(found), nil
+	return distinctNonNil(found), nil
 }

@@ -10,9 +10,9 @@ import (
 	"roster/db"
 )
 
-// DefaultRoles gives the roles that each of the organizations, which the actor
-// may see, names for those who join it: ordered by key, in the order asked. None
-// means that the business's default roles are given there.
+// DefaultRoles returns the roles that each of the organizations, which the actor may
+// see, grants to new members: sorted by key, in the order of the organizations. An
+// empty list means that the business's default roles are granted there.
 func (d *Directory) DefaultRoles(ctx context.Context, orgs []db.OrganizationID) ([][]*db.Role, error) {
 	all, err := d.defaultRoles(ctx, orgs)
 	for i := range all {
@@ -44,7 +44,7 @@ func (d *Directory) defaultRoles(ctx context.Context, orgs []db.OrganizationID) 
 	return all, nil
 }
 
-// existingRoles gives those of the roles that exist, ordered by key.
+// existingRoles returns the roles that exist, ordered by key.
 func existingRoles(catalogue *access.Catalogue, ids []db.RoleID) []*db.Role {
 	roles := []*db.Role{}
 	for _, id := range ids {
@@ -58,8 +58,8 @@ func existingRoles(catalogue *access.Catalogue, ids []db.RoleID) []*db.Role {
 
 func byRoleKey(a, b *db.Role) int { return cmp.Compare(a.Key, b.Key) }
 
-// roleKeys tell in the log of changes which roles are meant: in order, and as an
-// empty list when there are none.
+// roleKeys returns the keys of roles for the log of changes: in their order, and an
+// empty list instead of nil.
 func roleKeys(roles []*db.Role) []string {
 	keys := make([]string, len(roles))
 	for i, role := range roles {
@@ -69,9 +69,9 @@ func roleKeys(roles []*db.Role) []string {
 	return keys
 }
 
-// defaultRoleIDs gives the roles for those who join the organization: its own
-// ones, or else those of the business. They are kept from being deleted until
-// the end of the transaction.
+// defaultRoleIDs returns the roles for new members of the organization: its own ones,
+// or else the business's. It keeps them from being deleted until the end of the
+// transaction.
 func (d *Directory) defaultRoleIDs(ctx context.Context, org db.OrganizationID) ([]db.RoleID, error) {
 	own, err := db.Select[db.RoleID](ctx, d.db, `select r.id from roles r
 		where r.id in (select role_id from organization_default_roles where org_id = $1) and r.deleted_at is null order by r.id for share`, org)
@@ -88,8 +88,8 @@ func (d *Directory) businessRoleIDs(ctx context.Context) ([]db.RoleID, error) {
 		if err != nil || len(roles) == 0 {
 			return nil, err
 		}
-		// While this waits for a lock, the settings can change: then some of the
-		// old ones would be left, and the new ones missing.
+		// While this waits for a lock, the settings can change: then some of the old roles
+		// would be left, and the new ones missing.
 		locked, err := db.Select[db.RoleID](ctx, d.db, "select id from roles where id = any($1) and "+isDefault+" order by id for share", roles)
 		if err != nil || len(locked) == len(roles) {
 			return locked, err
@@ -97,9 +97,9 @@ func (d *Directory) businessRoleIDs(ctx context.Context) ([]db.RoleID, error) {
 	}
 }
 
-// rolesForNewcomers finds the roles that are to be the organization's default
-// ones, ordered by key and each once. To make a role a default one is to hand it
-// out, so the actor must be allowed to do that with those that are new.
+// rolesForNewcomers returns the roles that are to be the organization's default
+// ones, ordered by key and each once. Making a role a default one hands it out, so the
+// actor must be allowed to hand out the new ones.
 func (d *Directory) rolesForNewcomers(ctx context.Context, w *write, org *organizationValues, refs []*RoleRef) ([]*db.Role, access.Allowance, error) {
 	roles, err := d.defaultRolesNamed(ctx, w, refs)
 	if err != nil || org.Version == 0 { // what may be handed out in one that is not there, nobody can tell
@@ -109,7 +109,7 @@ func (d *Directory) rolesForNewcomers(ctx context.Context, w *write, org *organi
 	return roles, allowance, err
 }
 
-// defaultRolesNamed locks the roles of the input defaultRoles, and gives them
+// defaultRolesNamed locks the roles of the input defaultRoles, and returns them
 // ordered by key and each once.
 func (d *Directory) defaultRolesNamed(ctx context.Context, w *write, refs []*RoleRef) ([]*db.Role, error) {
 	if len(refs) == 0 {
@@ -120,13 +120,13 @@ func (d *Directory) defaultRolesNamed(ctx context.Context, w *write, refs []*Rol
 	return roles, err
 }
 
-// newRoles are those whose key is not among the old ones.
+// newRoles returns the roles whose key is not among the old ones.
 func newRoles(roles []*db.Role, old []string) []*db.Role {
 	return slices.DeleteFunc(slices.Clone(roles), func(r *db.Role) bool { return slices.Contains(old, r.Key) })
 }
 
-// setDefaultRoles makes these the default roles of the organization, which had
-// those of the keys before; the allowance covers those that are new.
+// setDefaultRoles makes these the default roles of the organization, which had the
+// roles with the keys of before; the allowance covers the new ones.
 func (w *write) setDefaultRoles(ctx context.Context, org *db.Organization, roles []*db.Role, before []string, by access.Allowance) error {
 	if err := covered(by, &org.ID, raw(roleIDs(newRoles(roles, before)))); err != nil {
 		return err
@@ -142,9 +142,9 @@ func (w *write) setDefaultRoles(ctx context.Context, org *db.Organization, roles
 	return err
 }
 
-// dropFromDefaults takes a role that is locked out of the default roles of all
-// organizations. Who changes one of them at the same moment holds it and waits
-// for the role: the database then lets one of the two run again.
+// dropFromDefaults takes a role, which is locked, out of the default roles of all
+// organizations. A write that changes one of them at the same moment holds it and
+// waits for the role: the database then lets one of the two run again.
 func (d *Directory) dropFromDefaults(ctx context.Context, w *write, role *db.Role) error {
 	orgs, err := pointers(db.Select[db.Organization](ctx, d.db, `select * from organizations where id in
 		(select org_id from organization_default_roles where role_id = $1) order by id for no key update`, role.ID))

@@ -54,15 +54,15 @@ func (b *business) role(key string, permissions ...*directory.PermissionRef) *db
 	return must(role, err)(b.t)
 }
 
-// count gives the number of rows that a query finds.
+// count returns the number of rows that a query finds.
 func (b *business) count(from string, args ...any) int {
 	b.t.Helper()
 	n, err := db.SelectOne[int](b.t.Context(), b.db, "select count(*) from "+from, args...)
 	return *must(n, err)(b.t)
 }
 
-// changesOf gives the actions recorded of a subject, in order, with what was
-// there before and after.
+// changesOf returns the actions recorded of a subject, in order, with the values
+// before and after.
 func (b *business) changesOf(subject string) []string {
 	b.t.Helper()
 	rows, err := db.Select[struct{ Action, Before, After string }](b.t.Context(), b.db,
@@ -75,7 +75,7 @@ func (b *business) changesOf(subject string) []string {
 	return texts
 }
 
-// faults gives the kinds and fields of what is wrong, in order.
+// faults returns the kinds and fields of the faults, in order.
 func faults(t *testing.T, err error) string {
 	t.Helper()
 	problems := problem.All(err)
@@ -121,7 +121,7 @@ func TestOrganizationFromCreationToDeletion(t *testing.T) {
 		t.Errorf("default roles are %v", roles)
 	}
 
-	// What changes nothing leaves the version alone, however it is written.
+	// An update that changes nothing leaves the version alone, however it is written.
 	same := directory.UpdateOrganizationInput{
 		Organization: orgID(org), Name: graphql.OmittableOf(new("Acme  Ltd")), ExternalID: graphql.OmittableOf(new("ERP-1")),
 		Properties:      graphql.OmittableOf(json.RawMessage(`{"seats":5,"plan":"gold"}`)),
@@ -331,7 +331,7 @@ func codes(organizations []*db.Organization) []string {
 	return all
 }
 
-// walk reads the whole list, two at a time, and gives it from its beginning.
+// walk reads the whole list, two at a time, and returns it from its beginning.
 func (b *business) walk(by *directory.OrganizationOrder, backward bool) []string {
 	b.t.Helper()
 	var all []string
@@ -430,7 +430,7 @@ func TestDefaultRolesAreHandedOut(t *testing.T) {
 	wantFaults(t, err, "ESCALATION , INVALID input.name")
 	_, err = b.UpdateSettings(clerk, directory.UpdateSettingsInput{DefaultRoles: graphql.OmittableOf([]*directory.RoleRef{plain, reader})})
 	wantFaults(t, err, "ESCALATION ")
-	// To keep one that is there, or to take one away, is not to hand it out.
+	// Keeping a role that is there, or taking one away, does not hand it out.
 	update := directory.UpdateOrganizationInput{Organization: orgID(org), DefaultRoles: graphql.OmittableOf([]*directory.RoleRef{reader, plain})}
 	if updated, err := b.UpdateOrganization(clerk, update); must(updated, err)(t).Version != 2 {
 		t.Errorf("version is %d", updated.Version)
@@ -508,7 +508,7 @@ func TestDeletingAnOrganizationMovesItsMembers(t *testing.T) {
 	}
 }
 
-// race runs all at once and gives their errors.
+// race runs all at once and returns their errors.
 func race(n int, do func(i int) error) []error {
 	errs := make([]error, n)
 	var all sync.WaitGroup

@@ -15,28 +15,28 @@ import (
 	"roster/problem"
 )
 
-// Permissions gives one page of the permissions, ordered by key; search keeps
-// those which have it in their key or name. The rows belong to all requests:
-// they are for reading.
+// Permissions returns a page of the permissions, ordered by key; search keeps the
+// ones that have it in their key or name. All requests share the rows: do not change
+// them.
 func (d *Directory) Permissions(ctx context.Context, page list.Page, search *string) (*list.Connection[db.Permission], error) {
 	return permissionDefinitions.page(ctx, d, page, search)
 }
 
-// Permission finds a permission; nil when there is none. It needs the
-// permission to read roles somewhere.
+// Permission returns a permission; nil if there is no such permission. The actor needs
+// the permission to read roles somewhere.
 func (d *Directory) Permission(ctx context.Context, by PermissionRef) (*db.Permission, error) {
 	return permissionDefinitions.find(ctx, d, by.lookUp())
 }
 
-// PermissionsByID gives permissions that were reached through something that
-// the actor may see, in the order asked; nil where there never was one.
-// Tombstones are among them: history refers to them.
+// PermissionsByID returns permissions that were reached through something that the
+// actor may see, in the order of the ids; nil for an id that never existed.
+// Tombstones are included, because history refers to them.
 func (d *Directory) PermissionsByID(ctx context.Context, ids []db.PermissionID) ([]*db.Permission, error) {
 	return permissionDefinitions.withIDs(ctx, d, ids)
 }
 
-// PermissionRoles gives the roles that contain each of the permissions, ordered
-// by key, in the order asked.
+// PermissionRoles returns the roles that contain each of the permissions, sorted by
+// key, in the order of the permissions.
 func (d *Directory) PermissionRoles(ctx context.Context, permissions []db.PermissionID) ([][]*db.Role, error) {
 	catalogue, err := d.definitions(ctx)
 	if err != nil {
@@ -52,11 +52,11 @@ func (d *Directory) PermissionRoles(ctx context.Context, permissions []db.Permis
 // CreatePermissionInput describes a new permission.
 type CreatePermissionInput struct {
 	Key string
-	// Name is the key when nil.
+	// Name is the key if it is nil.
 	Name, Description *string
 }
 
-// CreatePermission makes a permission, which nobody holds as yet.
+// CreatePermission creates a permission, which nobody holds yet.
 func (d *Directory) CreatePermission(ctx context.Context, in CreatePermissionInput) (*db.Permission, error) {
 	var permission *db.Permission
 	err := d.change(ctx, access.RolesWrite, func(ctx context.Context, w *write) error {
@@ -77,19 +77,18 @@ func (d *Directory) CreatePermission(ctx context.Context, in CreatePermissionInp
 	return permission, err
 }
 
-// UpdatePermissionInput changes what is set; a null name becomes the key.
+// UpdatePermissionInput changes the fields that are set; a null name becomes the key.
 type UpdatePermissionInput struct {
 	Permission             PermissionRef
 	Key, Name, Description graphql.Omittable[*string]
-	// KeepOldKeyUntil is until when the permission answers by its old key, too; nil
-	// ends that at once.
+	// KeepOldKeyUntil is how long the permission answers by its old key, too; nil ends
+	// that at once.
 	KeepOldKeyUntil *time.Time
 }
 
-// UpdatePermission changes how a permission is called. Programs know it by its
-// key: whoever holds it holds a new key from then on, so that the actor must be
-// allowed to hand that out. What is held by the old key for a while is held
-// already.
+// UpdatePermission changes the names of a permission. Programs know it by its key:
+// all holders hold the new key from then on, so the actor must be allowed to hand that
+// out; they hold the old key, which may stay for a while, already.
 func (d *Directory) UpdatePermission(ctx context.Context, in UpdatePermissionInput) (*db.Permission, error) {
 	return d.changePermission(ctx, in.Permission, func(ctx context.Context, w *write, permission *db.Permission) error {
 		before, f := *permission, &w.faults
@@ -111,9 +110,9 @@ func (d *Directory) UpdatePermission(ctx context.Context, in UpdatePermissionInp
 	})
 }
 
-// changePermission lets edit change a permission that is not a system one. When
-// there is no such permission, edit gets an empty row, so that the rest of the
-// input is judged as well.
+// changePermission calls edit to change a permission that is not a system one. If
+// there is no such permission, edit gets an empty row, so that the rest of the input
+// is checked as well.
 func (d *Directory) changePermission(ctx context.Context, by PermissionRef,
 	edit func(ctx context.Context, w *write, permission *db.Permission) error,
 ) (*db.Permission, error) {
@@ -137,8 +136,8 @@ func (d *Directory) changePermission(ctx context.Context, by PermissionRef,
 // PermissionActionInput names the permission to act upon.
 type PermissionActionInput struct{ Permission PermissionRef }
 
-// deletedPermission tells in the log of changes what was deleted, and how many
-// grants and API keys lost it.
+// deletedPermission are the values of a deleted permission in the log of changes, and
+// how many grants and API keys lost it.
 type deletedPermission struct {
 	permissionValues
 	Roles   []string `json:"roles"`
@@ -146,9 +145,8 @@ type deletedPermission struct {
 	APIKeys int64    `json:"apiKeys"`
 }
 
-// DeletePermission takes the permission from everyone who holds it, out of all
-// roles and from all API keys. What remains is a tombstone for history to refer
-// to.
+// DeletePermission takes the permission from everyone who holds it, from all roles and
+// from all API keys. A tombstone remains, because history refers to it.
 func (d *Directory) DeletePermission(ctx context.Context, in PermissionActionInput) ([]string, error) {
 	permission, err := d.changePermission(ctx, in.Permission, func(ctx context.Context, w *write, permission *db.Permission) error {
 		if err := w.faults.Err(); err != nil {
@@ -189,8 +187,8 @@ func (d *Directory) DeletePermission(ctx context.Context, in PermissionActionInp
 	return []string{permission.ID.String()}, nil
 }
 
-// dropFromRoles takes a permission that is locked out of all roles, and gives
-// their keys. Who changes one of them at the same moment holds the role and
+// dropFromRoles takes a permission, which is locked, out of all roles, and returns
+// their keys. A write that changes one of them at the same moment holds the role and
 // waits for the permission: the database then lets one of the two run again.
 func (d *Directory) dropFromRoles(ctx context.Context, w *write, permission *db.Permission) ([]string, error) {
 	roles, err := pointers(db.Select[db.Role](ctx, d.db, `select * from roles where id in
@@ -220,15 +218,15 @@ func (d *Directory) dropFromRoles(ctx context.Context, w *write, permission *db.
 	return keys, nil
 }
 
-// permissionsNamed finds the permissions that a list of the input names, each
-// once and ordered by key, and keeps others from changing or deleting them until
-// the end of the transaction. Those that do not exist are faults.
+// permissionsNamed returns the permissions that a list of the input names, each once
+// and ordered by key, and keeps others from changing or deleting them until the end of
+// the transaction. It adds a fault for each that does not exist.
 func (d *Directory) permissionsNamed(ctx context.Context, w *write, field string, refs []*PermissionRef, least int) ([]*db.Permission, error) {
 	if !w.faults.size(field, len(refs), least) {
 		return nil, nil
 	}
 	permissions, err := permissionDefinitions.lock(ctx, d, w, looksOf(refs), field, "for share")
-	permissions = existing(permissions)
+	permissions = distinctNonNil(permissions)
 	slices.SortFunc(permissions, byPermissionKey)
 	return permissions, err
 }

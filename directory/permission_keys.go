@@ -42,15 +42,15 @@ func (w *write) insertPermission(ctx context.Context, permission *db.Permission)
 	return err
 }
 
-// permissionValues tell in the log of changes what a permission is.
+// permissionValues are the values of a permission in the log of changes.
 type permissionValues struct {
 	db.Permission
 	FormerKeys []db.FormerKey `json:"formerKeys"`
 }
 
-// rename writes a permission that has a new key. The old one answers until that
-// moment, or no longer if it is nil; if the new key was a former one of the
-// permission, it is that no more.
+// rename writes a permission that has a new key. The old key answers until that
+// moment, or no longer if it is nil; a new key that was one of the permission's former
+// keys ceases to be one.
 func (d *Directory) rename(ctx context.Context, w *write, permission *db.Permission, before db.Permission, until *time.Time) error {
 	if err := w.lockKeys(ctx); err != nil {
 		return err
@@ -105,7 +105,7 @@ func (d *Directory) FormerKeys(ctx context.Context, permissions []db.PermissionI
 // byPresentIDs replaces look-ups by former keys, which may be among them, with
 // look-ups by the ids of the permissions that still answer by them.
 func byPresentIDs(ctx context.Context, d *Directory, looks []lookUp) ([]lookUp, error) {
-	_, keys := named[db.PermissionID](looks)
+	_, keys := splitLooks[db.PermissionID](looks)
 	former, err := db.Select[db.FormerKey](ctx, d.db, "select * from former_keys where key = any($1::text[]) and until > statement_timestamp()", keys)
 	if err != nil {
 		return nil, err

@@ -11,7 +11,7 @@ import (
 	"roster/directory"
 )
 
-// rename gives a permission a new key. The old one answers until that moment, or
+// rename changes the key of a permission. The old one answers until that moment, or
 // no longer if it is nil.
 func (b *business) rename(from, to string, keepUntil *time.Time) error {
 	_, err := b.UpdatePermission(b.ctx, directory.UpdatePermissionInput{
@@ -20,7 +20,7 @@ func (b *business) rename(from, to string, keepUntil *time.Time) error {
 	return err
 }
 
-// askedBy tells what every way to ask says of ada in acme by the key.
+// askedBy returns what every way to ask answers about ada in acme by the key.
 func (b *business) askedBy(key string) string {
 	b.t.Helper()
 	acme := orgCode("acme")
@@ -42,7 +42,7 @@ func (b *business) askedBy(key string) string {
 	)
 }
 
-// A former key answers every question until its second, and none from then on,
+// A former key answers every question until its second, and no question from then on,
 // though nobody writes anything: from memory as from the database.
 func TestFormerKey(t *testing.T) {
 	t.Parallel()
@@ -148,7 +148,7 @@ func TestKeepingAnOldKey(t *testing.T) {
 	b.definePermissions("a", "a1", "a2")
 }
 
-// Two who want the same key at the same time, one as a new key and one by keeping
+// Two writes want the same key at the same time, one as a new key and one by keeping
 // it: there are never two permissions that answer by it.
 func TestKeysAreTakenInTurns(t *testing.T) {
 	t.Parallel()

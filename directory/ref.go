@@ -38,7 +38,7 @@ type PermissionRef struct {
 	Key *string
 }
 
-// lookUp is what a reference asks for: the column and the value in it. ok is
+// lookUp is what a reference looks up: the column and the value in it. ok is
 // false for an id that cannot exist.
 type lookUp struct {
 	column string
@@ -47,7 +47,7 @@ type lookUp struct {
 }
 
 // lookUpRow returns the row that is looked up, with the columns of fields; nil if
-// there is none that the conditions leave visible.
+// the conditions leave no such row visible.
 func lookUpRow[T any](ctx context.Context, d *Directory, table, alias string, visible []list.Clause, look lookUp, fields list.Fields) (*T, error) {
 	if !look.ok {
 		return nil, nil
@@ -58,14 +58,14 @@ func lookUpRow[T any](ctx context.Context, d *Directory, table, alias string, vi
 
 func byID[K db.Kind](text string) lookUp {
 	id, err := db.ParseID[K](text)
-	return lookUp{"id", id, err == nil}
+	return lookUp{column: "id", value: id, ok: err == nil}
 }
 
-// byKey looks a folded text up; there is nothing under an empty one, nor under
-// one that the database cannot hold.
+// byKey returns the look-up of a folded text. It finds nothing by an empty text, or
+// by one that the database cannot hold.
 func byKey(column, value string) lookUp {
 	key := db.Fold(value)
-	return lookUp{column, key, key != "" && storable(key)}
+	return lookUp{column: column, value: key, ok: key != "" && storable(key)}
 }
 
 func (r UserRef) lookUp() lookUp {
@@ -94,9 +94,9 @@ func (r OrganizationRef) lookUp() lookUp {
 	return lookUp{}
 }
 
-// findUsers reads the users whom the references name, in their order; nil where
-// there is no such user, or no such member of the organization unless that is
-// nil. With lock it also keeps others from writing to them.
+// findUsers returns the users whom the references name, in their order; nil if there
+// is no such user or, unless within is nil, if they are not a member of that
+// organization. With lock it also keeps others from writing to them.
 func (d *Directory) findUsers(ctx context.Context, refs []*UserRef, within *db.OrganizationID, lock string) ([]*db.User, error) {
 	values := map[string][]any{}
 	for _, ref := range refs {
@@ -116,10 +116,10 @@ func (d *Directory) findUsers(ctx context.Context, refs []*UserRef, within *db.O
 	named := make(map[lookUp]*db.User, 4*len(rows))
 	for i := range rows {
 		u := &rows[i]
-		named[lookUp{"id", u.ID, true}] = u
-		named[lookUp{"email_key", textValue(u.EmailKey), true}] = u
-		named[lookUp{"username_key", textValue(u.UsernameKey), true}] = u
-		named[lookUp{"external_id_key", textValue(u.ExternalIDKey), true}] = u
+		named[lookUp{column: "id", value: u.ID, ok: true}] = u
+		named[lookUp{column: "email_key", value: textValue(u.EmailKey), ok: true}] = u
+		named[lookUp{column: "username_key", value: textValue(u.UsernameKey), ok: true}] = u
+		named[lookUp{column: "external_id_key", value: textValue(u.ExternalIDKey), ok: true}] = u
 	}
 	users := make([]*db.User, len(refs))
 	for i, ref := range refs {
@@ -136,9 +136,9 @@ func typed[T any](values []any) []T {
 	return all
 }
 
-// lockUsers finds the users to write to, in the order of the references, and
-// keeps others from them until the end of the transaction. Each that does not
-// exist is nil, and a fault; field names the list, or the single reference.
+// lockUsers returns the users in the order of the references, and keeps others from
+// writing to them until the end of the transaction. A user who does not exist is nil,
+// and a fault; field names the list, or the single reference.
 func (d *Directory) lockUsers(ctx context.Context, w *write, refs []*UserRef, field string) ([]*db.User, error) {
 	users, err := d.findUsers(ctx, refs, nil, "for no key update")
 	if err != nil {
@@ -152,8 +152,8 @@ func (d *Directory) lockUsers(ctx context.Context, w *write, refs []*UserRef, fi
 	return users, nil
 }
 
-// element is the path of an element of a list; that of the list itself when the
-// field is no list, as its singular name shows.
+// element returns the path of an element of a list, or the path of the field if it is
+// not a list, which its singular name shows.
 func element(field string, i, length int) string {
 	if length == 1 && !strings.HasSuffix(field, "s") {
 		return field
@@ -161,12 +161,12 @@ func element(field string, i, length int) string {
 	return field + "." + strconv.Itoa(i)
 }
 
-// existing drops what is missing or was named twice, and keeps the order.
-func existing[T any](all []*T) []*T {
+// distinctNonNil returns the elements that are not nil, each once, in their order.
+func distinctNonNil[T any](all []*T) []*T {
 	return slices.DeleteFunc(distinct(all), func(one *T) bool { return one == nil })
 }
 
-// distinct drops what was named twice, and keeps the order.
+// distinct returns the elements, each once, in their order.
 func distinct[T comparable](all []T) []T {
 	seen := make(map[T]bool, len(all))
 	return slices.DeleteFunc(slices.Clone(all), func(one T) bool {

@@ -17,28 +17,27 @@ import (
 // systemRolePrefix begins the keys of the roles of Roster itself.
 const systemRolePrefix = "roster-"
 
-// Roles gives one page of the roles, ordered by key; search keeps those which
-// have it in their key or name. The rows belong to all requests: they are for
-// reading.
+// Roles returns a page of the roles, ordered by key; search keeps the ones that have
+// it in their key or name. All requests share the rows: do not change them.
 func (d *Directory) Roles(ctx context.Context, page list.Page, search *string) (*list.Connection[db.Role], error) {
 	return roleDefinitions.page(ctx, d, page, search)
 }
 
-// Role finds a role; nil when there is none. It needs the permission to read
-// roles somewhere.
+// Role returns a role; nil if there is no such role. The actor needs the permission to
+// read roles somewhere.
 func (d *Directory) Role(ctx context.Context, by RoleRef) (*db.Role, error) {
 	return roleDefinitions.find(ctx, d, by.lookUp())
 }
 
-// RolesByID gives roles that were reached through something that the actor may
-// see, in the order asked; nil where there never was one. Tombstones are among
-// them: history refers to them.
+// RolesByID returns roles that were reached through something that the actor may
+// see, in the order of the ids; nil for an id that never existed. Tombstones are
+// included, because history refers to them.
 func (d *Directory) RolesByID(ctx context.Context, ids []db.RoleID) ([]*db.Role, error) {
 	return roleDefinitions.withIDs(ctx, d, ids)
 }
 
-// RolePermissions gives what each of the roles contains, ordered by key, in the
-// order asked.
+// RolePermissions returns the permissions that each of the roles contains, sorted by
+// key, in the order of the roles.
 func (d *Directory) RolePermissions(ctx context.Context, roles []db.RoleID) ([][]*db.Permission, error) {
 	catalogue, err := d.definitions(ctx)
 	if err != nil {
@@ -54,15 +53,15 @@ func (d *Directory) RolePermissions(ctx context.Context, roles []db.RoleID) ([][
 // CreateRoleInput describes a new role.
 type CreateRoleInput struct {
 	Key string
-	// Name is the key when nil.
+	// Name is the key if it is nil.
 	Name, Description *string
 	Permissions       []*PermissionRef
-	// IsDefault gives it to every newcomer, so that it must contain no system
+	// IsDefault grants it to every new member, so it must contain no system
 	// permissions.
 	IsDefault bool
 }
 
-// CreateRole makes a role of permissions, all of which the actor may hand out.
+// CreateRole creates a role of permissions that the actor must be allowed to hand out.
 func (d *Directory) CreateRole(ctx context.Context, in CreateRoleInput) (*db.Role, error) {
 	var role *db.Role
 	err := d.change(ctx, access.RolesWrite, func(ctx context.Context, w *write) error {
@@ -100,8 +99,8 @@ func (f *faults) newRole(in CreateRoleInput, at time.Time) *db.Role {
 	}
 }
 
-// forNewcomers checks what a default role contains: with system permissions it
-// would make every newcomer an administrator.
+// forNewcomers checks the permissions of a default role: system permissions would
+// make every new member an administrator.
 func (f *faults) forNewcomers(field string, permissions []*db.Permission) {
 	var system []string
 	for _, p := range permissions {
@@ -114,19 +113,19 @@ func (f *faults) forNewcomers(field string, permissions []*db.Permission) {
 	}
 }
 
-// roleValues tell in the log of changes what a role is.
+// roleValues are the values of a role in the log of changes.
 type roleValues struct {
 	db.Role
 	Permissions []string `json:"permissions"`
 }
 
-// deletedRole tells what was deleted, and how many grants ended with it.
+// deletedRole are the values of a deleted role, and how many grants ended with it.
 type deletedRole struct {
 	roleValues
 	Grants int `json:"grants"`
 }
 
-// UpdateRoleInput changes what is set; a null name becomes the key.
+// UpdateRoleInput changes the fields that are set; a null name becomes the key.
 type UpdateRoleInput struct {
 	Role RoleRef
 	// IfVersion is the version that the role must have.
@@ -135,8 +134,8 @@ type UpdateRoleInput struct {
 	IsDefault              graphql.Omittable[*bool]
 }
 
-// UpdateRole changes how a role is called and whether newcomers get it. To give
-// it to them, the actor must be allowed to hand out what it contains.
+// UpdateRole changes the names of a role and whether new members get it. To make it a
+// default role, the actor must be allowed to hand out its permissions.
 func (d *Directory) UpdateRole(ctx context.Context, in UpdateRoleInput) (*db.Role, error) {
 	return d.changeRole(ctx, in.Role, func(ctx context.Context, w *write, role *db.Role) error {
 		before := *role
@@ -165,11 +164,11 @@ func (f *faults) updateRole(in UpdateRoleInput, role *db.Role) {
 	f.flag("input.isDefault", in.IsDefault, &role.IsDefault)
 }
 
-// touch notes that the role is another one than before.
+// touch sets the version and time of a role that has changed.
 func (w *write) touch(role *db.Role) { role.Version, role.UpdatedAt = role.Version+1, w.At }
 
-// changeRole lets edit change a role that is not a system one. When there is no
-// such role, edit gets an empty row, so that the rest of the input is judged as
+// changeRole calls edit to change a role that is not a system one. If there is no
+// such role, edit gets an empty row, so that the rest of the input is checked as
 // well.
 func (d *Directory) changeRole(ctx context.Context, by RoleRef, edit func(ctx context.Context, w *write, role *db.Role) error) (*db.Role, error) {
 	var role *db.Role
@@ -193,7 +192,7 @@ func (d *Directory) changeRole(ctx context.Context, by RoleRef, edit func(ctx co
 type RoleActionInput struct{ Role RoleRef }
 
 // DeleteRole takes the role from everyone who holds it and from the defaults of
-// organizations. What remains is a tombstone for history to refer to.
+// organizations. A tombstone remains, because history refers to it.
 func (d *Directory) DeleteRole(ctx context.Context, in RoleActionInput) ([]string, error) {
 	role, err := d.changeRole(ctx, in.Role, func(ctx context.Context, w *write, role *db.Role) error {
 		if err := w.faults.Err(); err != nil {
@@ -225,22 +224,22 @@ func (d *Directory) DeleteRole(ctx context.Context, in RoleActionInput) ([]strin
 	return []string{role.ID.String()}, nil
 }
 
-// rolesNamed finds the roles that a list of the input names, each once and in
-// that order, and keeps others from changing or deleting them until the end of
-// the transaction, so that what is granted is not deleted at the same moment.
-// Those that do not exist are faults.
+// rolesNamed returns the roles that a list of the input names, each once and in that
+// order, and keeps others from changing or deleting them until the end of the
+// transaction, so that a role is not deleted while it is granted. It adds a fault for
+// each that does not exist.
 func (d *Directory) rolesNamed(ctx context.Context, w *write, field string, refs []*RoleRef, least int) ([]*db.Role, error) {
 	if !w.faults.size(field, len(refs), least) {
 		return nil, nil
 	}
 	roles, err := roleDefinitions.lock(ctx, d, w, looksOf(refs), field, "for share")
-	return existing(roles), err
+	return distinctNonNil(roles), err
 }
 
 func (r RoleRef) lookUp() lookUp { return byIDOrKey[db.RoleKind](r.ID, r.Key) }
 
-// rolesToGrant is rolesNamed for the roles to give to newcomers: nil, for the
-// default ones, when refs is nil.
+// rolesToGrant is rolesNamed for the roles of new members: nil, which stands for the
+// default ones, if refs is nil.
 func (d *Directory) rolesToGrant(ctx context.Context, w *write, refs []*RoleRef) ([]db.RoleID, error) {
 	if refs == nil {
 		return nil, nil

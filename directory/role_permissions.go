@@ -17,9 +17,9 @@ type RolePermissionsInput struct {
 	Permissions []*PermissionRef
 }
 
-// AddRolePermissions gives the permissions to everyone who holds the role, now
-// and later. What it contains already is passed over; the rest, the actor must
-// be allowed to hand out.
+// AddRolePermissions adds permissions to a role, for everyone who holds it now and
+// later. It ignores permissions that the role contains already; the actor must be
+// allowed to hand out the others.
 func (d *Directory) AddRolePermissions(ctx context.Context, in RolePermissionsInput) (*db.Role, error) {
 	return d.changeContents(ctx, in, func(ctx context.Context, w *write, role *db.Role, has, asked []*db.Permission) error {
 		added := slices.DeleteFunc(asked, contains(has))
@@ -41,7 +41,7 @@ func (d *Directory) AddRolePermissions(ctx context.Context, in RolePermissionsIn
 }
 
 // RemoveRolePermissions takes the permissions from everyone who holds them
-// through the role. What it does not contain is passed over.
+// through the role. It ignores permissions that the role does not contain.
 func (d *Directory) RemoveRolePermissions(ctx context.Context, in RolePermissionsInput) (*db.Role, error) {
 	return d.changeContents(ctx, in, func(ctx context.Context, w *write, role *db.Role, has, asked []*db.Permission) error {
 		inside := contains(has)
@@ -59,8 +59,8 @@ func (d *Directory) RemoveRolePermissions(ctx context.Context, in RolePermission
 	})
 }
 
-// changeContents lets edit change what a role contains: it is given what the
-// role has, and what is asked for, each once.
+// changeContents calls edit to change the permissions of a role, with the ones that
+// the role has and the ones that were asked for, each once.
 func (d *Directory) changeContents(ctx context.Context, in RolePermissionsInput,
 	edit func(ctx context.Context, w *write, role *db.Role, has, asked []*db.Permission) error,
 ) (*db.Role, error) {
@@ -77,7 +77,7 @@ func (d *Directory) changeContents(ctx context.Context, in RolePermissionsInput,
 	})
 }
 
-// contains tells whether a permission is one of those.
+// contains returns a function that reports whether a permission is among all.
 func contains(all []*db.Permission) func(*db.Permission) bool {
 	ids := make(map[db.PermissionID]bool, len(all))
 	for _, p := range all {
@@ -86,7 +86,7 @@ func contains(all []*db.Permission) func(*db.Permission) bool {
 	return func(p *db.Permission) bool { return ids[p.ID] }
 }
 
-// contained reads the permissions of a role that is locked, ordered by key.
+// contained returns the permissions of a role that is locked, ordered by key.
 func (d *Directory) contained(ctx context.Context, role *db.Role) ([]*db.Permission, error) {
 	return pointers(db.Select[db.Permission](ctx, d.db, `select p.* from role_permissions rp join permissions p on p.id = rp.permission_id
 		where rp.role_id = $1 and rp.revoked_at is null order by p.key`, role.ID))
@@ -100,8 +100,8 @@ func pointers[T any](rows []T, err error) ([]*T, error) {
 	return all, err
 }
 
-// addPermissions writes down that from now on the role contains the permissions,
-// which are thereby handed out to everybody who holds it, wherever that is.
+// addPermissions records that the role contains the permissions from now on, which
+// hands them out to everybody who holds the role, wherever that is.
 func (w *write) addPermissions(ctx context.Context, role *db.Role, permissions []*db.Permission, by access.Allowance) error {
 	if len(permissions) == 0 {
 		return nil
@@ -117,8 +117,8 @@ func (w *write) addPermissions(ctx context.Context, role *db.Role, permissions [
 	return err
 }
 
-// removePermissions writes down that from now on the role contains them no more;
-// that it did stays on record.
+// removePermissions records that the role no longer contains the permissions; the
+// record that it did stays.
 func (w *write) removePermissions(ctx context.Context, role *db.Role, permissions []*db.Permission) error {
 	_, err := w.revokeContents().Where("role_id = ? and permission_id = any(?)", role.ID, idArray(permissionIDs(permissions))).Exec(ctx)
 	return err
@@ -131,7 +131,7 @@ func (w *write) revokeContents() *bun.UpdateQuery {
 		Set("revoked_at = greatest(granted_at, ?), revoked_by = ?", w.At, w.actor.String()).Where("revoked_at is null")
 }
 
-// saveTouched stores that the role is another one than before.
+// saveTouched writes a role that has changed, with its new version and time.
 func (w *write) saveTouched(ctx context.Context, role *db.Role) error {
 	w.touch(role)
 	_, err := w.NewUpdate().Model(role).WherePK().Exec(ctx)

@@ -65,7 +65,7 @@ func (b *business) grantRole(username, organization, role string) error {
 	return err
 }
 
-// holding gives the context of a request with an API key that holds the
+// holding returns the context of a request with an API key that holds the
 // permissions; in one organization only, unless its code is empty.
 func (b *business) holding(organization string, permissions ...string) context.Context {
 	b.t.Helper()
@@ -92,8 +92,8 @@ func one[T any](b *business, text string, args ...any) T {
 	return *must(db.SelectOne[T](b.t.Context(), b.db, text, args...))(b.t)
 }
 
-// A role is made, changed and deleted. What it contained at each moment stays on
-// record.
+// A role is created, changed and deleted. The permissions that it contained at each
+// moment stay on record.
 func TestRoleLifeCycle(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
@@ -190,7 +190,7 @@ func TestRoleLifeCycle(t *testing.T) {
 	}
 }
 
-// What is wrong is told all at once, in the terms of the schema.
+// All faults are reported at once, in the terms of the schema.
 func TestDefinitionFaults(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
@@ -269,7 +269,7 @@ func (b *business) powerfulDefaultRole(permission string) error {
 	return err
 }
 
-// Lists come in the order of keys, cut and searched; whoever may read
+// Lists come in the order of keys, cut and searched; an actor who may read
 // definitions in one organization sees the same ones.
 func TestDefinitionLists(t *testing.T) {
 	t.Parallel()
@@ -326,7 +326,7 @@ func TestDefinitionLists(t *testing.T) {
 	wantFaults(t, err, "FORBIDDEN ")
 }
 
-// Of those who want one key at the same moment, one gets it.
+// If several want one key at the same moment, one gets it.
 func TestOneKeyOnce(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
@@ -351,8 +351,8 @@ func TestOneKeyOnce(t *testing.T) {
 	}
 }
 
-// Whatever is granted, added or given to a key while a role or permission is
-// deleted: nothing of it is left alive.
+// Nothing that is granted, added or given to a key while a role or permission is
+// deleted is left alive.
 func TestDeletionRaces(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)

@@ -13,21 +13,21 @@ import (
 	"roster/problem"
 )
 
-// Settings are those of the business.
+// Settings are the settings of the business.
 type Settings struct {
-	// AllowSelfSignUp is false where users come by invitation, import or an
-	// administrator only.
+	// AllowSelfSignUp is false if users come only by invitation, import or an
+	// administrator.
 	AllowSelfSignUp bool
 	// SyncProfilesOnSignIn lets the identity provider refresh profiles.
 	SyncProfilesOnSignIn bool
-	// DefaultOrganization is that of users who are added without naming one.
+	// DefaultOrganization gets the users who are created without naming one.
 	DefaultOrganization *db.Organization
-	// DefaultRoles are given to new members where the organization names none of
-	// its own; ordered by key.
+	// DefaultRoles are granted to new members if the organization has no default roles of
+	// its own; they are ordered by key.
 	DefaultRoles []*db.Role
 }
 
-// Settings reads the settings of the business.
+// Settings returns the settings of the business.
 func (d *Directory) Settings(ctx context.Context) (*Settings, error) {
 	if err := access.Require(ctx, access.SettingsRead); err != nil {
 		return nil, err
@@ -35,8 +35,8 @@ func (d *Directory) Settings(ctx context.Context) (*Settings, error) {
 	return d.settings(ctx, "")
 }
 
-// settings reads the settings, all from the rows as they are now. With lock, it
-// keeps others from changing any of them.
+// settings reads all settings from the rows as they are now. With lock, it keeps
+// others from changing any of them.
 func (d *Directory) settings(ctx context.Context, lock string) (*Settings, error) {
 	row, err := db.SelectOne[db.Settings](ctx, d.db, "select * from settings "+lock)
 	if err != nil {
@@ -56,7 +56,7 @@ func (d *Directory) settings(ctx context.Context, lock string) (*Settings, error
 	return &Settings{row.AllowSelfSignUp, row.SyncProfilesOnSignIn, org, roles}, nil
 }
 
-// settingsValues is what the log of changes has of the settings.
+// settingsValues are the values of the settings in the log of changes.
 type settingsValues struct {
 	AllowSelfSignUp      bool              `json:"allowSelfSignUp"`
 	SyncProfilesOnSignIn bool              `json:"syncProfilesOnSignIn"`
@@ -68,17 +68,17 @@ func (s *Settings) values() settingsValues {
 	return settingsValues{s.AllowSelfSignUp, s.SyncProfilesOnSignIn, s.DefaultOrganization.ID, roleKeys(s.DefaultRoles)}
 }
 
-// UpdateSettingsInput changes what is set. Only DefaultRoles may be null, which
-// is none.
+// UpdateSettingsInput changes the fields that are set. Only DefaultRoles may be null,
+// which means an empty list.
 type UpdateSettingsInput struct {
 	AllowSelfSignUp, SyncProfilesOnSignIn graphql.Omittable[*bool]
 	DefaultOrganization                   graphql.Omittable[*OrganizationRef]
 	DefaultRoles                          graphql.Omittable[[]*RoleRef]
 }
 
-// UpdateSettings changes the settings. The default organization must be an
-// active one, and the default roles must contain no system permissions, which
-// every newcomer would have.
+// UpdateSettings changes the settings. The default organization must be active, and
+// the default roles must contain no system permissions, which every new member would
+// have.
 func (d *Directory) UpdateSettings(ctx context.Context, in UpdateSettingsInput) (*Settings, error) {
 	var settings *Settings
 	err := d.change(ctx, access.SettingsWrite, func(ctx context.Context, w *write) error {
@@ -105,7 +105,7 @@ func (d *Directory) UpdateSettings(ctx context.Context, in UpdateSettingsInput) 
 	return settings, err
 }
 
-// flag is set for what cannot be null.
+// flag sets into to a value that must not be null, if there is one.
 func (f *faults) flag(field string, value graphql.Omittable[*bool], into *bool) {
 	switch {
 	case !value.IsSet():
@@ -116,9 +116,9 @@ func (f *faults) flag(field string, value graphql.Omittable[*bool], into *bool) 
 	}
 }
 
-// newDefaultOrganization finds and locks the organization that is to be the
-// default one, together with the present one. Newcomers who name none then get
-// its default roles, which the actor must be allowed to hand out.
+// newDefaultOrganization locks the organization that is to be the default one,
+// together with the present one. Users who name none then get its default roles, so the
+// actor must be allowed to hand them out.
 func (d *Directory) newDefaultOrganization(ctx context.Context, w *write, value graphql.Omittable[*OrganizationRef], settings *Settings) error {
 	const field = "input.defaultOrganization"
 	if !value.IsSet() {
@@ -152,9 +152,9 @@ func (d *Directory) newDefaultOrganization(ctx context.Context, w *write, value 
 	return err
 }
 
-// newDefaultRoles finds and locks the roles that are to be the default ones. To
-// make a role a default one is to hand it out everywhere, so the actor must be
-// allowed to do that with those that are new.
+// newDefaultRoles locks the roles that are to be the default ones. Making a role a
+// default one hands it out everywhere, so the actor must be allowed to hand out the
+// new ones.
 func (d *Directory) newDefaultRoles(ctx context.Context, w *write, value graphql.Omittable[[]*RoleRef], settings *Settings) (access.Allowance, error) {
 	if !value.IsSet() {
 		return access.Allowance{}, nil
@@ -198,8 +198,8 @@ func (w *write) updateSettings(ctx context.Context, before, after *Settings, by 
 	return w.Record(changes.SettingsUpdated, changes.SettingsSubject, nil, old, now)
 }
 
-// switchDefault makes another organization the default one. First there is none
-// for a moment: two of them the database would refuse.
+// switchDefault makes another organization the default one. For a moment there is no
+// default organization: the database would refuse two.
 func (w *write) switchDefault(ctx context.Context, from, to *db.Organization) error {
 	for _, set := range []struct {
 		org       *db.Organization
@@ -218,7 +218,7 @@ func (w *write) switchDefault(ctx context.Context, from, to *db.Organization) er
 }
 
 // switchDefaultRoles makes other roles, and only these, the default ones, and
-// returns them ordered by key. The allowance covers those that were none before.
+// returns them ordered by key. The allowance covers the new ones.
 func (w *write) switchDefaultRoles(ctx context.Context, from, to []*db.Role, by access.Allowance) ([]*db.Role, error) {
 	if err := covered(by, nil, raw(roleIDs(newRoles(to, roleKeys(from))))); err != nil {
 		return nil, err

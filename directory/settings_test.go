@@ -56,7 +56,7 @@ func TestSettingsAreReadAndChanged(t *testing.T) {
 		t.Errorf("recorded %q", got)
 	}
 
-	// What was the default organization is now like any other.
+	// The former default organization is now like any other.
 	must(b.DeleteOrganization(b.ctx, directory.OrganizationActionInput{Organization: orgID(first)}))(t)
 	user := b.user("ada")
 	if n := b.count("memberships where user_id = $1 and org_id = $2", user.ID, acme.ID); n != 1 {
@@ -95,9 +95,8 @@ func TestSettingsFaultsAreToldAtOnce(t *testing.T) {
 	}
 }
 
-// While the default organization is switched to and fro, and what is not the
-// default is suspended and deleted, there is always exactly one, and newcomers
-// have a place.
+// While the default organization is switched to and fro, and others are suspended and
+// deleted, there is always exactly one, and new users have a place.
 func TestDefaultOrganizationUnderRaces(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
@@ -150,8 +149,8 @@ func TestSettingsChangedAtOnceAreAllChanged(t *testing.T) {
 	}
 }
 
-// A newcomer gets the default roles of before a change or those of after it,
-// never some of each.
+// A new user gets the default roles from before a change or from after it, never some
+// of each.
 func TestDefaultRolesAreSwitchedAsAWhole(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)

@@ -15,17 +15,17 @@ import (
 // errNotSetUp is a fault of the operator.
 var errNotSetUp = errors.New("the database was not set up: Setup runs after Migrate, at each start")
 
-// setupLock is the number of the advisory lock under which servers that start at
-// the same moment take turns; it only has to differ from those of others.
+// setupLock is the number of the advisory lock that makes servers that start at the
+// same moment take turns; it only has to differ from other locks' numbers.
 const setupLock = 0x726f73746572 // "roster"
 
-// Setup makes what every business has: the permissions and roles of Roster
+// Setup creates what every business has: the permissions and roles of Roster
 // itself, as this version of the server knows them, the settings, and a default
-// organization. It runs at each start, after Migrate; where nothing is missing,
-// it writes nothing.
+// organization. It runs at each start, after Migrate, and writes nothing if nothing is
+// missing.
 //
-// It fails when someone has made a role or permission with the key of one of
-// Roster's own, since its holders would come by what they were not given.
+// It returns an error if someone has created a role or permission with the key of one
+// of Roster's own, since its holders would get what nobody has granted to them.
 func (d *Directory) Setup(ctx context.Context) error {
 	ctx = access.WithActor(ctx, access.System(setupActor))
 	err := d.change(ctx, access.SettingsWrite, func(ctx context.Context, w *write) error {
@@ -118,10 +118,10 @@ func (w *write) insertSystemRole(ctx context.Context, catalogue *access.Catalogu
 	return w.Record(changes.RoleCreated, role.ID.String(), nil, nil, roleValues{*role, permissionKeys(permissions)})
 }
 
-// setUpContents gives the role the permissions that it lacks, and takes from it
-// those that it is no longer to have. Permissions which this version does not
-// know stay: a newer one has added them, which runs at the same time while
-// servers are replaced one by one.
+// setUpContents adds the permissions that the role lacks, and removes the ones that it
+// must not have any more. Permissions that this version does not know stay: a newer
+// version has added them, which runs at the same time while servers are replaced one
+// by one.
 func (w *write) setUpContents(ctx context.Context, catalogue *access.Catalogue, role *db.Role, want []access.Permission) error {
 	var missing, surplus []*db.Permission
 	has := contains(catalogue.RolePermissions(role.ID))
@@ -192,7 +192,7 @@ func (d *Directory) setUpOrganization(ctx context.Context, w *write) error {
 	return w.insertPlainOrganization(ctx, db.Organization{ID: db.NewID[db.OrganizationKind](), Code: defaultCode, Name: defaultName, IsDefault: true})
 }
 
-// What the organization that stands for the business is called.
+// These are the names of the organization that stands for the business.
 const (
 	rootCode = "roster"
 	rootName = "The business"

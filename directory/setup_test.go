@@ -55,7 +55,7 @@ func TestSetupByManyServersAtOnce(t *testing.T) {
 	}
 }
 
-// contents gives the keys of what a role contains now.
+// contents returns the keys of the permissions that a role contains now.
 func (b *business) contents(role string) []access.Permission {
 	b.t.Helper()
 	return must(db.Select[access.Permission](b.t.Context(), b.db, `select p.key from role_permissions rp join permissions p on p.id = rp.permission_id

@@ -47,9 +47,9 @@ type rowStatement interface {
 }
 
 // store runs a statement that writes the row, unless there are faults already.
-// It is guarded: it writes nothing when another row has one of the values that
-// must be the row's own. Then all of those are added to the faults. When nobody
-// has them any more, the plain statement is run.
+// The guarded statement writes nothing if another row has one of the values that
+// must be unique; store then adds all of these to the faults. If no other row has them
+// any more, it runs the plain statement.
 func (w *write) store(ctx context.Context, row db.Unique, guarded, plain rowStatement) error {
 	if len(*w.faults.List) == 0 {
 		result, err := guarded.Exec(ctx)
@@ -70,8 +70,8 @@ func (w *write) store(ctx context.Context, row db.Unique, guarded, plain rowStat
 	return err
 }
 
-// findTaken adds to the faults each value that must be the row's own, but is
-// another one's.
+// findTaken adds a fault for each value of the row that must be unique but belongs to
+// another row.
 func (w *write) findTaken(ctx context.Context, row db.Unique) error {
 	claims := row.Claims()
 	for i, claim := range claims.Values {

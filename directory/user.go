@@ -15,7 +15,7 @@ import (
 	"roster/problem"
 )
 
-// UserFilter narrows a list of users; what is nil does not matter.
+// UserFilter narrows a list of users; fields that are nil do not matter.
 type UserFilter struct {
 	Search        *string
 	Status        *db.Status
@@ -56,8 +56,8 @@ func textValue(text *string) string {
 	return *text
 }
 
-// visibleUsers limits what is read to what the actor may see of users: all, or
-// those of one organization.
+// visibleUsers returns conditions on the users whom the actor may see: all that
+// exist, or the members of one organization.
 func visibleUsers(ctx context.Context) ([]list.Clause, error) {
 	org, err := access.ScopeOf(ctx, access.UsersRead)
 	if err != nil {
@@ -74,8 +74,8 @@ func memberOf(org db.OrganizationID) list.Clause {
 	return list.Where("exists (select from memberships m where m.org_id = ? and m.user_id = u.id)", org)
 }
 
-// Users gives one page of the users whom the actor may see, with the columns of
-// fields. Without an order they come by time of creation.
+// Users returns a page of the users whom the actor may see, with the columns of
+// fields. Without an order they are sorted by time of creation.
 func (d *Directory) Users(ctx context.Context, page list.Page, filter *UserFilter, by *UserOrder, fields list.Fields) (*list.Connection[db.User], error) {
 	conditions, err := visibleUsers(ctx)
 	if err != nil {
@@ -129,7 +129,7 @@ func (d *Directory) userConditions(ctx context.Context, filter *UserFilter) ([]l
 	return conditions, nil
 }
 
-// User finds a user whom the actor may see; nil when there is none.
+// User returns a user whom the actor may see; nil if there is no such user.
 func (d *Directory) User(ctx context.Context, by UserRef, fields list.Fields) (*db.User, error) {
 	conditions, err := visibleUsers(ctx)
 	if err != nil {
@@ -138,14 +138,14 @@ func (d *Directory) User(ctx context.Context, by UserRef, fields list.Fields) (*
 	return lookUpRow[db.User](ctx, d, "users", "u", conditions, by.lookUp(), fields)
 }
 
-// UsersByID reads users who were reached through something that the actor may
-// see, in no order. Tombstones are among them: history refers to them.
+// UsersByID reads users who were reached through something that the actor may see.
+// Their order is undefined. Tombstones are included, because history refers to them.
 func (d *Directory) UsersByID(ctx context.Context, ids []db.UserID, fields list.Fields) ([]db.User, error) {
 	return db.Select[db.User](ctx, d.db, "select "+list.Columns[db.User](d.db, "u", fields)+" from users u where u.id = any($1)", ids)
 }
 
-// Identities gives the ways in which each of the users signs in, in the order
-// asked.
+// Identities returns the ways in which each of the users signs in, in the order of
+// the users.
 func (d *Directory) Identities(ctx context.Context, users []db.UserID) ([][]*db.Identity, error) {
 	if _, err := access.ScopeOf(ctx, access.UsersRead); err != nil && !access.ActorOf(ctx).Is(users...) {
 		return nil, err
@@ -165,18 +165,18 @@ func (d *Directory) Identities(ctx context.Context, users []db.UserID) ([][]*db.
 	return all, nil
 }
 
-// CreateUserInput describes a new user. At least one of Email, Username, Phone
-// and ExternalID is needed.
+// CreateUserInput describes a new user, who needs at least one of Email, Username,
+// Phone and ExternalID.
 type CreateUserInput struct {
 	Email, Username, Phone, GivenName, FamilyName, PictureURL, ExternalID *string
 	Properties                                                            json.RawMessage
-	// Organizations are the default one when nil.
+	// Organizations are the ones to join; nil means the default one.
 	Organizations []*OrganizationRef
-	// Roles are those given in each organization: the default ones when nil.
+	// Roles are granted in each organization; nil means its default ones.
 	Roles []*RoleRef
 }
 
-// CreateUser makes a user who belongs to the organizations.
+// CreateUser creates a user who belongs to the organizations.
 func (d *Directory) CreateUser(ctx context.Context, in CreateUserInput) (*db.User, error) {
 	var user *db.User
 	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
@@ -231,8 +231,8 @@ func (f *faults) newUser(in CreateUserInput) *db.User {
 	return user
 }
 
-// identified checks that people have something to know the user by. Who is not
-// there (see changeUser), or has something that is not right, may have that.
+// identified adds a fault if the user has nothing to be found by. It adds none for
+// a user who does not exist (see changeUser), nor if one of these fields has a fault.
 func (f *faults) identified(user *db.User) {
 	if user.Version > 0 && user.Email == nil && user.Username == nil && user.Phone == nil && user.ExternalID == nil &&
 		!f.about("input.email", "input.username", "input.phone", "input.externalId") {
@@ -240,7 +240,7 @@ func (f *faults) identified(user *db.User) {
 	}
 }
 
-// UpdateUserInput changes what is set; null empties.
+// UpdateUserInput changes the fields that are set; null empties one.
 type UpdateUserInput struct {
 	User UserRef
 	// IfVersion is the version that the user must have.
@@ -250,7 +250,7 @@ type UpdateUserInput struct {
 }
 
 // UpdateUser changes a user's profile. An email address that changes is no
-// longer a verified one.
+// longer verified.
 func (d *Directory) UpdateUser(ctx context.Context, in UpdateUserInput) (*db.User, error) {
 	return d.changeUser(ctx, in.User, changes.UserUpdated, func(_ context.Context, w *write, user *db.User) error {
 		f := &w.faults
@@ -279,8 +279,8 @@ func (d *Directory) UpdateUser(ctx context.Context, in UpdateUserInput) (*db.Use
 	})
 }
 
-// version checks that what the caller saw is still what there is. What is not
-// there at all has version 0.
+// version adds a fault unless the version is the one that the caller expects. An
+// object that does not exist has version 0.
 func (f *faults) version(expected *int, actual int) {
 	if expected != nil && actual > 0 && *expected != actual {
 		f.Add(problem.Conflict, "input.ifVersion", "It was changed in between: its version is %d, not %d.", actual, *expected)
@@ -290,7 +290,7 @@ func (f *faults) version(expected *int, actual int) {
 // UserActionInput names the user to act upon.
 type UserActionInput struct{ User UserRef }
 
-// SuspendUser takes from the user everything that they may do, until they are
+// SuspendUser takes away everything that the user may do, until the user is
 // restored.
 func (d *Directory) SuspendUser(ctx context.Context, in UserActionInput) (*db.User, error) {
 	return d.changeUser(ctx, in.User, changes.UserSuspended, func(_ context.Context, _ *write, user *db.User) error {
@@ -299,8 +299,8 @@ func (d *Directory) SuspendUser(ctx context.Context, in UserActionInput) (*db.Us
 	})
 }
 
-// RestoreUser ends a suspension: what was granted counts again, so that the actor
-// must be allowed to hand it out.
+// RestoreUser ends a suspension: the user's grants count again, so the actor must
+// be allowed to hand them out.
 func (d *Directory) RestoreUser(ctx context.Context, in UserActionInput) (*db.User, error) {
 	return d.changeUser(ctx, in.User, changes.UserRestored, func(ctx context.Context, w *write, user *db.User) error {
 		if user.Status == db.Active {
@@ -311,9 +311,9 @@ func (d *Directory) RestoreUser(ctx context.Context, in UserActionInput) (*db.Us
 	})
 }
 
-// changeUser lets edit change the user's row, and records the action if that
-// made a difference. When there is no such user, edit gets an empty row, so that
-// the rest of the input is judged as well.
+// changeUser calls edit to change the user's row, and records the action if the row
+// has changed. If there is no such user, edit gets an empty row, so that the rest of
+// the input is checked as well.
 func (d *Directory) changeUser(ctx context.Context, by UserRef, action changes.Action, edit func(ctx context.Context, w *write, user *db.User) error) (*db.User, error) {
 	var user *db.User
 	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
@@ -337,9 +337,9 @@ func (d *Directory) changeUser(ctx context.Context, by UserRef, action changes.A
 	return user, err
 }
 
-// DeleteUser erases the user's personal data, from the log of changes too, with
-// what others have written about them, and ends all that they held. What remains
-// is a tombstone for history to refer to.
+// DeleteUser erases the user's personal data, also in the log of changes, and what
+// others have written about the user, and ends everything that the user held. A
+// tombstone remains, because history refers to it.
 func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]string, error) {
 	var id string
 	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
@@ -373,8 +373,8 @@ func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]strin
 	return []string{id}, err
 }
 
-// lockUser finds the user to write to and keeps others from it until the end of
-// the transaction. One that does not exist is nil, and a fault.
+// lockUser returns the user, locked for a write until the end of the transaction. If
+// there is no such user, it returns nil and adds a fault.
 func (d *Directory) lockUser(ctx context.Context, w *write, by UserRef) (*db.User, error) {
 	users, err := d.lockUsers(ctx, w, []*UserRef{&by}, "input.user")
 	if err != nil {

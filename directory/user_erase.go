@@ -8,14 +8,12 @@ import (
 	"roster/db"
 )
 
-// erasedKeyName is what stands in place of the name of a key that stood for a
-// user who was deleted.
+// erasedKeyName replaces the name of an API key that stood for a deleted user.
 const erasedKeyName = "Key of a deleted user"
 
 // eraseWords removes what others have written about a user, who is locked, also
-// from the log of changes: why they were granted something or lost it, and how
-// the keys were called that stood for them. That it is erased, the deletion of
-// the user tells.
+// from the log of changes: the reasons of their grants, and the names of API keys
+// that stood for them. It records nothing: the deletion of the user is recorded.
 func (w *write) eraseWords(ctx context.Context, user db.UserID) error {
 	if err := w.eraseReasons(ctx, user); err != nil {
 		return err
@@ -34,8 +32,8 @@ func (w *write) eraseWords(ctx context.Context, user db.UserID) error {
 }
 
 // eraseReasons removes the reasons of all grants to the user. No index leads from
-// a user to their grants: the organizations do, and the moment of a grant leads
-// to the change that tells whose membership it was, also if that is no more.
+// a user to their grants, but organizations lead to them, and the moment of a grant
+// leads to the change with the user's id, even if the membership has ended.
 func (w *write) eraseReasons(ctx context.Context, user db.UserID) error {
 	_, err := w.ExecContext(ctx, `update changes c set before = jsonb_set(c.before, '{reason}', 'null', false), after = jsonb_set(c.after, '{reason}', 'null', false)
 		where (c.before->>'reason' is not null or c.after->>'reason' is not null) and c.subject = any(array(

@@ -16,7 +16,7 @@ import (
 	"roster/problem"
 )
 
-// The longest values that are taken, in characters unless it says bytes.
+// The longest values that are accepted, in characters unless it says bytes.
 const (
 	maxEmail       = 254 // RFC 5321, 4.5.3.1.3, without the angle brackets
 	maxName        = 200
@@ -30,16 +30,16 @@ const (
 	maxList        = 1000     // elements of an input list
 )
 
-// faults collects what is wrong with an input, so that all of it is told at
-// once. Its methods return the value in the form in which it is kept.
+// faults collects what is wrong with an input, so that the caller learns all of it at
+// once. Its methods return the value in the form in which it is stored.
 type faults struct{ *problem.List }
 
-// about tells whether something is wrong with one of the fields.
+// about reports whether something is wrong with one of the fields.
 func (f *faults) about(fields ...string) bool {
 	return slices.ContainsFunc(*f.List, func(p *problem.Error) bool { return slices.Contains(fields, p.Field) })
 }
 
-// text checks a line of text that a person reads; blank is as good as none.
+// text checks a line of text that a person reads; a blank one becomes nil.
 func (f *faults) text(field string, value *string, longest int) *string {
 	if value == nil {
 		return nil
@@ -71,7 +71,7 @@ func (f *faults) prose(field string, value *string, longest int) *string {
 	return &clean
 }
 
-// name is text that must be there.
+// name checks text that must not be missing.
 func (f *faults) name(field, value string) string {
 	clean := f.text(field, &value, maxName)
 	if clean == nil {
@@ -81,8 +81,8 @@ func (f *faults) name(field, value string) string {
 	return *clean
 }
 
-// identifier is text by which something is found, so that, if given, it must
-// not be blank.
+// identifier checks text by which something is found; it must not be blank unless it
+// is nil.
 func (f *faults) identifier(field string, value *string, longest int) *string {
 	clean := f.text(field, value, longest)
 	if value != nil && clean == nil {
@@ -92,7 +92,7 @@ func (f *faults) identifier(field string, value *string, longest int) *string {
 }
 
 // email checks that the value looks like an address (RFC 5321, with the letters
-// of RFC 6531); whether it exists only mail can tell.
+// of RFC 6531); it cannot find out whether the address exists.
 func (f *faults) email(field string, value *string) *string {
 	clean := f.identifier(field, value, maxEmail)
 	if clean == nil {
@@ -116,7 +116,7 @@ func (f *faults) username(field string, value *string) *string {
 
 var e164 = regexp.MustCompile(`^\+[1-9][0-9]{1,14}$`)
 
-// phone takes a number in E.164, with the usual separators.
+// phone checks a number in E.164, with the usual separators.
 func (f *faults) phone(field string, value *string) *string {
 	clean := f.identifier(field, value, 40)
 	if clean == nil {
@@ -150,7 +150,7 @@ func (f *faults) key(field, value string) string {
 	return value
 }
 
-// properties checks free-form data: a JSON object; null and nothing are {}.
+// properties checks free-form data, a JSON object; null and nothing become {}.
 func (f *faults) properties(field string, value json.RawMessage) json.RawMessage {
 	if len(value) == 0 {
 		return json.RawMessage("{}")
@@ -181,8 +181,8 @@ func (f *faults) setProperties(field string, value graphql.Omittable[json.RawMes
 	}
 }
 
-// canonicalJSON gives the one text of a JSON value, whatever the order of keys
-// and the white space of this one, and the value; nil when text is no JSON.
+// canonicalJSON returns the one text of a JSON value, whatever the order of keys and
+// the white space of this one, and the value; nil if text is not JSON.
 func canonicalJSON(text json.RawMessage) (json.RawMessage, any) {
 	if !json.Valid(text) {
 		return nil, nil
@@ -202,7 +202,7 @@ func canonicalJSON(text json.RawMessage) (json.RawMessage, any) {
 	return bytes.TrimSpace(canonical.Bytes()), value
 }
 
-// storableJSON tells whether the database can hold a decoded JSON value.
+// storableJSON reports whether the database can hold a decoded JSON value.
 func storableJSON(value any) bool {
 	switch value := value.(type) {
 	case map[string]any:
@@ -222,12 +222,12 @@ func storableJSON(value any) bool {
 	return true
 }
 
-// storable tells whether the database can hold a text: it can neither zero
-// characters nor what is not UTF-8.
+// storable reports whether the database can hold a text: it can hold neither zero
+// characters nor invalid UTF-8.
 func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
-// size checks the length of an input list, and tells whether it is right: a list
-// of another length is not looked at.
+// size checks the length of an input list, and reports whether it is right: a list
+// of another length is not checked any further.
 func (f *faults) size(field string, length, least int) bool {
 	if length < least {
 		f.Add(problem.Invalid, field, "Must not be empty.")

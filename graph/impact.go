@@ -7,6 +7,7 @@ import (
 	"roster/db/list"
 	"roster/directory"
 	"roster/graph/model"
+	"roster/impact"
 )
 
 // payload makes the payloads of mutations, which have the impact of the mutation.
@@ -84,10 +85,10 @@ func impactPages(ctx context.Context, impacts []*directory.Impact,
 	return pages, nil
 }
 
-func (r permissionChangeResolver) User(ctx context.Context, changes []*directory.PermissionChange) ([]*db.User, error) {
-	return r.loaders.Users(ctx, mapSlice(changes, func(c *directory.PermissionChange) db.UserID { return c.Member.User }), selected(ctx))
+func (r permissionChangeResolver) User(ctx context.Context, changes []*impact.PermissionChange) ([]*db.User, error) {
+	return r.loaders.Users(ctx, mapSlice(changes, func(c *impact.PermissionChange) db.UserID { return c.Member.User }), selected(ctx))
 }
 
-func (r permissionChangeResolver) Organization(ctx context.Context, changes []*directory.PermissionChange) ([]*db.Organization, error) {
-	return r.loaders.Organizations(ctx, mapSlice(changes, func(c *directory.PermissionChange) db.OrganizationID { return c.Member.Organization }), selected(ctx))
+func (r permissionChangeResolver) Organization(ctx context.Context, changes []*impact.PermissionChange) ([]*db.Organization, error) {
+	return r.loaders.Organizations(ctx, mapSlice(changes, func(c *impact.PermissionChange) db.OrganizationID { return c.Member.Organization }), selected(ctx))
 }

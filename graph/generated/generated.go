@@ -10,6 +10,7 @@ import (
 	"roster/directory"
 	"roster/graph/model"
 	"roster/graph/scalar"
+	"roster/impact"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -59,8 +60,8 @@ type ChangeResolver interface {
 }
 
 type ImpactResolver interface {
-	Gained(ctx context.Context, objs []*directory.Impact, first *int, after *string) ([]*list.Connection[directory.PermissionChange], error)
-	Lost(ctx context.Context, objs []*directory.Impact, first *int, after *string) ([]*list.Connection[directory.PermissionChange], error)
+	Gained(ctx context.Context, objs []*directory.Impact, first *int, after *string) ([]*list.Connection[impact.PermissionChange], error)
+	Lost(ctx context.Context, objs []*directory.Impact, first *int, after *string) ([]*list.Connection[impact.PermissionChange], error)
 	Keys(ctx context.Context, objs []*directory.Impact) ([][]*db.APIKey, error)
 }
 
@@ -120,8 +121,8 @@ type PermissionResolver interface {
 }
 
 type PermissionChangeResolver interface {
-	User(ctx context.Context, objs []*directory.PermissionChange) ([]*db.User, error)
-	Organization(ctx context.Context, objs []*directory.PermissionChange) ([]*db.Organization, error)
+	User(ctx context.Context, objs []*impact.PermissionChange) ([]*db.User, error)
+	Organization(ctx context.Context, objs []*impact.PermissionChange) ([]*db.Organization, error)
 }
 
 type PermissionGrantResolver interface {

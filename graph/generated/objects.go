@@ -10,6 +10,7 @@ import (
 	"roster/directory"
 	"roster/graph/execute"
 	"roster/graph/model"
+	"roster/impact"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -355,12 +356,12 @@ func (ec *executionContext) objectIdentity(schema *executableSchema) *execute.Ob
 func (ec *executionContext) objectImpact(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Impact", Fields: map[string]*execute.Field{
 		"gained": {GoName: "Gained", Args: ec.field_Impact_gained_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[list.Connection[directory.PermissionChange]]), func(objs []*directory.Impact) ([]*list.Connection[directory.PermissionChange], error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[list.Connection[impact.PermissionChange]]), func(objs []*directory.Impact) ([]*list.Connection[impact.PermissionChange], error) {
 				return ec.Resolvers.Impact().Gained(ctx, objs, fc.Args["first"].(*int), fc.Args["after"].(*string))
 			})
 		}},
 		"lost": {GoName: "Lost", Args: ec.field_Impact_lost_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[list.Connection[directory.PermissionChange]]), func(objs []*directory.Impact) ([]*list.Connection[directory.PermissionChange], error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[list.Connection[impact.PermissionChange]]), func(objs []*directory.Impact) ([]*list.Connection[impact.PermissionChange], error) {
 				return ec.Resolvers.Impact().Lost(ctx, objs, fc.Args["first"].(*int), fc.Args["after"].(*string))
 			})
 		}},
@@ -375,22 +376,22 @@ func (ec *executionContext) objectImpact(schema *executableSchema) *execute.Obje
 func (ec *executionContext) objectImpactConnection(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "ImpactConnection", Fields: map[string]*execute.Field{
 		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[list.Edge[directory.PermissionChange]])), func(obj *list.Connection[directory.PermissionChange]) ([]*list.Edge[directory.PermissionChange], error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[list.Edge[impact.PermissionChange]])), func(obj *list.Connection[impact.PermissionChange]) ([]*list.Edge[impact.PermissionChange], error) {
 				return obj.Edges(), nil
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[directory.PermissionChange])), func(obj *list.Connection[directory.PermissionChange]) ([]*directory.PermissionChange, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[impact.PermissionChange])), func(obj *list.Connection[impact.PermissionChange]) ([]*impact.PermissionChange, error) {
 				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[list.PageInfo]), func(obj *list.Connection[directory.PermissionChange]) (*list.PageInfo, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[list.PageInfo]), func(obj *list.Connection[impact.PermissionChange]) (*list.PageInfo, error) {
 				return obj.PageInfo(), nil
 			})
 		}},
 		"totalCount": {GoName: "TotalCount", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *list.Connection[directory.PermissionChange]) (int, error) {
+			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *list.Connection[impact.PermissionChange]) (int, error) {
 				return obj.TotalCount(ctx)
 			})
 		}},
@@ -400,10 +401,10 @@ func (ec *executionContext) objectImpactConnection(schema *executableSchema) *ex
 func (ec *executionContext) objectImpactEdge(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "ImpactEdge", Fields: map[string]*execute.Field{
 		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
-			return execute.AppendString(b, parent.(*list.Edge[directory.PermissionChange]).Cursor())
+			return execute.AppendString(b, parent.(*list.Edge[impact.PermissionChange]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.PermissionChange]), func(obj *list.Edge[directory.PermissionChange]) (*directory.PermissionChange, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[impact.PermissionChange]), func(obj *list.Edge[impact.PermissionChange]) (*impact.PermissionChange, error) {
 				return obj.Node, nil
 			})
 		}},
@@ -833,28 +834,28 @@ func (ec *executionContext) objectPermission(schema *executableSchema) *execute.
 func (ec *executionContext) objectPermissionChange(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "PermissionChange", Fields: map[string]*execute.Field{
 		"user": {GoName: "User", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.User]), func(objs []*directory.PermissionChange) ([]*db.User, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.User]), func(objs []*impact.PermissionChange) ([]*db.User, error) {
 				return ec.Resolvers.PermissionChange().User(ctx, objs)
 			})
 		}},
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*directory.PermissionChange) ([]*db.Organization, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*impact.PermissionChange) ([]*db.Organization, error) {
 				return ec.Resolvers.PermissionChange().Organization(ctx, objs)
 			})
 		}},
 		"permission": {GoName: "Permission", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Permission]), func(obj *directory.PermissionChange) (*db.Permission, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Permission]), func(obj *impact.PermissionChange) (*db.Permission, error) {
 				return obj.Permission, nil
 			})
 		}},
 		"key": {GoName: "Key", Value: func(b []byte, parent any) []byte {
-			return execute.AppendString(b, parent.(*directory.PermissionChange).Key)
+			return execute.AppendString(b, parent.(*impact.PermissionChange).Key)
 		}},
 		"at": {GoName: "At", Value: func(b []byte, parent any) []byte {
-			return execute.AppendTime(b, parent.(*directory.PermissionChange).At)
+			return execute.AppendTime(b, parent.(*impact.PermissionChange).At)
 		}},
 		"until": {GoName: "Until", Value: func(b []byte, parent any) []byte {
-			return execute.AppendNullable(b, parent.(*directory.PermissionChange).Until, execute.AppendTime)
+			return execute.AppendNullable(b, parent.(*impact.PermissionChange).Until, execute.AppendTime)
 		}},
 	}}
 }

@@ -6,7 +6,7 @@ import (
 	"roster/access"
 	"roster/db"
 	"roster/db/list"
-	"roster/directory"
+	"roster/impact"
 )
 
 // Pages of each kind of thing.
@@ -18,7 +18,7 @@ type (
 	RoleConnection         = list.Connection[db.Role]
 	ApiKeyConnection       = list.Connection[db.APIKey]
 	ChangeConnection       = list.Connection[db.Change]
-	ImpactConnection       = list.Connection[directory.PermissionChange]
+	ImpactConnection       = list.Connection[impact.PermissionChange]
 
 	UserEdge         = list.Edge[db.User]
 	OrganizationEdge = list.Edge[db.Organization]
@@ -27,7 +27,7 @@ type (
 	RoleEdge         = list.Edge[db.Role]
 	ApiKeyEdge       = list.Edge[db.APIKey]
 	ChangeEdge       = list.Edge[db.Change]
-	ImpactEdge       = list.Edge[directory.PermissionChange]
+	ImpactEdge       = list.Edge[impact.PermissionChange]
 )
 
 // Node is a row that has an id: a pointer to one of package db.

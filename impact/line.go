@@ -1,4 +1,4 @@
-package directory
+package impact
 
 import (
 	"cmp"
@@ -13,7 +13,7 @@ import (
 	"roster/db"
 )
 
-// entry is a time during which checks by a key answer otherwise for a member.
+// entry is a time during which checks of a key answer otherwise for a member.
 type entry struct {
 	key        string
 	permission *db.Permission
@@ -21,10 +21,10 @@ type entry struct {
 	from, until time.Time
 }
 
-// stint is a grant of a role or permission, which holds from a moment, zero for
-// one before the write, until another one, zero for never.
+// stint is a grant of a role or permission, which holds from a moment (zero: before
+// the write) until another one (zero: for good).
 type stint struct {
-	id          uuid.UUID
+	targetID    uuid.UUID
 	from, until time.Time
 }
 
@@ -32,13 +32,14 @@ func (s *stint) holdsAt(t time.Time) bool {
 	return !s.from.After(t) && (s.until.IsZero() || s.until.After(t))
 }
 
-// timeLine is what a member was granted, seen from the moment of a write on.
+// timeLine is what a member is granted from the moment of a write on.
 type timeLine struct {
 	*access.Catalogue
 	stints []stint
 }
 
-// moments returns when the answers of checks can change after that moment.
+// moments returns the moments after the given one at which checks may answer
+// otherwise.
 func (l *timeLine) moments(after time.Time) []time.Time {
 	moments := l.FormerKeysEnd(after)
 	for i := range l.stints {
@@ -62,18 +63,18 @@ func (l *timeLine) answersAt(t time.Time, e *access.Engine) []access.Answer {
 		s := &l.stints[i]
 		switch {
 		case !s.holdsAt(t):
-		case l.Role(db.RoleID(s.id)) != nil:
-			roles = append(roles, db.RoleID(s.id))
+		case l.Role(db.RoleID(s.targetID)) != nil:
+			roles = append(roles, db.RoleID(s.targetID))
 		default:
-			permissions = append(permissions, db.PermissionID(s.id))
+			permissions = append(permissions, db.PermissionID(s.targetID))
 		}
 	}
 	return l.Answers(e.NewEntitlements(roles, permissions), t)
 }
 
-// compareLines returns the times in which only after answers yes, and those in
-// which only before does, each ordered by key and beginning, and none next to
-// another one of its key.
+// compareLines returns the times in which only after answers yes, and the times in
+// which only before does, each ordered by key and beginning. Times of one key do not
+// touch.
 func compareLines(before, after *timeLine, at time.Time, e *access.Engine) sides[[]entry] {
 	moments := append(before.moments(at), after.moments(at)...)
 	slices.SortFunc(moments, time.Time.Compare)
@@ -95,8 +96,8 @@ func compareLines(before, after *timeLine, at time.Time, e *access.Engine) sides
 	return done
 }
 
-// onlyIn returns the answers whose keys are not among the others'. All are ordered
-// by key.
+// onlyIn returns the answers whose keys are not among the others' keys. Both are
+// ordered by key.
 func onlyIn(answers, others []access.Answer) []access.Answer {
 	var only []access.Answer
 	for _, a := range answers {
@@ -110,8 +111,9 @@ func onlyIn(answers, others []access.Answer) []access.Answer {
 	return only
 }
 
-// proceed takes the step to a moment at which those keys differ: open entries of
-// them go on, others are done, and there is a new one for each other key.
+// proceed takes the step to a moment t at which the keys of differing differ: open
+// entries of these keys go on, other open entries are done, and each key without an
+// open entry gets one.
 func proceed(done, open []entry, differing []access.Answer, t time.Time) (more, next []entry) {
 	end := func(e entry) {
 		e.until = t
@@ -134,49 +136,50 @@ func proceed(done, open []entry, differing []access.Answer, t time.Time) (more, 
 	return done, next
 }
 
-// stints reads what a holding has before and after the write.
-func (h *holding) stints() (before, after []stint, err error) {
-	if before, err = lasting(h.Before); err != nil {
+// stints returns the grants that hold before the write and after it.
+func (s *grantSet) stints() (before, after []stint, err error) {
+	if before, err = parseLasting(s.Before); err != nil {
 		return nil, nil, err
 	}
-	if after, err = lasting(h.After); err != nil || h.Terms == "" {
+	if after, err = parseLasting(s.After); err != nil || s.Terms == "" {
 		return before, after, err
 	}
-	for text := range strings.SplitSeq(h.Terms, ",") {
+	for text := range strings.SplitSeq(s.Terms, ",") {
 		var id string
 		var had, has int
 		var from, formerEnd, end int64
 		if _, err := fmt.Sscan(text, &id, &had, &has, &from, &formerEnd, &end); err != nil {
 			return nil, nil, err
 		}
-		thing, err := uuid.Parse(id)
+		targetID, err := uuid.Parse(id)
 		if err != nil {
 			return nil, nil, err
 		}
 		if had == 1 {
-			before = append(before, stint{thing, momentOf(from), momentOf(formerEnd)})
+			before = append(before, stint{targetID: targetID, from: momentOf(from), until: momentOf(formerEnd)})
 		}
 		if has == 1 {
-			after = append(after, stint{thing, momentOf(from), momentOf(end)})
+			after = append(after, stint{targetID: targetID, from: momentOf(from), until: momentOf(end)})
 		}
 	}
 	return before, after, nil
 }
 
-// lasting are stints that neither begin nor end from the write on.
-func lasting(ids string) ([]stint, error) {
+// parseLasting returns the stints of ids whose grants neither begin nor end after
+// the write.
+func parseLasting(ids string) ([]stint, error) {
 	var all db.IDs[db.RoleKind]
 	if err := all.Scan(ids); err != nil {
 		return nil, err
 	}
 	stints := make([]stint, len(all))
 	for i, id := range all {
-		stints[i] = stint{id: uuid.UUID(id)}
+		stints[i] = stint{targetID: uuid.UUID(id)}
 	}
 	return stints, nil
 }
 
-// momentOf is the moment so many microseconds after 1970; zero for 0.
+// momentOf returns the moment that many microseconds after 1970; zero for 0.
 func momentOf(micros int64) time.Time {
 	if micros == 0 {
 		return time.Time{}

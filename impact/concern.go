@@ -1,0 +1,107 @@
+package impact
+
+import (
+	"encoding/json"
+	"time"
+
+	"roster/access"
+	"roster/changes"
+	"roster/db"
+)
+
+// Concern is what a write may have had an effect upon.
+type Concern struct {
+	// At is the moment of the write.
+	At time.Time
+	// Users and Organizations are the ones that it suspended, or made active again.
+	Users         []db.UserID
+	Organizations []db.OrganizationID
+	// Keys are the API keys that it changed.
+	Keys []db.APIKeyID
+
+	// members are the ones whose memberships and grants it changed, each once.
+	members []access.MemberKey
+	// roles are the ones whose permissions it changed, deletedRoles and
+	// deletedPermissions the ones that it deleted.
+	roles, deletedRoles                    []db.RoleID
+	renamedPermissions, deletedPermissions []db.PermissionID
+	// names has the former names of the renamed and the deleted permissions.
+	names map[db.PermissionID]access.Names
+}
+
+// concernOf reads what a write concerns from the changes that it has recorded.
+func concernOf(at time.Time, recorded []db.Change) *Concern {
+	// null is equal to nothing
+	c := Concern{At: at, Users: []db.UserID{}, Organizations: []db.OrganizationID{}, Keys: []db.APIKeyID{}, names: map[db.PermissionID]access.Names{}}
+	seen := map[access.MemberKey]bool{}
+	for i := range recorded {
+		row := &recorded[i]
+		switch effects := changes.ActionByName(row.Action).Effects(); {
+		case effects.Suspends || effects.Restores:
+			if changesStatus(row, effects) {
+				c.Users, c.Organizations = appendSubject(c.Users, row), appendSubject(c.Organizations, row)
+			}
+		case effects.Contents:
+			c.roles = appendSubject(c.roles, row)
+		case effects.Deletes:
+			c.deletedRoles = appendSubject(c.deletedRoles, row)
+			c.deletedPermissions = appendSubject(c.deletedPermissions, row)
+			c.readNames(row)
+		case effects.Definitions:
+			if c.readNames(row) {
+				c.renamedPermissions = appendSubject(c.renamedPermissions, row)
+			}
+		case effects.Credentials:
+			c.Keys = appendSubject(c.Keys, row)
+		case effects.Entitlements:
+			if user, ok := row.Member(); ok && row.OrgID != nil {
+				if member := (access.MemberKey{User: user, Organization: *row.OrgID}); !seen[member] {
+					c.members, seen[member] = append(c.members, member), true
+				}
+			}
+		}
+	}
+	return &c
+}
+
+// appendSubject appends the id of what was changed, if it is of that kind.
+func appendSubject[K db.Kind](ids []db.ID[K], row *db.Change) []db.ID[K] {
+	id, err := db.ParseID[K](row.Subject)
+	if err != nil {
+		return ids
+	}
+	return append(ids, id)
+}
+
+// changesStatus reports whether the change suspended something active, or made
+// something suspended active again.
+func changesStatus(row *db.Change, effects changes.Effects) bool {
+	var before struct{ Status db.Status }
+	_ = json.Unmarshal(row.Before, &before)
+	return effects.Suspends && before.Status == db.Active || effects.Restores && before.Status == db.Suspended
+}
+
+// readNames keeps the names that a permission had before the change, and reports
+// whether it was a permission whose key changed.
+func (c *Concern) readNames(row *db.Change) bool {
+	var before struct {
+		Key        string
+		FormerKeys []*db.FormerKey
+	}
+	id, err := db.ParseID[db.PermissionKind](row.Subject)
+	if err != nil || json.Unmarshal(row.Before, &before) != nil || before.Key == "" {
+		return false
+	}
+	c.names[id] = access.Names{Key: before.Key, FormerKeys: before.FormerKeys}
+	return true
+}
+
+// definitionsOnly reports whether the write changed only roles and permissions.
+func (c *Concern) definitionsOnly() bool {
+	return len(c.members)+len(c.Users)+len(c.Organizations) == 0
+}
+
+// nobody reports whether the write concerns no member.
+func (c *Concern) nobody() bool {
+	return c.definitionsOnly() && len(c.roles)+len(c.deletedRoles)+len(c.renamedPermissions)+len(c.deletedPermissions) == 0
+}
