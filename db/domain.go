@@ -3,6 +3,7 @@ package db
 import (
 	"errors"
 	"strings"
+	"unicode"
 
 	"golang.org/x/net/idna"
 )
@@ -27,7 +28,11 @@ func Domain(name string) (string, error) {
 			return "", errNotADomain
 		}
 	}
-	return idnaProfile.ToUnicode(ascii)
+	domain, err := idnaProfile.ToUnicode(ascii)
+	if strings.ContainsFunc(domain, unicode.IsSymbol) { // which UTS 46 leaves to IDNA 2008
+		return "", errNotADomain
+	}
+	return domain, err
 }
 
 // EmailKey returns the form in which email addresses are compared: the part
