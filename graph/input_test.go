@@ -369,17 +369,17 @@ func inputPaths(d *ast.Definition, prefix string) []string {
 // The text \u0000, of six characters, is a text like others.
 func TestTextOfAnEscape(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	b.ask(t, mutationSeed)
+	b := graphtest.New(t)
+	b.Ask(t, mutationSeed)
 	const text = `C:\u0000 '\' \\u0000`
-	a := b.ask(t, `mutation($t: String!, $p: JSON!) {
+	a := b.Ask(t, `mutation($t: String!, $p: JSON!) {
 		createUser(input: {username: "x", givenName: $t, properties: $p, organizations: [{code: "acme"}]}) { user { name properties } }
 		updateOrganization(input: {organization: {code: "acme"}, name: $t, properties: $p}) { organization { name } }
 		grantRoles(input: {organization: {code: "acme"}, users: [{username: "x"}], roles: [{key: "clerk"}], reason: $t}) { memberships { grants { reason } } }
 	}`, object{"t": text, "p": object{text: text}})
-	read := b.ask(t, `{ user(by: {username: "x"}) { name properties } changes(last: 20, filter: {action: "user.created"}) { nodes { after } } }`)
-	properties, _ := read.at("user.properties").(object)
-	if a.text("createUser.user.name") != text || read.text("user.name") != text || properties[text] != text || a.text("grantRoles.memberships.0.grants.0.reason") != text {
+	read := b.Ask(t, `{ user(by: {username: "x"}) { name properties } changes(last: 20, filter: {action: "user.created"}) { nodes { after } } }`)
+	properties, _ := read.At("user.properties").(object)
+	if a.Text("createUser.user.name") != text || read.Text("user.name") != text || properties[text] != text || a.Text("grantRoles.memberships.0.grants.0.reason") != text {
 		t.Errorf("%s\n%s", a.Body, read.Body)
 	}
 }
@@ -388,8 +388,8 @@ func TestTextOfAnEscape(t *testing.T) {
 // of its fields.
 func TestNullReference(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	a := b.as(t, b.key, `{ user(by: {email: null}) { id } }`, nil)
+	b := graphtest.New(t)
+	a := b.As(t, b.Key, `{ user(by: {email: null}) { id } }`, nil)
 	badInput(t, "null", a)
 	if message := a.Errors[0].Message; message != "UserRef takes exactly one of its fields, and not null." {
 		t.Error(message)

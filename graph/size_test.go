@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"roster/graph/graphtest"
 )
 
 // leaf is a scalar or enum of an input, and an argument which has $x there.
@@ -58,19 +60,19 @@ var arounds = map[string]string{
 // is most expensive to normalise cost, besides reading them, what 4 KiB do, at
 // every leaf of every input. A new argument or field takes part by itself.
 func TestSizeIsLookedAtBeforeWork(t *testing.T) {
-	b := setup(t)
-	c := &caller{schema: loadSchema(t, "../schema.graphqls"), keyID: b.ask(t, deniedSeed).text("k.apiKey.id")}
+	b := graphtest.New(t)
+	c := &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), keyID: b.Ask(t, graphtest.SmallBusiness).Text("k.apiKey.id")}
 	text := func(size int) string { // grows most, and has the longest row of marks
 		return strings.Repeat("ﷺ", size/6) + "a" + strings.Repeat("\u0301", size/4)
 	}
-	cost := func(query, x, beside string) (least uint64, fastest time.Duration, a *answer) {
+	cost := func(query, x, beside string) (least uint64, fastest time.Duration, a *graphtest.Answer) {
 		body, err := json.Marshal(object{"query": query, "variables": object{"x": x}, "extensions": object{"x": beside}})
-		must(t, err)
+		graphtest.Must(t, err)
 		least, fastest = 1<<60, time.Hour
 		for range 3 { // the server does other things beside
-			before, began := allocated(), processorTime(t)
-			a = b.send(t, "POST", "/graphql", headers(b.key), body)
-			least, fastest = min(least, allocated()-before), min(fastest, processorTime(t)-began)
+			before, began := graphtest.Allocated(), graphtest.ProcessorTime(t)
+			a = b.Send(t, "POST", "/graphql", graphtest.Headers(b.Key), body)
+			least, fastest = min(least, graphtest.Allocated()-before), min(fastest, graphtest.ProcessorTime(t)-began)
 		}
 		return least, fastest, a
 	}
@@ -98,7 +100,7 @@ func TestSizeIsLookedAtBeforeWork(t *testing.T) {
 					if largeBytes > bytes+reading+1<<20 || largeTook > took+readingTime+150*time.Millisecond {
 						t.Errorf("%s takes %d KiB and %v, with little %d KiB and %v, reading %d KiB and %v\n%s", l.name, largeBytes>>10, largeTook, bytes>>10, took, reading>>10, readingTime, query)
 					}
-					if slices.Contains(strings.Fields(a.codes()), "INTERNAL") || strings.Contains(string(a.Body), "ﷺ") {
+					if slices.Contains(strings.Fields(a.Codes()), "INTERNAL") || strings.Contains(string(a.Body), "ﷺ") {
 						t.Errorf("%s: %.500s", l.name, a.Body)
 					}
 				}
