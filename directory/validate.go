@@ -163,7 +163,7 @@ func (f *faults) username(field string, value *string) *string {
 	}
 	name, err := precis.UsernameCasePreserved.String(*clean)
 	if err != nil || strings.ContainsRune(name, '@') {
-		f.Add(problem.Invalid, field, "A username has letters, digits and punctuation of ASCII: no spaces, no @, no symbols.")
+		f.Add(problem.Invalid, field, "A username has letters and digits of any script, and punctuation of ASCII; no spaces, no @, no symbols.")
 		return clean
 	}
 	return &name

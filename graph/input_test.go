@@ -223,7 +223,7 @@ func TestBadDocuments(t *testing.T) {
 	if a := b.Ask(t, `query($id: ID!) { node(id: $id) { id } literal: node(id: 4) { id } nodes(ids: ["", 7]) { id } }`, object{"id": 4}); !strings.HasPrefix(string(a.Body), `{"data":{"node":null,"literal":null,"nodes":[null,null]}`) {
 		t.Errorf("ids that are integers, which nothing has: %s", a.Body)
 	}
-	if a := b.Ask(t, `mutation @dryRun { createUser(input: {username: "x", properties: {a: [], b: [[], {}]}}) { user { properties } } }`); !strings.Contains(string(a.Body), `{"a":[],"b":[[],{}]}`) {
+	if a := b.Ask(t, `mutation @dryRun { createUser(input: {username: "x", properties: {a: [], b: [[], {}]}}) { user { properties } } }`); !strings.Contains(string(a.Body), `{"a": [], "b": [[], {}]}`) {
 		t.Errorf("empty lists: %s", a.Body)
 	}
 	if a := b.As(t, b.Key, findUser, object{"by": object{"email": 7}}); len(a.Errors) != 1 {
