@@ -13,7 +13,7 @@ func (d *DB) Refold(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	if err := (refolding{d, tx.Tx, log}).run(ctx); err != nil {
+	if err := (refolding{db: d, tx: tx.Tx, log: log}).run(ctx); err != nil {
 		return err
 	}
 	return tx.Commit()

@@ -46,7 +46,7 @@ func TestFoldIsSettled(t *testing.T) {
 	}
 }
 
-// What is ordered by fits into an index, whatever a name folds to.
+// The key by which names are sorted fits into an index, whatever a name folds to.
 func TestSortKeyIsBounded(t *testing.T) {
 	t.Parallel()
 	for _, letter := range []string{"ﷺ", "㌖", "x", "𝔸"} {

@@ -22,7 +22,7 @@ import (
 // A schema that a newer Roster has made is left as it is. It fails on one whose
 // migrations say that this program can't work with it (schema_compatibility).
 //
-// The log tells of rows that a migration leaves to people.
+// It logs the rows that a migration leaves to people.
 func (d *DB) Migrate(ctx context.Context, log *slog.Logger) (applied int, err error) {
 	const holdingLock, migrating = 1, 1
 	own, err := open(ctx, d.connector, d.connector.unlimited("migrations", holdingLock+migrating))
@@ -54,7 +54,7 @@ const refoldVersion = 5
 
 // provider returns all migrations: the ones in SQL, and refold.
 func (d *DB) provider(log *slog.Logger) (*goose.Provider, error) {
-	again := &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error { return refolding{d, tx, log}.run(ctx) }}
+	again := &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error { return refolding{db: d, tx: tx, log: log}.run(ctx) }}
 	return goose.NewProvider(goose.DialectPostgres, d.DB.DB, migrations.Files, goose.WithGoMigrations(goose.NewGoMigration(refoldVersion, again, nil)))
 }
 

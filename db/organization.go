@@ -38,8 +38,8 @@ func (o *Organization) Derive() {
 	o.Search = searchText(&o.Name, &o.Code, o.ExternalID)
 }
 
-// DeriveFrom is Derive for an organization that was before. What is called as
-// before keeps its key, which may be of an older rule: see refolding.
+// DeriveFrom is Derive for an organization that is changed. A text that stays keeps
+// its key, which may follow an older rule: see refolding.
 func (o *Organization) DeriveFrom(before *Organization) {
 	o.Derive()
 	keepKey(&o.ExternalIDKey, o.ExternalID, before.ExternalIDKey, before.ExternalID)

@@ -13,9 +13,9 @@ import (
 // and names are compared since migration 5 (decisions/0008). Nobody writes to
 // users and organizations meanwhile, for some seconds with 1,000,000 users.
 //
-// If another row has the key that a row would get, the row keeps the key that it
-// has, until it is called something else, and the log tells of it. Rows are done
-// in the order in which they were made, so that the newer one of two loses.
+// If another row has the key that a row would get, the row keeps its present key
+// until its text changes, and the log names it. Rows are done in the order in which
+// they were made, so that the newer one of two loses.
 type refolding struct {
 	db  *DB
 	tx  *sql.Tx

@@ -11,7 +11,7 @@ import (
 )
 
 // The migration brings keys of the older rule up to the new one; where two users
-// come to be one thereby, the newer one keeps its key, and the log tells of it. No
+// become one thereby, the newer one keeps its key, and the log names it. No
 // row stops the start.
 func TestMigrationFoldsAgain(t *testing.T) {
 	t.Parallel()

@@ -54,8 +54,8 @@ func (u *User) Derive() {
 	u.Search = searchText(u.EmailKey, u.Email, &u.Name, u.Username, u.ExternalID)
 }
 
-// DeriveFrom is Derive for a user who was before. What is called as before keeps
-// its key, which may be of an older rule: see refolding.
+// DeriveFrom is Derive for a user who is changed. A text that stays keeps its key,
+// which may follow an older rule: see refolding.
 func (u *User) DeriveFrom(before *User) {
 	u.Derive()
 	keepKey(&u.EmailKey, u.Email, before.EmailKey, before.Email)

@@ -111,7 +111,7 @@ const maxDomains = 100
 // bytes of ASCII.
 const maxDomainBytes = 1024
 
-// numberPattern is that of a last label which makes an address of the whole.
+// numberPattern matches a last label that makes an address of the whole.
 var numberPattern = regexp.MustCompile(`^\pN+$`)
 
 // domains checks domains of email addresses, and returns each once, as addresses

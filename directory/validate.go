@@ -197,8 +197,8 @@ func (f *faults) url(field string, value *string) *string {
 
 var keyPattern = regexp.MustCompile(`^[a-z0-9:._-]+$`)
 
-// key checks the key of a permission or role. What is not right is no key of
-// anything: it returns none.
+// key checks the key of a permission or role. It returns an empty text instead of a
+// wrong key.
 func (f *faults) key(field, value string) string {
 	if !isKey(value) {
 		f.Add(problem.Invalid, field, "A key has 1 to %d characters of a-z 0-9 : . _ -", maxKey)

@@ -19,8 +19,8 @@ type leaf struct {
 	of             *ast.Definition
 }
 
-// leaves are those of an argument, or of a field of an input, without those that
-// were seen already.
+// leaves returns the leaves of an argument, or of a field of an input, except the
+// ones that were seen already.
 func (c *caller) leaves(owner, name string, of *ast.Type, seen map[string]bool) []leaf {
 	d := c.schema.Types[of.Name()]
 	if d.Kind != ast.InputObject {
@@ -29,7 +29,7 @@ func (c *caller) leaves(owner, name string, of *ast.Type, seen map[string]bool) 
 			return nil
 		}
 		seen[at] = true
-		return []leaf{{at, c.wrap(of, "$x"), d}}
+		return []leaf{{name: at, argument: c.wrap(of, "$x"), of: d}}
 	}
 	var all []leaf
 	for _, f := range d.Fields {
