@@ -226,13 +226,6 @@ func (f *faults) size(field string, length, least int) bool {
 	return length >= least && length <= maxList
 }
 
-// set puts an update's value, if it has one, into the row.
-func set[T any](value graphql.Omittable[T], into *T) {
-	if value.IsSet() {
-		*into = value.Value()
-	}
-}
-
 // editText puts an update's value, if it has one that differs, into the row, in the
 // form in which check returns it. What stays is not judged again: it may be of an
 // older rule.
