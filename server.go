@@ -154,7 +154,7 @@ func (s *server) openDatabase(ctx context.Context) error {
 
 func (s *server) migrate(ctx context.Context) error {
 	began := time.Now()
-	applied, err := s.db.Migrate(ctx)
+	applied, err := s.db.Migrate(ctx, s.log)
 	if applied > 0 {
 		s.log.InfoContext(ctx, "database migrated", "migrations", applied, "took", time.Since(began).Round(time.Millisecond))
 	}

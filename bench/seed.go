@@ -72,7 +72,7 @@ func setUp(ctx context.Context, dsn string) error {
 		return err
 	}
 	defer database.Close()
-	if _, err := database.Migrate(ctx); err != nil {
+	if _, err := database.Migrate(ctx, slog.New(slog.DiscardHandler)); err != nil {
 		return err
 	}
 	d := directory.New(database, access.Options{Log: slog.New(slog.DiscardHandler)})

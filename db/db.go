@@ -76,7 +76,7 @@ func open(ctx context.Context, c *connector, config *pgxpool.Config) (*DB, error
 	}
 	d := &DB{connector: c, pool: pool, planning: pool}
 	// A newer Roster may have added columns: see scan.
-	d.DB = bun.NewDB(openSQL(d), pgdialect.New(), bun.WithDiscardUnknownColumns())
+	d.DB = bun.NewDB(openSQL(d), dialect{pgdialect.New()}, bun.WithDiscardUnknownColumns())
 	return d, nil
 }
 

@@ -2,24 +2,52 @@ package db
 
 import (
 	"strings"
+	"unicode"
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 )
 
-// Fold returns the form in which texts are compared: Unicode NFKC, case folded, so that
-// "Ａda@Example.COM" and "ada@example.com" are one address. The columns whose names end
-// in _key hold this form.
+// Fold returns the form in which texts are compared: NFKC_Casefold of Unicode
+// (3.13, D146 and the property NFKC_CF). "Ａda" and "ada" are one text in it,
+// and characters that show nothing are left out. The columns ending in _key
+// hold it.
+//
+// It returns up to 11 times as many bytes as it is given. Bound a text before
+// it is folded.
 func Fold(text string) string {
 	if isPlain(text) {
 		return text
 	}
-	// Folding can undo the normal form, and normalising can produce letters that fold
-	// again. After two rounds, the text stays the same (Unicode, D146).
+	// Folding can undo the normal form, and normalising the folded text can
+	// give letters that fold again. Two rounds settle it.
 	for range 2 {
-		text = norm.NFKC.String(cases.Fold().String(norm.NFKC.String(text)))
+		text = strings.Map(dropIgnorable, norm.NFKC.String(text))
+		text = norm.NFKC.String(cases.Fold().String(text))
 	}
 	return strings.Map(foldCherokee, text)
+}
+
+func dropIgnorable(r rune) rune {
+	if Ignorable(r) {
+		return -1
+	}
+	return r
+}
+
+// Ignorable reports whether a character shows nothing by itself (the property
+// Default_Ignorable_Code_Point of Unicode), such as U+200B ZERO WIDTH SPACE.
+// Joiners and variation selectors are among them.
+func Ignorable(r rune) bool {
+	switch {
+	case r < 0xAD:
+		return false
+	case r >= 0xFFF9 && r <= 0xFFFB || r >= 0x13430 && r <= 0x13440: // annotations and hieroglyphs in groups show something
+		return false
+	case unicode.Is(unicode.Cf, r):
+		return !unicode.Is(unicode.Prepended_Concatenation_Mark, r)
+	}
+	return unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
 // foldCherokee folds the one script whose small letters fold to capital ones
@@ -34,8 +62,8 @@ func foldCherokee(r rune) rune {
 	return r
 }
 
-// isPlain reports whether text is printable ASCII without capital letters, which folding
-// leaves as it is.
+// isPlain reports whether text is printable ASCII without capital letters, which
+// folding leaves as it is.
 func isPlain(text string) bool {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' || 'A' <= c && c <= 'Z' {
@@ -45,7 +73,7 @@ func isPlain(text string) bool {
 	return true
 }
 
-// foldNull is Fold for a text that may be nil.
+// foldNull is Fold for a text that may be absent.
 func foldNull(text *string) *string {
 	if text == nil {
 		return nil
@@ -54,29 +82,15 @@ func foldNull(text *string) *string {
 	return &folded
 }
 
-// searchText joins the folded texts, each after a line break, so that a term never
-// matches across two of them, and "\n" + term matches at the beginning of one.
-func searchText(texts ...*string) string {
-	var b strings.Builder
-	for _, text := range texts {
-		if text != nil && *text != "" {
-			b.WriteByte('\n')
-			b.WriteString(Fold(*text))
-		}
-	}
-	return b.String()
-}
+// maxSortKey is the most bytes that lists are ordered by. An index takes no more
+// than some 2,700.
+const maxSortKey = 1000
 
-// SearchPattern returns the pattern for LIKE that finds the term in a search column. A
-// term of 3 characters or more matches any part of a text, by a trigram index. A
-// shorter term matches only the beginning of a text, because only there it has
-// trigrams.
-func SearchPattern(term string) string {
-	term = likeEscaper.Replace(Fold(term))
-	if len([]rune(term)) < 3 {
-		return "%\n" + term + "%"
+// sortKey returns the beginning of the folded name, by which lists are ordered.
+func sortKey(name string) string {
+	key := Fold(name)
+	if len(key) > maxSortKey {
+		key = strings.ToValidUTF8(key[:maxSortKey], "")
 	}
-	return "%" + term + "%"
+	return key
 }
-
-var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)

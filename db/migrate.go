@@ -2,8 +2,10 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -17,19 +19,20 @@ import (
 // Migrate brings the schema of the database up to date, and returns the number of
 // migrations that were missing. Servers that start at the same time take turns.
 //
-// Migrate leaves a schema of a newer Roster as it is. It returns an error if the
-// migrations of that one say that this program cannot work with it
-// (schema_compatibility).
-func (d *DB) Migrate(ctx context.Context) (applied int, err error) {
+// A schema that a newer Roster has made is left as it is. It fails on one whose
+// migrations say that this program can't work with it (schema_compatibility).
+//
+// It logs the rows that a migration leaves to people.
+func (d *DB) Migrate(ctx context.Context, log *slog.Logger) (applied int, err error) {
 	const holdingLock, migrating = 1, 1
 	own, err := open(ctx, d.connector, d.connector.unlimited("migrations", holdingLock+migrating))
 	if err != nil {
 		return 0, err
 	}
 	defer own.Close()
-	err = own.alone(ctx, func() error { applied, err = own.migrate(ctx); return err })
+	err = own.alone(ctx, func() error { applied, err = own.migrate(ctx, log); return err })
 	if err == nil {
-		err = own.checkCompatibility(ctx)
+		err = own.checkCompatibility(ctx, log)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("migrate the database: %w", own.advise(ctx, err))
@@ -37,13 +40,22 @@ func (d *DB) Migrate(ctx context.Context) (applied int, err error) {
 	return applied, nil
 }
 
-func (d *DB) migrate(ctx context.Context) (applied int, err error) {
-	provider, err := goose.NewProvider(goose.DialectPostgres, d.DB.DB, migrations.Files)
+func (d *DB) migrate(ctx context.Context, log *slog.Logger) (applied int, err error) {
+	provider, err := d.provider(log)
 	if err != nil {
 		return 0, err
 	}
 	results, err := provider.Up(ctx)
 	return len(results), err
+}
+
+// refoldVersion is the number of the migration that only Go can do.
+const refoldVersion = 5
+
+// provider returns all migrations: the ones in SQL, and refold.
+func (d *DB) provider(log *slog.Logger) (*goose.Provider, error) {
+	again := &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error { return refolding{db: d, tx: tx, log: log}.run(ctx) }}
+	return goose.NewProvider(goose.DialectPostgres, d.DB.DB, migrations.Files, goose.WithGoMigrations(goose.NewGoMigration(refoldVersion, again, nil)))
 }
 
 // turnPause is how long a server waits before it asks again whether it is its turn.
@@ -82,10 +94,10 @@ func (d *DB) tryAlone(ctx context.Context, fn func() error) (done bool, err erro
 	return true, fn()
 }
 
-// checkCompatibility returns an error if the schema is newer than this program, and its
-// newer migrations say that programs have to know them.
-func (d *DB) checkCompatibility(ctx context.Context) error {
-	provider, err := goose.NewProvider(goose.DialectPostgres, d.DB.DB, migrations.Files)
+// checkCompatibility fails if the schema is newer than what this program knows,
+// and the migrations since say that a program has to know more.
+func (d *DB) checkCompatibility(ctx context.Context, log *slog.Logger) error {
+	provider, err := d.provider(log)
 	if err != nil {
 		return err
 	}

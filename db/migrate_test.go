@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ func TestMigrateTogether(t *testing.T) {
 				d := open(t, dsn, db.Options{})
 				all.Go(func() error {
 					began := time.Now()
-					_, err := d.Migrate(t.Context())
+					_, err := d.Migrate(t.Context(), slog.New(slog.DiscardHandler))
 					took[i] = time.Since(began)
 					return err
 				})
@@ -54,7 +55,7 @@ func TestMigrateNewerSchema(t *testing.T) {
 	migrate := func(statement string) error {
 		_, err := d.ExecContext(t.Context(), statement)
 		must(t, err)
-		_, err = d.Migrate(t.Context())
+		_, err = d.Migrate(t.Context(), slog.New(slog.DiscardHandler))
 		return err
 	}
 	must(t, migrate("insert into goose_db_version (version_id, is_applied) values (99999, true)"))
@@ -86,7 +87,7 @@ func TestMigrateAdvises(t *testing.T) {
 				execute(t, dsn, "create role "+c.user+" login")
 			}
 			execute(t, dsn, c.statements...)
-			_, err := open(t, as(t, dsn, c.user), db.Options{}).Migrate(t.Context())
+			_, err := open(t, as(t, dsn, c.user), db.Options{}).Migrate(t.Context(), slog.New(slog.DiscardHandler))
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v\nwant %s", err, c.want)
 			}

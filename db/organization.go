@@ -34,8 +34,15 @@ var Root = OrganizationID{6: 0x70, 8: 0x80}
 
 // Derive sets the columns that are computed from others: keys and search.
 func (o *Organization) Derive() {
-	o.NameKey, o.ExternalIDKey = Fold(o.Name), foldNull(o.ExternalID)
+	o.NameKey, o.ExternalIDKey = sortKey(o.Name), foldNull(o.ExternalID)
 	o.Search = searchText(&o.Name, &o.Code, o.ExternalID)
+}
+
+// DeriveFrom is Derive for an organization that is changed. A text that stays keeps
+// its key, which may follow an older rule: see refolding.
+func (o *Organization) DeriveFrom(before *Organization) {
+	o.Derive()
+	keepKey(&o.ExternalIDKey, o.ExternalID, before.ExternalIDKey, before.ExternalID)
 }
 
 // OrganizationDefaultRole is a row of organization_default_roles: a role that new

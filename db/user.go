@@ -48,10 +48,25 @@ type User struct {
 
 // Derive sets the columns that are computed from others: name, keys and search.
 func (u *User) Derive() {
-	u.EmailKey, u.UsernameKey, u.ExternalIDKey = foldNull(u.Email), foldNull(u.Username), foldNull(u.ExternalID)
+	u.EmailKey, u.UsernameKey, u.ExternalIDKey = emailKeyNull(u.Email), foldNull(u.Username), foldNull(u.ExternalID)
 	u.Name = u.displayName()
-	u.NameKey = Fold(u.Name)
-	u.Search = searchText(u.Email, &u.Name, u.Username, u.ExternalID)
+	u.NameKey = sortKey(u.Name)
+	u.Search = searchText(u.EmailKey, u.Email, &u.Name, u.Username, u.ExternalID)
+}
+
+// DeriveFrom is Derive for a user who is changed. A text that stays keeps its key,
+// which may follow an older rule: see refolding.
+func (u *User) DeriveFrom(before *User) {
+	u.Derive()
+	keepKey(&u.EmailKey, u.Email, before.EmailKey, before.Email)
+	keepKey(&u.UsernameKey, u.Username, before.UsernameKey, before.Username)
+	keepKey(&u.ExternalIDKey, u.ExternalID, before.ExternalIDKey, before.ExternalID)
+}
+
+func keepKey(key **string, text, keyBefore, before *string) {
+	if text != nil && before != nil && *text == *before {
+		*key = keyBefore
+	}
 }
 
 // displayName returns the name to show: given and family name, or else the first

@@ -54,6 +54,9 @@ func (d *Directory) Changes(ctx context.Context, page list.Page, filter *ChangeF
 	}.Page(ctx, d.db, page)
 }
 
+// maxRecorded is more bytes than an action, a subject or an actor has in the log.
+const maxRecorded = 200
+
 func (d *Directory) changeConditions(ctx context.Context, filter *ChangeFilter, reach *db.OrganizationID) ([]list.Clause, error) {
 	var conditions []list.Clause
 	for _, equal := range []struct {
@@ -62,7 +65,7 @@ func (d *Directory) changeConditions(ctx context.Context, filter *ChangeFilter, 
 	}{{"c.action", filter.Action}, {"c.subject", filter.Subject}, {"c.actor", filter.Actor}} {
 		switch {
 		case equal.value == nil:
-		case strings.ContainsRune(*equal.value, 0): // which no text in the database does
+		case len(*equal.value) > maxRecorded || strings.ContainsRune(*equal.value, 0): // which no text of the log does
 			conditions = append(conditions, list.Where("false"))
 		default:
 			conditions = append(conditions, list.Filter(equal.column+" = ?", *equal.value))

@@ -65,7 +65,7 @@ var (
 )
 
 // page returns one page of the definitions, ordered by key; search keeps the ones
-// that have it in their key or name.
+// which have each of its words in their key or name.
 func (k definition[T, K]) page(ctx context.Context, d *Directory, page list.Page, search *string) (*list.Connection[T], error) {
 	catalogue, err := d.definitions(ctx)
 	if err != nil {
@@ -73,13 +73,14 @@ func (k definition[T, K]) page(ctx context.Context, d *Directory, page list.Page
 	}
 	all := k.all(catalogue)
 	if search != nil {
-		term, err := list.SearchTerm("search", *search)
+		words, err := list.SearchWords("search", *search)
 		if err != nil {
 			return nil, err
 		}
 		all = slices.DeleteFunc(slices.Clone(all), func(one *T) bool {
 			facts := k.facts(one)
-			return !strings.Contains(facts.key, term) && !strings.Contains(db.Fold(facts.name), term)
+			text := facts.key + "\n" + db.Fold(facts.name)
+			return slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(text, word) })
 		})
 	}
 	return list.Slice(ctx, k.name, page, all, func(one *T) list.Cursor {
@@ -169,8 +170,8 @@ func byIDOrKey[K db.Kind](id, key *string) lookUp {
 	case id != nil:
 		return byID[K](*id)
 	case key != nil:
-		look := byKey("key", *key)
-		look.ok = keyPattern.MatchString(look.value.(string))
+		look := byKey("key", *key, maxKey, db.Fold)
+		look.ok = look.ok && isKey(look.value.(string))
 		return look
 	}
 	return lookUp{}

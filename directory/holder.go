@@ -33,7 +33,7 @@ func (d *Directory) membersWhoCan(ctx context.Context, orgs []db.OrganizationID,
 	if permission := catalogue.PermissionByKey(key); permission != nil {
 		roles = len(catalogue.RolesWith(permission.ID))
 	}
-	if !storable(key) {
+	if !isKey(key) {
 		key = "" // which is no key either
 	}
 	in := list.Where("p.org_id")

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"strings"
 
 	"roster/access"
 	"roster/db"
@@ -16,6 +17,16 @@ type MemberFilter struct {
 	// Can keeps the members who effectively hold this permission.
 	Can    *string
 	Status *db.Status
+}
+
+// withoutBlank is the filter without a search for nothing.
+func (f *MemberFilter) withoutBlank() *MemberFilter {
+	if f == nil || f.Search == nil || strings.TrimSpace(*f.Search) != "" {
+		return f
+	}
+	narrowed := *f
+	narrowed.Search = nil
+	return &narrowed
 }
 
 // MemberOrder sorts a list of members.
@@ -75,6 +86,7 @@ func (d *Directory) Members(ctx context.Context, orgs []db.OrganizationID, page 
 	if err != nil {
 		return nil, err
 	}
+	filter = filter.withoutBlank()
 	if filter != nil && by == nil && filter.onlyCan() {
 		return d.membersWhoCan(ctx, orgs, page, *filter.Can)
 	}
@@ -104,7 +116,7 @@ func (d *Directory) narrow(ctx context.Context, l *memberList, filter *MemberFil
 		if err != nil {
 			return err
 		}
-		l.conditions = append(l.conditions, search)
+		l.conditions = append(l.conditions, search...)
 	}
 	if filter.Status != nil {
 		l.conditions = append(l.conditions, list.Filter("u.status = ?", *filter.Status))

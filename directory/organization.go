@@ -71,7 +71,7 @@ func (d *Directory) Organizations(ctx context.Context, page list.Page, filter *O
 		if err != nil {
 			return nil, err
 		}
-		conditions = append(conditions, search)
+		conditions = append(conditions, search...)
 	}
 	if filter != nil && filter.Status != nil {
 		conditions = append(conditions, list.Filter("o.status = ?", *filter.Status))
@@ -200,12 +200,10 @@ func (d *Directory) UpdateOrganization(ctx context.Context, in UpdateOrganizatio
 	return d.changeOrganization(ctx, in.Organization, changes.OrganizationUpdated, func(ctx context.Context, w *write, org *organizationValues) error {
 		f := &w.faults
 		f.version(in.IfVersion, org.Version)
-		if in.Name.IsSet() {
+		if in.Name.IsSet() && textValue(in.Name.Value()) != org.Name {
 			org.Name = f.name("input.name", textValue(in.Name.Value()))
 		}
-		if in.ExternalID.IsSet() {
-			org.ExternalID = f.identifier("input.externalId", in.ExternalID.Value(), maxExternalID)
-		}
+		editText(of(f.identifier, maxExternalID), "input.externalId", in.ExternalID, &org.ExternalID)
 		f.setProperties("input.properties", in.Properties, &org.Properties)
 		if in.AutoJoinDomains.IsSet() {
 			org.AutoJoinDomains = f.domains("input.autoJoinDomains", in.AutoJoinDomains.Value())
@@ -289,7 +287,7 @@ func (d *Directory) changeOrganization(ctx context.Context, by OrganizationRef, 
 		if err := edit(ctx, w, &after); err != nil {
 			return err
 		}
-		org.Derive()
+		org.DeriveFrom(&old)
 		if reflect.DeepEqual(before, after) {
 			return nil
 		}

@@ -16,13 +16,15 @@ import (
 
 var codePattern = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
-// code checks the code of an organization; it is empty if value is nil.
+// code checks the code of an organization. It returns an empty one if value is nil or
+// not right.
 func (f *faults) code(field string, value *string) string {
 	if value == nil {
 		return ""
 	}
 	if len(*value) > maxCode || !codePattern.MatchString(*value) {
 		f.Add(problem.Invalid, field, "A code has 1 to %d lower-case letters and digits, in words joined by single hyphens.", maxCode)
+		return ""
 	}
 	return *value
 }
@@ -104,16 +106,15 @@ func codeOf(name string, id db.OrganizationID) string {
 // maxDomains is the most domains by which users join one organization.
 const maxDomains = 100
 
-// A label of a host name has 1 to 63 letters, digits and hyphens, without a hyphen
-// at its ends (RFC 1123, 2.1), with the letters of RFC 5890. The last label is not a
-// number, since the whole would be an address.
-var (
-	labelPattern  = regexp.MustCompile(`^[\pL\pN]([\pL\pN\pM-]{0,61}[\pL\pN\pM])?$`)
-	numberPattern = regexp.MustCompile(`^\pN+$`)
-)
+// maxDomainBytes is more than a domain has in Unicode, which is encoded in up to 253
+// bytes of ASCII.
+const maxDomainBytes = 1024
 
-// domains checks domains of email addresses, and returns each once, folded as
-// addresses are when they are compared.
+// numberPattern matches a last label that makes an address of the whole.
+var numberPattern = regexp.MustCompile(`^\pN+$`)
+
+// domains checks domains of email addresses, and returns each once, as addresses
+// have them when they are compared.
 func (f *faults) domains(field string, values []string) []string {
 	if len(values) > maxDomains {
 		f.Add(problem.Invalid, field, "At most %d domains.", maxDomains)
@@ -121,23 +122,25 @@ func (f *faults) domains(field string, values []string) []string {
 	}
 	domains := make([]string, len(values))
 	for i, value := range values {
-		domains[i] = db.Fold(strings.TrimSpace(value))
-		if !isDomain(domains[i]) {
+		domain, ok := domainOf(value)
+		if !ok {
 			f.Add(problem.Invalid, field+"."+strconv.Itoa(i), "Not a domain, such as example.com.")
 		}
+		domains[i] = domain
 	}
 	return distinct(domains)
 }
 
-func isDomain(text string) bool {
-	labels := strings.Split(text, ".")
-	if len(labels) < 2 || len(text) > 253 || numberPattern.MatchString(labels[len(labels)-1]) {
-		return false
+// domainOf reads a domain of at least two labels.
+func domainOf(text string) (domain string, ok bool) {
+	text = strings.TrimSpace(text)
+	if len(text) > maxDomainBytes {
+		return "", false
 	}
-	for _, label := range labels {
-		if !labelPattern.MatchString(label) {
-			return false
-		}
+	domain, err := db.Domain(text)
+	if err != nil {
+		return "", false
 	}
-	return true
+	dot := strings.LastIndexByte(domain, '.')
+	return domain, dot > 0 && !numberPattern.MatchString(domain[dot+1:])
 }

@@ -299,6 +299,7 @@ func TestOrganizationsInPages(t *testing.T) {
 		{directory.OrganizationFilter{Search: new("LPH")}, []string{"alpha", "alpha-2"}},
 		{directory.OrganizationFilter{Search: new("u_1")}, []string{"zulu-1"}},
 		{directory.OrganizationFilter{Search: new("emile")}, []string{"emile"}},
+		{directory.OrganizationFilter{Search: new(" \u3000"), Status: new(db.Suspended)}, []string{"bravo"}},
 		{directory.OrganizationFilter{Status: new(db.Suspended)}, []string{"bravo"}},
 		{directory.OrganizationFilter{Search: new("alpha"), Status: new(db.Suspended)}, []string{}},
 	} {
@@ -314,7 +315,7 @@ func TestOrganizationsInPages(t *testing.T) {
 	}
 	_, err := b.Organizations(b.ctx, list.Page{First: new(0)}, &directory.OrganizationFilter{}, nil, nil)
 	wantFaults(t, err, "INVALID first")
-	for _, search := range []string{"", " ", "a\x00b", "\xffab", strings.Repeat("a", 201)} {
+	for _, search := range []string{"a\x00b", "\xffab", strings.Repeat("a", 201), strings.Repeat("a b c d e f g h i ", 2) + "j k l m n o p q"} {
 		_, err := b.Organizations(b.ctx, list.Page{}, &directory.OrganizationFilter{Search: &search}, nil, nil)
 		wantFaults(t, err, "INVALID filter.search")
 		if found := must(b.Organization(b.ctx, directory.OrganizationRef{ExternalID: &search}, nil))(t); found != nil {

@@ -61,10 +61,13 @@ func byID[K db.Kind](text string) lookUp {
 	return lookUp{column: "id", value: id, ok: err == nil}
 }
 
-// byKey returns the look-up of a folded text. It finds nothing by an empty text, or
-// by one that the database cannot hold.
-func byKey(column, value string) lookUp {
-	key := db.Fold(value)
+// byKey looks a text up by its form of comparison. Nothing has an empty one, one
+// that the database cannot hold, or one of a text that is longer than it may be.
+func byKey(column, value string, longest int, fold func(string) string) lookUp {
+	if tooLarge(value, longest) {
+		return lookUp{column: column}
+	}
+	key := fold(value)
 	return lookUp{column: column, value: key, ok: key != "" && storable(key)}
 }
 
@@ -73,11 +76,11 @@ func (r UserRef) lookUp() lookUp {
 	case r.ID != nil:
 		return byID[db.UserKind](*r.ID)
 	case r.Email != nil:
-		return byKey("email_key", *r.Email)
+		return byKey("email_key", *r.Email, maxEmail, db.EmailKey)
 	case r.Username != nil:
-		return byKey("username_key", *r.Username)
+		return byKey("username_key", *r.Username, maxUsername, db.Fold)
 	case r.ExternalID != nil:
-		return byKey("external_id_key", *r.ExternalID)
+		return byKey("external_id_key", *r.ExternalID, maxExternalID, db.Fold)
 	}
 	return lookUp{}
 }
@@ -87,9 +90,9 @@ func (r OrganizationRef) lookUp() lookUp {
 	case r.ID != nil:
 		return byID[db.OrganizationKind](*r.ID)
 	case r.Code != nil:
-		return byKey("code", *r.Code)
+		return byKey("code", *r.Code, maxCode, db.Fold)
 	case r.ExternalID != nil:
-		return byKey("external_id_key", *r.ExternalID)
+		return byKey("external_id_key", *r.ExternalID, maxExternalID, db.Fold)
 	}
 	return lookUp{}
 }

@@ -105,7 +105,7 @@ func (d *Directory) userConditions(ctx context.Context, filter *UserFilter) ([]l
 		if err != nil {
 			return nil, err
 		}
-		conditions = append(conditions, search)
+		conditions = append(conditions, search...)
 	}
 	if filter.Status != nil {
 		conditions = append(conditions, list.Filter("u.status = ?", *filter.Status))
@@ -255,24 +255,17 @@ func (d *Directory) UpdateUser(ctx context.Context, in UpdateUserInput) (*db.Use
 	return d.changeUser(ctx, in.User, changes.UserUpdated, func(_ context.Context, w *write, user *db.User) error {
 		f := &w.faults
 		f.version(in.IfVersion, user.Version)
-		before := user.Email
-		set(in.Email, &user.Email)
-		set(in.Username, &user.Username)
-		set(in.Phone, &user.Phone)
-		set(in.GivenName, &user.GivenName)
-		set(in.FamilyName, &user.FamilyName)
-		set(in.PictureURL, &user.PictureURL)
-		set(in.ExternalID, &user.ExternalID)
-		user.Email = f.email("input.email", user.Email)
-		user.Username = f.username("input.username", user.Username)
-		user.Phone = f.phone("input.phone", user.Phone)
-		user.GivenName = f.text("input.givenName", user.GivenName, maxName)
-		user.FamilyName = f.text("input.familyName", user.FamilyName, maxName)
-		user.PictureURL = f.url("input.pictureUrl", user.PictureURL)
-		user.ExternalID = f.identifier("input.externalId", user.ExternalID, maxExternalID)
+		email, emailKey := textValue(user.Email), textValue(user.EmailKey)
+		editText(f.email, "input.email", in.Email, &user.Email)
+		editText(f.username, "input.username", in.Username, &user.Username)
+		editText(f.phone, "input.phone", in.Phone, &user.Phone)
+		editText(of(f.text, maxName), "input.givenName", in.GivenName, &user.GivenName)
+		editText(of(f.text, maxName), "input.familyName", in.FamilyName, &user.FamilyName)
+		editText(f.url, "input.pictureUrl", in.PictureURL, &user.PictureURL)
+		editText(of(f.identifier, maxExternalID), "input.externalId", in.ExternalID, &user.ExternalID)
 		f.setProperties("input.properties", in.Properties, &user.Properties)
 		f.identified(user)
-		if db.Fold(textValue(before)) != db.Fold(textValue(user.Email)) {
+		if now := textValue(user.Email); now != email && db.EmailKey(now) != emailKey {
 			user.EmailVerified = false
 		}
 		return nil
@@ -331,7 +324,7 @@ func (d *Directory) changeUser(ctx context.Context, by UserRef, action changes.A
 		if err := edit(ctx, w, user); err != nil {
 			return err
 		}
-		user.Derive()
+		user.DeriveFrom(&before)
 		return w.update(ctx, user, action, user.ID.String(), &before, func() { user.Version, user.UpdatedAt = user.Version+1, w.At })
 	})
 	return user, err

@@ -1,8 +1,6 @@
 package directory
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/url"
 	"regexp"
 	"slices"
@@ -11,8 +9,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
+	"golang.org/x/text/secure/precis"
 	"golang.org/x/text/unicode/norm"
 
+	"roster/db"
 	"roster/problem"
 )
 
@@ -26,8 +26,8 @@ const (
 	maxDescription = 2000
 	maxReason      = 1000
 	maxCode        = 63
-	maxProperties  = 16 << 10 // bytes
-	maxList        = 1000     // elements of an input list
+	maxKey         = 128  // of a role or permission
+	maxList        = 1000 // elements of an input list
 )
 
 // faults collects what is wrong with an input, so that the caller learns all of it at
@@ -39,22 +39,58 @@ func (f *faults) about(fields ...string) bool {
 	return slices.ContainsFunc(*f.List, func(p *problem.Error) bool { return slices.Contains(fields, p.Field) })
 }
 
-// text checks a line of text that a person reads; a blank one becomes nil.
-func (f *faults) text(field string, value *string, longest int) *string {
+// bytesPerCharacter is the most bytes that one character of text in NFC takes up
+// when it is sent in parts, as letters and marks.
+const bytesPerCharacter = 9
+
+// tooLarge reports whether text has so many bytes that it has more than longest
+// characters, whatever they are. It is asked before anything that takes longer with
+// longer texts.
+func tooLarge(text string, longest int) bool { return len(text) > longest*bytesPerCharacter }
+
+// bound adds a fault to text that is too large, and cuts it, so that judging the
+// rest of the input costs little.
+func (f *faults) bound(field, value string, longest int) string {
+	value = strings.TrimSpace(value)
+	if tooLarge(value, longest) {
+		f.tooLong(field, longest)
+		value = strings.ToValidUTF8(value[:longest], "")
+	}
+	return value
+}
+
+func (f *faults) tooLong(field string, longest int) {
+	f.Add(problem.Invalid, field, "At most %d characters.", longest)
+}
+
+// line checks a line of text; blank is as good as none.
+func (f *faults) line(field string, value *string, longest int) *string {
 	if value == nil {
 		return nil
 	}
-	clean := strings.TrimSpace(norm.NFC.String(*value))
+	clean := strings.TrimSpace(norm.NFC.String(f.bound(field, *value, longest)))
 	if clean == "" {
 		return nil
 	}
 	if utf8.RuneCountInString(clean) > longest {
-		f.Add(problem.Invalid, field, "At most %d characters.", longest)
+		f.tooLong(field, longest)
 	}
-	if !storable(clean) || strings.ContainsFunc(clean, unicode.IsControl) {
+	if !storable(clean) || strings.ContainsFunc(clean, isControl) {
 		f.Add(problem.Invalid, field, "No control characters.")
 	}
 	return &clean
+}
+
+// isControl reports whether a character ends a line or is none that is shown.
+func isControl(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }
+
+// text checks a line of text by which people know something.
+func (f *faults) text(field string, value *string, longest int) *string {
+	clean := f.line(field, value, longest)
+	if clean != nil && !allVisible(*clean) {
+		f.Add(problem.Invalid, field, "It has a character that shows nothing, such as a zero-width space.")
+	}
+	return clean
 }
 
 // prose is text that may have several lines.
@@ -62,9 +98,13 @@ func (f *faults) prose(field string, value *string, longest int) *string {
 	if value == nil {
 		return nil
 	}
-	lines := strings.NewReplacer("\r\n", "\n", "\t", " ").Replace(*value)
+	before := len(*f.List)
+	lines := strings.NewReplacer("\r\n", "\n", "\t", " ").Replace(f.bound(field, *value, longest))
+	if len(*f.List) > before {
+		return nil
+	}
 	flat := strings.ReplaceAll(lines, "\n", " ")
-	if f.text(field, &flat, longest) == nil {
+	if f.line(field, &flat, longest) == nil {
 		return nil
 	}
 	clean := strings.TrimSpace(norm.NFC.String(lines))
@@ -81,37 +121,52 @@ func (f *faults) name(field, value string) string {
 	return *clean
 }
 
-// identifier checks text by which something is found; it must not be blank unless it
-// is nil.
+// identifier is text by which something is found, so that, if given, it must
+// not be blank. It is no longer when it is compared than it may be.
 func (f *faults) identifier(field string, value *string, longest int) *string {
 	clean := f.text(field, value, longest)
-	if value != nil && clean == nil {
+	switch {
+	case clean == nil && value != nil:
 		f.Add(problem.Invalid, field, "Must not be empty; use null for none.")
+	case clean != nil && !f.about(field) && utf8.RuneCountInString(db.Fold(*clean)) > longest:
+		f.tooLong(field, longest)
 	}
 	return clean
 }
 
 // email checks that the value looks like an address (RFC 5321, with the letters
-// of RFC 6531); it cannot find out whether the address exists.
+// of RFC 6531, and a domain by IDNA); whether it exists only mail can tell.
 func (f *faults) email(field string, value *string) *string {
 	clean := f.identifier(field, value, maxEmail)
-	if clean == nil {
-		return nil
-	}
-	at := strings.LastIndexByte(*clean, '@')
-	if at < 1 || at == len(*clean)-1 || strings.ContainsFunc(*clean, unicode.IsSpace) ||
-		strings.ContainsAny((*clean)[at:], `<>()[],;:\"`) || strings.ContainsAny((*clean)[:at], `<>()[],;:\"@`) {
+	if clean != nil && !f.about(field) && !isAddress(*clean) {
 		f.Add(problem.Invalid, field, "Not an email address.")
 	}
 	return clean
 }
 
+func isAddress(text string) bool {
+	at := strings.LastIndexByte(text, '@')
+	if at < 1 || strings.ContainsFunc(text, unicode.IsSpace) {
+		return false
+	}
+	local := text[:at]
+	_, err := db.Domain(text[at+1:])
+	return err == nil && !strings.ContainsAny(local, `<>()[],;:\"@`) && !strings.ContainsFunc(local, db.Ignorable)
+}
+
+// username checks a name for signing in: UsernameCasePreserved of RFC 8265, of
+// which it returns the form that is shown, and no @, which is for addresses.
 func (f *faults) username(field string, value *string) *string {
 	clean := f.identifier(field, value, maxUsername)
-	if clean != nil && strings.ContainsFunc(*clean, func(r rune) bool { return unicode.IsSpace(r) || r == '@' }) {
-		f.Add(problem.Invalid, field, "No spaces and no @.")
+	if clean == nil || f.about(field) {
+		return clean
 	}
-	return clean
+	name, err := precis.UsernameCasePreserved.String(*clean)
+	if err != nil || strings.ContainsRune(name, '@') {
+		f.Add(problem.Invalid, field, "A username has letters and digits of any script, and punctuation of ASCII; no spaces, no @, no symbols.")
+		return clean
+	}
+	return &name
 }
 
 var e164 = regexp.MustCompile(`^\+[1-9][0-9]{1,14}$`)
@@ -140,87 +195,20 @@ func (f *faults) url(field string, value *string) *string {
 	return clean
 }
 
-var keyPattern = regexp.MustCompile(`^[a-z0-9:._-]{1,128}$`)
+var keyPattern = regexp.MustCompile(`^[a-z0-9:._-]+$`)
 
-// key checks the key of a permission or role.
+// key checks the key of a permission or role. It returns an empty text instead of a
+// wrong key.
 func (f *faults) key(field, value string) string {
-	if !keyPattern.MatchString(value) {
-		f.Add(problem.Invalid, field, "A key has 1 to 128 characters of a-z 0-9 : . _ -")
+	if !isKey(value) {
+		f.Add(problem.Invalid, field, "A key has 1 to %d characters of a-z 0-9 : . _ -", maxKey)
+		return ""
 	}
 	return value
 }
 
-// properties checks free-form data, a JSON object; null and nothing become {}.
-func (f *faults) properties(field string, value json.RawMessage) json.RawMessage {
-	if len(value) == 0 {
-		return json.RawMessage("{}")
-	}
-	canonical, decoded := canonicalJSON(value)
-	switch object, isObject := decoded.(map[string]any); {
-	case canonical != nil && decoded == nil:
-		return json.RawMessage("{}")
-	case !isObject:
-		f.Add(problem.Invalid, field, "Must be a JSON object.")
-	case len(canonical) > maxProperties:
-		f.Add(problem.Invalid, field, "At most %d bytes of JSON.", maxProperties)
-	case !storableJSON(object):
-		f.Add(problem.Invalid, field, "No zero characters, and no numbers beyond those of 64-bit floating point.")
-	}
-	return canonical
-}
-
-// setProperties puts an update's properties, if it has some that differ, into
-// the row. The database orders and spaces JSON in its own way.
-func (f *faults) setProperties(field string, value graphql.Omittable[json.RawMessage], into *json.RawMessage) {
-	if !value.IsSet() {
-		return
-	}
-	properties := f.properties(field, value.Value())
-	if present, _ := canonicalJSON(*into); !bytes.Equal(properties, present) {
-		*into = properties
-	}
-}
-
-// canonicalJSON returns the one text of a JSON value, whatever the order of keys and
-// the white space of this one, and the value; nil if text is not JSON.
-func canonicalJSON(text json.RawMessage) (json.RawMessage, any) {
-	if !json.Valid(text) {
-		return nil, nil
-	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	var value any
-	if decoder.Decode(&value) != nil {
-		return nil, nil
-	}
-	var canonical bytes.Buffer
-	encoder := json.NewEncoder(&canonical)
-	encoder.SetEscapeHTML(false)
-	if encoder.Encode(value) != nil {
-		return nil, nil
-	}
-	return bytes.TrimSpace(canonical.Bytes()), value
-}
-
-// storableJSON reports whether the database can hold a decoded JSON value.
-func storableJSON(value any) bool {
-	switch value := value.(type) {
-	case map[string]any:
-		for key, element := range value {
-			if !storable(key) || !storableJSON(element) {
-				return false
-			}
-		}
-	case []any:
-		return !slices.ContainsFunc(value, func(element any) bool { return !storableJSON(element) })
-	case string:
-		return storable(value)
-	case json.Number:
-		n, err := value.Float64()
-		return err == nil && (n != 0 || !strings.ContainsAny(value.String(), "eE"))
-	}
-	return true
-}
+// isKey reports whether text can be the key of a role or permission.
+func isKey(text string) bool { return len(text) <= maxKey && keyPattern.MatchString(text) }
 
 // storable reports whether the database can hold a text: it can hold neither zero
 // characters nor invalid UTF-8.
@@ -238,9 +226,17 @@ func (f *faults) size(field string, length, least int) bool {
 	return length >= least && length <= maxList
 }
 
-// set puts an update's value, if it has one, into the row.
-func set[T any](value graphql.Omittable[T], into *T) {
-	if value.IsSet() {
-		*into = value.Value()
+// editText puts an update's value, if it has one that differs, into the row, in the
+// form in which check returns it. What stays is not judged again: it may be of an
+// older rule.
+func editText(check func(field string, value *string) *string, field string, value graphql.Omittable[*string], into **string) {
+	if !value.IsSet() || value.Value() != nil && *into != nil && *value.Value() == **into {
+		return
 	}
+	*into = check(field, value.Value())
+}
+
+// of is a check of texts up to a length.
+func of(check func(field string, value *string, longest int) *string, longest int) func(field string, value *string) *string {
+	return func(field string, value *string) *string { return check(field, value, longest) }
 }

@@ -343,15 +343,18 @@ func TestSearch(t *testing.T) {
 		`username: "greek", givenName: "Ήλιος"`,
 		`username: "arabic", givenName: "إبراهيم"`,
 		`username: "hindi", givenName: "गंगा"`,
+		`username: "short", givenName: "Xu Min", familyName: "Li Ng"`,
+		`username: "yamada", givenName: "太郎", familyName: "山田"`,
 	}
 	b.Ask(t, graphtest.Document("mutation", 0, len(users), func(i int) string { return "createUser(input: {" + users[i] + "}) { user { id } }" }))
 	b.Ask(t, `mutation { suspendUser(input: {user: {email: "grace@example.com"}}) { user { id } } }`)
 	for term, want := range map[string]int{
 		"lovelace": 1, "LOVE": 1, "love": 1, "lace@": 1, "ada love": 1, "Lovelace  ": 1, "vel": 1,
-		"ve": 0, "ad": 1, "Ad": 1, "am": 1, "ho": 0, "opp": 1, "g": 2, "example.com": 3,
+		"ve": 0, "ad": 1, "Ad": 1, "am": 1, "ho": 1, "opp": 1, "g": 2,
+		"Li": 1, "ng": 1, "山田": 1, "田": 0, "Li Xu": 1, "ng min li": 1, "min 山田": 0, "lovelace ada": 1, "Love\u00a0Ada": 1, "ad\u200ba": 2, "": len(users), " \u3000 ": len(users), "example.com": 3,
 		"_": 0, "under_": 1, "under": 2, "r_s": 1, "%": 0, "00%": 1, "%%%": 0, `\`: 0, `k\s`: 1, "100": 1, "___": 0,
 		"zoe": 1, "ZOË": 1, "straße": 1, "STRASSE": 1, "zoe\u0308": 1, "北": 1, "食品": 0, "北食品": 1, "ΉΛΙΟΣ": 1, "ήλιοσ": 1, "ηλιος": 0, "براه": 1, "إب": 1, "गंगा": 1,
-		"nobody": 0, "'; drop table users; --": 0, "\n": -1, "ada\nlove": -1, "example.com\nada": -1,
+		"nobody": 0, "'; drop table users; --": 0, "\n": len(users), "ada\nlove": -1, "example.com\nada": -1,
 	} {
 		for _, query := range []string{`query($s: String) { found: users(filter: {search: $s}) { totalCount nodes { id } } }`,
 			`query($s: String) { organization(by: {code: "default"}) { found: members(filter: {search: $s}) { totalCount nodes { id } } } }`} {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -196,7 +197,7 @@ func TestPooler(t *testing.T) {
 	if !database.Pooled() {
 		t.Fatal("the pooler was not found")
 	}
-	_, err = database.Migrate(t.Context())
+	_, err = database.Migrate(t.Context(), slog.New(slog.DiscardHandler))
 	graphtest.Must(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	var others sync.WaitGroup

@@ -16,7 +16,9 @@ import (
 	"roster/access"
 	"roster/db"
 	"roster/db/dbtest"
+	"roster/graph/admission"
 	"roster/graph/graphtest"
+	"roster/graph/transport"
 )
 
 // swapSeed makes acme, which the actors of the matrix know, and what is foreign
@@ -274,7 +276,9 @@ select coalesce(md5(string_agg(x, e'\n' order by x)), '') from (
 func TestSwap(t *testing.T) {
 	t.Parallel()
 	traced := &dbtest.Statements{}
-	b := graphtest.New(t, traced)
+	limits := admission.DefaultLimits
+	limits.Cost *= 10 // all there is of everything is more than one may ask for
+	b := graphtest.New(t, traced).WithOptions(t, transport.Options{Limits: &limits})
 	s := newSwap(t, b, traced)
 	var all []string
 	for _, p := range access.SystemPermissions {

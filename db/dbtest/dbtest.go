@@ -110,7 +110,7 @@ func migrate(ctx context.Context, dsn string) error {
 		return err
 	}
 	defer d.Close()
-	_, err = d.Migrate(ctx)
+	_, err = d.Migrate(ctx, slog.New(slog.DiscardHandler))
 	return err
 }
 

@@ -47,9 +47,16 @@ func (c Cursor) sum(list string) uint32 {
 	return crc32.ChecksumIEEE(slices.Concat([]byte(list), []byte{0}, c.ID[:], []byte(c.Value)))
 }
 
+// maxCursor is more bytes than a cursor has: it holds at most what lists are sorted
+// by.
+const maxCursor = 4 << 10
+
 // decodeCursor returns the cursor of the list that the text encodes; ok is false if
 // the text is something else.
 func decodeCursor(list, text string) (c *Cursor, ok bool) {
+	if len(text) > maxCursor {
+		return nil, false
+	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(b) < 1+4+16 || b[0] != cursorVersion {
 		return nil, false

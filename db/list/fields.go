@@ -1,6 +1,7 @@
 package list
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -29,30 +30,50 @@ func ColumnsAs[T any](d *db.DB, alias, prefix string, fields Fields) string {
 	return b.String()
 }
 
-// Search returns the condition that a column of folded search text contains the
-// term. It returns INVALID, about the field, for a term that cannot be searched for.
-func Search(column, field, term string) (Clause, error) {
-	term, err := SearchTerm(field, term)
-	return Filter(column+" like ?", db.SearchPattern(term)), err
+// Search returns the conditions that a column of folded search text has the words
+// of the term: one for each, none for a blank term. It returns INVALID, about the
+// field, for a term that cannot be searched for.
+func Search(column, field, term string) ([]Clause, error) {
+	words, err := SearchWords(field, term)
+	if err != nil {
+		return nil, err
+	}
+	conditions := make([]Clause, len(words))
+	for i, word := range words {
+		patterns := db.SearchPatterns(word)
+		parts, args := make([]string, len(patterns)), make([]any, len(patterns))
+		for j, pattern := range patterns {
+			parts[j], args[j] = column+" like ?", pattern
+		}
+		conditions[i] = Filter(strings.Join(parts, " or "), args...)
+	}
+	return conditions, nil
 }
 
-// maxTerm is the length of the longest search term, in bytes.
-const maxTerm = 200
+// A search term has at most so many bytes, and so many words, each of which is
+// looked for by itself.
+const (
+	maxTerm  = 200
+	maxWords = 16
+)
 
-// SearchTerm returns the term in folded form, as search texts are. It returns
-// INVALID, about the field, for a term that cannot be searched for.
-func SearchTerm(field, term string) (string, error) {
+// SearchWords returns the words of the term in folded form, as search texts are,
+// each once; none for a blank term. It returns INVALID, about the field, for a term
+// that cannot be searched for.
+func SearchWords(field, term string) ([]string, error) {
 	term = strings.TrimSpace(term)
-	if term == "" {
-		return "", problem.At(problem.Invalid, field, "Search for at least one character.")
-	}
 	if len(term) > maxTerm {
-		return "", problem.At(problem.Invalid, field, "At most %d bytes.", maxTerm)
+		return nil, problem.At(problem.Invalid, field, "At most %d bytes.", maxTerm)
 	}
-	// Among them the line break between the texts that are searched: no term matches
+	// Among them the line break between the texts that are searched: no word matches
 	// across two.
 	if !utf8.ValidString(term) || strings.ContainsFunc(term, unicode.IsControl) {
-		return "", problem.At(problem.Invalid, field, "No control characters.")
+		return nil, problem.At(problem.Invalid, field, "No control characters.")
 	}
-	return db.Fold(term), nil
+	words := strings.Fields(db.Fold(term))
+	slices.Sort(words)
+	if words = slices.Compact(words); len(words) > maxWords {
+		return nil, problem.At(problem.Invalid, field, "At most %d words.", maxWords)
+	}
+	return words, nil
 }

@@ -39,28 +39,39 @@ func TestStatement(t *testing.T) {
 	}
 }
 
-// A term is folded as search texts are; one that no text can contain is refused.
-func TestSearchTerm(t *testing.T) {
+// The words of a term are folded as search texts are; a term that no text can contain
+// is refused.
+func TestSearchWords(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ name, term, want string }{
+	seventeen := "a b c d e f g h i j k l m n o p q"
+	for _, c := range []struct {
+		name, term, want string
+		invalid          bool
+	}{
 		{name: "folded", term: " Ada LOVELACE\n", want: "ada lovelace"},
 		{name: "signs of patterns", term: "50%", want: "50%"},
 		{name: "longest", term: strings.Repeat("a", maxTerm), want: strings.Repeat("a", maxTerm)},
-		{name: "blank", term: " \t", want: ""},
-		{name: "too long", term: strings.Repeat("ä", maxTerm/2) + "a", want: ""},
-		{name: "two lines", term: "a\nb", want: ""},
-		{name: "zero character", term: "a\x00", want: ""},
-		{name: "no text", term: "\xff", want: ""},
+		{name: "blank", term: " \t\u3000"},
+		{name: "once", term: "b a B\u00a0b", want: "a b"},
+		{name: "shows nothing", term: "\u200b", want: ""},
+		{name: "most words", term: seventeen[2:], want: seventeen[2:]},
+		{name: "too many words", term: seventeen, invalid: true},
+		{name: "too long", term: strings.Repeat("ä", maxTerm/2) + "a", invalid: true},
+		{name: "two lines", term: "a\nb", invalid: true},
+		{name: "zero character", term: "a\x00", invalid: true},
+		{name: "no text", term: "\xff", invalid: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := SearchTerm("field", c.term)
-			if got != c.want || problem.Is(err, problem.Invalid) != (c.want == "") {
+			got, err := SearchWords("field", c.term)
+			if strings.Join(got, " ") != c.want || problem.Is(err, problem.Invalid) != c.invalid {
 				t.Errorf("%q, %v", got, err)
 			}
 		})
 	}
-	if c, err := Search("u.search", "field", "50%"); err != nil || !c.planned || c.Text != "u.search like ?" || c.Args[0] != `%50\%%` {
-		t.Errorf("%+v, %v", c, err)
+	all, err := Search("u.search", "field", "50% a_")
+	if err != nil || len(all) != 2 || !all[0].planned || all[0].Text != "u.search like ?" || all[0].Args[0] != `%50\%%` ||
+		all[1].Text != "u.search like ? or u.search like ?" || fmt.Sprintf("%q", all[1].Args) != `["%\na\\_%" "% a\\_%"]` {
+		t.Errorf("%+v, %v", all, err)
 	}
 }

@@ -33,9 +33,9 @@ var listSizes = map[string]int{
 // no more than 50 ms and 16 MiB (BenchmarkHostile).
 var weights = map[string]int{
 	"totalCount":         20,     // counts all that the list has
-	"properties":         20,     // up to 16 KiB
-	"before":             20,     // a row as it was
-	"after":              20,     // a row as it became
+	"properties":         256,    // up to 16 KiB
+	"before":             400,    // a row as it was, with its properties
+	"after":              400,    // a row as it became
 	"can":                5,      // finds the user and the organization
 	"membership":         20,     // a row for each object
 	"member":             20,     // likewise

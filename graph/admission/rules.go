@@ -2,6 +2,7 @@ package admission
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -98,6 +99,9 @@ func told(rule string, options []core.ErrorOption) *gqlerror.Error {
 // withoutValue takes the value out of a message about a value of the wrong type,
 // which may be a secret in the wrong place.
 func withoutValue(message string) string {
+	if input := nullOfOne.FindStringSubmatch(message); input != nil {
+		return input[1] + " takes exactly one of its fields, and not null."
+	}
 	message, suggestion, suggested := strings.Cut(message, " Did you mean")
 	for _, quoted := range []string{"value: ", "found "} {
 		if before, _, ok := strings.Cut(message, quoted); ok {
@@ -112,6 +116,10 @@ func withoutValue(message string) string {
 	}
 	return message
 }
+
+// nullOfOne is the message about a null in an input of which one field is to be
+// given. It names the first field of the input, whichever was null.
+var nullOfOne = regexp.MustCompile(`^Field "([^".]+)\.[^"]+" must be non-null\.$`)
 
 // maxMessage is the most bytes that one message has.
 const maxMessage = 400

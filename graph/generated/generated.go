@@ -389,7 +389,7 @@ type User implements Node {
   externalId: String
   "SUSPENDED users may do nothing."
   status: UserStatus!
-  "Free-form data of the product that uses this API: a JSON object. At most 16 KiB."
+  "Free-form data of the product that uses this API: a JSON object. At most 16 KiB, with its numbers written out: 1E2 is 100."
   properties: JSON!
   "The ways in which the user signs in, oldest first."
   identities: [Identity!]! @requires(permission: "roster:users:read")
@@ -466,7 +466,7 @@ type UserEdge {
 
 "Narrows a list of users; all that is given must hold, and null is as good as left out."
 input UserFilter {
-  "Matches any part of email, name, username or external id, whatever the letter case; with fewer than 3 characters, their beginnings only. At most 200 bytes."
+  "Matches those who have each of these words in their email, name, username or external id, whatever the letter case; words of fewer than 3 characters at the beginning of a word only. Blank is as good as left out. At most 200 bytes and 16 words."
   search: String
   "Keeps users with this status."
   status: UserStatus
@@ -525,7 +525,7 @@ type Organization implements Node {
   isDefault: Boolean!
   "In a SUSPENDED organization nobody may do anything."
   status: OrganizationStatus!
-  "Free-form data of the product that uses this API: a JSON object. At most 16 KiB."
+  "Free-form data of the product that uses this API: a JSON object. At most 16 KiB, with its numbers written out: 1E2 is 100."
   properties: JSON!
   "Users who sign up with an email address of one of these domains join by themselves."
   autoJoinDomains: [String!]!
@@ -581,7 +581,7 @@ type OrganizationEdge {
 
 "Narrows a list of organizations; all that is given must hold."
 input OrganizationFilter {
-  "Matches any part of name, code or external id, whatever the letter case; with fewer than 3 characters, their beginnings only. At most 200 bytes."
+  "Matches those which have each of these words in their name, code or external id, whatever the letter case; words of fewer than 3 characters at the beginning of a word only. Blank is as good as left out. At most 200 bytes and 16 words."
   search: String
   "Keeps organizations with this status."
   status: OrganizationStatus
@@ -1170,7 +1170,7 @@ type Query {
     last: Int
     "End before this cursor of the same list in the same order."
     before: String
-    "Keeps those with this in their key or name, whatever the letter case. At most 200 bytes."
+    "Keeps those with each of these words in their key or name, whatever the letter case. Blank is as good as left out. At most 200 bytes and 16 words."
     search: String
   ): RoleConnection! @requires(permission: "roster:roles:read")
   "Finds one permission."
@@ -1188,7 +1188,7 @@ type Query {
     last: Int
     "End before this cursor of the same list in the same order."
     before: String
-    "Keeps those with this in their key or name, whatever the letter case. At most 200 bytes."
+    "Keeps those with each of these words in their key or name, whatever the letter case. Blank is as good as left out. At most 200 bytes and 16 words."
     search: String
   ): PermissionConnection! @requires(permission: "roster:roles:read")
   "May this user do that there? False for anything unknown."

@@ -97,19 +97,28 @@ func MarshalDateTime(t time.Time) graphql.Marshaler { return appended(execute.Ap
 // one digit, and zones of 24 hours and more.
 var instant = regexp.MustCompile(`^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
+// maxInstant is the most bytes of an instant that is read: fractions of a second
+// have no end of their own.
+const maxInstant = 64
+
 // UnmarshalDateTime reads RFC 3339 in any zone, to the microsecond. In UTC, in
 // which it will be written, the year must have four digits, too.
 func UnmarshalDateTime(v any) (time.Time, error) {
 	text, _ := v.(string)
-	t, err := time.Parse(time.RFC3339Nano, strings.ToUpper(text))
-	if t = t.UTC(); err != nil || !instant.MatchString(text) || t.Year() < 1 || t.Year() > 9999 {
+	text = strings.ToUpper(text[:min(len(text), maxInstant+1)])
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if t = t.UTC(); err != nil || len(text) > maxInstant || !instant.MatchString(text) || t.Year() < 1 || t.Year() > 9999 {
 		return time.Time{}, errors.New("must be an instant such as 2026-11-23T08:00:00Z")
 	}
 	return t.Truncate(time.Microsecond), nil
 }
 
-// maxDepth is how deep JSON values may nest.
-const maxDepth = 32
+// maxDepth is how deep JSON values may nest, maxJSON how many bytes their texts and
+// numbers have together: more than any field keeps.
+const (
+	maxDepth = 32
+	maxJSON  = 256 << 10
+)
 
 // MarshalJSON writes JSON as it is, and an empty text as null.
 func MarshalJSON(v json.RawMessage) graphql.Marshaler {
@@ -121,7 +130,8 @@ func MarshalJSON(v json.RawMessage) graphql.Marshaler {
 
 // UnmarshalJSON takes any JSON value whose strings UnmarshalString would take.
 func UnmarshalJSON(v any) (json.RawMessage, error) {
-	v, err := checkedJSON(v, 0)
+	left := maxJSON
+	v, err := checkedJSON(v, 0, &left)
 	if err != nil {
 		return nil, err
 	}
@@ -135,27 +145,31 @@ func UnmarshalJSON(v any) (json.RawMessage, error) {
 }
 
 // checkedJSON returns v, with an empty list for each nil slice: gqlparser makes nil
-// slices of empty lists in documents, and as JSON they would be null.
-func checkedJSON(v any, depth int) (_ any, err error) {
+// slices of empty lists in documents, and as JSON they would be null. left is how many
+// bytes v may have.
+func checkedJSON(v any, depth int, left *int) (_ any, err error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("must nest at most %d deep", maxDepth)
 	}
 	switch v := v.(type) {
 	case string:
-		return UnmarshalString(v)
+		return checkedText(v, left)
+	case json.Number:
+		return v, spend(left, len(v))
 	case []any:
 		if v == nil {
 			return []any{}, nil
 		}
 		for i := range v {
-			if v[i], err = checkedJSON(v[i], depth+1); err != nil {
+			if v[i], err = checkedJSON(v[i], depth+1, left); err != nil {
 				return nil, err
 			}
 		}
+		return v, spend(left, len(v))
 	case map[string]any:
 		for key := range v {
-			if _, err = UnmarshalString(key); err == nil {
-				v[key], err = checkedJSON(v[key], depth+1)
+			if _, err = checkedText(key, left); err == nil {
+				v[key], err = checkedJSON(v[key], depth+1, left)
 			}
 			if err != nil {
 				return nil, err
@@ -163,6 +177,20 @@ func checkedJSON(v any, depth int) (_ any, err error) {
 		}
 	}
 	return v, nil
+}
+
+func checkedText(text string, left *int) (string, error) {
+	if err := spend(left, len(text)); err != nil {
+		return "", err
+	}
+	return UnmarshalString(text)
+}
+
+func spend(left *int, bytes int) error {
+	if *left -= bytes; *left < 0 {
+		return fmt.Errorf("must have at most %d bytes", maxJSON)
+	}
+	return nil
 }
 
 // appended returns a marshaler that writes v as package execute does.

@@ -5,10 +5,8 @@ import (
 	"cmp"
 	"net/http/httptest"
 	"runtime/debug"
-	"runtime/metrics"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -35,10 +33,10 @@ func TestHostileRequestsAreBounded(t *testing.T) {
 		var least uint64 = 1 << 60
 		var a *graphtest.Answer
 		for range 6 {
-			before := allocated()
+			before := graphtest.Allocated()
 			a = b.Send(t, "POST", "/graphql", graphtest.Headers(key), request.Body)
 			// With what this test reads of the answer.
-			if least = min(least, allocated()-before); least < mostBytes {
+			if least = min(least, graphtest.Allocated()-before); least < mostBytes {
 				break
 			}
 		}
@@ -56,12 +54,6 @@ func TestHostileRequestsAreBounded(t *testing.T) {
 func reader(t testing.TB, b *graphtest.Server) string {
 	t.Helper()
 	return b.Holding(t, "", b.Ask(t, `{ role(by: {key: "roster-viewer"}) { permissions { key } } }`).Texts("role.permissions", "key")...)
-}
-
-func allocated() uint64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	metrics.Read(sample)
-	return sample[0].Value.Uint64()
 }
 
 // BenchmarkHostile tells what each hostile request takes of the server, the worst
@@ -88,10 +80,10 @@ func BenchmarkHostile(b *testing.B) {
 				r.Header = header
 				w := httptest.NewRecorder()
 				w.Body.Grow(4 << 20) // is not the server's
-				bytes, sent, began := allocated(), time.Now(), processorTime(b)
+				bytes, sent, began := graphtest.Allocated(), time.Now(), graphtest.ProcessorTime(b)
 				bundle.Handler.ServeHTTP(w, r)
 				least.wall, least.status = min(least.wall, time.Since(sent)), w.Code
-				least.time, least.bytes = min(least.time, processorTime(b)-began), min(least.bytes, allocated()-bytes)
+				least.time, least.bytes = min(least.time, graphtest.ProcessorTime(b)-began), min(least.bytes, graphtest.Allocated()-bytes)
 			}
 			all = append(all, least)
 		}
@@ -108,11 +100,4 @@ func BenchmarkHostile(b *testing.B) {
 			b.Errorf("%s takes %v and %d KiB; at most %v and %d KiB are allowed", one.name, one.time, one.bytes>>10, mostTime, mostBytes>>10)
 		}
 	}
-}
-
-// processorTime is how long this process has run, on all processors.
-func processorTime(t testing.TB) time.Duration {
-	var usage syscall.Rusage
-	graphtest.Must(t, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

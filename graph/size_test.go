@@ -1,0 +1,113 @@
+package graph_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"roster/graph/graphtest"
+)
+
+// leaf is a scalar or enum of an input, and an argument which has $x there.
+type leaf struct {
+	name, argument string
+	of             *ast.Definition
+}
+
+// leaves returns the leaves of an argument, or of a field of an input, except the
+// ones that were seen already.
+func (c *caller) leaves(owner, name string, of *ast.Type, seen map[string]bool) []leaf {
+	d := c.schema.Types[of.Name()]
+	if d.Kind != ast.InputObject {
+		at := owner + "." + name
+		if seen[at] {
+			return nil
+		}
+		seen[at] = true
+		return []leaf{{name: at, argument: c.wrap(of, "$x"), of: d}}
+	}
+	var all []leaf
+	for _, f := range d.Fields {
+		for _, l := range c.leaves(d.Name, f.Name, f.Type, seen) {
+			with := *c
+			with.instead = l.argument
+			l.argument = c.wrap(of, with.inputWith(d, f.Name))
+			all = append(all, l)
+		}
+	}
+	return all
+}
+
+// arounds are the operations in which a field of each type can stand.
+var arounds = map[string]string{
+	"Query":        "query($x: %s!) { %s }",
+	"Mutation":     "mutation($x: %s!) { %s }",
+	"User":         `query($x: %s!) { user(by: {email: "ada@example.com"}) { %s } }`,
+	"Organization": `query($x: %s!) { organization(by: {code: "acme"}) { %s } }`,
+	"Role":         `query($x: %s!) { role(by: {key: "clerk"}) { %s } }`,
+	"Permission":   `query($x: %s!) { permission(by: {key: "invoices:read"}) { %s } }`,
+	"Membership":   `query($x: %s!) { user(by: {email: "ada@example.com"}) { membership(organization: {code: "acme"}) { %s } } }`,
+	"Viewer":       "query($x: %s!) { viewer { %s } }",
+	"Impact":       `mutation($x: %s!) @dryRun { suspendOrganization(input: {organization: {code: "acme"}}) { impact { %s } } }`,
+}
+
+// What stands in an input takes no more work because it is large: 4 MiB of what
+// is most expensive to normalise cost, besides reading them, what 4 KiB do, at
+// every leaf of every input. A new argument or field takes part by itself.
+func TestSizeIsLookedAtBeforeWork(t *testing.T) {
+	b := graphtest.New(t)
+	c := &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), keyID: b.Ask(t, graphtest.SmallBusiness).Text("k.apiKey.id")}
+	text := func(size int) string { // grows most, and has the longest row of marks
+		return strings.Repeat("ﷺ", size/6) + "a" + strings.Repeat("\u0301", size/4)
+	}
+	cost := func(query, x, beside string) (least uint64, fastest time.Duration, a *graphtest.Answer) {
+		body, err := json.Marshal(object{"query": query, "variables": object{"x": x}, "extensions": object{"x": beside}})
+		graphtest.Must(t, err)
+		least, fastest = 1<<60, time.Hour
+		for range 3 { // the server does other things beside
+			before, began := graphtest.Allocated(), graphtest.ProcessorTime(t)
+			a = b.Send(t, "POST", "/graphql", graphtest.Headers(b.Key), body)
+			least, fastest = min(least, graphtest.Allocated()-before), min(fastest, graphtest.ProcessorTime(t)-began)
+		}
+		return least, fastest, a
+	}
+	small, large := text(4<<10), text(4<<20-8<<10)
+	reading, readingTime, _ := cost("query($x: String!) { user(by: {id: $x}) { id } }", "", large)
+	seen, tried := map[string]bool{}, 0
+	for _, owner := range c.schema.Types {
+		if owner.Kind != ast.Object || strings.HasPrefix(owner.Name, "__") {
+			continue
+		}
+		for _, f := range ownFields(owner) {
+			for _, argument := range f.Arguments {
+				for _, l := range c.leaves(owner.Name+"."+f.Name, argument.Name, argument.Type, seen) {
+					around, ok := arounds[owner.Name]
+					if !ok {
+						t.Errorf("%s needs an operation in arounds", owner.Name)
+						continue
+					}
+					with := *c
+					with.place, with.instead = argument.Name, l.argument
+					query := fmt.Sprintf(around, l.of.Name, with.call(owner.Name, f))
+					bytes, took, _ := cost(query, small, "")
+					largeBytes, largeTook, a := cost(query, large, "")
+					tried++
+					if largeBytes > bytes+reading+1<<20 || largeTook > took+readingTime+150*time.Millisecond {
+						t.Errorf("%s takes %d KiB and %v, with little %d KiB and %v, reading %d KiB and %v\n%s", l.name, largeBytes>>10, largeTook, bytes>>10, took, reading>>10, readingTime, query)
+					}
+					if slices.Contains(strings.Fields(a.Codes()), "INTERNAL") || strings.Contains(string(a.Body), "ﷺ") {
+						t.Errorf("%s: %.500s", l.name, a.Body)
+					}
+				}
+			}
+		}
+	}
+	if tried < 80 {
+		t.Errorf("%d leaves", tried)
+	}
+}
