@@ -12,6 +12,9 @@ import (
 type concern struct {
 	// places are where it changed memberships and grants.
 	places []access.MemberKey
+	// crowds are the organizations in which it changed memberships and grants of so
+	// many that it does not say whose (see changes.Write.Summarize).
+	crowds []db.OrganizationID
 	// users and organizations are those that it suspended, or made active again.
 	users         []db.UserID
 	organizations []db.OrganizationID
@@ -51,10 +54,12 @@ func concerned(rows []db.Change) *concern {
 		case effects.Entitlements:
 			if user, ok := row.Member(); ok && row.OrgID != nil {
 				c.places = append(c.places, access.MemberKey{User: user, Organization: *row.OrgID})
+			} else {
+				c.crowds = appendSubject(c.crowds, row)
 			}
 		}
 	}
-	c.places = distinct(c.places)
+	c.places, c.crowds = distinct(c.places), distinct(c.crowds)
 	return &c
 }
 
@@ -93,7 +98,7 @@ func (c *concern) renamed(row *db.Change) bool {
 // definitionsOnly reports whether the write did nothing but change roles and
 // permissions.
 func (c *concern) definitionsOnly() bool {
-	return len(c.places)+len(c.users)+len(c.organizations) == 0
+	return len(c.places)+len(c.crowds)+len(c.users)+len(c.organizations) == 0
 }
 
 func (c *concern) nobody() bool {

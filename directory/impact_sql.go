@@ -134,6 +134,9 @@ func (c *concern) members() list.Clause {
 	arm(len(c.places), "unnest(?::uuid[], ?::uuid[]) p (org_id, user_id)", orgs, users)
 	arm(len(c.users), "memberships where user_id = any(?::uuid[])", c.users)
 	arm(len(c.organizations), "memberships where org_id = any(?::uuid[])", c.organizations)
+	for _, kind := range []grantKind{roleGrants, permissionGrants} {
+		arm(len(c.crowds), kind.table+" g where org_id = any(?::uuid[]) and (granted_at = $1 or "+access.RevokedAtSQL+")", c.crowds)
+	}
 	arm(len(c.roles), "membership_roles where role_id = any(?::uuid[]) and live", c.roles)
 	arm(len(c.renamedPermissions), "membership_permissions where permission_id = any(?::uuid[]) and live", c.renamedPermissions)
 	arm(len(c.deletedRoles), "membership_roles g where role_id = any(?::uuid[]) and revoked_at >= $1 and "+access.RevokedAtSQL, c.deletedRoles)

@@ -43,8 +43,8 @@ func (d *Directory) DeleteOrganization(ctx context.Context, in OrganizationActio
 	return []string{id}, err
 }
 
-// dissolve takes all members out of the organization, and revokes the API keys
-// that work in it.
+// dissolve takes all members out of the organization, however many, and revokes
+// the API keys that work in it.
 func (d *Directory) dissolve(ctx context.Context, w *write, org *db.Organization) error {
 	fallback, err := d.lockDefaultOrganization(ctx)
 	if err != nil {
@@ -52,28 +52,50 @@ func (d *Directory) dissolve(ctx context.Context, w *write, org *db.Organization
 	}
 	// The users are locked, in the order that everyone locks them in, so that
 	// nobody takes away the other organization of one who is not moved.
-	if _, err := w.NewRaw(`select from users where id in (select user_id from memberships where org_id = ?)
-		order by id for no key update`, org.ID).Exec(ctx); err != nil {
+	if _, err := w.NewRaw(`select count(*) from (select from users where id in (select user_id from memberships where org_id = ?)
+		order by id for no key update) locked`, org.ID).Exec(ctx); err != nil {
 		return err
 	}
-	members, err := pointers(db.Select[db.Membership](ctx, d.db, "select * from memberships where org_id = $1 order by user_id", org.ID))
-	if err != nil {
-		return err
-	}
-	homeless, err := db.Select[db.UserID](ctx, d.db, `select m.user_id from memberships m where m.org_id = $1
-		and not exists (select from memberships other where other.user_id = m.user_id and other.org_id <> all(array[$1, $2::uuid])) order by m.user_id`, org.ID, db.Root)
-	if err != nil {
-		return err
-	}
-	if len(members) > 0 {
-		if err := w.leave(ctx, members); err != nil {
+	for last := (db.UserID{}); ; {
+		members, err := pointers(db.Select[db.Membership](ctx, d.db,
+			"select * from memberships where org_id = $1 and user_id > $2 order by user_id limit $3", org.ID, last, leaving))
+		if err != nil {
 			return err
 		}
+		if len(members) == 0 {
+			break
+		}
+		if err := d.moveAll(ctx, w, members, fallback); err != nil {
+			return err
+		}
+		last = members[len(members)-1].UserID
+	}
+	return w.revokeKeys(ctx, "k.org_id = ?", org.ID)
+}
+
+// leaving is how many members leave a deleted organization at a time, which bounds
+// the memory that this takes.
+const leaving = 5000
+
+// moveAll takes the members out of their organization, and those who belong to no
+// other one into the fallback.
+func (d *Directory) moveAll(ctx context.Context, w *write, members []*db.Membership, fallback *db.Organization) error {
+	users := make([]db.UserID, len(members))
+	for i, m := range members {
+		users[i] = m.UserID
+	}
+	if err := w.leave(ctx, members); err != nil {
+		return err
+	}
+	homeless, err := db.Select[db.UserID](ctx, d.db, `select u.id from unnest($1::uuid[]) u (id)
+		where not exists (select from memberships m where m.user_id = u.id and m.org_id <> $2) order by u.id`, users, db.Root)
+	if err != nil {
+		return err
 	}
 	if len(homeless) > 0 {
 		if _, err := d.join(ctx, w, fallback, homeless, nil, access.Allowance{}); err != nil {
 			return err
 		}
 	}
-	return w.revokeKeys(ctx, "k.org_id = ?", org.ID)
+	return w.Summarize(ctx)
 }
