@@ -24,6 +24,7 @@ func seedCrowd(b testing.TB, t *business, users int, at string) {
 	seed := []string{
 		// Without triggers and foreign keys: it agrees by construction.
 		"set local session_replication_role = replica",
+		"set local statement_timeout = 0",
 		`insert into users (id, external_id, external_id_key, name, name_key, search) select gen_random_uuid(), n, n, 'N' || n, 'n' || n, 'n' || n || ' x' from generate_series(1, ` + fmt.Sprint(users) + `) n`,
 		`insert into memberships (id, org_id, user_id) select gen_random_uuid(), o.id, u.id from users u join organizations o on o.code in ('crowd', '` + at + `')`,
 		`insert into membership_roles (org_id, user_id, role_id, id, granted_by, starts_at, granted_at)
@@ -83,4 +84,3 @@ func watchMemory(b testing.TB) func() int {
 	}()
 	return func() int { close(end); <-ended; return most }
 }
-

@@ -56,46 +56,62 @@ func (d *Directory) dissolve(ctx context.Context, w *write, org *db.Organization
 		order by id for no key update) locked`, org.ID).Exec(ctx); err != nil {
 		return err
 	}
-	for last := (db.UserID{}); ; {
-		members, err := pointers(db.Select[db.Membership](ctx, d.db,
-			"select * from memberships where org_id = $1 and user_id > $2 order by user_id limit $3", org.ID, last, leaving))
-		if err != nil {
+	for _, kind := range []grantKind{roleGrants, permissionGrants} {
+		if _, err := w.ExecContext(ctx, "update "+kind.table+" g set "+endGrantSQL+" where g.org_id = ? and g.live", append(w.endGrantArgs(), org.ID)...); err != nil {
 			return err
 		}
-		if len(members) == 0 {
-			break
-		}
-		if err := d.moveAll(ctx, w, members, fallback); err != nil {
-			return err
-		}
-		last = members[len(members)-1].UserID
 	}
-	return w.revokeKeys(ctx, "k.org_id = ?", org.ID)
+	if err := w.revokeKeys(ctx, "k.org_id = ?", org.ID); err != nil {
+		return err
+	}
+	if err := d.moveMembers(ctx, w, org.ID, fallback); err != nil {
+		return err
+	}
+	_, err = w.ExecContext(ctx, "delete from memberships where org_id = ?", org.ID)
+	return err
 }
 
 // leaving is how many members leave a deleted organization at a time, which bounds
 // the memory that this takes.
 const leaving = 5000
 
-// moveAll takes the members out of their organization, and those who belong to no
-// other one into the fallback.
-func (d *Directory) moveAll(ctx context.Context, w *write, members []*db.Membership, fallback *db.Organization) error {
-	users := make([]db.UserID, len(members))
-	for i, m := range members {
-		users[i] = m.UserID
-	}
-	if err := w.leave(ctx, members); err != nil {
-		return err
-	}
-	homeless, err := db.Select[db.UserID](ctx, d.db, `select u.id from unnest($1::uuid[]) u (id)
-		where not exists (select from memberships m where m.user_id = u.id and m.org_id <> $2) order by u.id`, users, db.Root)
-	if err != nil {
-		return err
-	}
-	if len(homeless) > 0 {
-		if _, err := d.join(ctx, w, fallback, homeless, nil, access.Allowance{}); err != nil {
+// leaver is a member who is to leave.
+type leaver struct {
+	ID     db.MembershipID
+	UserID db.UserID
+	// Homeless members belong to no other organization.
+	Homeless bool
+}
+
+const leaversText = `
+select m.id, m.user_id, not exists (select from memberships other where other.user_id = m.user_id and other.org_id <> $1 and other.org_id <> $2) as homeless
+from memberships m where m.org_id = $1 and m.user_id > $3 order by m.user_id limit $4`
+
+// moveMembers records that all members leave the organization, and brings those
+// who belong to no other one into the fallback.
+func (d *Directory) moveMembers(ctx context.Context, w *write, org db.OrganizationID, fallback *db.Organization) error {
+	for last := (db.UserID{}); ; {
+		leavers, err := db.Select[leaver](ctx, d.db, leaversText, org, db.Root, last, leaving)
+		if err != nil || len(leavers) == 0 {
 			return err
 		}
+		var homeless []db.UserID
+		for _, m := range leavers {
+			if err := w.Record(changes.MembershipDeleted, m.ID.String(), &org, placeValues(org, m.UserID), nil); err != nil {
+				return err
+			}
+			if m.Homeless {
+				homeless = append(homeless, m.UserID)
+			}
+		}
+		if len(homeless) > 0 {
+			if _, err := d.join(ctx, w, fallback, homeless, nil, access.Allowance{}); err != nil {
+				return err
+			}
+		}
+		if err := w.Summarize(ctx); err != nil {
+			return err
+		}
+		last = leavers[len(leavers)-1].UserID
 	}
-	return w.Summarize(ctx)
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/uptrace/bun/dialect/pgdialect"
 
 	"roster/db"
+	"roster/idempotency"
 )
 
 // erasedKeyName is what stands in place of the name of a key that stood for a
@@ -15,8 +16,11 @@ const erasedKeyName = "Key of a deleted user"
 // eraseWords removes what others have written about a user, who is locked, also
 // from the log of changes: why they were granted something or lost it, and how
 // the keys were called that stood for them. That it is erased, the deletion of
-// the user tells.
-func (w *write) eraseWords(ctx context.Context, user db.UserID) error {
+// the user tells. Answers that are kept for retries go with it.
+func (d *Directory) eraseWords(ctx context.Context, w *write, user db.UserID) error {
+	if err := idempotency.Erase(ctx, d.db, user); err != nil {
+		return err
+	}
 	if err := w.eraseReasons(ctx, user); err != nil {
 		return err
 	}
