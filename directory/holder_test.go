@@ -15,6 +15,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"roster/db"
+	"roster/db/dbtest"
 	"roster/db/list"
 	"roster/directory"
 )
