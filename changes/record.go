@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"time"
 
 	"roster/db"
 )
@@ -22,51 +24,111 @@ func (w *Write) Record(action Action, subject string, org *db.OrganizationID, be
 	if !action.takes(subject) {
 		return fmt.Errorf("the action %q cannot be done to %s", action, subject)
 	}
-	b, err := values(before)
-	if err != nil {
-		return err
-	}
-	a, err := values(after)
-	if err != nil {
-		return err
-	}
-	if b != nil && a != nil {
-		dropEqual(b, a)
-	}
 	row := &db.Change{
 		ID: db.NewID[db.ChangeKind](), At: w.At, Actor: w.actor, Action: action.name, Subject: subject, OrgID: org,
 	}
-	if row.Before, err = encode(b); err != nil {
-		return err
-	}
-	if row.After, err = encode(a); err != nil {
+	var err error
+	if row.Before, row.After, err = difference(before, after); err != nil {
 		return err
 	}
 	w.rows = append(w.rows, row)
 	return nil
 }
 
-// append appends the record to the log, in the transaction of the change itself.
+// appendText inserts changes by the columns $3 to $9, and returns the number of the
+// transaction.
+const appendText = `
+with written as (insert into changes (actor, request_id, id, at, action, subject, org_id, before, after)
+	select $1, $2, id, at, action, subject, org_id, before::jsonb, after::jsonb
+		from unnest($3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::uuid[], $8::text[], $9::text[])
+			as c (id, at, action, subject, org_id, before, after))
+select pg_current_xact_id()`
+
+// append writes what was recorded into the log, within the transaction that changes
+// what it tells of.
 func (w *Write) append(ctx context.Context) error {
+	var request *string
 	if id := RequestID(ctx); id != "" {
-		for _, row := range w.rows {
-			row.RequestID = &id
-		}
+		request = &id
 	}
 	const batch = 1000 // keeps each statement below some 500 kB
 	for part := range slices.Chunk(w.rows, batch) {
-		if _, err := w.NewInsert().Model(&part).ExcludeColumn("xid").Returning("xid").Exec(ctx); err != nil {
+		if err := w.insert(ctx, part, request); err != nil {
 			return err
 		}
+	}
+	for _, row := range w.rows {
+		w.appended = append(w.appended, *row)
+	}
+	w.rows = nil
+	return nil
+}
+
+func (w *Write) insert(ctx context.Context, rows []*db.Change, request *string) error {
+	n := len(rows)
+	ids, times, actions, subjects := make([]db.ChangeID, n), make([]time.Time, n), make([]string, n), make([]string, n)
+	orgs, before, after := make([]*db.OrganizationID, n), make([]*string, n), make([]*string, n)
+	for i, row := range rows {
+		ids[i], times[i], actions[i], subjects[i], orgs[i] = row.ID, row.At, row.Action, row.Subject, row.OrgID
+		before[i], after[i] = nullable(row.Before), nullable(row.After)
+		row.RequestID = request
+	}
+	xid, err := db.SelectOne[db.Revision](ctx, w.db, appendText, w.actor, request, ids, times, actions, subjects, orgs, before, after)
+	if err != nil {
+		return fmt.Errorf("append to the log of changes: %w", err)
+	}
+	for _, row := range rows {
+		row.XID = *xid
 	}
 	return nil
 }
 
-// Changes returns the changes that were recorded so far.
+func nullable(text json.RawMessage) *string {
+	if text == nil {
+		return nil
+	}
+	return new(string(text))
+}
+
+// Summarize writes what was recorded so far into the log. In memory, one change for
+// each action and organization then stands for all changes of memberships: its
+// subject is the organization, and what follows from the action concerns everybody
+// there. Call it now and then in a write whose size the data decides, whose memory
+// it bounds.
+func (w *Write) Summarize(ctx context.Context) error {
+	if err := w.append(ctx); err != nil {
+		return err
+	}
+	type crowd struct {
+		action string
+		org    db.OrganizationID
+	}
+	known := map[crowd]bool{}
+	kept := w.appended[:0]
+	for _, row := range w.appended {
+		if row.OrgID != nil && strings.HasPrefix(row.Action, memberships) {
+			its := crowd{row.Action, *row.OrgID}
+			if known[its] {
+				continue
+			}
+			known[its] = true
+			row.Subject, row.Before, row.After = row.OrgID.String(), nil, nil
+		}
+		kept = append(kept, row)
+	}
+	clear(w.appended[len(kept):])
+	w.appended = kept
+	return nil
+}
+
+// memberships begins the actions on memberships.
+const memberships = "membership."
+
+// Changes returns what was recorded so far; see Summarize.
 func (w *Write) Changes() []db.Change {
-	all := make([]db.Change, len(w.rows))
-	for i, row := range w.rows {
-		all[i] = *row
+	all := slices.Grow(slices.Clone(w.appended), len(w.rows))
+	for _, row := range w.rows {
+		all = append(all, *row)
 	}
 	return all
 }
@@ -79,11 +141,34 @@ func (w *Write) Erase(ctx context.Context, subject string) error {
 	return err
 }
 
+// difference returns the JSON of a row or map before and after a change, without
+// values that are equal; nil stays nil.
+func difference(before, after any) (b, a json.RawMessage, err error) {
+	if before == nil || after == nil {
+		if b, err = encode(before); err != nil {
+			return nil, nil, err
+		}
+		a, err = encode(after)
+		return b, a, err
+	}
+	was, err := values(before)
+	if err != nil {
+		return nil, nil, err
+	}
+	is, err := values(after)
+	if err != nil {
+		return nil, nil, err
+	}
+	dropEqual(was, is)
+	if b, err = encode(was); err != nil {
+		return nil, nil, err
+	}
+	a, err = encode(is)
+	return b, a, err
+}
+
 // values returns the JSON of each field of a row or map.
 func values(row any) (map[string]json.RawMessage, error) {
-	if row == nil {
-		return nil, nil
-	}
 	text, err := json.Marshal(row)
 	if err != nil {
 		return nil, err
@@ -114,7 +199,7 @@ func dropEqual(before, after map[string]json.RawMessage) {
 	})
 }
 
-func encode(values map[string]json.RawMessage) (json.RawMessage, error) {
+func encode(values any) (json.RawMessage, error) {
 	if values == nil {
 		return nil, nil
 	}

@@ -129,8 +129,12 @@ type Write struct {
 	// well. Nothing may be written while there are faults.
 	Faults problem.List
 
+	db    *db.DB
 	actor string
-	rows  []*db.Change
+	// rows are still to be written into the log; appended were, as far as memory
+	// keeps them (see Summarize).
+	rows     []*db.Change
+	appended []db.Change
 }
 
 // Write runs fn on behalf of actor, in text form, in the transaction of ctx or in one of
@@ -139,7 +143,7 @@ type Write struct {
 func (w *Writer) Write(ctx context.Context, actor string, fn func(ctx context.Context, write *Write) error) error {
 	return w.Atomically(ctx, func(ctx context.Context) error {
 		return w.db.InTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-			write := &Write{Tx: tx, actor: actor}
+			write := &Write{Tx: tx, db: w.db, actor: actor}
 			if err := write.ReadClock(ctx); err != nil {
 				return err
 			}

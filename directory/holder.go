@@ -21,6 +21,15 @@ func (f MemberFilter) onlyCan() bool {
 // membersWhoCan returns the members of each organization who effectively hold the
 // permission, ordered by user, as an index has them.
 func (d *Directory) membersWhoCan(ctx context.Context, orgs []db.OrganizationID, page MemberPage, key string) ([]*list.Connection[db.Membership], error) {
+	l, err := d.whoCan(ctx, orgs, key)
+	if err != nil {
+		return nil, err
+	}
+	return l.page(ctx, d, page)
+}
+
+// whoCan is the list of membersWhoCan.
+func (d *Directory) whoCan(ctx context.Context, orgs []db.OrganizationID, key string) (*memberList, error) {
 	conditions, err := visibleMembers(ctx)
 	if err != nil {
 		return nil, err
@@ -37,12 +46,12 @@ func (d *Directory) membersWhoCan(ctx context.Context, orgs []db.OrganizationID,
 		key = "" // which is no key either
 	}
 	in := list.Where("p.org_id")
-	return memberList{
+	return &memberList{
 		name: "members", number: len(orgs), order: byUser, in: &in, conditions: conditions,
 		from: holders(roles, &in, []list.Clause{list.Where("g.org_id = p.org_id")}),
 		parents: list.Where("(select o.n, o.org_id, q.id, "+rolesWith("q.id")+` as roles
 			from unnest(?::uuid[]) with ordinality as o (org_id, n) left join permission_keys q on q.key = ? and q.deleted_at is null offset 0) p`, orgs, key),
-	}.page(ctx, d, page)
+	}, nil
 }
 
 // rolesWith returns SQL for the array of the roles that contain a permission. The

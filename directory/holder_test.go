@@ -15,6 +15,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"roster/db"
+	"roster/db/dbtest"
 	"roster/db/list"
 	"roster/directory"
 )
@@ -209,4 +210,38 @@ func memberKeysOf(c *list.Connection[db.Membership]) []string {
 		places[i] = uuid.UUID(m.OrgID).String() + " " + uuid.UUID(m.UserID).String()
 	}
 	return places
+}
+
+// Members that are counted by what they can do are counted alike in every order, and
+// without the users that a page is sorted by.
+func TestCountOfWhoCanInAnOrder(t *testing.T) {
+	t.Parallel()
+	statements := &dbtest.Statements{}
+	b := newBusiness(t, statements)
+	acme := b.organization("acme")
+	b.definePermissions("area:read")
+	b.role("worker", permissionRefs("area:read")...)
+	for i := range 5 {
+		name := fmt.Sprintf("user-%d", i)
+		b.user(name, acme)
+		if i > 0 {
+			must(0, b.grantRole(name, "acme", "worker"))(t)
+		}
+	}
+	must(b.SuspendUser(b.ctx, directory.UserActionInput{User: directory.UserRef{Username: new("user-4")}}))(t)
+	orgs, key := []db.OrganizationID{acme.ID}, "area:read"
+	var texts []string
+	for _, by := range []*directory.MemberOrder{nil, {Field: "NAME"}, {Field: "EMAIL"}, {Field: "JOINED_AT"}} {
+		page := must(b.Members(b.ctx, orgs, directory.MemberPage{}, &directory.MemberFilter{Can: &key}, by))(t)[0]
+		statements.Take()
+		if n := must(page.TotalCount(b.ctx))(t); n != 3 || len(page.Nodes) != 3 {
+			t.Errorf("%v: %d members are counted, and %d listed", by, n, len(page.Nodes))
+		}
+		texts = append(texts, fmt.Sprint(statements.Take()))
+	}
+	for _, text := range texts {
+		if text != texts[0] {
+			t.Errorf("counted by\n%s\nand by\n%s", text, texts[0])
+		}
+	}
 }

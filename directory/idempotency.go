@@ -14,16 +14,18 @@ import (
 // answer that was kept within the last 24 hours.
 //
 // answer is called after fn has succeeded, with the revision that the commit will
-// lead to, 0 if nothing was changed. Requests that come meanwhile wait. See
+// lead to, 0 if nothing was changed: then it is not kept, and the request may run
+// again. Requests that come meanwhile wait. See
 // idempotency.First for the errors.
 func (d *Directory) Idempotently(ctx context.Context, r *idempotency.Request, fn func(context.Context) error, answer func(db.Revision) []byte) ([]byte, error) {
 	var first idempotency.Answer
 	err := d.Writer.Atomically(ctx, func(ctx context.Context) (err error) {
-		first, err = idempotency.First(ctx, d.db, r, func() ([]byte, error) {
+		first, err = idempotency.First(ctx, d.db, r, func() (text []byte, changed bool, err error) {
 			if err := fn(ctx); err != nil {
-				return nil, err
+				return nil, false, err
 			}
-			return answer(changes.WrittenIn(ctx).Revision()), nil
+			revision := changes.WrittenIn(ctx).Revision()
+			return answer(revision), revision != 0, nil
 		})
 		return err
 	})

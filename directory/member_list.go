@@ -103,9 +103,18 @@ func (d *Directory) Members(ctx context.Context, orgs []db.OrganizationID, page 
 			return nil, err
 		}
 	}
-	l.from = from("memberships m")
-	if l.order.Name != byJoining.Name || filter != nil && (filter.Search != nil || filter.Status != nil) {
-		l.from = from("memberships m join users u on u.id = m.user_id")
+	filtersUsers := filter != nil && (filter.Search != nil || filter.Status != nil)
+	l.from = func(q *list.Statement, within *list.Span) {
+		q.Add("memberships m")
+		// What is only counted needs no users to be sorted by.
+		if filtersUsers || within != nil && l.order.Name != byJoining.Name {
+			q.Add(" join users u on u.id = m.user_id")
+		}
+	}
+	if filter != nil && filter.onlyCan() {
+		if l.counted, err = d.whoCan(ctx, orgs, *filter.Can); err != nil {
+			return nil, err
+		}
 	}
 	return l.page(ctx, d, page)
 }

@@ -91,6 +91,9 @@ type memberList struct {
 	// in is the id of the only organization of each parent's list that is sorted
 	// byUser.
 	in *list.Clause
+	// counted is the same list in the form that is counted sooner; nil if that is
+	// this one.
+	counted *memberList
 }
 
 // placeOrder returns the order of grants in one organization, or in all if in is
@@ -132,8 +135,19 @@ func from(text string) func(*list.Statement, *list.Span) {
 
 // page reads one page of each parent's list, in the order of the parents.
 func (l memberList) page(ctx context.Context, d *Directory, page MemberPage) ([]*list.Connection[db.Membership], error) {
+	lists := l.byParent(d, page.With)
+	if l.counted != nil {
+		lists.Counted = new(l.counted.byParent(d, nil))
+	}
+	pages, rows, err := lists.Page(ctx, d.db, page.Page)
+	page.With.take(ctx, rows)
+	return pages, err
+}
+
+// byParent returns the list with what is read along with it.
+func (l memberList) byParent(d *Directory, with *Related) list.ByParent[memberRow, db.Membership] {
 	by, sort := sortedRows(l.order)
-	columns, joins := page.With.tables(d)
+	columns, joins := with.tables(d)
 	lists := list.ByParent[memberRow, db.Membership]{
 		Name: l.name, Parents: l.parents, Number: l.number, From: l.from, Conditions: l.conditions, Order: l.order, Sorted: by,
 		Row: "m.*, p.n as parent, " + sort + " as sort", Columns: "x.*" + columns, Joins: joins,
@@ -144,9 +158,7 @@ func (l memberList) page(ctx context.Context, d *Directory, page MemberPage) ([]
 	if l.in != nil {
 		lists.Keyset = func(s list.Span) []list.Clause { return placeKeyset(l.in, s) }
 	}
-	pages, rows, err := lists.Page(ctx, d.db, page.Page)
-	page.With.take(ctx, rows)
-	return pages, err
+	return lists
 }
 
 // tables returns the columns that are related to a membership x, and the joins that

@@ -43,8 +43,8 @@ func (d *Directory) DeleteOrganization(ctx context.Context, in OrganizationActio
 	return []string{id}, err
 }
 
-// removeAllMembers takes all members out of the organization, and revokes the API
-// keys that work in it.
+// removeAllMembers takes all members out of the organization, however many, and revokes
+// the API keys that work in it.
 func (d *Directory) removeAllMembers(ctx context.Context, w *write, org *db.Organization) error {
 	fallback, err := d.lockDefaultOrganization(ctx)
 	if err != nil {
@@ -52,28 +52,66 @@ func (d *Directory) removeAllMembers(ctx context.Context, w *write, org *db.Orga
 	}
 	// The users are locked in the order in which every write locks them, so that
 	// no other write takes a user who is not moved out of their other organization.
-	if _, err := w.NewRaw(`select from users where id in (select user_id from memberships where org_id = ?)
-		order by id for no key update`, org.ID).Exec(ctx); err != nil {
+	if _, err := w.NewRaw(`select count(*) from (select from users where id in (select user_id from memberships where org_id = ?)
+		order by id for no key update) locked`, org.ID).Exec(ctx); err != nil {
 		return err
 	}
-	members, err := pointers(db.Select[db.Membership](ctx, d.db, "select * from memberships where org_id = $1 order by user_id", org.ID))
-	if err != nil {
-		return err
-	}
-	withoutOrganization, err := db.Select[db.UserID](ctx, d.db, `select m.user_id from memberships m where m.org_id = $1
-		and not exists (select from memberships other where other.user_id = m.user_id and other.org_id <> all(array[$1, $2::uuid])) order by m.user_id`, org.ID, db.Root)
-	if err != nil {
-		return err
-	}
-	if len(members) > 0 {
-		if err := w.leave(ctx, members); err != nil {
+	for _, kind := range []grantKind{roleGrants, permissionGrants} {
+		if _, err := w.ExecContext(ctx, "update "+kind.table+" g set "+endGrantSQL+" where g.org_id = ? and g.live", append(w.endGrantArgs(), org.ID)...); err != nil {
 			return err
 		}
 	}
-	if len(withoutOrganization) > 0 {
-		if _, err := d.join(ctx, w, fallback, withoutOrganization, nil, access.Allowance{}); err != nil {
+	if err := w.revokeKeys(ctx, "k.org_id = ?", org.ID); err != nil {
+		return err
+	}
+	if err := d.moveMembers(ctx, w, org.ID, fallback); err != nil {
+		return err
+	}
+	_, err = w.ExecContext(ctx, "delete from memberships where org_id = ?", org.ID)
+	return err
+}
+
+// leaving is how many members leave a deleted organization at a time, which bounds
+// the memory that this takes.
+const leaving = 5000
+
+// leaver is a member who is to leave.
+type leaver struct {
+	ID     db.MembershipID
+	UserID db.UserID
+	// Alone reports that the member belongs to no other organization.
+	Alone bool
+}
+
+const leaversText = `
+select m.id, m.user_id, not exists (select from memberships other where other.user_id = m.user_id and other.org_id <> $1 and other.org_id <> $2) as alone
+from memberships m where m.org_id = $1 and m.user_id > $3 order by m.user_id limit $4`
+
+// moveMembers records that all members leave the organization, and brings those
+// who belong to no other one into the fallback.
+func (d *Directory) moveMembers(ctx context.Context, w *write, org db.OrganizationID, fallback *db.Organization) error {
+	for last := (db.UserID{}); ; {
+		leavers, err := db.Select[leaver](ctx, d.db, leaversText, org, db.Root, last, leaving)
+		if err != nil || len(leavers) == 0 {
 			return err
 		}
+		var withoutOrganization []db.UserID
+		for _, m := range leavers {
+			if err := w.Record(changes.MembershipDeleted, m.ID.String(), &org, memberValues(org, m.UserID), nil); err != nil {
+				return err
+			}
+			if m.Alone {
+				withoutOrganization = append(withoutOrganization, m.UserID)
+			}
+		}
+		if len(withoutOrganization) > 0 {
+			if _, err := d.join(ctx, w, fallback, withoutOrganization, nil, access.Allowance{}); err != nil {
+				return err
+			}
+		}
+		if err := w.Summarize(ctx); err != nil {
+			return err
+		}
+		last = leavers[len(leavers)-1].UserID
 	}
-	return w.revokeKeys(ctx, "k.org_id = ?", org.ID)
 }

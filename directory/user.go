@@ -347,7 +347,7 @@ func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]strin
 		if err := w.revokeKeys(ctx, "k.user_id = ?", user.ID); err != nil {
 			return err
 		}
-		if err := w.eraseWords(ctx, user.ID); err != nil {
+		if err := d.eraseWords(ctx, w, user.ID); err != nil {
 			return err
 		}
 		before := changes.Values{"status": user.Status}

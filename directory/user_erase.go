@@ -6,6 +6,7 @@ import (
 	"github.com/uptrace/bun/dialect/pgdialect"
 
 	"roster/db"
+	"roster/idempotency"
 )
 
 // erasedKeyName replaces the name of an API key that stood for a deleted user.
@@ -13,8 +14,12 @@ const erasedKeyName = "Key of a deleted user"
 
 // eraseWords removes what others have written about a user, who is locked, also
 // from the log of changes: the reasons of their grants, and the names of API keys
-// that stood for them. It records nothing: the deletion of the user is recorded.
-func (w *write) eraseWords(ctx context.Context, user db.UserID) error {
+// that stood for them. Answers that are kept for retries go with it. It records
+// nothing: the deletion of the user is recorded.
+func (d *Directory) eraseWords(ctx context.Context, w *write, user db.UserID) error {
+	if err := idempotency.Erase(ctx, d.db, user); err != nil {
+		return err
+	}
 	if err := w.eraseReasons(ctx, user); err != nil {
 		return err
 	}

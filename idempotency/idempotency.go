@@ -21,8 +21,16 @@ import (
 	"roster/problem"
 )
 
-// MaxAnswer is the size of the largest answer that is kept, in bytes.
-const MaxAnswer = 1 << 20
+const (
+	// MaxAnswer is the size of the largest answer that is kept, in bytes.
+	MaxAnswer = 1 << 20
+	// overhead is what an answer takes besides its text, in bytes.
+	overhead = 256
+)
+
+// maxKept is how much is kept for one credential within 24 hours, in bytes; tests
+// have less.
+var maxKept = 64 << 20
 
 // Answer is the answer to a request.
 type Answer struct {
@@ -38,20 +46,30 @@ type Answer struct {
 // the next request runs. While another transaction answers the same request, First
 // waits.
 //
-// It returns ErrOtherRequest if the key belongs to another request, and LIMITED if
-// the answer is larger than MaxAnswer.
-func First(ctx context.Context, d *db.DB, r *Request, run func() ([]byte, error)) (Answer, error) {
+// run returns the answer, and whether anything was changed. If not, nothing is
+// kept: the same request may simply run again.
+//
+// It returns ErrOtherRequest if the key belongs to another request, ErrErased if
+// the answer has named a user who was deleted since, and LIMITED if the answer is
+// larger than MaxAnswer, or the client has used up what is kept for it.
+func First(ctx context.Context, d *db.DB, r *Request, run func() (text []byte, changed bool, err error)) (Answer, error) {
 	kept, err := claim(ctx, d, r)
 	if err != nil {
 		return Answer{}, fmt.Errorf("idempotency: %w", err)
+	}
+	if kept != nil && kept.Sealed == nil {
+		return Answer{}, ErrErased
 	}
 	if kept != nil {
 		text, err := r.open(kept.Sealed)
 		return Answer{Text: text, Kept: kept.XID}, err
 	}
-	text, err := run()
+	text, changed, err := run()
 	if err != nil {
 		return Answer{}, err
+	}
+	if !changed {
+		return Answer{Text: text}, release(ctx, d, r)
 	}
 	return Answer{Text: text}, keep(ctx, d, r, text)
 }
@@ -67,7 +85,7 @@ type keptAnswer struct {
 // to end.
 const claimText = `
 insert into kept_answers as kept (name) values ($1)
-on conflict (name) do update set at = excluded.at, xid = excluded.xid, sealed = null
+on conflict (name) do update set at = excluded.at, xid = excluded.xid, sealed = null, owner = null, size = 0
 	where kept.at < statement_timestamp() - interval '24 hours'
 returning true`
 
@@ -90,7 +108,47 @@ func keep(ctx context.Context, d *db.DB, r *Request, answer []byte) error {
 		return problem.New(problem.Limited,
 			"The answer has %d bytes; with an Idempotency-Key, at most %d are allowed. Ask for less of what was changed.", len(answer), MaxAnswer)
 	}
-	_, err := db.SelectOne[bool](ctx, d, "update kept_answers set sealed = $2 where name = $1 returning true", r.name[:], r.seal(answer))
+	sealed := r.seal(answer)
+	kept, err := db.SelectOne[bool](ctx, d, keepText, r.name[:], sealed, r.owner[:], len(sealed)+overhead, maxKept)
+	switch {
+	case err != nil:
+		return fmt.Errorf("idempotency: %w", err)
+	case kept == nil:
+		return problem.New(problem.Limited, "The answers of the last 24 hours that are kept for this credential take %d MiB, as much as is allowed. "+
+			"Ask for less of what was changed, or send no Idempotency-Key.", maxKept>>20)
+	}
+	return nil
+}
+
+// keepText keeps the answer of a name, if there is room for it.
+const keepText = `
+update kept_answers set sealed = $2, owner = $3, size = $4
+where name = $1 and $4 + (select coalesce(sum(size), 0) from kept_answers
+	where owner = $3 and at >= statement_timestamp() - interval '24 hours') <= $5
+returning true`
+
+// release gives the name of the request back.
+func release(ctx context.Context, d *db.DB, r *Request) error {
+	_, err := db.SelectOne[bool](ctx, d, "delete from kept_answers where name = $1 returning true", r.name[:])
+	if err != nil {
+		return fmt.Errorf("idempotency: %w", err)
+	}
+	return nil
+}
+
+// eraseText empties the answers of transactions that have changed a user, or a
+// membership or an API key of the user.
+const eraseText = `
+update kept_answers k set sealed = null, size = 0
+where sealed is not null and exists (select from changes c
+	where c.xid = k.xid and (c.subject = $1 or c.before->>'userId' = $1 or c.after->>'userId' = $1))
+returning true`
+
+// Erase empties the answers to documents that have changed the user. It is for the
+// transaction of ctx, which erases the user. The requests stay known: they do not
+// happen again.
+func Erase(ctx context.Context, d *db.DB, user db.UserID) error {
+	_, err := db.Select[bool](ctx, d, eraseText, user.String())
 	if err != nil {
 		return fmt.Errorf("idempotency: %w", err)
 	}

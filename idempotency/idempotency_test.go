@@ -31,7 +31,7 @@ func request(t *testing.T, credential, key, asked string) *Request {
 func answer(t *testing.T, d *db.DB, r *Request, text string) (first Answer, err error) {
 	t.Helper()
 	err = d.InTx(t.Context(), func(ctx context.Context, _ bun.Tx) error {
-		first, err = First(ctx, d, r, func() ([]byte, error) { return []byte(text), nil })
+		first, err = First(ctx, d, r, func() ([]byte, bool, error) { return []byte(text), text != "", nil })
 		return err
 	})
 	return first, err
@@ -53,14 +53,14 @@ func TestFirst(t *testing.T) {
 	r := request(t, "rk_a", "key", "asked")
 	wrong := errors.New("wrong")
 	err := d.InTx(t.Context(), func(ctx context.Context, _ bun.Tx) error {
-		_, err := First(ctx, d, r, func() ([]byte, error) { return nil, wrong })
+		_, err := First(ctx, d, r, func() ([]byte, bool, error) { return nil, true, wrong })
 		return err
 	})
 	if !errors.Is(err, wrong) {
 		t.Errorf("%v", err)
 	}
 	err = d.InTx(t.Context(), func(ctx context.Context, _ bun.Tx) error {
-		_, err := First(ctx, d, r, func() ([]byte, error) { return []byte("undone"), nil })
+		_, err := First(ctx, d, r, func() ([]byte, bool, error) { return []byte("undone"), true, nil })
 		return errors.Join(err, wrong)
 	})
 	if !errors.Is(err, wrong) {
@@ -91,6 +91,50 @@ func TestFirst(t *testing.T) {
 		if bytes.Contains(text, []byte("first")) || bytes.Contains(text, r.asked[:]) {
 			t.Error("an answer can be read without the key")
 		}
+	}
+}
+
+// What changed nothing keeps nothing, and runs again, also under a key whose
+// answer was too old.
+func TestNothingIsKeptOfWhatChangedNothing(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	r := request(t, "rk_a", "key", "asked")
+	wantAnswer(t, d, r, "", "")
+	if n := *must(db.SelectOne[int](t.Context(), d, "select count(*)::int from kept_answers"))(t); n != 0 {
+		t.Errorf("%d answers are on record", n)
+	}
+	wantAnswer(t, d, request(t, "rk_a", "key", "something else"), "first", "first")
+}
+
+// A credential has room for so many bytes within 24 hours, whatever other
+// credentials have. What is refused for lack of it leaves nothing behind.
+func TestRoomOfACredential(t *testing.T) { // not parallel: it changes the room
+	defer func(before int) { maxKept = before }(maxKept)
+	maxKept = 2 << 20
+	d := dbtest.New(t)
+	text := strings.Repeat("a", MaxAnswer/2)
+	keys := []string{"1", "2", "3"}
+	for _, key := range keys {
+		wantAnswer(t, d, request(t, "rk_a", key, ""), text, text)
+	}
+	if _, err := answer(t, d, request(t, "rk_a", "4", ""), text); !problem.Is(err, problem.Limited) {
+		t.Errorf("beyond the room: %v", err)
+	}
+	wantAnswer(t, d, request(t, "rk_a", "4", ""), "small", "small")
+	wantAnswer(t, d, request(t, "rk_b", "4", ""), text, text)
+	wantAnswer(t, d, request(t, "rk_a", "1", ""), "again", text)
+	must(d.NewRaw("update kept_answers set at = at - interval '25 hours'").Exec(t.Context()))(t)
+	wantAnswer(t, d, request(t, "rk_a", "5", ""), text, text)
+}
+
+func must[T any](value T, err error) func(t *testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value
 	}
 }
 

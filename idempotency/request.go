@@ -16,10 +16,17 @@ import (
 // answered before.
 var ErrOtherRequest = problem.New(problem.Conflict, "This Idempotency-Key came with another request before: choose a new key for a new request.")
 
+// ErrErased is returned for a request that was carried out, and whose answer is no
+// longer there.
+var ErrErased = problem.New(problem.Conflict, "This request was carried out before. Its answer was about a user who has been deleted since, and is erased.")
+
 // Request is a request that its client may send again, and which will not happen
 // again.
 type Request struct {
 	name [sha256.Size]byte // by which its answer is found
+	// owner is the same for all requests with one credential, and tells nothing else
+	// of it.
+	owner [sha256.Size]byte
 	// cipher encrypts the answer: AES-256-GCM with a random nonce, since a name can
 	// be used again after its answer was forgotten.
 	cipher cipher.AEAD
@@ -43,6 +50,10 @@ func NewRequest(credential, key secret.Text, asked [sha256.Size]byte) (Request, 
 	if len(name) < 1 || len(name) > maxKey || !key.Visible() {
 		return Request{}, problem.New(problem.Invalid, "An Idempotency-Key is 1 to %d visible characters of ASCII.", maxKey)
 	}
+	owner, err := hkdf.Key(sha256.New, []byte(credential.Reveal()), nil, "roster idempotency", sha256.Size)
+	if err != nil {
+		return Request{}, err
+	}
 	derived, err := hkdf.Key(sha256.New, []byte(credential.Reveal()), nil, "roster idempotency "+name, sha256.Size+aes256)
 	if err != nil {
 		return Request{}, err
@@ -52,7 +63,7 @@ func NewRequest(credential, key secret.Text, asked [sha256.Size]byte) (Request, 
 		return Request{}, err
 	}
 	aead, err := cipher.NewGCMWithRandomNonce(block)
-	return Request{name: [sha256.Size]byte(derived), cipher: aead, asked: asked}, err
+	return Request{name: [sha256.Size]byte(derived), owner: [sha256.Size]byte(owner), cipher: aead, asked: asked}, err
 }
 
 // Name returns a hash that is the same for all requests of one client under one key.

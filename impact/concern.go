@@ -21,6 +21,10 @@ type Concern struct {
 
 	// members are the ones whose memberships and grants it changed, each once.
 	members []access.MemberKey
+	// crowds are the organizations in which it changed the memberships and grants of
+	// so many members that their changes do not name them
+	// (changes.Write.Summarize).
+	crowds []db.OrganizationID
 	// roles are the ones whose permissions it changed, deletedRoles and
 	// deletedPermissions the ones that it deleted.
 	roles, deletedRoles                    []db.RoleID
@@ -58,6 +62,8 @@ func concernOf(at time.Time, recorded []db.Change) *Concern {
 				if member := (access.MemberKey{User: user, Organization: *row.OrgID}); !seen[member] {
 					c.members, seen[member] = append(c.members, member), true
 				}
+			} else {
+				c.crowds = appendSubject(c.crowds, row)
 			}
 		}
 	}
@@ -98,7 +104,7 @@ func (c *Concern) readNames(row *db.Change) bool {
 
 // definitionsOnly reports whether the write changed only roles and permissions.
 func (c *Concern) definitionsOnly() bool {
-	return len(c.members)+len(c.Users)+len(c.Organizations) == 0
+	return len(c.members)+len(c.crowds)+len(c.Users)+len(c.Organizations) == 0
 }
 
 // nobody reports whether the write concerns no member.

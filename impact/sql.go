@@ -133,6 +133,9 @@ func (c *Concern) membersSQL() list.Clause {
 	arm(len(c.members), "unnest(?::uuid[], ?::uuid[]) p (org_id, user_id)", orgs, users)
 	arm(len(c.Users), "memberships where user_id = any(?::uuid[])", c.Users)
 	arm(len(c.Organizations), "memberships where org_id = any(?::uuid[])", c.Organizations)
+	for _, table := range []db.GrantTable{db.RoleGrants, db.PermissionGrants} {
+		arm(len(c.crowds), table.Name+" g where org_id = any(?::uuid[]) and (granted_at = $1 or "+access.RevokedAtSQL+")", c.crowds)
+	}
 	arm(len(c.roles), "membership_roles where role_id = any(?::uuid[]) and live", c.roles)
 	arm(len(c.renamedPermissions), "membership_permissions where permission_id = any(?::uuid[]) and live", c.renamedPermissions)
 	arm(len(c.deletedRoles), "membership_roles g where role_id = any(?::uuid[]) and revoked_at >= $1 and "+access.RevokedAtSQL, c.deletedRoles)

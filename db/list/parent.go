@@ -36,6 +36,9 @@ type ByParent[R, T any] struct {
 	Node   func(*R) *T
 	Parent func(*R) int
 	Cursor func(*R) Cursor
+	// Counted are the same lists in another form, of which the nodes are counted; nil
+	// if there is none.
+	Counted *ByParent[R, T]
 }
 
 // Page reads one page of each list, in the order of the parents. It returns the
@@ -99,6 +102,9 @@ func (l ByParent[R, T]) rowsByNode(rows []R) map[*T]*R {
 
 // counts returns the number of all nodes of each parent.
 func (l ByParent[R, T]) counts(ctx context.Context, d *db.DB) ([]int, error) {
+	if l.Counted != nil {
+		return l.Counted.counts(ctx, d)
+	}
 	q := NewStatement(l.Name).Add("select x.n from ").Append(l.Parents).
 		Add(" cross join lateral (select count(*) as n from ")
 	l.From(q, nil)

@@ -30,8 +30,9 @@ type repeatable struct {
 	write func(data []byte, revision string) []byte
 	// answer is the first request's, as write made it; nil if there is none to keep.
 	answer []byte
-	// conflict is true if the key belongs to another request.
-	conflict bool
+	// conflict is why there is no answer under the key: it belongs to another request,
+	// or its answer was erased. Else it is nil.
+	conflict error
 }
 
 // readIdempotencyKey reads the Idempotency-Key of the request. It returns nil where a
@@ -67,8 +68,8 @@ func (i *repeatable) serve(ctx context.Context, h *Handler, run func(context.Con
 	}
 	defer h.sameKey.Leave(i.key.Name())
 	response, err := run(context.WithValue(ctx, repeatableKey{}, i))
-	if i.conflict {
-		return nil, &refusal{status: http.StatusConflict, cause: idempotency.ErrOtherRequest}
+	if i.conflict != nil {
+		return nil, &refusal{status: http.StatusConflict, cause: i.conflict}
 	}
 	return response, err
 }
@@ -88,7 +89,9 @@ func (i *repeatable) run(ctx context.Context, d *directory.Directory, run execut
 	i.answer, err = d.Idempotently(ctx, &i.key,
 		func(ctx context.Context) (err error) { data, err = run(ctx); return err },
 		func(written db.Revision) []byte { return i.write(data, position.With(written).String()) })
-	i.conflict = errors.Is(err, idempotency.ErrOtherRequest)
+	if i.conflict = nil; errors.Is(err, idempotency.ErrOtherRequest) || errors.Is(err, idempotency.ErrErased) {
+		i.conflict = err
+	}
 	return err
 }
 
