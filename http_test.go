@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"roster/secret"
 	"roster/telemetry"
 )
 
@@ -76,7 +75,9 @@ func TestSettingsOfRequests(t *testing.T) {
 		{(*config).setCORSOrigins, "https://a.example,http://localhost:3000", true},
 		{(*config).setCORSOrigins, "*", false},
 		{(*config).setCORSOrigins, "https://*.example.com", false},
-		{(*config).setCORSOrigins, "https://a.example/", false},
+		{(*config).setCORSOrigins, "https://a.example/", true},
+		{(*config).setCORSOrigins, "https://a.example/, http://localhost:3000/", true},
+		{(*config).setCORSOrigins, "https://a.example//", false},
 		{(*config).setCORSOrigins, "https://a.example,", false},
 		{(*config).setTrustedDocuments, "no/such/file", false},
 		{(*config).setTrustedDocuments, "go.mod", false},
@@ -179,7 +180,7 @@ func serving(t *testing.T, change func(*http.Server)) *httptest.Server {
 		if _, err := io.ReadAll(r.Body); err != nil {
 			w.WriteHeader(http.StatusBadRequest)
 		}
-	}), secret.Text{})
+	}))
 	change(own)
 	web := httptest.NewUnstartedServer(nil)
 	web.Config = own
