@@ -138,7 +138,7 @@ func TestConfigurationDefaults(t *testing.T) {
 	}
 }
 
-// -help and the README's table have the same settings.
+// -help and the table of docs/configuration.md have the same settings.
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
@@ -148,16 +148,16 @@ func TestHelp(t *testing.T) {
 		t.Errorf("-help says %s and makes %v", &r.stderr, names(t, p.dir))
 	}
 	help := regexp.MustCompile(`(?m)^  -(\S+) +([A-Z_]+) +.*?(?:\(default (\S+)\))?$`).FindAllStringSubmatch(r.stdout.String(), -1)
-	readme, err := os.ReadFile("README.md")
+	page, err := os.ReadFile("docs/configuration.md")
 	must(t, err)
-	rows := regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| `-(\\S+)` \\| (.*) \\|$").FindAllStringSubmatch(section(t, string(readme), "## Configuration"), -1)
+	rows := regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| `-(\\S+)` \\| (.*) \\|$").FindAllStringSubmatch(section(t, string(page), "## Settings"), -1)
 	if len(help) != len(settings()) || len(rows) != len(help) {
-		t.Fatalf("%d settings, -help lists %d, and the README %d:\n%s", len(settings()), len(help), len(rows), &r.stdout)
+		t.Fatalf("%d settings, -help lists %d, and docs/configuration.md %d:\n%s", len(settings()), len(help), len(rows), &r.stdout)
 	}
 	for i, told := range help {
 		flag, variable, value := told[1], told[2], told[3]
 		if row := rows[i]; row[1] != variable || row[2] != flag || value != "" && !strings.Contains(row[3], "default `"+value+"`") {
-			t.Errorf("-help has %s, -%s with the default %q, and the README\n%s", variable, flag, value, row[0])
+			t.Errorf("-help has %s, -%s with the default %q, and docs/configuration.md\n%s", variable, flag, value, row[0])
 		}
 	}
 }

@@ -35,7 +35,7 @@ func TestCORS(t *testing.T) {
 			r.Header.Set("Origin", c.origin)
 			if method == http.MethodOptions {
 				r.Header.Set("Access-Control-Request-Method", "POST")
-				r.Header.Set("Access-Control-Request-Headers", "authorization,content-type")
+				r.Header.Set("Access-Control-Request-Headers", "apollographql-client-name,apollographql-client-version,authorization,baggage,content-type,graphql-client-name,graphql-client-version,sentry-trace,traceparent,x-requested-with")
 			}
 			w := httptest.NewRecorder()
 			handler.ServeHTTP(w, r)

@@ -133,12 +133,15 @@ func (r *process) wantPages() {
 	}
 }
 
-// wantReadme fails the test unless the operations in the README succeed, with the answers
-// that the README shows.
+// wantReadme fails the test unless the operations in the README and docs/scripts.md
+// succeed, with the answers that they show.
 func (r *process) wantReadme() {
 	r.t.Helper()
 	readme, err := os.ReadFile("README.md")
 	must(r.t, err)
+	scripts, err := os.ReadFile("docs/scripts.md")
+	must(r.t, err)
+	readme = append(append(readme, '\n'), scripts...)
 	asked := 0
 	blocks := regexp.MustCompile(`(?m)(^    .*\n)+`).FindAllString(string(readme), -1)
 	for i, block := range blocks {
@@ -165,7 +168,7 @@ func (r *process) wantReadme() {
 		}
 	}
 	if asked != 3 {
-		r.t.Errorf("the README shows %d operations", asked)
+		r.t.Errorf("README and scripts show %d operations", asked)
 	}
 }
 
