@@ -12,10 +12,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/agnivade/levenshtein"
 	"github.com/jackc/pgx/v5"
 
 	"roster/db"
@@ -66,7 +68,8 @@ func settings() []setting {
 		{"DATABASE_URL", "database-url", "", "a PostgreSQL to use instead of the embedded one", (*config).setDatabaseURL},
 		{"ROSTER_DATABASE_POOLER", "database-pooler", "", "what stands before that PostgreSQL, where it is not detected: \"transaction\", such as pgbouncer", (*config).setPooler},
 		{"ROSTER_POSTGRES", "postgres", "", "for the embedded database: a folder of PostgreSQL binaries, or \"download\"", (*config).setPostgres},
-		{"ROSTER_ADMIN_KEY", "admin-key", "", "the administrator's API key: rk_ and at least 32 characters; made on the first start if not set", (*config).setAdminKey},
+		{"ROSTER_ADMIN_KEY", "admin-key", "", "the administrator's API key: rk_ and at least 32 characters; made on the first start if not set; the list of processes shows flags", (*config).setAdminKey},
+		{"ROSTER_ADMIN_KEY_FILE", "admin-key-file", "", "a file with the administrator's API key", (*config).setAdminKeyFile},
 		{"ROSTER_DEMO", "demo", "", "fill an empty database with the demo business; default true with the embedded database", boolean(func(c *config) *bool { return &c.demo })},
 		{"ROSTER_PUBLIC_URL", "public-url", "", "the address that links are built from", (*config).setPublicURL},
 		{"ROSTER_DEV", "dev", "", "open introspection, playground and suggestions; default true on a loopback address", boolean(func(c *config) *bool { return &c.dev })},
@@ -117,6 +120,29 @@ func readConfig(args []string, getenv func(string) string, output io.Writer) (*c
 	return c, nil
 }
 
+// unknownVariables returns a warning for each variable of the environment that looks
+// like a setting and is none.
+func unknownVariables(environ []string) (warnings []string) {
+	for _, variable := range environ {
+		name, _, _ := strings.Cut(variable, "=")
+		nearest, known := nearestVariable(name)
+		if strings.HasPrefix(name, "ROSTER_") && !known {
+			warnings = append(warnings, fmt.Sprintf("%s is no setting of Roster; is %s meant?", name, nearest))
+		}
+	}
+	return warnings
+}
+
+// nearestVariable returns the variable of a setting whose name is the most like name,
+// and whether it is the same.
+func nearestVariable(name string) (nearest string, same bool) {
+	all := settings()
+	least := slices.MinFunc(all, func(a, b setting) int {
+		return levenshtein.ComputeDistance(name, a.variable) - levenshtein.ComputeDistance(name, b.variable)
+	})
+	return least.variable, least.variable == name
+}
+
 func printHelp(output io.Writer) {
 	fmt.Fprintln(output, "Roster serves a GraphQL API for user management. Its settings are environment variables or flags:")
 	for _, s := range settings() {
@@ -124,7 +150,7 @@ func printHelp(output io.Writer) {
 		if s.value != "" {
 			value = " (default " + s.value + ")"
 		}
-		fmt.Fprintf(output, "  -%-13s %-18s %s%s\n", s.flag, s.variable, s.help, value)
+		fmt.Fprintf(output, "  -%-17s %-24s %s%s\n", s.flag, s.variable, s.help, value)
 	}
 }
 
@@ -191,6 +217,24 @@ func (c *config) setAdminKey(value string) error {
 	return nil
 }
 
+// setAdminKeyFile reads a key that the operator has put somewhere, such as a mounted
+// secret: who may read the file is theirs to choose.
+func (c *config) setAdminKeyFile(value string) error {
+	if value == "" {
+		return nil
+	}
+	if !c.adminKey.Empty() {
+		return errors.New("ROSTER_ADMIN_KEY is set, too: set one of them")
+	}
+	f, err := os.Open(value)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	c.adminKey, err = readKey(f)
+	return err
+}
+
 func (c *config) setPublicURL(value string) error {
 	if value == "" {
 		return nil
@@ -203,14 +247,21 @@ func (c *config) setPublicURL(value string) error {
 	return nil
 }
 
+// setCORSOrigins takes an origin with a slash behind it, as it is often copied.
 func (c *config) setCORSOrigins(value string) error {
-	for origin := range strings.SplitSeq(value, ",") {
+	if value == "" {
+		return nil
+	}
+	origins := strings.Split(value, ",")
+	for i, origin := range origins {
+		origin = strings.TrimSuffix(strings.TrimSpace(origin), "/")
 		u, err := url.Parse(origin)
-		if value != "" && (err != nil || !isWeb(u) || strings.Contains(u.Host, "*") || u.Scheme+"://"+u.Host != origin) {
+		if err != nil || !isWeb(u) || strings.Contains(u.Host, "*") || u.Scheme+"://"+u.Host != origin {
 			return fmt.Errorf("%q is no origin such as https://app.example.com", origin)
 		}
+		origins[i] = origin
 	}
-	c.corsOrigins = value
+	c.corsOrigins = strings.Join(origins, ",")
 	return nil
 }
 
@@ -296,15 +347,4 @@ func isLoopback(addr string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.IsLoopback()
-}
-
-// handsOutKey reports whether the playground may have the administrator's key filled
-// in: only in development on this machine, and not behind a proxy, whose visitors
-// would look like this machine.
-func (c *config) handsOutKey() bool {
-	if !c.dev || !c.embedded() || !isLoopback(c.addr) {
-		return false
-	}
-	u, err := url.Parse(c.publicURL)
-	return c.publicURL == "" || err == nil && isLoopback(net.JoinHostPort(u.Hostname(), "0"))
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -42,7 +43,7 @@ func TestWrongConfiguration(t *testing.T) {
 	}{
 		"address without a port":     {"ROSTER_ADDR=localhost", nil, `ROSTER_ADDR (-addr): "localhost" is no address`},
 		"address, by flag":           {"ROSTER_ADDR=localhost:0", []string{"-addr", "localhost:65536"}, `ROSTER_ADDR (-addr): "65536" is no port`},
-		"address in use":             {"ROSTER_ADDR=" + taken.Addr().String(), nil, "address already in use"},
+		"address in use":             {"ROSTER_ADDR=" + taken.Addr().String(), nil, "address already in use by another program; choose another one by ROSTER_ADDR (-addr)"},
 		"no data folder":             {"", []string{"-data-dir", ""}, "ROSTER_DATA_DIR (-data-dir): must not be empty"},
 		"data folder is a file":      {"ROSTER_DATA_DIR=/dev/null", nil, "not a directory"},
 		"database":                   {"DATABASE_URL=" + password, nil, "DATABASE_URL (-database-url): not a PostgreSQL connection string"},
@@ -54,6 +55,9 @@ func TestWrongConfiguration(t *testing.T) {
 		"binaries":                   {"ROSTER_POSTGRES=/nowhere", nil, `ROSTER_POSTGRES (-postgres): "/nowhere" is no folder`},
 		"folder without binaries":    {"", []string{"-postgres", "/dev"}, `ROSTER_POSTGRES (-postgres): "/dev" holds no`},
 		"administrator's key":        {"ROSTER_ADMIN_KEY=rk_" + password, nil, "ROSTER_ADMIN_KEY (-admin-key): must be rk_ and"},
+		"no file of a key":           {"ROSTER_ADMIN_KEY_FILE=/nowhere", nil, "ROSTER_ADMIN_KEY_FILE (-admin-key-file): open /nowhere"},
+		"file of another kind":       {"", []string{"-admin-key-file=" + manifest}, "ROSTER_ADMIN_KEY_FILE (-admin-key-file): " + manifest + " holds no API key"},
+		"a key and a file":           {"ROSTER_ADMIN_KEY=rk_chosen-by-the-operator-0123456789", []string{"-admin-key-file=" + manifest}, "ROSTER_ADMIN_KEY_FILE (-admin-key-file): ROSTER_ADMIN_KEY is set, too"},
 		"demo":                       {"ROSTER_DEMO=perhaps", nil, `ROSTER_DEMO (-demo): "perhaps" is neither true nor false`},
 		"public URL":                 {"ROSTER_PUBLIC_URL=accounts.example.com", nil, "ROSTER_PUBLIC_URL (-public-url): "},
 		"public URL with a password": {"ROSTER_PUBLIC_URL=https://me:" + password + "@example.com", nil, "ROSTER_PUBLIC_URL (-public-url): "},
@@ -62,7 +66,7 @@ func TestWrongConfiguration(t *testing.T) {
 		"origin with a bad port":     {"ROSTER_CORS_ORIGINS=https://app.example.com:99999", nil, "ROSTER_CORS_ORIGINS (-cors-origins): "},
 		"dev":                        {"", []string{"-dev", "perhaps"}, `ROSTER_DEV (-dev): "perhaps" is neither true nor false`},
 		"origins":                    {"ROSTER_CORS_ORIGINS=https://app.example.com,*", nil, `ROSTER_CORS_ORIGINS (-cors-origins): "*" is no origin`},
-		"origin with a path":         {"", []string{"-cors-origins", "https://app.example.com/"}, "ROSTER_CORS_ORIGINS (-cors-origins): "},
+		"origin with a path":         {"", []string{"-cors-origins", "https://app.example.com/app"}, "ROSTER_CORS_ORIGINS (-cors-origins): "},
 		"no manifest":                {"ROSTER_TRUSTED_DOCUMENTS=/nowhere", nil, "ROSTER_TRUSTED_DOCUMENTS (-trusted-documents): open /nowhere"},
 		"manifest of nothing":        {"ROSTER_TRUSTED_DOCUMENTS=/dev/null", nil, "ROSTER_TRUSTED_DOCUMENTS (-trusted-documents): /dev/null: neither"},
 		"manifest of another schema": {"ROSTER_TRUSTED_DOCUMENTS=" + outdated, nil, "ROSTER_TRUSTED_DOCUMENTS (-trusted-documents): " + outdated + ": the trusted document a: "},
@@ -99,25 +103,23 @@ func TestConfigurationDefaults(t *testing.T) {
 		env  string
 		args []string
 		want config
-		// handsOut reports whether the playground may have the key.
-		handsOut bool
 	}{
-		"nothing is set": {"", nil, config{addr: "localhost:8080", dataDir: "./data", demo: true, dev: true}, true},
+		"nothing is set": {"", nil, config{addr: "localhost:8080", dataDir: "./data", demo: true, dev: true}},
 		"flags win": {"ROSTER_ADDR=:1", []string{"-addr", "[::1]:2", "-data-dir=x"},
-			config{addr: "[::1]:2", dataDir: "x", demo: true, dev: true}, true},
+			config{addr: "[::1]:2", dataDir: "x", demo: true, dev: true}},
 		"staleness": {"ROSTER_STALENESS_BOUND=2.5s", nil,
-			config{addr: "localhost:8080", dataDir: "./data", demo: true, dev: true, staleness: 2500 * time.Millisecond}, true},
-		"open to others": {"ROSTER_ADDR=:8080", nil, config{addr: ":8080", dataDir: "./data", demo: true}, false},
+			config{addr: "localhost:8080", dataDir: "./data", demo: true, dev: true, staleness: 2500 * time.Millisecond}},
+		"open to others": {"ROSTER_ADDR=:8080", nil, config{addr: ":8080", dataDir: "./data", demo: true}},
 		"open, in development": {"ROSTER_ADDR=0.0.0.0:80", []string{"-dev", "true"},
-			config{addr: "0.0.0.0:80", dataDir: "./data", demo: true, dev: true}, false},
+			config{addr: "0.0.0.0:80", dataDir: "./data", demo: true, dev: true}},
 		"database of others": {elsewhere, nil,
-			config{addr: "localhost:8080", dataDir: "./data", databaseURL: secret.New("postgres://db/roster"), dev: true}, false},
+			config{addr: "localhost:8080", dataDir: "./data", databaseURL: secret.New("postgres://db/roster"), dev: true}},
 		"database of others, demo": {elsewhere, []string{"-demo=1"},
-			config{addr: "localhost:8080", dataDir: "./data", databaseURL: secret.New("postgres://db/roster"), demo: true, dev: true}, false},
+			config{addr: "localhost:8080", dataDir: "./data", databaseURL: secret.New("postgres://db/roster"), demo: true, dev: true}},
 		"behind a proxy": {"ROSTER_PUBLIC_URL=https://accounts.example.com", nil,
-			config{addr: "localhost:8080", dataDir: "./data", publicURL: "https://accounts.example.com", demo: true, dev: true}, false},
+			config{addr: "localhost:8080", dataDir: "./data", publicURL: "https://accounts.example.com", demo: true, dev: true}},
 		"public on this machine": {"ROSTER_PUBLIC_URL=http://127.0.0.1:8080", nil,
-			config{addr: "localhost:8080", dataDir: "./data", publicURL: "http://127.0.0.1:8080", demo: true, dev: true}, true},
+			config{addr: "localhost:8080", dataDir: "./data", publicURL: "http://127.0.0.1:8080", demo: true, dev: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -129,14 +131,14 @@ func TestConfigurationDefaults(t *testing.T) {
 				return ""
 			}, nil)
 			must(t, err)
-			if !reflect.DeepEqual(*c, test.want) || c.handsOutKey() != test.handsOut {
-				t.Errorf("got %+v, which hands out the key: %t\nwant %+v, %t", *c, c.handsOutKey(), test.want, test.handsOut)
+			if !reflect.DeepEqual(*c, test.want) {
+				t.Errorf("got %+v\nwant %+v", *c, test.want)
 			}
 		})
 	}
 }
 
-// -help and the README's table have the same settings.
+// -help and the table of docs/configuration.md have the same settings.
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
@@ -146,16 +148,16 @@ func TestHelp(t *testing.T) {
 		t.Errorf("-help says %s and makes %v", &r.stderr, names(t, p.dir))
 	}
 	help := regexp.MustCompile(`(?m)^  -(\S+) +([A-Z_]+) +.*?(?:\(default (\S+)\))?$`).FindAllStringSubmatch(r.stdout.String(), -1)
-	readme, err := os.ReadFile("README.md")
+	page, err := os.ReadFile("docs/configuration.md")
 	must(t, err)
-	rows := regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| `-(\\S+)` \\| (.*) \\|$").FindAllStringSubmatch(section(t, string(readme), "## Configuration"), -1)
+	rows := regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| `-(\\S+)` \\| (.*) \\|$").FindAllStringSubmatch(section(t, string(page), "## Settings"), -1)
 	if len(help) != len(settings()) || len(rows) != len(help) {
-		t.Fatalf("%d settings, -help lists %d, and the README %d:\n%s", len(settings()), len(help), len(rows), &r.stdout)
+		t.Fatalf("%d settings, -help lists %d, and docs/configuration.md %d:\n%s", len(settings()), len(help), len(rows), &r.stdout)
 	}
 	for i, told := range help {
 		flag, variable, value := told[1], told[2], told[3]
 		if row := rows[i]; row[1] != variable || row[2] != flag || value != "" && !strings.Contains(row[3], "default `"+value+"`") {
-			t.Errorf("-help has %s, -%s with the default %q, and the README\n%s", variable, flag, value, row[0])
+			t.Errorf("-help has %s, -%s with the default %q, and docs/configuration.md\n%s", variable, flag, value, row[0])
 		}
 	}
 }
@@ -183,6 +185,48 @@ func TestAdminKeyFile(t *testing.T) {
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != "notes\n" || out.Len() > 0 {
 		t.Errorf("the file now holds %q, %v; %s", text, err, &out)
+	}
+}
+
+// A file that somebody else could have planted, or can read, is refused.
+func TestPlantedAdminKey(t *testing.T) {
+	t.Parallel()
+	const key = "rk_0123456789abcdef0123456789abcdef"
+	for name, test := range map[string]struct {
+		plant func(path string) error
+		want  string
+	}{
+		"ours": {func(path string) error { return os.WriteFile(path, []byte(key), 0o600) }, ""},
+		"others may read it": {func(path string) error {
+			return errors.Join(os.WriteFile(path, []byte(key), 0o600), os.Chmod(path, 0o644))
+		}, "has the mode 0644"},
+		"a folder": {func(path string) error { return os.Mkdir(path, 0o700) }, "is not a file"},
+		"another owner's": {func(path string) error {
+			return errors.Join(os.WriteFile(path, []byte(key), 0o600), os.Chown(path, 12345, -1))
+		}, "belongs to another account"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if name == "another owner's" && os.Geteuid() != 0 {
+				t.Skip("only root can give files away")
+			}
+			dir := t.TempDir()
+			must(t, test.plant(adminKeyPath(dir)))
+			got, err := adminKeyFile(dir, true, io.Discard)
+			if test.want == "" && (err != nil || got.Reveal() != key) || test.want != "" && (err == nil || !got.Empty() || !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("got error %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+// Who mistypes a variable is told the one that was meant.
+func TestUnknownVariables(t *testing.T) {
+	t.Parallel()
+	got := unknownVariables([]string{"ROSTER_ADDRES=x", "ROSTER_ADDR=x", "PATH=/", "ROSTER_PUBLICURL=", "DATABASE_URL=x"})
+	want := []string{"ROSTER_ADDRES is no setting of Roster; is ROSTER_ADDR meant?", "ROSTER_PUBLICURL is no setting of Roster; is ROSTER_PUBLIC_URL meant?"}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -30,7 +30,8 @@ func (s *server) withCORS(next http.Handler) http.Handler {
 		AllowedHeaders: []string{
 			"Authorization", "Content-Type", "Roster-At-Least", "Idempotency-Key", "X-Request-Id",
 			"X-GraphQL-Preflight", "Apollo-Require-Preflight", "X-Apollo-Operation-Name", "X-Apollo-Operation-Id",
-			"Traceparent", "Tracestate", // of browsers that take part in a trace
+			"Apollographql-Client-Name", "Apollographql-Client-Version", "Graphql-Client-Name", "Graphql-Client-Version", "X-Requested-With",
+			"Traceparent", "Tracestate", "Baggage", "Sentry-Trace", // of browsers that take part in a trace
 		},
 		ExposedHeaders: []string{"Retry-After", "X-Request-Id"},
 		MaxAge:         600, // seconds

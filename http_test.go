@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"roster/secret"
 	"roster/telemetry"
 )
 
@@ -36,7 +35,7 @@ func TestCORS(t *testing.T) {
 			r.Header.Set("Origin", c.origin)
 			if method == http.MethodOptions {
 				r.Header.Set("Access-Control-Request-Method", "POST")
-				r.Header.Set("Access-Control-Request-Headers", "authorization,content-type")
+				r.Header.Set("Access-Control-Request-Headers", "apollographql-client-name,apollographql-client-version,authorization,baggage,content-type,graphql-client-name,graphql-client-version,sentry-trace,traceparent,x-requested-with")
 			}
 			w := httptest.NewRecorder()
 			handler.ServeHTTP(w, r)
@@ -76,7 +75,9 @@ func TestSettingsOfRequests(t *testing.T) {
 		{(*config).setCORSOrigins, "https://a.example,http://localhost:3000", true},
 		{(*config).setCORSOrigins, "*", false},
 		{(*config).setCORSOrigins, "https://*.example.com", false},
-		{(*config).setCORSOrigins, "https://a.example/", false},
+		{(*config).setCORSOrigins, "https://a.example/", true},
+		{(*config).setCORSOrigins, "https://a.example/, http://localhost:3000/", true},
+		{(*config).setCORSOrigins, "https://a.example//", false},
 		{(*config).setCORSOrigins, "https://a.example,", false},
 		{(*config).setTrustedDocuments, "no/such/file", false},
 		{(*config).setTrustedDocuments, "go.mod", false},
@@ -179,7 +180,7 @@ func serving(t *testing.T, change func(*http.Server)) *httptest.Server {
 		if _, err := io.ReadAll(r.Body); err != nil {
 			w.WriteHeader(http.StatusBadRequest)
 		}
-	}), secret.Text{})
+	}))
 	change(own)
 	web := httptest.NewUnstartedServer(nil)
 	web.Config = own

@@ -26,7 +26,7 @@ import (
 
 // asAttackers is the environment variable with which this test binary runs as hostile
 // clients of the server at that address.
-const asAttackers = "ROSTER_TEST_ATTACKERS"
+const asAttackers = "TEST_AS_ATTACKERS"
 
 // attackers are hostile clients in a process of their own.
 type attackers struct {

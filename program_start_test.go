@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"os/user"
 	"path/filepath"
 	"reflect"
@@ -30,7 +31,7 @@ func TestStart(t *testing.T) {
 	if first.logged("database migrated")["migrations"] == 0.0 {
 		t.Error("no migration is counted")
 	}
-	first.wantKeyPrinted()
+	first.wantKeyKept()
 	first.wantPages()
 	first.wantReadme()
 	demo := len(first.emails())
@@ -39,7 +40,7 @@ func TestStart(t *testing.T) {
 
 	second := p.start()
 	second.wantLines("PostgreSQL started", "listening")
-	if second.stdout.String() != "" || second.key != first.key {
+	if second.stdout.String() != first.stdout.String() || second.key != first.key {
 		t.Errorf("the second start says %q, and the key is another: %t", &second.stdout, second.key != first.key)
 	}
 	if emails := second.emails(); !emails["ann@example.com"] || demo < 10 || len(emails) != demo+1 {
@@ -94,13 +95,13 @@ func (r *process) wantLines(messages ...string) {
 	}
 }
 
-func (r *process) wantKeyPrinted() {
+func (r *process) wantKeyKept() {
 	r.t.Helper()
-	if printed := r.stdout.String(); strings.Count(printed, "\n") != 1 || !strings.HasSuffix(printed, " "+r.key+"\n") {
-		r.t.Errorf("on standard output: %q, want one line that ends with %s", printed, r.key)
+	if printed := r.stdout.String(); printed != "The administrator's API key is kept in data/admin-key.\n" {
+		r.t.Errorf("on standard output: %q, want where the key is", printed)
 	}
-	if strings.Contains(r.stderr.String(), r.key) {
-		r.t.Error("the key is in the log")
+	if all := r.stdout.String() + r.stderr.String(); strings.Contains(all, r.key) || strings.Contains(all, "token=") {
+		r.t.Error("a secret goes to what is no terminal")
 	}
 	info, err := os.Stat(adminKeyPath(r.data()))
 	must(r.t, err)
@@ -115,7 +116,8 @@ func (r *process) wantPages() {
 		r.t.Errorf("listening at %q", r.url)
 	}
 	r.wantPage("/", 200, "<html")
-	r.wantPage("/graphiql/config.json", 200, "Bearer "+r.key)
+	r.wantPage("/graphiql/config.json", 200, `{"endpoint":"/graphql","examples":[`)
+	r.wantPage("/graphql/", 400, `"extensions":{"revision":`)
 	r.wantPage("/healthz", 200, "ok")
 	r.wantReady()
 	r.wantPage("/metrics", 200, "roster_http_requests_total")
@@ -131,12 +133,15 @@ func (r *process) wantPages() {
 	}
 }
 
-// wantReadme fails the test unless the operations in the README succeed, with the answers
-// that the README shows.
+// wantReadme fails the test unless the operations in the README and docs/scripts.md
+// succeed, with the answers that they show.
 func (r *process) wantReadme() {
 	r.t.Helper()
 	readme, err := os.ReadFile("README.md")
 	must(r.t, err)
+	scripts, err := os.ReadFile("docs/scripts.md")
+	must(r.t, err)
+	readme = append(append(readme, '\n'), scripts...)
 	asked := 0
 	blocks := regexp.MustCompile(`(?m)(^    .*\n)+`).FindAllString(string(readme), -1)
 	for i, block := range blocks {
@@ -163,7 +168,7 @@ func (r *process) wantReadme() {
 		}
 	}
 	if asked != 3 {
-		r.t.Errorf("the README shows %d operations", asked)
+		r.t.Errorf("README and scripts show %d operations", asked)
 	}
 }
 
@@ -174,7 +179,7 @@ func TestSecondServerIsRefused(t *testing.T) {
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(first.url, "http://"))
 	must(t, err)
 	p.launch("-addr", "localhost:0").wantRefusal("another Roster is already running on " + p.data())
-	p.launch("-addr", "localhost:"+port).wantRefusal("address already in use")
+	p.launch("-addr", "localhost:"+port).wantRefusal("address already in use by a Roster that runs there; choose another one by ROSTER_ADDR (-addr)")
 	must(t, first.create(t.Context(), "ann@example.com"))
 	first.wantReady()
 	first.stop()
@@ -189,14 +194,13 @@ func TestDatabaseURL(t *testing.T) {
 	first.env, second.env = []string{"DATABASE_URL=" + dsn}, []string{"DATABASE_URL=" + dsn}
 	one := first.start()
 	one.wantLines("listening")
-	one.wantKeyPrinted()
+	one.wantKeyKept()
 	if files := names(t, first.data()); strings.Join(files, " ") != "admin-key" {
 		t.Errorf("the data folder holds %v", files)
 	}
 	if emails := one.emails(); len(emails) != 0 {
 		t.Errorf("there are users: %v", emails)
 	}
-	one.wantPage("/graphiql/config.json", 200, `"headers":{}`)
 
 	two := second.start()
 	two.wantLines("listening")
@@ -212,7 +216,7 @@ func TestDatabaseURL(t *testing.T) {
 	one.stop()
 
 	again := first.start()
-	if again.stdout.String() != "" || !again.emails()["ann@example.com"] {
+	if again.stdout.String() != one.stdout.String() || !again.emails()["ann@example.com"] {
 		t.Errorf("the next start says %s, and the user is there: %v", &again.stdout, again.emails())
 	}
 }
@@ -235,7 +239,18 @@ func TestAdminKeyIsSet(t *testing.T) {
 	}
 	set.stop()
 
-	p.launch("-addr", "localhost:0").wantRefusal("admin-key")
+	must(t, os.WriteFile(filepath.Join(p.dir, "chosen"), []byte(chosen+"\n"), 0o644))
+	filed := p.start("-admin-key-file", "chosen")
+	filed.key = chosen
+	must(t, filed.create(t.Context(), "cid@example.com"))
+	filed.stop()
+
+	// The key of the file was revoked, and the chosen one administers the business.
+	without := p.start()
+	if line := without.logged("the administrator's API key was revoked: others administer the business"); line == nil {
+		t.Errorf("nobody is warned:\n%s", &without.stderr)
+	}
+	without.stop()
 	must(t, os.Remove(adminKeyPath(p.data())))
 	keyless := p.start()
 	if keyless.stdout.String() != "" {
@@ -243,6 +258,41 @@ func TestAdminKeyIsSet(t *testing.T) {
 	}
 	keyless.key = chosen
 	must(t, keyless.create(t.Context(), "bob@example.com"))
+}
+
+// On a terminal, a new key and the playground's link are printed, this once.
+func TestSecretsGoToTerminals(t *testing.T) {
+	t.Parallel()
+	script, err := exec.LookPath("script")
+	if err != nil {
+		t.Skip("script, which makes a terminal, is not installed")
+	}
+	p := setup(t)
+	p.env = []string{"DATABASE_URL=" + dbtest.DSN(t), "SHELL=/bin/sh"}
+	program := p.binary
+	p.binary = script
+	r := p.launch("-qec", program+" -addr localhost:0", "/dev/null")
+	eventually(t, func() error {
+		if !strings.Contains(r.stdout.String(), "#token=") {
+			return errors.New("no link is printed")
+		}
+		return nil
+	})
+	if printed := r.stdout.String(); p.key() == "" || strings.Count(printed, p.key()) != 1 {
+		t.Errorf("on the terminal:\n%s", printed)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	for _, arg := range []string{"version", "-version", "--version"} {
+		p := setup(t)
+		r := p.launch(arg)
+		r.wantEnd(0)
+		if said := r.stdout.String(); !strings.HasPrefix(said, "roster ") || !strings.Contains(said, "go1.") || len(names(t, p.dir)) > 0 {
+			t.Errorf("%s says %q and makes %v", arg, said, names(t, p.dir))
+		}
+	}
 }
 
 func TestNotReadyWithoutDatabase(t *testing.T) {
@@ -392,7 +442,7 @@ func TestUnprivileged(t *testing.T) {
 	must(t, err)
 
 	r := p.start()
-	r.wantKeyPrinted()
+	r.wantKeyKept()
 	for _, name := range []string{"admin-key", "postgres"} {
 		info, err := os.Stat(filepath.Join(p.data(), name))
 		must(t, err)

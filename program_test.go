@@ -25,7 +25,7 @@ import (
 )
 
 // asServer is the environment variable with which this test binary runs as the server.
-const asServer = "ROSTER_TEST_SERVER"
+const asServer = "TEST_AS_ROSTER"
 
 func TestMain(m *testing.M) {
 	switch {

@@ -31,6 +31,7 @@ import (
 	"roster/graph/graphiql"
 	"roster/graph/transport"
 	"roster/idempotency"
+	"roster/problem"
 	"roster/secret"
 	"roster/telemetry"
 )
@@ -61,11 +62,17 @@ var inOneLine = strings.NewReplacer("\n\t", " ", "\n", "; ")
 
 // run serves until ctx ends, and then stops what it has started.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
+	if len(args) == 1 && strings.TrimLeft(args[0], "-") == "version" {
+		return printVersion(stdout)
+	}
 	c, err := readConfig(args, getenv, stdout)
 	if err != nil {
 		return err
 	}
-	s := &server{config: c, log: telemetry.NewLogger(stderr, telemetry.LogAuto, slog.LevelInfo), metrics: telemetry.NewMetrics(), out: stdout}
+	s := &server{config: c, log: telemetry.NewLogger(stderr, telemetry.LogAuto, slog.LevelInfo), metrics: telemetry.NewMetrics(), out: stdout, watched: telemetry.IsTerminal(stderr)}
+	for _, warning := range unknownVariables(os.Environ()) {
+		s.log.WarnContext(ctx, warning)
+	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err := s.start(ctx); err != nil {
 		if ctx.Err() != nil { // told to stop while starting
@@ -86,15 +93,21 @@ type server struct {
 	directory *directory.Directory
 	http      *http.Server
 	listener  net.Listener
+	// sessions let the playground act as the administrator; nil without a playground
+	// or without a key that is known here.
+	sessions *graphiql.Sessions
+	// watched is true if the log goes to a terminal, where it may contain the
+	// one-time token of the playground.
+	watched bool
 	// closers undo what start did, the last one first.
 	closers []func() error
 }
 
 func (s *server) start(ctx context.Context) error {
 	// The port first: without it, there is no need for a database.
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.addr)
+	listener, err := listen(ctx, s.addr)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", s.addr, err)
+		return err
 	}
 	s.listener = listener
 	s.onClose(func() error { return ignore(listener.Close(), net.ErrClosed) })
@@ -124,7 +137,10 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.fillWithDemo(ctx, api); err != nil {
 		return err
 	}
-	s.http = s.newHTTPServer(api, adminKey)
+	if s.dev && !adminKey.Empty() {
+		s.sessions = graphiql.NewSessions(adminKey, apiPath)
+	}
+	s.http = s.newHTTPServer(api)
 	return nil
 }
 
@@ -162,7 +178,7 @@ func (s *server) migrate(ctx context.Context) error {
 }
 
 // setUpAdministrator makes an administrator's API key unless there is one. It returns
-// the key if it is known here.
+// the key if it is known here and works.
 func (s *server) setUpAdministrator(ctx context.Context) (secret.Text, error) {
 	key, source := s.adminKey, "ROSTER_ADMIN_KEY"
 	if key.Empty() {
@@ -177,7 +193,16 @@ func (s *server) setUpAdministrator(ctx context.Context) (secret.Text, error) {
 			return secret.Text{}, err
 		}
 	}
-	if err := s.directory.EnsureAdministratorKey(ctx, key); err != nil {
+	err := s.directory.EnsureAdministratorKey(ctx, key)
+	if problem.Is(err, problem.Conflict) {
+		other, otherErr := s.directory.HasOtherAdministrator(ctx, key)
+		if other {
+			s.log.WarnContext(ctx, "the administrator's API key was revoked: others administer the business", "source", source)
+			return secret.Text{}, nil
+		}
+		err = errors.Join(err, otherErr)
+	}
+	if err != nil {
 		return secret.Text{}, fmt.Errorf("the administrator's API key of %s: %w", source, err)
 	}
 	return key, nil
@@ -217,17 +242,21 @@ func (s *server) fillWithDemo(ctx context.Context, api *transport.Handler) error
 	return err
 }
 
-func (s *server) newHTTPServer(api http.Handler, adminKey secret.Text) *http.Server {
+// apiPath is the path of the GraphQL endpoint; a slash behind it does no harm.
+const apiPath = "/graphql"
+
+func (s *server) newHTTPServer(api http.Handler) *http.Server {
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", s.withCORS(api))
+	if s.sessions != nil {
+		api = s.sessions.Wrap(api)
+	}
+	api = s.withCORS(api)
+	mux.Handle(apiPath, api)
+	mux.Handle(apiPath+"/{$}", api)
 	if s.dev {
-		options := graphiql.Options{Examples: graphiql.Examples()}
-		if s.handsOutKey() {
-			options.AdminKey = adminKey
-		}
-		playground := graphiql.Handler(options)
+		playground := graphiql.Handler(graphiql.Options{Endpoint: apiPath, Sessions: s.sessions, Examples: graphiql.Examples()})
 		mux.Handle("GET /{$}", playground)
-		mux.Handle("GET /graphiql/", playground)
+		mux.Handle("/graphiql/", playground)
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
@@ -263,7 +292,11 @@ const drainTime = 10 * time.Second
 func (s *server) serve(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(s.listener) }()
-	s.log.InfoContext(ctx, "listening", "addr", s.listener.Addr().String(), "url", "http://"+browserAddr(s.listener.Addr().String(), s.addr))
+	link := "http://" + browserAddr(s.listener.Addr().String(), s.addr)
+	if s.sessions != nil && s.watched {
+		link = s.sessions.Link(link)
+	}
+	s.log.InfoContext(ctx, "listening", "addr", s.listener.Addr().String(), "url", link)
 	select {
 	case err := <-failed:
 		return err
@@ -276,17 +309,6 @@ func (s *server) serve(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("requests were cut off after %v: %w", drainTime, err), s.http.Close())
 	}
 	return nil
-}
-
-// browserAddr returns the address for a browser on this machine: the host that was
-// configured, with the port that was picked.
-func browserAddr(actual, configured string) string {
-	host, _, _ := net.SplitHostPort(configured)
-	_, port, _ := net.SplitHostPort(actual)
-	if host == "" || host == "0.0.0.0" || host == "::" {
-		host = "localhost"
-	}
-	return net.JoinHostPort(host, port)
 }
 
 // background runs work until the server closes.

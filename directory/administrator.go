@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"roster/access"
 	"roster/changes"
@@ -85,6 +86,14 @@ func (d *Directory) HasAdministratorKey(ctx context.Context) (bool, error) {
 		"select 1 from api_keys where name = $1 and created_by = $2 and revoked_at is null limit 1",
 		administratorKeyName, access.System(setupActor).String())
 	return len(keys) > 0, err
+}
+
+// HasOtherAdministrator reports whether the key was revoked and somebody else can
+// administer the business: then the server does without it.
+func (d *Directory) HasOtherAdministrator(ctx context.Context, revoked secret.Text) (bool, error) {
+	other, err := db.Select[bool](ctx, d.db, "select exists (select from api_keys where hash = $1 and revoked_at is not null) and ("+
+		strings.ReplaceAll(administratorText, "?0", "$2")+")", credential.Hash(revoked), db.Root)
+	return err == nil && other[0], err
 }
 
 // administratorsLock is the number of the advisory lock that a write takes which may

@@ -113,7 +113,8 @@ func TestBadVariables(t *testing.T) {
 		"@oneOf: two":                     {findUser, `{"by": {"email": "ada@example.com", "username": "` + canary + `"}}`},
 		"@oneOf: none":                    {findUser, `{"by": {}}`},
 		"@oneOf: null":                    {findUser, `{"by": {"email": null}}`},
-		"@oneOf: one and null":            {findUser, `{"by": {"email": "ada@example.com", "id": null}}`},
+		"@oneOf: two and null":            {findUser, `{"by": {"email": "ada@example.com", "username": "` + canary + `", "id": null}}`},
+		"@oneOf: nulls":                   {findUser, `{"by": {"email": null, "id": null}}`},
 		"@oneOf: unknown":                 {findUser, `{"by": {"name": "` + canary + `"}}`},
 		"@oneOf: in a list":               {grantRoles, grant(`[`+user+`,{}]`, `[`+role+`]`, ``)},
 		"@oneOf: null by a variable":      {`query($e: String) { user(by: {email: $e}) { id } }`, `{"e": null}`},
@@ -158,6 +159,19 @@ func TestBadVariables(t *testing.T) {
 		badInput(t, name, a)
 	}
 	b.Unchanged(t, before)
+}
+
+// Generated clients that cannot leave fields out send null for them. In a @oneOf that
+// is as good as nothing, if exactly one other field is given.
+func TestNullsBesideOneOf(t *testing.T) {
+	t.Parallel()
+	b := graphtest.New(t)
+	b.Ask(t, mutationSeed)
+	const query = `{"query": "query($by: UserRef!) { user(by: $by) { email } }", "variables": {"by": {"id": null, "email": "ada@example.com", "username": null, "externalId": null}}}`
+	a := b.Send(t, http.MethodPost, "/graphql", graphtest.Headers(b.Key), []byte(query))
+	if a.Status != http.StatusOK || len(a.Errors) > 0 || !strings.Contains(string(a.Body), "ada@example.com") {
+		t.Errorf("answered %d %s", a.Status, a.Body)
+	}
 }
 
 func TestBadDocuments(t *testing.T) {

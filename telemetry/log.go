@@ -27,7 +27,7 @@ const (
 // (WithGroup) they belong to the group.
 func NewLogger(w io.Writer, format Format, level slog.Leveler) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
-	if format == LogText || format == LogAuto && isTerminal(w) {
+	if format == LogText || format == LogAuto && IsTerminal(w) {
 		return slog.New(requestHandler{slog.NewTextHandler(w, options)})
 	}
 	return slog.New(requestHandler{slog.NewJSONHandler(w, options)})
@@ -41,9 +41,9 @@ func readable(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// isTerminal reports whether w is a character device. Besides terminals, only
+// IsTerminal reports whether w is a character device. Besides terminals, only
 // /dev/null matters, for which the format does not.
-func isTerminal(w io.Writer) bool {
+func IsTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	if !ok {
 		return false

@@ -3,6 +3,7 @@ package embedded
 import (
 	"archive/tar"
 	"compress/gzip"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,5 +46,58 @@ func TestUnpackStaysInItsFolder(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(filepath.Dir(dir), "evil")); err == nil {
 		t.Error("a file was written outside the folder")
+	}
+}
+
+// TestCachedBinariesAreVerified changes a folder in each way that another account or
+// a full disk could, and expects a refusal that says what to do.
+func TestCachedBinariesAreVerified(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(dir string) error{
+		"as it was": func(string) error { return nil },
+		"another content": func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "bin", "postgres"), []byte("evil"), 0o755)
+		},
+		"one file more": func(dir string) error { return os.WriteFile(filepath.Join(dir, "bin", "more"), nil, 0o644) },
+		"one file less": func(dir string) error { return os.Remove(filepath.Join(dir, "bin", "postgres")) },
+		"another mode":  func(dir string) error { return os.Chmod(filepath.Join(dir, "lib"), 0o755) },
+		"a link in place": func(dir string) error {
+			return errors.Join(os.Remove(filepath.Join(dir, "lib")), os.Symlink("bin/postgres", filepath.Join(dir, "lib")))
+		},
+		"a link elsewhere": func(dir string) error {
+			return errors.Join(os.Remove(filepath.Join(dir, "link")), os.Symlink("/bin/sh", filepath.Join(dir, "link")))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			err := errors.Join(os.Mkdir(filepath.Join(dir, "bin"), 0o755),
+				os.WriteFile(filepath.Join(dir, "bin", "postgres"), []byte("good"), 0o755),
+				os.WriteFile(filepath.Join(dir, "lib"), []byte("good"), 0o644),
+				os.Symlink("lib", filepath.Join(dir, "link")))
+			want, digestErr := treeDigest(dir)
+			if err := errors.Join(err, digestErr, change(dir)); err != nil {
+				t.Fatal(err)
+			}
+			switch err := verifyTree(dir, want); {
+			case name == "as it was" && err != nil:
+				t.Error(err)
+			case name != "as it was" && (err == nil || !strings.Contains(err.Error(), "remove this folder")):
+				t.Errorf("got error %v", err)
+			}
+		})
+	}
+	for platform := range integrity {
+		if content[platform] == "" {
+			t.Errorf("the content of %s is not pinned", platform)
+		}
+	}
+}
+
+func TestReasonOfNpm(t *testing.T) {
+	t.Parallel()
+	const said = "npm error code E404\nnpm error 404 Not Found - GET https://registry.example/x\nnpm error A complete log of this run can be found in: /root/x.log\n"
+	if got, want := npmReason(said), "code E404; 404 Not Found - GET https://registry.example/x"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

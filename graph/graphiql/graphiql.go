@@ -2,24 +2,21 @@
 //
 //	GET /                      the page
 //	GET /graphiql/…            its scripts and styles, from assets/
-//	GET /graphiql/config.json  endpoint, examples, and in development a key
+//	GET /graphiql/config.json  endpoint and examples
+//	POST /graphiql/session     a session for the one-time token of the link
 //
 // Everything that the page needs is in the binary, so it works without internet. It
 // has no inline scripts or styles of its own; the Content-Security-Policy below
 // lists what it needs.
 //
-// A key that a person types into the page, or that the server fills in for the
-// developer, stays in the page's memory. See assets/playground.js for how, and
-// config.go for the callers who receive one.
+// The administrator's key is never served: the link that the server prints opens a
+// session (session.go). A key that a person types into the page stays in the page's
+// memory; assets/playground.js says how.
 //
 // Begin with Handler.
 package graphiql
 
-import (
-	"net/http"
-
-	"roster/secret"
-)
+import "net/http"
 
 //go:generate ./update.sh
 
@@ -27,10 +24,8 @@ import (
 type Options struct {
 	// Endpoint is the path of the GraphQL endpoint; empty means "/graphql".
 	Endpoint string
-	// AdminKey is filled into the page as the credential of every request, if the
-	// caller is on this machine. Set it only in development: behind a proxy on the
-	// same machine that hides itself, every caller looks like one on this machine.
-	AdminKey secret.Text
+	// Sessions opens the session of the printed link; nil opens none.
+	Sessions *Sessions
 	// Examples are opened as tabs, in this order.
 	Examples []Example
 }
@@ -52,6 +47,9 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("GET /{$}", servePage)
 	mux.HandleFunc("GET /graphiql/config.json", o.serveConfig)
 	mux.HandleFunc("GET /graphiql/{path...}", serveAsset)
+	if o.Sessions != nil {
+		mux.Handle("POST /graphiql/session", o.Sessions)
+	}
 	return mux
 }
 

@@ -29,7 +29,7 @@ func (r *request) checkHeader() error {
 	case r.http.Method == http.MethodPost:
 		return checkContent(r.http)
 	case !isPreflighted(r.http.Header):
-		return problem.New(problem.Invalid, "A query by GET needs the header X-GraphQL-Preflight: 1.")
+		return problem.New(problem.Invalid, "A query by GET needs an API key or the header X-GraphQL-Preflight: 1.")
 	}
 	return nil
 }
@@ -59,7 +59,7 @@ func checkContent(r *http.Request) error {
 var errTooLarge = &refusal{status: http.StatusRequestEntityTooLarge, cause: problem.New(problem.Limited, "A request has at most %d bytes.", maxBody)}
 
 // isPreflighted reports whether the request has a header that a page of another
-// origin cannot set without asking first (CSRF).
+// origin cannot set without asking first (CSRF). Authorization is one (Fetch, 2.2.2).
 func isPreflighted(h http.Header) bool {
-	return h.Get("X-GraphQL-Preflight") != "" || h.Get("Apollo-Require-Preflight") != "" || h.Get("X-Apollo-Operation-Name") != ""
+	return h.Get("Authorization") != "" || h.Get("X-GraphQL-Preflight") != "" || h.Get("Apollo-Require-Preflight") != "" || h.Get("X-Apollo-Operation-Name") != ""
 }

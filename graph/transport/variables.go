@@ -158,7 +158,7 @@ func leaf(definition *ast.Definition, value any) (any, error) {
 // object reads the fields of an input. Fields that are left out get their defaults
 // when the input is read as a whole.
 func (c *coercion) object(definition *ast.Definition, fields map[string]any) {
-	if definition.Directives.ForName("oneOf") != nil && !hasOneField(fields) {
+	if definition.Directives.ForName("oneOf") != nil && !keepOneField(fields) {
 		c.fail(definition.Name + " takes exactly one of its " + strconv.Itoa(len(definition.Fields)) + " fields, and not null.")
 	}
 	known := 0
@@ -180,11 +180,19 @@ func (c *coercion) object(definition *ast.Definition, fields map[string]any) {
 	}
 }
 
-// hasOneField reports whether there is exactly one field and it is not null
-// (GraphQL specification, 3.10.1).
-func hasOneField(fields map[string]any) bool {
+// keepOneField reports whether there is exactly one field that is not null, and then
+// removes the others. The specification (3.10.1) refuses those, too; generated
+// clients that cannot leave fields out, such as genqlient's, send them.
+func keepOneField(fields map[string]any) bool {
+	given := 0
 	for _, value := range fields {
-		return len(fields) == 1 && value != nil
+		if value != nil {
+			given++
+		}
 	}
-	return false
+	if given != 1 {
+		return false
+	}
+	maps.DeleteFunc(fields, func(_ string, value any) bool { return value == nil })
+	return true
 }

@@ -1,14 +1,17 @@
 // Starts the playground: asks the server how, then draws GraphiQL.
 //
-// The rule that everything here keeps: a credential lives in the page's memory only. It is in no
-// storage, no address and no cached file, and it goes when the page goes.
+// The rule that everything here keeps: a credential that somebody types lives in the page's memory
+// only. It is in no storage, no address and no cached file, and it goes when the page goes. The
+// page's half of a session is kept, so that reloading and coming back work; it counts only together
+// with a cookie that no script can read.
 
 const WELCOME = `# Welcome to the Roster playground.
 #
 #   Run        Ctrl-Enter, or the pink button
 #   Complete   Ctrl-Space; hover for help
 #   Browse     documentation and explorer: far left
-#   Sign in    under Headers, below:
+#   Sign in    by the link that the server prints at its start,
+#              or under Headers, below:
 #              { "Authorization": "Bearer …" }
 #              They are forgotten with this page.
 #
@@ -18,7 +21,23 @@ const WELCOME = `# Welcome to the Roster playground.
 
 const NEW_TAB = '# Ctrl-Space completes, Ctrl-Enter runs.\n\n';
 
-/** Asks the server for the endpoint, the headers to begin with, and the examples. */
+const SESSION = 'roster:session';
+
+/** Exchanges the token of the printed link, if the address has one, for a session in this browser. */
+async function openSession() {
+  const token = new URLSearchParams(location.hash.slice(1)).get('token');
+  if (!token) return;
+  history.replaceState(null, '', location.pathname + location.search);
+  const response = await fetch('/graphiql/session', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ token }),
+  });
+  // A link that was used before does no harm in the browser that used it.
+  if (response.ok) localStorage.setItem(SESSION, (await response.json()).session);
+}
+
+/** Asks the server for the endpoint and the examples. */
 async function loadConfig() {
   const response = await fetch('/graphiql/config.json', { cache: 'no-store' });
   if (!response.ok) throw new Error(`The server answered ${response.status} ${response.statusText}.`);
@@ -29,10 +48,9 @@ async function loadConfig() {
  * Makes the function through which GraphiQL speaks to the API. It answers in GraphQL's own form
  * whatever happens, because that is what the answer pane shows; a thrown error would show a stack.
  */
-function createFetcher(endpoint, headers) {
+function createFetcher(endpoint) {
   return async (params, { headers: typed } = {}) => {
-    // GraphiQL fetches the schema before it has read its headers editor.
-    if (!typed && params.operationName === 'IntrospectionQuery') typed = headers;
+    const session = localStorage.getItem(SESSION);
     let response;
     try {
       response = await fetch(endpoint, {
@@ -40,6 +58,7 @@ function createFetcher(endpoint, headers) {
         headers: {
           'Content-Type': 'application/json',
           Accept: 'application/graphql-response+json',
+          ...(session && { 'Roster-Playground': session }),
           ...typed,
         },
         body: JSON.stringify(params),
@@ -48,6 +67,8 @@ function createFetcher(endpoint, headers) {
       return failure(`No answer from ${endpoint}: ${error.message}. Is the server running?`);
     }
     const text = await response.text();
+    const named = Object.keys(typed ?? {}).some(name => name.toLowerCase() === 'authorization');
+    if (response.status === 401 && !named) return failure(SIGN_IN, text);
     try {
       return JSON.parse(text);
     } catch {
@@ -55,6 +76,10 @@ function createFetcher(endpoint, headers) {
     }
   };
 }
+
+const SIGN_IN =
+  'This browser has no session, or it has ended. Open the link that the server prints at its start, ' +
+  'or put a key under Headers: { "Authorization": "Bearer …" }.';
 
 const failure = (message, answer) => ({
   errors: [{ message, ...(answer && { extensions: { answer: answer.slice(0, 2000) } }) }],
@@ -92,29 +117,26 @@ function createStorage() {
 }
 
 /** The tabs to open with: the examples, the first of which is greeted. */
-function openingTabs(examples, headers) {
+function openingTabs(examples) {
   const tabs = examples.length > 0 ? examples : [{ query: NEW_TAB }];
   return tabs.map(({ query, variables }, i) => ({
     query: i === 0 ? WELCOME + query : query,
     variables: variables || null,
-    headers,
   }));
 }
 
 async function start(root) {
+  await openSession();
   const config = await loadConfig();
-  const hasHeaders = Object.keys(config.headers).length > 0;
-  const headers = hasHeaders ? JSON.stringify(config.headers, null, 2) : '';
   const page = React.createElement(
     GraphiQL,
     {
-      fetcher: createFetcher(config.endpoint, config.headers),
+      fetcher: createFetcher(config.endpoint),
       storage: createStorage(),
       shouldPersistHeaders: false,
-      defaultHeaders: headers,
       defaultQuery: NEW_TAB,
-      defaultTabs: openingTabs(config.examples ?? [], headers),
-      defaultEditorToolsVisibility: 'headers',
+      defaultTabs: openingTabs(config.examples ?? []),
+      defaultEditorToolsVisibility: 'variables',
       plugins: [GraphiQLPluginExplorer.explorerPlugin()],
     },
     React.createElement(GraphiQL.Logo, null, 'Roster'),
