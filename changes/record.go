@@ -44,8 +44,8 @@ with written as (insert into changes (actor, request_id, id, at, action, subject
 			as c (id, at, action, subject, org_id, before, after))
 select pg_current_xact_id()`
 
-// append writes what was recorded into the log, within the transaction that changes
-// what it tells of.
+// append writes what was recorded into the log, within the transaction of the
+// changes.
 func (w *Write) append(ctx context.Context) error {
 	var request *string
 	if id := RequestID(ctx); id != "" {

@@ -106,7 +106,7 @@ func (d *Directory) Members(ctx context.Context, orgs []db.OrganizationID, page 
 	filtersUsers := filter != nil && (filter.Search != nil || filter.Status != nil)
 	l.from = func(q *list.Statement, within *list.Span) {
 		q.Add("memberships m")
-		// What is only counted needs no users to be sorted by.
+		// A count needs no users to be sorted by.
 		if filtersUsers || within != nil && l.order.Name != byJoining.Name {
 			q.Add(" join users u on u.id = m.user_id")
 		}

@@ -127,7 +127,7 @@ where name = $1 and $4 + (select coalesce(sum(size), 0) from kept_answers
 	where owner = $3 and at >= statement_timestamp() - interval '24 hours') <= $5
 returning true`
 
-// release gives the name of the request back.
+// release frees the name of the request.
 func release(ctx context.Context, d *db.DB, r *Request) error {
 	_, err := db.SelectOne[bool](ctx, d, "delete from kept_answers where name = $1 returning true", r.name[:])
 	if err != nil {

@@ -108,7 +108,7 @@ func TestNothingIsKeptOfWhatChangedNothing(t *testing.T) {
 }
 
 // A credential has room for so many bytes within 24 hours, whatever other
-// credentials have. What is refused for lack of it leaves nothing behind.
+// credentials have. A request that is refused for lack of it leaves nothing behind.
 func TestRoomOfACredential(t *testing.T) { // not parallel: it changes the room
 	defer func(before int) { maxKept = before }(maxKept)
 	maxKept = 2 << 20
