@@ -2,9 +2,11 @@ package db_test
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
@@ -100,7 +102,7 @@ func TestSettingsInURLHold(t *testing.T) {
 func TestFullDatabase(t *testing.T) {
 	t.Parallel()
 	dsn := dbtest.DSN(t)
-	const full = "connections_end"
+	full := fmt.Sprintf("connections_end_%d", time.Now().UnixNano()) // roles are of the whole cluster
 	execute(t, dsn, "create role "+full+" login connection limit 3")
 	d := open(t, as(t, dsn, full), db.Options{})
 	var all errgroup.Group

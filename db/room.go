@@ -86,10 +86,10 @@ func (d *DB) waitForRoom(ctx context.Context, pool *pgxpool.Pool, connect func(*
 	}
 }
 
-// connections returns how many connections the pool has.
+// connections returns how many connections the pool has, or may be about to have.
 func connections(pool *pgxpool.Pool) int32 {
 	s := pool.Stat()
-	return s.AcquiredConns() + s.IdleConns()
+	return s.AcquiredConns() + s.IdleConns() + s.ConstructingConns()
 }
 
 // openSQL returns a database/sql database over the pool of d. It keeps no connections of

@@ -168,7 +168,7 @@ func distinctPlaces(in *list.Clause) string {
 // keeps the planner, who does not know how few may have a role, from reading the
 // grants of all roles.
 func countHolders(q *list.Statement, of string) {
-	q.Add("(select from (select h.* from unnest(p.roles) as r (id) cross join lateral (" +
+	q.Add("(select g.org_id, g.user_id from (select h.* from unnest(p.roles) as r (id) cross join lateral (" +
 		"select g.org_id, g.user_id from membership_roles g" + of + " and g.role_id = r.id offset 0) h" +
 		" union select g.org_id, g.user_id from membership_permissions g" + of + " and g.permission_id = p.id) g" +
 		" where not exists (select from users u where u.id = g.user_id and u.status = 'SUSPENDED')" +

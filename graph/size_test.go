@@ -1,3 +1,7 @@
+//go:build !race
+
+// The race detector slows down what is measured here.
+
 package graph_test
 
 import (
