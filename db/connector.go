@@ -199,7 +199,10 @@ func (c *connector) unlimited(name string, connections int32) *pgxpool.Config {
 	return config
 }
 
-// connect opens a connection that is in no pool.
+// connect opens a connection outside the pools. No tracer sees its statements, since
+// none of them is run for a request.
 func (c *connector) connect(ctx context.Context) (*pgx.Conn, error) {
-	return pgx.ConnectConfig(ctx, c.config.ConnConfig.Copy())
+	config := c.config.ConnConfig.Copy()
+	config.Tracer = nil
+	return pgx.ConnectConfig(ctx, config)
 }

@@ -27,24 +27,16 @@ const leastVersion = 15
 // probe connects once. It detects a pooler, and returns an error if Roster cannot work
 // with the database.
 func (c *connector) probe(ctx context.Context) error {
-	conn, err := c.connectUntraced(ctx)
+	conn, err := c.connect(ctx)
 	if refusesParameters(err) && !c.pooled {
 		c.poolTransactions()
-		conn, err = c.connectUntraced(ctx)
+		conn, err = c.connect(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("connect to the database: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	return c.examine(ctx, conn)
-}
-
-// connectUntraced opens a connection whose statements no tracer sees: none of them
-// is done for anybody's request.
-func (c *connector) connectUntraced(ctx context.Context) (*pgx.Conn, error) {
-	config := c.config.ConnConfig.Copy()
-	config.Tracer = nil
-	return pgx.ConnectConfig(ctx, config)
 }
 
 // refusesParameters reports whether a pooler refused to connect because it does not
