@@ -8,11 +8,13 @@ import (
 	"roster/problem"
 )
 
-// A page of an impact is mostly read by one statement, and all roles of a
-// permission side by side; in the small worlds of tests, mostly not.
+// A page of an impact is mostly read by one statement, all roles of a permission
+// side by side, and all members of an organization leave it together; in the small
+// worlds of tests, mostly not.
 func init() {
 	impact.SetBatch(3)
 	mostMerged = 2
+	leaving = 2
 }
 
 // SetMostMerged sets how many roles are read side by side, and returns how many

@@ -248,6 +248,17 @@ func TestBadDocuments(t *testing.T) {
 	}
 }
 
+// A GET with a key needs no preflight header: no page of another site can send an
+// Authorization header without a preflight.
+func TestGETWithAKey(t *testing.T) {
+	t.Parallel()
+	b := graphtest.New(t)
+	a := b.Send(t, "GET", "/graphql?query="+url.QueryEscape("{ viewer { apiKey { name } } }"), graphtest.Headers(b.Key), nil)
+	if a.Status != 200 || a.Text("viewer.apiKey.name") != "Administrator" {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+}
+
 // What comes over HTTP and is no operation.
 func TestBadRequests(t *testing.T) {
 	t.Parallel()

@@ -10,8 +10,8 @@ const WELCOME = `# Welcome to the Roster playground.
 #   Run        Ctrl-Enter, or the pink button
 #   Complete   Ctrl-Space; hover for help
 #   Browse     documentation and explorer: far left
-#   Sign in    by the link that the server prints at its start,
-#              or under Headers, below:
+#   Sign in    the link in the server's last line,
+#              or a key under Headers, below:
 #              { "Authorization": "Bearer …" }
 #              They are forgotten with this page.
 #
