@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"roster/db"
@@ -106,7 +105,7 @@ func (w *Write) Summarize(ctx context.Context) error {
 	known := map[crowd]bool{}
 	kept := w.appended[:0]
 	for _, row := range w.appended {
-		if row.OrgID != nil && strings.HasPrefix(row.Action, memberships) {
+		if row.OrgID != nil && ActionByName(row.Action).subject == (db.MembershipKind{}).Prefix() {
 			its := crowd{row.Action, *row.OrgID}
 			if known[its] {
 				continue
@@ -120,9 +119,6 @@ func (w *Write) Summarize(ctx context.Context) error {
 	w.appended = kept
 	return nil
 }
-
-// memberships begins the actions on memberships.
-const memberships = "membership."
 
 // Changes returns what was recorded so far; see Summarize.
 func (w *Write) Changes() []db.Change {
