@@ -27,7 +27,9 @@ type consumer struct {
 	mu        sync.Mutex
 	delivered []db.Change
 	resets    int
+	resetting bool          // whether the step that follows a reset is still to come
 	arrived   chan struct{} // has an element after a change or a reset
+	applied   chan struct{} // has an element after a step
 	ready     func()        // called after the first step
 }
 
@@ -46,7 +48,7 @@ func follow(t testing.TB, d *db.DB, o changes.FollowerOptions) *consumer {
 func followWith(t testing.TB, d *db.DB, o changes.FollowerOptions, log *slog.Logger) *consumer {
 	t.Helper()
 	ready := make(chan struct{})
-	c := &consumer{arrived: make(chan struct{}, 1), ready: sync.OnceFunc(func() { close(ready) })}
+	c := &consumer{arrived: make(chan struct{}, 1), applied: make(chan struct{}, 1), ready: sync.OnceFunc(func() { close(ready) })}
 	o.Reset = func() { c.note(nil, 1) }
 	c.Follower = changes.NewFollower(d, log, o, c.apply)
 	if err := c.Start(t.Context()); err != nil {
@@ -62,7 +64,18 @@ func (c *consumer) apply(_ context.Context, all []db.Change) (again bool) {
 	if len(all) > 0 {
 		c.note(all, 0)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.resetting = false
+	signal(c.applied)
 	return false
+}
+
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 func (c *consumer) note(all []db.Change, resets int) {
@@ -70,10 +83,8 @@ func (c *consumer) note(all []db.Change, resets int) {
 	defer c.mu.Unlock()
 	c.delivered = append(c.delivered, all...)
 	c.resets += resets
-	select {
-	case c.arrived <- struct{}{}:
-	default:
-	}
+	c.resetting = resets > 0
+	signal(c.arrived)
 }
 
 // take returns the changes and the number of resets since the last call.
@@ -132,12 +143,23 @@ func commit(t testing.TB, tx bun.Tx) {
 	}
 }
 
-// catchUp waits until the follower has applied what is committed now.
+// catchUp waits until the follower has applied what is committed now, and until no step
+// is to come of itself: after a reset another one follows, which would deliver a part of
+// what the caller writes next.
 func (c *consumer) catchUp(t testing.TB, d *db.DB) {
 	t.Helper()
 	if err := c.Wait(t.Context(), here(t, d)); err != nil {
 		t.Fatal(err)
 	}
+	for c.isResetting() {
+		<-c.applied
+	}
+}
+
+func (c *consumer) isResetting() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.resetting
 }
 
 // here returns the revision that covers every transaction committed so far.
