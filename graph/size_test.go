@@ -69,16 +69,12 @@ func TestSizeIsLookedAtBeforeWork(t *testing.T) {
 	text := func(size int) string { // grows most, and has the longest row of marks
 		return strings.Repeat("ﷺ", size/6) + "a" + strings.Repeat("\u0301", size/4)
 	}
-	cost := func(query, x, beside string) (least uint64, fastest time.Duration, a *graphtest.Answer) {
+	cost := func(query, x, beside string) (allocated uint64, took time.Duration, a *graphtest.Answer) {
 		body, err := json.Marshal(object{"query": query, "variables": object{"x": x}, "extensions": object{"x": beside}})
 		graphtest.Must(t, err)
-		least, fastest = 1<<60, time.Hour
-		for range 3 { // the server does other things beside
-			before, began := graphtest.Allocated(), graphtest.ProcessorTime(t)
-			a = b.Send(t, "POST", "/graphql", graphtest.Headers(b.Key), body)
-			least, fastest = min(least, graphtest.Allocated()-before), min(fastest, graphtest.ProcessorTime(t)-began)
-		}
-		return least, fastest, a
+		before, began := graphtest.Allocated(), graphtest.ProcessorTime(t)
+		a = b.Send(t, "POST", "/graphql", graphtest.Headers(b.Key), body)
+		return graphtest.Allocated() - before, graphtest.ProcessorTime(t) - began, a
 	}
 	small, large := text(4<<10), text(4<<20-8<<10)
 	reading, readingTime, _ := cost("query($x: String!) { user(by: {id: $x}) { id } }", "", large)
@@ -101,7 +97,14 @@ func TestSizeIsLookedAtBeforeWork(t *testing.T) {
 					bytes, took, _ := cost(query, small, "")
 					largeBytes, largeTook, a := cost(query, large, "")
 					tried++
-					if largeBytes > bytes+reading+1<<20 || largeTook > took+readingTime+150*time.Millisecond {
+					isDear := func() bool {
+						return largeBytes > bytes+reading+1<<20 || largeTook > took+readingTime+150*time.Millisecond
+					}
+					for again := 0; isDear() && again < 3; again++ { // the server does other things beside
+						nextBytes, nextTook, _ := cost(query, large, "")
+						largeBytes, largeTook = min(largeBytes, nextBytes), min(largeTook, nextTook)
+					}
+					if isDear() {
 						t.Errorf("%s takes %d KiB and %v, with little %d KiB and %v, reading %d KiB and %v\n%s", l.name, largeBytes>>10, largeTook, bytes>>10, took, reading>>10, readingTime, query)
 					}
 					if slices.Contains(strings.Fields(a.Codes()), "INTERNAL") || strings.Contains(string(a.Body), "ﷺ") {
