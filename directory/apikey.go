@@ -168,7 +168,7 @@ func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key
 // organization's key must be a member of the organization.
 func (d *Directory) allowKey(ctx context.Context, w *write, key *db.APIKey, user *UserRef, permissions []*db.Permission) (access.Allowance, error) {
 	if user == nil {
-		return w.allow(key.OrgID, permissions), nil
+		return d.allowCredential(ctx, w, key, permissions)
 	}
 	users, err := d.findUsers(ctx, []*UserRef{user}, key.OrgID, "for no key update")
 	if err != nil {
@@ -180,7 +180,17 @@ func (d *Directory) allowKey(ctx context.Context, w *write, key *db.APIKey, user
 		key.UserID = &users[0].ID
 	}
 	read, err := d.readByUsers(ctx)
-	return w.allow(key.OrgID, slices.Concat(permissions, read)), err
+	if err != nil {
+		return access.Allowance{}, err
+	}
+	return d.allowCredential(ctx, w, key, slices.Concat(permissions, read))
+}
+
+// allowCredential returns the actor's allowance for the key, and for the permissions that
+// it is to have until it expires.
+func (d *Directory) allowCredential(ctx context.Context, w *write, key *db.APIKey, permissions []*db.Permission) (access.Allowance, error) {
+	items := append(permissionItems(permissions, key.ExpiresAt), access.Item{ID: uuid.UUID(key.ID), EndsAt: key.ExpiresAt})
+	return d.allow(ctx, w, access.Handout{By: access.KeysWrite, Organization: key.OrgID, Credential: true, Items: items})
 }
 
 // readByUsers returns the permissions that users have to read their own data.
@@ -223,6 +233,9 @@ type keyValues struct {
 }
 
 func (w *write) insertKey(ctx context.Context, key *db.APIKey, permissions []*db.Permission, by access.Allowance) error {
+	if err := covered(by, key.OrgID, key.ExpiresAt, uuid.UUID(key.ID)); err != nil {
+		return err
+	}
 	if _, err := w.NewInsert().Model(key).Exec(ctx); err != nil {
 		return err
 	}
@@ -236,7 +249,7 @@ func (w *write) insertKeyPermissions(ctx context.Context, key *db.APIKey, permis
 	if len(permissions) == 0 {
 		return nil
 	}
-	if err := covered(by, key.OrgID, raw(permissionIDs(permissions))); err != nil {
+	if err := covered(by, key.OrgID, key.ExpiresAt, raw(permissionIDs(permissions))...); err != nil {
 		return err
 	}
 	rows := make([]*db.APIKeyPermission, len(permissions))
