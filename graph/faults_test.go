@@ -96,7 +96,7 @@ var faultCases = []faultCase{
 	{`removeRolePermissions(input: {role: {key: "none"}, permissions: [{key: "none"}]}) { role { id } }`, "NOT_FOUND input.permissions.0, NOT_FOUND input.role"},
 	{`removeRolePermissions(input: {role: {key: "roster-viewer"}, permissions: [{key: "none"}]}) { role { id } }`, "FORBIDDEN input.role, NOT_FOUND input.permissions.0"},
 	{`updateSettings(input: {allowSelfSignUp: null, syncProfilesOnSignIn: null, defaultOrganization: {code: "paused"}, defaultRoles: [{key: "clerk"}, {key: "none"}, {key: "powerful"}]}) { settings { allowSelfSignUp } }`,
-		"ESCALATION , ESCALATION , INVALID input.allowSelfSignUp, INVALID input.defaultOrganization, INVALID input.defaultRoles, INVALID input.syncProfilesOnSignIn, NOT_FOUND input.defaultRoles.1"},
+		"ESCALATION , INVALID input.allowSelfSignUp, INVALID input.defaultOrganization, INVALID input.defaultRoles, INVALID input.syncProfilesOnSignIn, NOT_FOUND input.defaultRoles.1"},
 	{`createApiKey(input: {name: " ", permissions: [{key: "invoices:read"}, {key: "none"}], expiresAt: "2020-01-01T00:00:00Z", user: {email: "nobody@example.com"}}) { secret }`,
 		"ESCALATION , INVALID input.expiresAt, INVALID input.name, NOT_FOUND input.permissions.1, NOT_FOUND input.user"},
 	{`createApiKey(input: {organization: {code: "none"}, name: " ", permissions: [{key: "none"}], expiresAt: "2020-01-01T00:00:00Z", user: {email: "nobody@example.com"}}) { secret }`,
