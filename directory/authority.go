@@ -138,18 +138,20 @@ type heldAgain struct {
 	Direct []db.PermissionID `bun:",array"`
 }
 
-// heldAgainSQL returns the statement over what the grants g and API keys g that the
+// heldAgainSQL returns the statement over what the grants g and the API keys g that the
 // condition selects allow at $2 or later, each role and permission until the last of its
-// grants ends. Keys that stand for users can do what their users are granted.
+// grants ends. What descends from the keys works again, too. Selected keys that stand for
+// users can do what their users are granted; what other keys can do, their holders can.
 func heldAgainSQL(condition string) string {
 	const until, live = "nullif(max(coalesce(ends_at, 'infinity')), 'infinity') as ends_at", " and (g.ends_at is null or g.ends_at > $2)"
-	return `select org_id, ends_at, array_remove(array_agg(role_id), null) as roles, array_remove(array_agg(permission_id), null) as direct from (
+	return `with recursive again as (select g.id, g.user_id is null as counts from api_keys g where g.revoked_at is null and ` + condition + `
+		union select g.id, true from again join api_keys g on g.responsible_id = again.id and g.revoked_at is null where not (` + condition + `) is true or g.user_id is null)
+	select org_id, ends_at, array_remove(array_agg(role_id), null) as roles, array_remove(array_agg(permission_id), null) as direct from (
 		select org_id, role_id, permission_id, ` + until + ` from (
 			select g.org_id, g.role_id, null::uuid as permission_id, g.ends_at from membership_roles g where g.live and ` + condition + live + `
 			union all select g.org_id, null::uuid, g.permission_id, g.ends_at from membership_permissions g where g.live and ` + condition + live + `
-			union all select g.org_id, null::uuid, g.permission_id, g.ends_at from (
-				select k.org_id, k.user_id, k.expires_at as ends_at, kp.permission_id
-				from api_keys k join api_key_permissions kp on kp.api_key_id = k.id where k.user_id is null and k.revoked_at is null) g where ` + condition + live + `) x
+			union all select g.org_id, null::uuid, g.permission_id, g.ends_at from (select k.org_id, k.expires_at as ends_at, kp.permission_id
+				from again join api_keys k on k.id = again.id and counts join api_key_permissions kp on kp.api_key_id = k.id) g where true` + live + `) x
 		group by org_id, role_id, permission_id) y
 	group by org_id, ends_at`
 }

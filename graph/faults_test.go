@@ -107,7 +107,7 @@ var faultCases = []faultCase{
 var oneFault = map[string]string{
 	"suspendUser": "names a user only", "restoreUser": "names a user only; who is not there is not handed anything", "deleteUser": "names a user only",
 	"suspendOrganization": "names an organization only", "restoreOrganization": "names an organization only; what is not there is not handed anything",
-	"deleteOrganization": "names an organization only", "deletePermission": "names a permission only", "deleteRole": "names a role only", "revokeApiKey": "names a key only",
+	"deleteOrganization": "names an organization only", "deletePermission": "names a permission only", "deleteRole": "names a role only", "revokeApiKey": "names a key only", "adoptApiKey": "names a key only",
 }
 
 // grantFaults are the cases of the four mutations of grants, which are alike.
