@@ -2,7 +2,8 @@
 // itself, the actor that a request runs for, what an actor may hand out, and what
 // each member of an organization is entitled to.
 //
-//	Actor    Require, ScopeOf, Allow       may the caller do this, and hand out that?
+//	Actor      Require, ScopeOf            may the caller do this?
+//	Authority  Allow                       may the caller hand out that, and until when?
 //
 //	Engine   Check, View                   may these members do that?
 //	           snapshot                      all roles and permissions: a Catalogue

@@ -105,6 +105,7 @@ var (
 // The actions on API keys.
 var (
 	APIKeyCreated          = define[db.APIKeyKind]("apiKey.created", Effects{})
+	APIKeyAdopted          = define[db.APIKeyKind]("apiKey.adopted", Effects{Credentials: true, Administrator: true})
 	APIKeyRevoked          = define[db.APIKeyKind]("apiKey.revoked", Effects{Credentials: true, Administrator: true})
 	APIKeyPermissionsAdded = define[db.APIKeyKind]("apiKey.permissions.added", Effects{Credentials: true})
 )

@@ -66,8 +66,8 @@ func NewKeys(database *db.DB, writer *changes.Writer, log *slog.Logger) *Keys {
 func (k *Keys) Close() { k.known.Close() }
 
 // Find returns the API key with that secret if it works now. It returns nil if the
-// secret is unknown or malformed, the key was revoked or has expired, or its
-// organization or user is suspended or deleted.
+// secret is unknown or malformed, the key was revoked or has expired, its organization
+// or user is suspended or deleted, or one of these holds for a key that answers for it.
 //
 // Find takes a key from memory if it was found at the same epoch, no longer than
 // staleness ago. The caller raises the epoch with each change that may end a key,
@@ -120,39 +120,50 @@ func slot(hash [sha256.Size]byte) uint64 { return binary.BigEndian.Uint64(hash[:
 // workingKey is a key as it was read.
 type workingKey struct {
 	Key `bun:",extend"`
-	// ExpiresIn is the number of seconds until the key expires, by the clock of the
-	// database, which all servers share; nil if it does not expire.
-	ExpiresIn *float64
+	// EndsIn is the number of seconds until the key, or one that answers for it, expires,
+	// by the clock of the database, which all servers share; nil if none of them does.
+	EndsIn *float64
 	// UseIsNews is set if the last use on record is old enough for a new one.
 	UseIsNews bool
 }
 
 // Working returns the part after "from" of a statement over the API keys k that work now.
 // No other SQL decides which keys work. The arguments are the tables of the keys, and of
-// their organizations o and users u.
+// their organizations and users.
+//
+// A key works as long as the key that answers for it does, and that as long as its own
+// one. line.ends_at is when the first of them expires.
 func Working(keys, organizations, users string) string {
-	return keys + ` k left join ` + organizations + ` o on o.id = k.org_id left join ` + users + ` u on u.id = k.user_id
-where k.revoked_at is null and (k.expires_at is null or k.expires_at > statement_timestamp())
-	and (k.org_id is null or o.status = 'ACTIVE' and o.deleted_at is null)
-	and (k.user_id is null or u.status = 'ACTIVE' and u.deleted_at is null)`
+	a := `a.id, a.responsible_id, a.expires_at,
+			a.revoked_at is null and (a.expires_at is null or a.expires_at > statement_timestamp())
+				and (a.org_id is null or o.status = 'ACTIVE' and o.deleted_at is null)
+				and (a.user_id is null or u.status = 'ACTIVE' and u.deleted_at is null) as works
+		from `
+	joined := ` left join ` + organizations + ` o on o.id = a.org_id left join ` + users + ` u on u.id = a.user_id`
+	return keys + ` k cross join lateral (
+	with recursive line as (
+		select ` + a + keys + ` a` + joined + ` where a.id = k.id
+		union select ` + a + `line join ` + keys + ` a on a.id = line.responsible_id and line.works` + joined + `)
+	select bool_and(works) as works, min(expires_at) as ends_at from line) line
+where line.works`
 }
 
 var workingKeyText = `
 select k.*,
 	array(select p.key from api_key_permissions kp join permissions p on p.id = kp.permission_id
 		where kp.api_key_id = k.id and p.deleted_at is null order by p.key) as permissions,
-	extract(epoch from k.expires_at - statement_timestamp())::float8 as expires_in,
+	extract(epoch from line.ends_at - statement_timestamp())::float8 as ends_in,
 	coalesce(k.last_used_at < statement_timestamp() - interval '1 minute', true) as use_is_news
 from ` + Working("api_keys", "organizations", "users") + `
 	and k.hash = $1`
 
 // goodFor returns how long the row may be used, counted from before it was read: until
-// the key expires, and staleness at most.
+// the key ends, and staleness at most.
 func (k *workingKey) goodFor(staleness time.Duration) time.Duration {
-	if k.ExpiresIn == nil || *k.ExpiresIn >= staleness.Seconds() {
+	if k.EndsIn == nil || *k.EndsIn >= staleness.Seconds() {
 		return staleness
 	}
-	return time.Duration(*k.ExpiresIn * float64(time.Second))
+	return time.Duration(*k.EndsIn * float64(time.Second))
 }
 
 // noteUse stores that the key was used. It leaves no record in the log, because nothing

@@ -10,18 +10,21 @@ import (
 type APIKey struct {
 	bun.BaseModel `bun:"table:api_keys,alias:k" json:"-"`
 
-	ID         APIKeyID        `bun:",pk" json:"id"`
-	Name       string          `json:"name"`
-	Prefix     string          `json:"prefix"`
-	Hash       []byte          `json:"-"`
-	OrgID      *OrganizationID `json:"organizationId"`
-	UserID     *UserID         `json:"userId"`
-	CreatedAt  time.Time       `json:"createdAt"`
-	CreatedBy  string          `json:"-"`
-	ExpiresAt  *time.Time      `json:"expiresAt"`
-	LastUsedAt *time.Time      `json:"lastUsedAt"`
-	RevokedAt  *time.Time      `json:"revokedAt"`
-	RevokedBy  *string         `json:"-"`
+	ID        APIKeyID        `bun:",pk" json:"id"`
+	Name      string          `json:"name"`
+	Prefix    string          `json:"prefix"`
+	Hash      []byte          `json:"-"`
+	OrgID     *OrganizationID `json:"organizationId"`
+	UserID    *UserID         `json:"userId"`
+	CreatedAt time.Time       `json:"createdAt"`
+	CreatedBy string          `json:"-"`
+	// ResponsibleID is the key that answers for this one, which works only as long as that
+	// does; nil if the business itself answers for it.
+	ResponsibleID *APIKeyID  `json:"responsibleId"`
+	ExpiresAt     *time.Time `json:"expiresAt"`
+	LastUsedAt    *time.Time `json:"lastUsedAt"`
+	RevokedAt     *time.Time `json:"revokedAt"`
+	RevokedBy     *string    `json:"-"`
 }
 
 // APIKeyPermission is a row of api_key_permissions.

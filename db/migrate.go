@@ -49,13 +49,18 @@ func (d *DB) migrate(ctx context.Context, log *slog.Logger) (applied int, err er
 	return len(results), err
 }
 
-// refoldVersion is the number of the migration that only Go can do.
-const refoldVersion = 5
+// These are the numbers of the migrations that only Go can do.
+const (
+	refoldVersion  = 5
+	lineageVersion = 7
+)
 
-// provider returns all migrations: the ones in SQL, and refold.
+// provider returns all migrations: the ones in SQL, and the ones in Go.
 func (d *DB) provider(log *slog.Logger) (*goose.Provider, error) {
-	again := &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error { return refolding{db: d, tx: tx, log: log}.run(ctx) }}
-	return goose.NewProvider(goose.DialectPostgres, d.DB.DB, migrations.Files, goose.WithGoMigrations(goose.NewGoMigration(refoldVersion, again, nil)))
+	refold := &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error { return refolding{db: d, tx: tx, log: log}.run(ctx) }}
+	lineage := &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error { return lineage{db: d, tx: tx, log: log}.run(ctx) }}
+	return goose.NewProvider(goose.DialectPostgres, d.DB.DB, migrations.Files,
+		goose.WithGoMigrations(goose.NewGoMigration(refoldVersion, refold, nil), goose.NewGoMigration(lineageVersion, lineage, nil)))
 }
 
 // turnPause is how long a server waits before it asks again whether it is its turn.

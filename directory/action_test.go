@@ -47,6 +47,7 @@ func newActionWorld(t *testing.T) *actionWorld {
 	t.Cleanup(w.Close)
 	must(0, w.Setup(t.Context()))(t)
 	must(0, w.Follow(t.Context()))(t)
+	must(0, w.EnsureAdministratorKey(t.Context(), credential.New()))(t)
 	w.exact = w.server()
 	w.definePermissions(doThing, "spare:do")
 	w.role("worker", permissionRefs(doThing)...)
@@ -252,6 +253,10 @@ func (w *actionWorld) cases() map[changes.Action]actionCase {
 		changes.PermissionCreated:      {change: does(w.CreatePermission, directory.CreatePermissionInput{Key: "other:do"})},
 		changes.PermissionUpdated:      {change: does(w.UpdatePermission, directory.UpdatePermissionInput{Permission: *permissionRefs("spare:do")[0], Key: graphql.OmittableOf(new("other:do"))})},
 		changes.PermissionDeleted:      {before: does(w.GrantPermissions, spare), change: does(w.DeletePermission, directory.PermissionActionInput{Permission: *permissionRefs("spare:do")[0]})},
+		changes.APIKeyAdopted: {change: func(ctx context.Context) error { // by a key that ends soon with another one
+			soon()
+			return does(w.AdoptAPIKey, w.ownKey)(w.asKeyThatEnds(ctx, end, string(access.KeysWrite), doThing, "spare:do"))
+		}, after: wait},
 		changes.APIKeyRevoked:          {change: does(w.RevokeAPIKey, w.ownKey)},
 		changes.APIKeyPermissionsAdded: {
 			before: func(ctx context.Context) error {
@@ -266,6 +271,17 @@ func (w *actionWorld) cases() map[changes.Action]actionCase {
 			change: func(ctx context.Context) error { return w.EnsureAdministratorKey(ctx, w.secrets[2]) },
 		},
 	}
+}
+
+// asKeyThatEnds returns the context on which a key acts that has no end itself, but ends
+// with the one that answers for it.
+func (b *business) asKeyThatEnds(ctx context.Context, at time.Time, permissions ...string) context.Context {
+	b.t.Helper()
+	key, shown := b.key("", permissions...)
+	_, child := b.descends(shown, "child", "", nil, permissions...)
+	actor := must(b.Authenticate(b.t.Context(), child))(b.t)
+	must(b.db.NewRaw("update api_keys set expires_at = ? where id = ?", at, key.ID).Exec(b.t.Context()))(b.t)
+	return access.WithActor(ctx, actor)
 }
 
 // again makes Ada and Acme once more, if one of them is gone.

@@ -102,15 +102,14 @@ func (d *Directory) HasOtherAdministrator(ctx context.Context, revoked secret.Te
 const administratorsLock = 0x726f73746561 // "rostea"
 
 // administratorText selects whether there is an API key that can administer the
-// business: it works everywhere, does not expire, and holds all permissions of
-// Roster; if it stands for a user, the user holds them in the root as well.
-const administratorText = `
-select exists (select from api_keys k where k.org_id is null and k.revoked_at is null and k.expires_at is null
+// business: it works everywhere and for good, and holds all permissions of Roster; if it
+// stands for a user, the user holds them in the root as well.
+var administratorText = `
+select exists (select from ` + credential.Working("api_keys", "organizations", "users") + ` and k.org_id is null and line.ends_at is null
 	and not exists (select from permissions p where p.is_system and p.deleted_at is null and not exists (
 		select from api_key_permissions kp where kp.api_key_id = k.id and kp.permission_id = p.id))
 	and (k.user_id is null
-		or exists (select from users u where u.id = k.user_id and u.status = 'ACTIVE')
-		and not exists (select from permissions p where p.is_system and p.deleted_at is null
+		or not exists (select from permissions p where p.is_system and p.deleted_at is null
 			and not exists (select from membership_permissions g
 				where g.org_id = ?0 and g.user_id = k.user_id and g.permission_id = p.id and g.ends_at is null and ` + access.ActiveSQL + `)
 			and not exists (select from membership_roles g join role_permissions rp on rp.role_id = g.role_id and rp.revoked_at is null

@@ -55,6 +55,14 @@ var ends = map[string]func(ctx context.Context, b *business, a administrator) er
 		_, err := b.RevokeAPIKey(ctx, directory.APIKeyActionInput{APIKey: a.key.ID.String()})
 		return err
 	},
+	"the key is adopted by one that ends": func(ctx context.Context, b *business, a administrator) error {
+		var all []string
+		for _, p := range access.SystemPermissions {
+			all = append(all, string(p.Key))
+		}
+		_, err := b.AdoptAPIKey(b.asKeyThatEnds(ctx, time.Now().Add(time.Hour), all...), directory.APIKeyActionInput{APIKey: a.key.ID.String()})
+		return err
+	},
 	"the user is suspended": func(ctx context.Context, b *business, a administrator) error {
 		_, err := b.SuspendUser(ctx, directory.UserActionInput{User: directory.UserRef{Username: &a.user}})
 		return err

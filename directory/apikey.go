@@ -27,12 +27,14 @@ func visibleKeys(ctx context.Context) ([]list.Clause, error) {
 	return []list.Clause{list.Where("k.org_id = ?", *org)}, nil
 }
 
-// keyColumns returns the columns to read for the fields. The field of who created
-// the key has no column of its name, since the column holds a reference as text.
+// keyColumns returns the columns to read for the fields. The fields with the creator of
+// the key, and with the key that answers for it, have no columns of their names.
 func (d *Directory) keyColumns(fields list.Fields) []string {
 	columns := db.Columns[db.APIKey](d.db, fields)
-	if !slices.Contains(columns, "created_by") {
-		columns = append(columns, "created_by")
+	for _, column := range []string{"created_by", "responsible_id"} {
+		if !slices.Contains(columns, column) {
+			columns = append(columns, column)
+		}
 	}
 	return columns
 }
@@ -127,8 +129,9 @@ type CreateAPIKeyInput struct {
 	ExpiresAt *time.Time
 }
 
-// CreateAPIKey creates an API key with permissions that the actor may hand out,
-// and returns it with its secret, which is not stored.
+// CreateAPIKey creates an API key with permissions that the actor may hand out, and
+// returns it with its secret, which is not stored. The actor answers for it: see
+// AdoptAPIKey.
 func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key *db.APIKey, shown secret.Text, err error) {
 	shown = credential.New()
 	create := func(ctx context.Context, w *write, org *db.Organization) error {
@@ -146,6 +149,9 @@ func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key
 			if allowance, err = d.allowKey(ctx, w, key, in.User, permissions); err != nil {
 				return err
 			}
+		}
+		if err := d.answerFor(ctx, w, key, 1); err != nil {
+			return err
 		}
 		if err := w.faults.Err(); err != nil {
 			return err
@@ -168,7 +174,7 @@ func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key
 // organization's key must be a member of the organization.
 func (d *Directory) allowKey(ctx context.Context, w *write, key *db.APIKey, user *UserRef, permissions []*db.Permission) (access.Allowance, error) {
 	if user == nil {
-		return w.allow(key.OrgID, permissions), nil
+		return d.allowCredential(ctx, w, key, false, permissions)
 	}
 	users, err := d.findUsers(ctx, []*UserRef{user}, key.OrgID, "for no key update")
 	if err != nil {
@@ -179,8 +185,21 @@ func (d *Directory) allowKey(ctx context.Context, w *write, key *db.APIKey, user
 	} else {
 		key.UserID = &users[0].ID
 	}
-	read, err := d.readByUsers(ctx)
-	return w.allow(key.OrgID, slices.Concat(permissions, read)), err
+	return d.allowCredential(ctx, w, key, true, permissions)
+}
+
+// allowCredential returns the actor's allowance for the key, for the permissions that it
+// is to have until it expires and, if it stands for a user, for what users may read.
+func (d *Directory) allowCredential(ctx context.Context, w *write, key *db.APIKey, ofUser bool, permissions []*db.Permission) (access.Allowance, error) {
+	if ofUser {
+		read, err := d.readByUsers(ctx)
+		if err != nil {
+			return access.Allowance{}, err
+		}
+		permissions = slices.Concat(permissions, read)
+	}
+	items := append(permissionItems(permissions, key.ExpiresAt), access.Item{ID: uuid.UUID(key.ID), EndsAt: key.ExpiresAt})
+	return d.allow(ctx, w, access.Handout{By: access.KeysWrite, Organization: key.OrgID, Credential: true, Items: items})
 }
 
 // readByUsers returns the permissions that users have to read their own data.
@@ -223,6 +242,9 @@ type keyValues struct {
 }
 
 func (w *write) insertKey(ctx context.Context, key *db.APIKey, permissions []*db.Permission, by access.Allowance) error {
+	if err := covered(by, key.OrgID, key.ExpiresAt, uuid.UUID(key.ID)); err != nil {
+		return err
+	}
 	if _, err := w.NewInsert().Model(key).Exec(ctx); err != nil {
 		return err
 	}
@@ -236,7 +258,7 @@ func (w *write) insertKeyPermissions(ctx context.Context, key *db.APIKey, permis
 	if len(permissions) == 0 {
 		return nil
 	}
-	if err := covered(by, key.OrgID, raw(permissionIDs(permissions))); err != nil {
+	if err := covered(by, key.OrgID, key.ExpiresAt, raw(permissionIDs(permissions))...); err != nil {
 		return err
 	}
 	rows := make([]*db.APIKeyPermission, len(permissions))
@@ -250,29 +272,43 @@ func (w *write) insertKeyPermissions(ctx context.Context, key *db.APIKey, permis
 // APIKeyActionInput names the API key to act upon.
 type APIKeyActionInput struct{ APIKey string }
 
-// RevokeAPIKey ends an API key that the actor manages, for good. A key that is
-// revoked already stays as it is.
+// RevokeAPIKey ends an API key that the actor manages, for good, and with it what
+// descends from the key. A key that is revoked already stays as it is.
 func (d *Directory) RevokeAPIKey(ctx context.Context, in APIKeyActionInput) (*db.APIKey, error) {
+	return d.changeKey(ctx, in, func(ctx context.Context, w *write, key *db.APIKey) error {
+		if key.RevokedAt != nil {
+			return nil
+		}
+		if err := w.revokeKey(ctx, key); err != nil {
+			return err
+		}
+		return w.revokeDescendants(ctx, key)
+	})
+}
+
+// changeKey calls edit to change an API key that the actor manages, unless there is no
+// such key.
+func (d *Directory) changeKey(ctx context.Context, in APIKeyActionInput, edit func(ctx context.Context, w *write, key *db.APIKey) error) (*db.APIKey, error) {
 	reach, err := access.ScopeOf(ctx, access.KeysWrite)
 	if err != nil {
 		return nil, err
 	}
 	var key *db.APIKey
-	revoke := func(ctx context.Context, w *write) error {
+	change := func(ctx context.Context, w *write) error {
 		if key, err = d.lockKey(ctx, w, in.APIKey, reach); err != nil {
 			return err
 		}
-		if err := w.faults.Err(); err != nil || key.RevokedAt != nil {
+		if err := w.faults.Err(); err != nil {
 			return err
 		}
-		return w.revokeKey(ctx, key)
+		return edit(ctx, w, key)
 	}
 	if reach == nil {
-		err = d.change(ctx, access.KeysWrite, revoke)
+		err = d.change(ctx, access.KeysWrite, change)
 	} else {
 		org := reach.String()
 		err = d.changeIn(ctx, access.KeysWrite, OrganizationRef{ID: &org}, func(ctx context.Context, w *write, _ *db.Organization) error {
-			return revoke(ctx, w)
+			return change(ctx, w)
 		})
 	}
 	return key, err
@@ -292,7 +328,7 @@ func (d *Directory) lockKey(ctx context.Context, w *write, text string, org *db.
 	return key, err
 }
 
-// revokeKeys revokes the keys k that the condition selects.
+// revokeKeys revokes the keys k that the condition selects, and what descends from them.
 func (w *write) revokeKeys(ctx context.Context, condition string, args ...any) error {
 	var keys []*db.APIKey
 	err := w.NewSelect().Model(&keys).Where("k.revoked_at is null").Where(condition, args...).Order("k.id").For("no key update of k").Scan(ctx)
@@ -304,7 +340,7 @@ func (w *write) revokeKeys(ctx context.Context, condition string, args ...any) e
 			return err
 		}
 	}
-	return nil
+	return w.revokeDescendants(ctx, keys...)
 }
 
 func (w *write) revokeKey(ctx context.Context, key *db.APIKey) error {

@@ -24,13 +24,18 @@ func (d *Directory) Authenticate(ctx context.Context, shown secret.Text) (*acces
 		return nil, err
 	}
 	if key == nil {
-		return nil, problem.New(problem.Unauthenticated, "This API key is unknown, or no longer valid.")
+		return nil, errUnknownKey()
 	}
 	actor := &access.Actor{Key: &key.APIKey, User: key.UserID, Permissions: key.Permissions, Organization: key.OrgID}
 	if err := d.limitToUser(ctx, actor); err != nil {
 		return nil, err
 	}
 	return actor, nil
+}
+
+// errUnknownKey returns the problem of every text that is not a working key.
+func errUnknownKey() error {
+	return problem.New(problem.Unauthenticated, "This API key is unknown, or no longer valid.")
 }
 
 // Recognises reports whether this server has seen the key work, not too long ago,

@@ -1,11 +1,14 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -14,93 +17,160 @@ import (
 	"roster/problem"
 )
 
-// allow returns the actor's allowance to hand out the permissions, and the roles
-// that consist of them, in the organization or, if org is nil, everywhere. It adds
-// the fault ESCALATION, which names the permissions that the actor must not hand
-// out, if there are any.
-func (w *write) allow(org *db.OrganizationID, permissions []*db.Permission, roles ...db.RoleID) access.Allowance {
-	allowance, missing := w.actor.Allow(org, permissions, roles...)
-	if len(missing) == 0 {
-		return allowance
+// allow returns the actor's allowance for the handout. If the actor must not hand out
+// some of it, or not for so long, it adds a fault. A write has one fault ESCALATION,
+// which says everything that was refused so far.
+func (d *Directory) allow(ctx context.Context, w *write, h access.Handout) (access.Allowance, error) {
+	if w.authority == nil {
+		authority, err := d.engine.Authority(ctx, w.actor)
+		if err != nil {
+			return access.Allowance{}, err
+		}
+		w.authority = authority
 	}
-	slices.Sort(missing)
-	fault := problem.New(problem.Escalation, "You cannot hand out what you do not hold: %s.", enumerate(slices.Compact(missing)))
-	if !slices.ContainsFunc(w.Faults, func(told *problem.Error) bool { return *told == *fault }) { // of another organization
-		w.Faults = append(w.Faults, fault)
+	allowance, refused := w.authority.Allow(h)
+	if !refused.Empty() {
+		w.refuse(refused)
 	}
-	return allowance
+	return allowance, nil
 }
 
-// allowGrants returns the actor's allowance to grant the roles and permissions in
-// the organization. In the root they must be permissions of Roster itself: what
+// refuse adds the refusal to the fault ESCALATION of the write.
+func (w *write) refuse(r access.Refusal) {
+	if w.escalation == nil {
+		w.escalation = problem.New(problem.Escalation, "")
+		w.Faults = append(w.Faults, w.escalation)
+		w.refused.Until = map[string]time.Time{}
+	}
+	w.refused.Missing = append(w.refused.Missing, r.Missing...)
+	maps.Copy(w.refused.Until, r.Until)
+	w.escalation.Message = tellRefusal(w.refused)
+}
+
+// tellRefusal returns the sentence that says what must not be handed out, and until when
+// the rest may be.
+func tellRefusal(r access.Refusal) string {
+	slices.Sort(r.Missing)
+	missing, until := enumerate(slices.Compact(r.Missing)), enumerate(tellEnds(r.Until))
+	switch {
+	case until == "":
+		return fmt.Sprintf("You cannot hand out what you do not hold: %s.", missing)
+	case missing == "":
+		return fmt.Sprintf("You cannot hand out anything for longer than your own right to do so lasts: %s.", until)
+	}
+	return fmt.Sprintf("You cannot hand out what you do not hold: %s; nor the rest for longer than your own right to do so lasts: %s.", missing, until)
+}
+
+// tellEnds returns what ends at each moment, the earliest first.
+func tellEnds(until map[string]time.Time) []string {
+	names := slices.SortedFunc(maps.Keys(until), func(a, b string) int { return cmp.Or(until[a].Compare(until[b]), cmp.Compare(a, b)) })
+	texts := make([]string, len(names))
+	for i, name := range names {
+		texts[i] = name + " until " + until[name].UTC().Format(time.RFC3339Nano)
+	}
+	return texts
+}
+
+// grantItems returns the items of roles and permissions that end at that moment.
+func (d *Directory) grantItems(ctx context.Context, roles []db.RoleID, direct []db.PermissionID, endsAt *time.Time) ([]access.Item, error) {
+	catalogue, err := d.engine.Catalogue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]access.Item, 0, len(roles)+len(direct))
+	for _, role := range roles {
+		items = append(items, access.Item{ID: uuid.UUID(role), Permissions: catalogue.RolePermissions(role), EndsAt: endsAt})
+	}
+	for _, id := range direct {
+		items = append(items, access.Item{ID: uuid.UUID(id), Permissions: []*db.Permission{catalogue.Permission(id)}, EndsAt: endsAt})
+	}
+	return items, nil
+}
+
+// permissionItems returns the items of permissions that end at that moment.
+func permissionItems(permissions []*db.Permission, endsAt *time.Time) []access.Item {
+	items := make([]access.Item, len(permissions))
+	for i, p := range permissions {
+		items[i] = access.Item{ID: uuid.UUID(p.ID), Permissions: []*db.Permission{p}, EndsAt: endsAt}
+	}
+	return items
+}
+
+// permissionsOf returns the permissions that the items amount to.
+func permissionsOf(items []access.Item) []*db.Permission {
+	var permissions []*db.Permission
+	for _, item := range items {
+		permissions = append(permissions, item.Permissions...)
+	}
+	return permissions
+}
+
+// allowGrants returns the actor's allowance to hand out the items in the organization, by
+// the permission to do so. In the root they must be permissions of Roster itself: what
 // people do in a product, they do in an organization. If the organization does not
 // exist (nil), nothing is allowed, and no fault is added.
-func (d *Directory) allowGrants(ctx context.Context, w *write, org *db.Organization, roles []db.RoleID, direct []db.PermissionID) (access.Allowance, error) {
+func (d *Directory) allowGrants(ctx context.Context, w *write, by access.Permission, org *db.Organization, items []access.Item) (access.Allowance, error) {
 	if org == nil {
 		return access.Allowance{}, nil
 	}
-	permissions, err := d.permissionsIn(ctx, roles, direct)
-	if err != nil {
-		return access.Allowance{}, err
-	}
-	if org.ID == db.Root && slices.ContainsFunc(permissions, func(p *db.Permission) bool { return !p.IsSystem }) {
+	if org.ID == db.Root && slices.ContainsFunc(permissionsOf(items), func(p *db.Permission) bool { return !p.IsSystem }) {
 		w.faults.Add(problem.Invalid, "input.organization", "Only permissions of Roster itself can be held for the business as a whole.")
 	}
-	return w.allow(&org.ID, permissions, roles...), nil
+	return d.allow(ctx, w, access.Handout{By: by, Organization: &org.ID, Items: items})
 }
 
 // covered returns an error unless the allowance covers what is about to be handed
-// out. Such an error is a defect of this program: allow has already reported the
-// faults of the input.
-func covered(by access.Allowance, org *db.OrganizationID, ids []uuid.UUID) error {
-	if by.Covers(org, ids) {
+// out until endsAt. Such an error is a defect of this program: allow has already
+// reported the faults of the input.
+func covered(by access.Allowance, org *db.OrganizationID, endsAt *time.Time, ids ...uuid.UUID) error {
+	if by.Covers(org, endsAt, ids...) {
 		return nil
 	}
 	return errors.New("more was to be handed out than was allowed")
 }
 
-// permissionsIn returns the permissions and those that the roles contain.
-func (d *Directory) permissionsIn(ctx context.Context, roles []db.RoleID, direct []db.PermissionID) ([]*db.Permission, error) {
-	catalogue, err := d.engine.Catalogue(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var permissions []*db.Permission
-	for _, role := range roles {
-		permissions = append(permissions, catalogue.RolePermissions(role)...)
-	}
-	for _, id := range direct {
-		permissions = append(permissions, catalogue.Permission(id))
-	}
-	return permissions, nil
+// heldAgain is what counts again in an organization (nil: everywhere) once a suspension
+// ends, until EndsAt.
+type heldAgain struct {
+	OrgID  *db.OrganizationID
+	EndsAt *time.Time
+	Roles  []db.RoleID       `bun:",array"`
+	Direct []db.PermissionID `bun:",array"`
 }
 
-// mayRestore checks that the actor may hand out everything that live grants g,
-// selected by the condition on $1, allow now or later: ending a suspension hands it
-// out again. It checks in the same way the permissions of API keys that stand for
-// themselves; other keys can do what their users are granted.
-func (d *Directory) mayRestore(ctx context.Context, w *write, condition string, arg any) error {
-	type given struct {
-		OrgID  db.OrganizationID
-		Roles  []db.RoleID       `bun:",array"`
-		Direct []db.PermissionID `bun:",array"`
-	}
-	const live = " and g.live and (g.ends_at is null or g.ends_at > $2)"
-	rows, err := db.Select[given](ctx, d.db, `select org_id, array_remove(array_agg(role_id), null) as roles, array_remove(array_agg(permission_id), null) as direct from (
-		select distinct g.org_id, g.role_id, null::uuid as permission_id from membership_roles g where `+condition+live+`
-		union all select distinct g.org_id, null::uuid, g.permission_id from membership_permissions g where `+condition+live+`
-		union all select distinct g.org_id, null::uuid, g.permission_id from (
-			select k.org_id, k.user_id, k.revoked_at is null as live, k.expires_at as ends_at, kp.permission_id
-			from api_keys k join api_key_permissions kp on kp.api_key_id = k.id where k.user_id is null) g where `+condition+live+`) x group by org_id`, arg, w.At)
+// heldAgainSQL returns the statement over what the grants g and the API keys g that the
+// condition selects allow at $2 or later, each role and permission until the last of its
+// grants ends. What descends from the keys works again, too. Selected keys that stand for
+// users can do what their users are granted; what other keys can do, their holders can.
+func heldAgainSQL(condition string) string {
+	const until, live = "nullif(max(coalesce(ends_at, 'infinity')), 'infinity') as ends_at", " and (g.ends_at is null or g.ends_at > $2)"
+	return `with recursive again as (select g.id, g.user_id is null as counts from api_keys g where g.revoked_at is null and ` + condition + `
+		union select g.id, true from again join api_keys g on g.responsible_id = again.id and g.revoked_at is null where not (` + condition + `) is true or g.user_id is null)
+	select org_id, ends_at, array_remove(array_agg(role_id), null) as roles, array_remove(array_agg(permission_id), null) as direct from (
+		select org_id, role_id, permission_id, ` + until + ` from (
+			select g.org_id, g.role_id, null::uuid as permission_id, g.ends_at from membership_roles g where g.live and ` + condition + live + `
+			union all select g.org_id, null::uuid, g.permission_id, g.ends_at from membership_permissions g where g.live and ` + condition + live + `
+			union all select g.org_id, null::uuid, g.permission_id, g.ends_at from (select k.org_id, k.expires_at as ends_at, kp.permission_id
+				from again join api_keys k on k.id = again.id and counts join api_key_permissions kp on kp.api_key_id = k.id) g where true` + live + `) x
+		group by org_id, role_id, permission_id) y
+	group by org_id, ends_at`
+}
+
+// mayRestore checks that the actor, by that permission, may hand out everything that
+// counts again when a suspension ends: see heldAgainSQL for the condition, on $1.
+func (d *Directory) mayRestore(ctx context.Context, w *write, by access.Permission, condition string, arg any) error {
+	rows, err := db.Select[heldAgain](ctx, d.db, heldAgainSQL(condition), arg, w.At)
 	if err != nil {
 		return err
 	}
 	for _, row := range rows {
-		permissions, err := d.permissionsIn(ctx, row.Roles, row.Direct)
+		items, err := d.grantItems(ctx, row.Roles, row.Direct, row.EndsAt)
 		if err != nil {
 			return err
 		}
-		w.allow(&row.OrgID, permissions)
+		if _, err := d.allow(ctx, w, access.Handout{By: by, Organization: row.OrgID, Items: items}); err != nil {
+			return err
+		}
 	}
 	return nil
 }

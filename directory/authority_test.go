@@ -2,6 +2,7 @@ package directory_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,26 +10,24 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"roster/access"
+	"roster/db"
 	"roster/directory"
 	"roster/problem"
 )
 
-// Nobody hands out what they do not hold, by any of the paths of this package
-// that lead to a role, a key or a permission. Each line is an actor, the
-// permissions it holds besides those that it needs to come here at all (in the
-// organization "acme" when it begins with @), and whether it may hand out an
-// ordinary permission (p), one that it does not know (q) and a system one (s).
-func TestEscalation(t *testing.T) {
-	t.Parallel()
-	b := newBusiness(t)
+// handouts returns the paths of this package that lead to a role, a key or a permission,
+// each with what is handed out by it for good, which is a permission: the ordinary ones p
+// and q, or a system one. It prepares the business for them, and the organization acme.
+func (b *business) handouts() map[string]func(ctx context.Context, key string) error {
+	b.t.Helper()
 	acme := "acme"
 	member := []*directory.UserRef{userID(b.user("member", b.organization(acme)))}
 	b.definePermissions("p", "q")
 	system := string(access.ImportsWrite)
 	for _, key := range []string{"p", "q"} {
-		must(b.CreateRole(b.ctx, directory.CreateRoleInput{Key: "with-" + key, Permissions: permissionRefs(key)}))(t)
+		must(b.CreateRole(b.ctx, directory.CreateRoleInput{Key: "with-" + key, Permissions: permissionRefs(key)}))(b.t)
 	}
-	must(b.CreateRole(b.ctx, directory.CreateRoleInput{Key: "empty"}))(t)
+	must(b.CreateRole(b.ctx, directory.CreateRoleInput{Key: "empty"}))(b.t)
 	nameOf := func(key string) string { return strings.ReplaceAll(key, ":", "-") }
 	// Some of what is granted with each of the permissions is suspended: a member, with
 	// grants of now and to come, and an organization, with a member who has a role there.
@@ -37,22 +36,22 @@ func TestEscalation(t *testing.T) {
 		user := b.user("suspended-"+name, b.organization("kept "+name))
 		must(b.GrantPermissions(b.ctx, directory.GrantPermissionsInput{
 			Organization: orgCode("kept-" + name), Users: []*directory.UserRef{userID(user)}, Permissions: permissionRefs(key), StartsAt: new(time.Now().Add(time.Hour)),
-		}))(t)
-		must(b.SuspendUser(b.ctx, directory.UserActionInput{User: *userID(user)}))(t)
-		must(b.CreateRole(b.ctx, directory.CreateRoleInput{Key: "of-" + name, Permissions: permissionRefs(key)}))(t)
+		}))(b.t)
+		must(b.SuspendUser(b.ctx, directory.UserActionInput{User: *userID(user)}))(b.t)
+		must(b.CreateRole(b.ctx, directory.CreateRoleInput{Key: "of-" + name, Permissions: permissionRefs(key)}))(b.t)
 		org := b.organization("suspended " + name)
 		b.user("in-"+name, org)
-		must(0, b.grantRole("in-"+name, org.Code, "of-"+name))(t)
-		must(b.SuspendOrganization(b.ctx, directory.OrganizationActionInput{Organization: orgID(org)}))(t)
+		must(0, b.grantRole("in-"+name, org.Code, "of-"+name))(b.t)
+		must(b.SuspendOrganization(b.ctx, directory.OrganizationActionInput{Organization: orgID(org)}))(b.t)
 		keyed := orgID(b.organization("keyed " + name))
 		made, _, err := b.CreateAPIKey(b.ctx, directory.CreateAPIKeyInput{Name: "x", Permissions: permissionRefs(key), Organization: &keyed})
-		must(made, err)(t)
-		must(b.SuspendOrganization(b.ctx, directory.OrganizationActionInput{Organization: keyed}))(t)
-		must(b.CreateOrganization(b.ctx, directory.CreateOrganizationInput{Name: "joined " + name, DefaultRoles: roleRefs("of-" + name)}))(t)
+		must(made, err)(b.t)
+		must(b.SuspendOrganization(b.ctx, directory.OrganizationActionInput{Organization: keyed}))(b.t)
+		must(b.CreateOrganization(b.ctx, directory.CreateOrganizationInput{Name: "joined " + name, DefaultRoles: roleRefs("of-" + name)}))(b.t)
 	}
 	roleOf := func(key string) []*directory.RoleRef { return roleRefs("of-" + nameOf(key)) }
 
-	paths := map[string]func(ctx context.Context, key string) error{
+	return map[string]func(ctx context.Context, key string) error{
 		"create role": func(ctx context.Context, key string) error {
 			_, err := b.CreateRole(ctx, directory.CreateRoleInput{Key: "x", Permissions: permissionRefs(key)})
 			return err
@@ -122,6 +121,22 @@ func TestEscalation(t *testing.T) {
 			return err
 		},
 	}
+}
+
+// needed are the permissions by which one comes upon these paths at all.
+var needed = []access.Permission{
+	access.RolesWrite, access.KeysWrite, access.UsersWrite, access.OrganizationsWrite, access.MembersWrite, access.SettingsWrite,
+}
+
+// Nobody hands out what they do not hold, by any path. Each line is an actor, the
+// permissions it holds besides those that it needs to come here at all (in the
+// organization "acme" when it begins with @), and whether it may hand out an
+// ordinary permission (p), one that it does not know (q) and a system one (s).
+func TestEscalation(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	paths := b.handouts()
+	const acme, system = "acme", string(access.ImportsWrite)
 	const anything = string(access.GrantsAny)
 	for _, c := range []struct {
 		holds   string
@@ -141,7 +156,6 @@ func TestEscalation(t *testing.T) {
 		if bound {
 			in = acme
 		}
-		needed := []access.Permission{access.RolesWrite, access.KeysWrite, access.UsersWrite, access.OrganizationsWrite, access.MembersWrite, access.SettingsWrite}
 		held := strings.Fields(holds)
 		for _, p := range needed {
 			held = append(held, string(p))
@@ -189,4 +203,133 @@ func TestEscalation(t *testing.T) {
 	if all := problem.All(err); all[len(all)-1].Message != "You cannot hand out what you do not hold: q, roster:imports:write." {
 		t.Error(err)
 	}
+}
+
+// Nothing that is handed out outlives what lets the actor do it: the grant of the
+// permission, or of the permission by which the actor hands it out. The fault names the
+// moment.
+func TestAuthorityEnds(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	paths := b.handouts()
+	friday := time.Now().Add(72 * time.Hour).UTC().Truncate(time.Microsecond)
+	const anything = string(access.GrantsAny)
+	writes := make([]string, len(needed))
+	for i, p := range needed {
+		writes[i] = string(p)
+	}
+	// actor returns a context on which the key of a new user acts, who holds some
+	// permissions for good and others until Friday.
+	actor := func(t *testing.T, name string, forGood, ending []string) context.Context {
+		t.Helper()
+		user := []*directory.UserRef{userID(b.user(name))}
+		must(b.AddMembers(b.ctx, directory.AddMembersInput{Organization: root, Users: user}))(t)
+		must(b.GrantPermissions(b.ctx, directory.GrantPermissionsInput{Organization: root, Users: user, Permissions: permissionRefs(forGood...)}))(t)
+		// Two grants that follow each other count as one; what comes after a gap does not.
+		for _, term := range [][2]*time.Time{{nil, new(friday.Add(-time.Hour))}, {new(friday.Add(-time.Hour)), &friday}, {new(friday.Add(time.Minute)), nil}} {
+			must(b.GrantPermissions(b.ctx, directory.GrantPermissionsInput{
+				Organization: root, Users: user, Permissions: permissionRefs(ending...), StartsAt: term[0], EndsAt: term[1],
+			}))(t)
+		}
+		_, shown := b.keyOf(*user[0], "", slices.Concat(forGood, ending)...)
+		return access.WithActor(t.Context(), must(b.Authenticate(t.Context(), shown))(t))
+	}
+	for name, ctx := range map[string]context.Context{
+		"what one holds":         actor(t, "one", writes, []string{anything}),
+		"what one hands out by":  actor(t, "two", []string{anything}, writes),
+		"everything that counts": actor(t, "three", []string{string(access.UsersRead)}, append([]string{anything}, writes...)),
+	} {
+		for path, do := range paths {
+			t.Run(name+"/"+path, func(t *testing.T) {
+				err := b.Writer.DryRun(ctx, func(ctx context.Context) error { return do(ctx, "q") })
+				wantFaults(t, err, "ESCALATION ")
+				if err != nil && !strings.Contains(err.Error(), "until "+friday.Format(time.RFC3339Nano)) {
+					t.Errorf("does not say until when: %v", err)
+				}
+			})
+		}
+		for path, do := range map[string]func(ctx context.Context, endsAt *time.Time) error{
+			"grant role": func(ctx context.Context, endsAt *time.Time) error {
+				_, err := b.GrantRoles(ctx, directory.GrantRolesInput{Organization: orgCode("acme"), Users: []*directory.UserRef{{Username: new("member")}}, Roles: roleRefs("with-q"), EndsAt: endsAt})
+				return err
+			},
+			"grant permission": func(ctx context.Context, endsAt *time.Time) error {
+				_, err := b.GrantPermissions(ctx, directory.GrantPermissionsInput{Organization: orgCode("acme"), Users: []*directory.UserRef{{Username: new("member")}}, Permissions: permissionRefs("q"), EndsAt: endsAt})
+				return err
+			},
+			"create key": func(ctx context.Context, endsAt *time.Time) error {
+				_, _, err := b.CreateAPIKey(ctx, directory.CreateAPIKeyInput{Name: "x", Permissions: permissionRefs("q"), ExpiresAt: endsAt})
+				return err
+			},
+			"restore user": func(ctx context.Context, endsAt *time.Time) error {
+				returning := []*directory.UserRef{userID(b.user("returning-"+db.NewID[db.UserKind]().String(), must(b.Organization(b.ctx, orgCode("acme"), nil))(t)))}
+				must(b.GrantRoles(b.ctx, directory.GrantRolesInput{Organization: orgCode("acme"), Users: returning, Roles: roleRefs("with-q"), EndsAt: endsAt}))(t)
+				must(b.SuspendUser(b.ctx, directory.UserActionInput{User: *returning[0]}))(t)
+				_, err := b.RestoreUser(ctx, directory.UserActionInput{User: *returning[0]})
+				return err
+			},
+			"move member": func(ctx context.Context, endsAt *time.Time) error {
+				org := b.organization("from " + db.NewID[db.UserKind]().String())
+				moving := []*directory.UserRef{userID(b.user("moving-"+org.Code, org))}
+				must(b.GrantRoles(b.ctx, directory.GrantRolesInput{Organization: orgID(org), Users: moving, Roles: roleRefs("with-q"), EndsAt: endsAt}))(t)
+				_, err := b.MoveMember(ctx, directory.MoveMemberInput{User: *moving[0], From: orgID(org), To: orgCode("acme"), KeepGrants: true})
+				return err
+			},
+		} {
+			t.Run(name+"/"+path+" until then", func(t *testing.T) {
+				for endsAt, want := range map[time.Time]string{friday: "", friday.Add(-time.Minute): "", friday.Add(time.Microsecond): "ESCALATION "} {
+					wantFaults(t, do(ctx, &endsAt), want)
+				}
+			})
+		}
+	}
+}
+
+// Who holds a role until Friday does not get it for longer by granting it to themselves.
+func TestAuthorityOverOneself(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	b.definePermissions("p")
+	eve := []*directory.UserRef{userID(b.user("eve", b.organization("acme")))}
+	must(b.CreateRole(b.ctx, directory.CreateRoleInput{Key: "leaving", Permissions: permissionRefs("p", string(access.MembersWrite), string(access.KeysWrite))}))(t)
+	friday := time.Now().Add(72 * time.Hour).UTC().Truncate(time.Microsecond)
+	grant := func(ctx context.Context, endsAt *time.Time) error {
+		_, err := b.GrantRoles(ctx, directory.GrantRolesInput{Organization: orgCode("acme"), Users: eve, Roles: roleRefs("leaving"), EndsAt: endsAt})
+		return err
+	}
+	must(0, grant(b.ctx, &friday))(t)
+	_, shown := b.keyOf(*eve[0], "acme", "p", string(access.MembersWrite), string(access.KeysWrite))
+	ctx := access.WithActor(t.Context(), must(b.Authenticate(t.Context(), shown))(t))
+	for endsAt, want := range map[*time.Time]string{nil: "ESCALATION ", new(friday.Add(time.Hour)): "ESCALATION ", &friday: "", new(friday.Add(-time.Hour)): ""} {
+		wantFaults(t, grant(ctx, endsAt), want)
+	}
+	// What is taken away meanwhile is not handed out, whatever the key could do when the
+	// request began.
+	must(b.RevokeRoles(b.ctx, directory.RevokeRolesInput{Organization: orgCode("acme"), Users: eve, Roles: roleRefs("leaving")}))(t)
+	wantFaults(t, grant(ctx, &friday), "ESCALATION ")
+}
+
+// A key makes no key that outlives it, but what it grants may stay for good.
+func TestExpiryOfACredentialBoundsCredentials(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	b.definePermissions("p")
+	b.user("ada", b.organization("acme"))
+	soon := time.Now().Add(time.Minute).UTC().Truncate(time.Microsecond)
+	made, shown, err := b.CreateAPIKey(b.ctx, directory.CreateAPIKeyInput{
+		Name: "provisioning", Permissions: permissionRefs("p", string(access.MembersWrite), string(access.KeysWrite)), ExpiresAt: &soon,
+	})
+	must(made, err)(t)
+	ctx := access.WithActor(t.Context(), must(b.Authenticate(t.Context(), shown))(t))
+	for endsAt, want := range map[*time.Time]string{nil: "ESCALATION ", new(soon.Add(time.Microsecond)): "ESCALATION ", &soon: ""} {
+		for _, permissions := range [][]string{nil, {"p"}} {
+			_, _, err := b.CreateAPIKey(ctx, directory.CreateAPIKeyInput{Name: "x", Permissions: permissionRefs(permissions...), ExpiresAt: endsAt})
+			wantFaults(t, err, want)
+			if err != nil && !strings.Contains(err.Error(), "until "+soon.Format(time.RFC3339Nano)) {
+				t.Errorf("does not say until when: %v", err)
+			}
+		}
+	}
+	_, err = b.GrantPermissions(ctx, directory.GrantPermissionsInput{Organization: orgCode("acme"), Users: []*directory.UserRef{&ada}, Permissions: permissionRefs("p")})
+	wantFaults(t, err, "")
 }

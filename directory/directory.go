@@ -98,6 +98,12 @@ type write struct {
 	*changes.Write
 	actor  *access.Actor
 	faults faults
+
+	// authority is what the actor may hand out; nil until allow has read it. refused is
+	// what was refused so far, and escalation the fault that says so, if there is one.
+	authority  *access.Authority
+	refused    access.Refusal
+	escalation *problem.Error
 }
 
 // change makes every write: fn writes rows and records what it changed, in the

@@ -65,7 +65,11 @@ func (d *Directory) GrantRoles(ctx context.Context, in GrantRolesInput) ([]*db.M
 				return err
 			}
 			ids := roleIDs(roles)
-			allowance, err := d.allowGrants(ctx, w, org, ids, nil)
+			items, err := d.grantItems(ctx, ids, nil, t.endsAt)
+			if err != nil {
+				return err
+			}
+			allowance, err := d.allowGrants(ctx, w, access.MembersWrite, org, items)
 			if err != nil {
 				return err
 			}
@@ -83,7 +87,11 @@ func (d *Directory) GrantPermissions(ctx context.Context, in GrantPermissionsInp
 				return err
 			}
 			ids := permissionIDs(permissions)
-			allowance, err := d.allowGrants(ctx, w, org, nil, ids)
+			items, err := d.grantItems(ctx, nil, ids, t.endsAt)
+			if err != nil {
+				return err
+			}
+			allowance, err := d.allowGrants(ctx, w, access.MembersWrite, org, items)
 			if err != nil {
 				return err
 			}

@@ -86,7 +86,7 @@ func (w *write) grant(ctx context.Context, by access.Allowance, kind grantKind, 
 	if err != nil {
 		return err
 	}
-	if err := covered(by, &members[0].OrgID, targets); err != nil {
+	if err := covered(by, &members[0].OrgID, t.endsAt, targets...); err != nil {
 		return err
 	}
 	if err := w.retire(ctx, kind, live, fresh); err != nil {

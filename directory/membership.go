@@ -30,7 +30,11 @@ func (d *Directory) AddMembers(ctx context.Context, in AddMembersInput) ([]*db.M
 		if err != nil {
 			return err
 		}
-		allowance, err := d.allowGrants(ctx, w, org, roles, nil)
+		items, err := d.grantItems(ctx, roles, nil, nil)
+		if err != nil {
+			return err
+		}
+		allowance, err := d.allowGrants(ctx, w, access.MembersWrite, org, items)
 		if err != nil {
 			return err
 		}
@@ -345,7 +349,18 @@ func (d *Directory) carry(ctx context.Context, w *write, to *db.Organization, me
 	if err != nil {
 		return err
 	}
-	allowance, err := d.allowGrants(ctx, w, to, roleIDs, permissionIDs)
+	items, err := d.grantItems(ctx, roleIDs, permissionIDs, nil)
+	if err != nil {
+		return err
+	}
+	for i := range items {
+		if i < len(roles) {
+			items[i].EndsAt = roles[i].EndsAt
+		} else {
+			items[i].EndsAt = permissions[i-len(roles)].EndsAt
+		}
+	}
+	allowance, err := d.allowGrants(ctx, w, access.MembersWrite, to, items)
 	if err != nil {
 		return err
 	}
@@ -364,9 +379,6 @@ func (w *write) carryGrants(ctx context.Context, by access.Allowance, kind grant
 	if len(targets) == 0 {
 		return nil
 	}
-	if err := covered(by, &member.OrgID, targets); err != nil {
-		return err
-	}
 	live, err := w.lockLiveGrants(ctx, kind, []*db.Membership{member}, targets)
 	if err != nil {
 		return err
@@ -378,6 +390,9 @@ func (w *write) carryGrants(ctx context.Context, by access.Allowance, kind grant
 	var fresh []newGrant
 	for i, target := range targets {
 		t := termOf(of(i))
+		if err := covered(by, &member.OrgID, t.endsAt, target); err != nil {
+			return err
+		}
 		if w.withTerm(live[grantKey{member.UserID, target}], t) == nil {
 			fresh = append(fresh, newGrant{member, target, t})
 		}

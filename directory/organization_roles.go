@@ -105,7 +105,11 @@ func (d *Directory) rolesForNewcomers(ctx context.Context, w *write, org *organi
 	if err != nil || org.Version == 0 { // what may be handed out in one that is not there, nobody can tell
 		return nil, access.Allowance{}, err
 	}
-	allowance, err := d.allowGrants(ctx, w, org.Organization, roleIDs(newRoles(roles, org.DefaultRoles)), nil)
+	items, err := d.grantItems(ctx, roleIDs(newRoles(roles, org.DefaultRoles)), nil, nil)
+	if err != nil {
+		return nil, access.Allowance{}, err
+	}
+	allowance, err := d.allowGrants(ctx, w, access.OrganizationsWrite, org.Organization, items)
 	return roles, allowance, err
 }
 
@@ -128,7 +132,7 @@ func newRoles(roles []*db.Role, old []string) []*db.Role {
 // setDefaultRoles makes these the default roles of the organization, which had the
 // roles with the keys of before; the allowance covers the new ones.
 func (w *write) setDefaultRoles(ctx context.Context, org *db.Organization, roles []*db.Role, before []string, by access.Allowance) error {
-	if err := covered(by, &org.ID, raw(roleIDs(newRoles(roles, before)))); err != nil {
+	if err := covered(by, &org.ID, nil, raw(roleIDs(newRoles(roles, before)))...); err != nil {
 		return err
 	}
 	if _, err := w.NewDelete().Model((*db.OrganizationDefaultRole)(nil)).Where("org_id = ?", org.ID).Exec(ctx); err != nil || len(roles) == 0 {

@@ -105,7 +105,9 @@ func (d *Directory) UpdatePermission(ctx context.Context, in UpdatePermissionInp
 			}
 			return w.update(ctx, permission, changes.PermissionUpdated, permission.ID.String(), &before, func() {})
 		}
-		w.allow(nil, []*db.Permission{permission})
+		if _, err := d.allow(ctx, w, access.Handout{By: access.RolesWrite, Items: permissionItems([]*db.Permission{permission}, nil)}); err != nil {
+			return err
+		}
 		return d.rename(ctx, w, permission, before, f.expiry("input.keepOldKeyUntil", in.KeepOldKeyUntil, w.At))
 	})
 }

@@ -73,7 +73,10 @@ func (d *Directory) CreateRole(ctx context.Context, in CreateRoleInput) (*db.Rol
 		if role.IsDefault {
 			w.faults.forNewcomers("input.isDefault", permissions)
 		}
-		allowance := w.allow(nil, permissions)
+		allowance, err := d.allow(ctx, w, access.Handout{By: access.RolesWrite, Items: permissionItems(permissions, nil)})
+		if err != nil {
+			return err
+		}
 		if err := w.insert(ctx, role); err != nil {
 			return err
 		}
@@ -147,7 +150,9 @@ func (d *Directory) UpdateRole(ctx context.Context, in UpdateRoleInput) (*db.Rol
 				return err
 			}
 			w.faults.forNewcomers("input.isDefault", permissions)
-			w.allow(nil, permissions)
+			if _, err := d.allow(ctx, w, access.Handout{By: access.RolesWrite, Items: permissionItems(permissions, nil)}); err != nil {
+				return err
+			}
 		}
 		return w.update(ctx, role, changes.RoleUpdated, role.ID.String(), &before, func() { w.touch(role) })
 	})

@@ -26,7 +26,10 @@ func (d *Directory) AddRolePermissions(ctx context.Context, in RolePermissionsIn
 		if role.IsDefault {
 			w.faults.forNewcomers("input.permissions", added)
 		}
-		allowance := w.allow(nil, added)
+		allowance, err := d.allow(ctx, w, access.Handout{By: access.RolesWrite, Items: permissionItems(added, nil)})
+		if err != nil {
+			return err
+		}
 		if err := w.faults.Err(); err != nil || len(added) == 0 {
 			return err
 		}
@@ -106,7 +109,7 @@ func (w *write) addPermissions(ctx context.Context, role *db.Role, permissions [
 	if len(permissions) == 0 {
 		return nil
 	}
-	if err := covered(by, nil, raw(permissionIDs(permissions))); err != nil {
+	if err := covered(by, nil, nil, raw(permissionIDs(permissions))...); err != nil {
 		return err
 	}
 	rows := make([]*db.RolePermission, len(permissions))

@@ -148,7 +148,11 @@ func (d *Directory) newDefaultOrganization(ctx context.Context, w *write, value 
 	if err != nil {
 		return err
 	}
-	_, err = d.allowGrants(ctx, w, org, roleIDs(roles[0]), nil)
+	items, err := d.grantItems(ctx, roleIDs(roles[0]), nil, nil)
+	if err != nil {
+		return err
+	}
+	_, err = d.allowGrants(ctx, w, access.SettingsWrite, org, items)
 	return err
 }
 
@@ -164,13 +168,13 @@ func (d *Directory) newDefaultRoles(ctx context.Context, w *write, value graphql
 		return access.Allowance{}, err
 	}
 	added := roleIDs(newRoles(roles, roleKeys(settings.DefaultRoles)))
-	handedOut, err := d.permissionsIn(ctx, added, nil)
+	items, err := d.grantItems(ctx, added, nil, nil)
 	if err != nil {
 		return access.Allowance{}, err
 	}
-	w.faults.forNewcomers("input.defaultRoles", handedOut)
+	w.faults.forNewcomers("input.defaultRoles", permissionsOf(items))
 	settings.DefaultRoles = roles
-	return w.allow(nil, handedOut, added...), nil
+	return d.allow(ctx, w, access.Handout{By: access.SettingsWrite, Items: items})
 }
 
 // updateSettings writes what differs, also in the organizations and roles that
@@ -220,7 +224,7 @@ func (w *write) switchDefault(ctx context.Context, from, to *db.Organization) er
 // switchDefaultRoles makes other roles, and only these, the default ones, and
 // returns them ordered by key. The allowance covers the new ones.
 func (w *write) switchDefaultRoles(ctx context.Context, from, to []*db.Role, by access.Allowance) ([]*db.Role, error) {
-	if err := covered(by, nil, raw(roleIDs(newRoles(to, roleKeys(from))))); err != nil {
+	if err := covered(by, nil, nil, raw(roleIDs(newRoles(to, roleKeys(from))))...); err != nil {
 		return nil, err
 	}
 	roles := roleIDs(to)

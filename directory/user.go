@@ -190,9 +190,13 @@ func (d *Directory) CreateUser(ctx context.Context, in CreateUserInput) (*db.Use
 		if err != nil {
 			return err
 		}
+		items, err := d.grantItems(ctx, roles, nil, nil)
+		if err != nil {
+			return err
+		}
 		allowances := make([]access.Allowance, len(organizations))
 		for i, org := range organizations {
-			if allowances[i], err = d.allowGrants(ctx, w, org, roles, nil); err != nil {
+			if allowances[i], err = d.allowGrants(ctx, w, access.MembersWrite, org, items); err != nil {
 				return err
 			}
 		}
@@ -300,7 +304,7 @@ func (d *Directory) RestoreUser(ctx context.Context, in UserActionInput) (*db.Us
 			return nil
 		}
 		user.Status = db.Active
-		return d.mayRestore(ctx, w, "g.user_id = $1", user.ID)
+		return d.mayRestore(ctx, w, access.UsersWrite, "g.user_id = $1", user.ID)
 	})
 }
 

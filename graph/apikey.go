@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 
+	"roster/access"
 	"roster/db"
 	"roster/directory"
 	"roster/graph/model"
@@ -28,6 +29,18 @@ func (r apiKeyResolver) CreatedBy(ctx context.Context, keys []*db.APIKey) ([]mod
 	return r.actors(ctx, mapSlice(keys, func(k *db.APIKey) string { return k.CreatedBy }))
 }
 
+func (r apiKeyResolver) Responsible(ctx context.Context, keys []*db.APIKey) ([]model.Actor, error) {
+	return r.actors(ctx, mapSlice(keys, responsible))
+}
+
+// responsible returns the text form of the actor that answers for the key.
+func responsible(k *db.APIKey) string {
+	if k.ResponsibleID == nil {
+		return access.System("business").String()
+	}
+	return k.ResponsibleID.String()
+}
+
 func (r mutationResolver) CreateAPIKey(ctx context.Context, input directory.CreateAPIKeyInput) (*model.CreateAPIKeyPayload, error) {
 	key, shown, err := r.Directory.CreateAPIKey(ctx, input)
 	return &model.CreateAPIKeyPayload{APIKey: key, Secret: shown.Reveal()}, err
@@ -35,6 +48,10 @@ func (r mutationResolver) CreateAPIKey(ctx context.Context, input directory.Crea
 
 func (r mutationResolver) RevokeAPIKey(ctx context.Context, input directory.APIKeyActionInput) (*model.APIKeyPayload, error) {
 	return r.payload(ctx).apiKey(r.Directory.RevokeAPIKey(ctx, input))
+}
+
+func (r mutationResolver) AdoptAPIKey(ctx context.Context, input directory.APIKeyActionInput) (*model.APIKeyPayload, error) {
+	return r.payload(ctx).apiKey(r.Directory.AdoptAPIKey(ctx, input))
 }
 
 // orZero returns the value that p points at, or the zero value if p is nil.

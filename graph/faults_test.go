@@ -96,7 +96,7 @@ var faultCases = []faultCase{
 	{`removeRolePermissions(input: {role: {key: "none"}, permissions: [{key: "none"}]}) { role { id } }`, "NOT_FOUND input.permissions.0, NOT_FOUND input.role"},
 	{`removeRolePermissions(input: {role: {key: "roster-viewer"}, permissions: [{key: "none"}]}) { role { id } }`, "FORBIDDEN input.role, NOT_FOUND input.permissions.0"},
 	{`updateSettings(input: {allowSelfSignUp: null, syncProfilesOnSignIn: null, defaultOrganization: {code: "paused"}, defaultRoles: [{key: "clerk"}, {key: "none"}, {key: "powerful"}]}) { settings { allowSelfSignUp } }`,
-		"ESCALATION , ESCALATION , INVALID input.allowSelfSignUp, INVALID input.defaultOrganization, INVALID input.defaultRoles, INVALID input.syncProfilesOnSignIn, NOT_FOUND input.defaultRoles.1"},
+		"ESCALATION , INVALID input.allowSelfSignUp, INVALID input.defaultOrganization, INVALID input.defaultRoles, INVALID input.syncProfilesOnSignIn, NOT_FOUND input.defaultRoles.1"},
 	{`createApiKey(input: {name: " ", permissions: [{key: "invoices:read"}, {key: "none"}], expiresAt: "2020-01-01T00:00:00Z", user: {email: "nobody@example.com"}}) { secret }`,
 		"ESCALATION , INVALID input.expiresAt, INVALID input.name, NOT_FOUND input.permissions.1, NOT_FOUND input.user"},
 	{`createApiKey(input: {organization: {code: "none"}, name: " ", permissions: [{key: "none"}], expiresAt: "2020-01-01T00:00:00Z", user: {email: "nobody@example.com"}}) { secret }`,
@@ -107,7 +107,7 @@ var faultCases = []faultCase{
 var oneFault = map[string]string{
 	"suspendUser": "names a user only", "restoreUser": "names a user only; who is not there is not handed anything", "deleteUser": "names a user only",
 	"suspendOrganization": "names an organization only", "restoreOrganization": "names an organization only; what is not there is not handed anything",
-	"deleteOrganization": "names an organization only", "deletePermission": "names a permission only", "deleteRole": "names a role only", "revokeApiKey": "names a key only",
+	"deleteOrganization": "names an organization only", "deletePermission": "names a permission only", "deleteRole": "names a role only", "revokeApiKey": "names a key only", "adoptApiKey": "names a key only",
 }
 
 // grantFaults are the cases of the four mutations of grants, which are alike.

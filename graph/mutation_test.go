@@ -115,6 +115,8 @@ var mutationCases = []mutationCase{
 		object{"isDefault": true}, object{"isDefault": false}},
 	{"create API key", `createApiKey(input: {name: "k", permissions: [{key: "roster:users:read"}], organization: {code: "new"}}) { secret apiKey { id } }`,
 		[]string{"apiKey.created key"}, "another", nil, nil},
+	{"adopt API key", `adoptApiKey(input: {apiKey: "KEY"}) { apiKey { responsible { __typename ... on System { name } } } }`,
+		[]string{"apiKey.adopted key"}, "", nil, object{"responsibleId": nil}},
 	{"revoke API key", `revokeApiKey(input: {apiKey: "KEY"}) { apiKey { revokedAt } }`, []string{"apiKey.revoked key"}, "", nil, nil},
 	{"delete permission", `deletePermission(input: {permission: {key: "x:y"}}) { deletedIds }`,
 		[]string{"role.permissions.removed role", "permission.deleted perm"}, "NOT_FOUND", object{"permissions": []any{"x:y"}}, nil},
@@ -157,6 +159,7 @@ func TestMutationsAndTheirChanges(t *testing.T) {
 		if c.again == "another" { // makes one more each time
 			secrets = append(secrets, done.Text("createApiKey.secret"))
 			keyID = done.Text("createApiKey.apiKey.id")
+			b.As(t, b.Holding(t, "", "roster:keys:write", "roster:users:read"), `mutation { adoptApiKey(input: {apiKey: "`+keyID+`"}) { apiKey { id } } }`, nil)
 			continue
 		}
 		seen = lastChange(t, b)

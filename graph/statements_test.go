@@ -34,8 +34,8 @@ func statements(t *testing.T, b *graphtest.Server, traced *dbtest.Statements, qu
 	return least, a
 }
 
-// seedCrowd makes 120 users in three organizations each, with roles and
-// permissions.
+// seedCrowd makes 120 users in three organizations each, with roles and permissions, and
+// 60 API keys, each of which answers for the next one.
 func seedCrowd(t *testing.T, b *graphtest.Server) {
 	t.Helper()
 	b.Ask(t, `mutation {
@@ -52,6 +52,10 @@ func seedCrowd(t *testing.T, b *graphtest.Server) {
 				roles: [{key: "clerk"}, {key: "writer"}]}) { user { id } }`, i)
 		}))
 	}
+	b.Ask(t, graphtest.Document("mutation", 0, 60, func(i int) string {
+		return fmt.Sprintf(`createApiKey(input: {name: "key %d", permissions: []}) { secret }`, i)
+	}))
+	b.Execute(t, `update api_keys k set responsible_id = (select r.id from api_keys r where r.id < k.id order by r.id desc limit 1) where name like 'key %'`)
 }
 
 // However many there are, the number of statements is the same.
@@ -77,7 +81,7 @@ func TestStatementsDoNotGrow(t *testing.T) {
 		"changes with actors and subjects": {
 			`query($n: Int!) { changes(first: $n, filter: {action: "user.created"}) { nodes { actor { ... on ApiKey { name } } subject { id } organization { code } } } }`, 5},
 		"API keys": {
-			`query($n: Int!) { apiKeys(first: $n) { nodes { permissions { key } createdBy { __typename } organization { code } } } }`, 4},
+			`query($n: Int!) { apiKeys(last: $n) { nodes { permissions { key } createdBy { __typename } responsible { __typename } organization { code } } } }`, 5},
 	} {
 		counts := map[int]int{}
 		var all [][]string

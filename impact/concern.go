@@ -18,6 +18,9 @@ type Concern struct {
 	Organizations []db.OrganizationID
 	// Keys are the API keys that it changed.
 	Keys []db.APIKeyID
+	// Adopted is the API key that another one answers for since then, instead of
+	// FormerResponsible (nil: the business); nil if there is none.
+	Adopted, FormerResponsible *db.APIKeyID
 
 	// members are the ones whose memberships and grants it changed, each once.
 	members []access.MemberKey
@@ -57,6 +60,7 @@ func concernOf(at time.Time, recorded []db.Change) *Concern {
 			}
 		case effects.Credentials:
 			c.Keys = appendSubject(c.Keys, row)
+			c.readAdoption(row)
 		case effects.Entitlements:
 			if user, ok := row.Member(); ok && row.OrgID != nil {
 				if member := (access.MemberKey{User: user, Organization: *row.OrgID}); !seen[member] {
@@ -85,6 +89,22 @@ func changesStatus(row *db.Change, effects changes.Effects) bool {
 	var before struct{ Status db.Status }
 	_ = json.Unmarshal(row.Before, &before)
 	return effects.Suspends && before.Status == db.Active || effects.Restores && before.Status == db.Suspended
+}
+
+// readAdoption keeps which key answered for a key that was adopted.
+func (c *Concern) readAdoption(row *db.Change) {
+	if row.Action != changes.APIKeyAdopted.String() {
+		return
+	}
+	var before struct{ ResponsibleID string }
+	id, err := db.ParseID[db.APIKeyKind](row.Subject)
+	if err != nil || json.Unmarshal(row.Before, &before) != nil {
+		return
+	}
+	c.Adopted = &id
+	if former, err := db.ParseID[db.APIKeyKind](before.ResponsibleID); err == nil {
+		c.FormerResponsible = &former
+	}
 }
 
 // readNames keeps the names that a permission had before the change, and reports

@@ -49,6 +49,7 @@ type ApiKeyResolver interface {
 	Permissions(ctx context.Context, objs []*db.APIKey) ([][]*db.Permission, error)
 
 	CreatedBy(ctx context.Context, objs []*db.APIKey) ([]model.Actor, error)
+	Responsible(ctx context.Context, objs []*db.APIKey) ([]model.Actor, error)
 }
 
 type ChangeResolver interface {
@@ -105,6 +106,7 @@ type MutationResolver interface {
 	UpdateSettings(ctx context.Context, input directory.UpdateSettingsInput) (*model.SettingsPayload, error)
 	CreateAPIKey(ctx context.Context, input directory.CreateAPIKeyInput) (*model.CreateAPIKeyPayload, error)
 	RevokeAPIKey(ctx context.Context, input directory.APIKeyActionInput) (*model.APIKeyPayload, error)
+	AdoptAPIKey(ctx context.Context, input directory.APIKeyActionInput) (*model.APIKeyPayload, error)
 }
 
 type OrganizationResolver interface {
@@ -989,6 +991,8 @@ type ApiKey implements Node {
   createdAt: DateTime!
   "Who created it."
   createdBy: Actor!
+  "Who answers for it, and with whom it falls: at first who made it, later who adopted it. It works only as long as that one does. The ` + "`" + `System` + "`" + ` named ` + "`" + `business` + "`" + ` for what the set-up's key makes or adopts."
+  responsible: Actor!
   "From when on it no longer works; null when it has no end."
   expiresAt: DateTime
   "When it was last used, to the minute; null when it never was."
@@ -1410,13 +1414,21 @@ type Mutation {
     "What is to change."
     input: UpdateSettingsInput!
   ): SettingsPayload! @requires(permission: "roster:settings:write")
-  "Makes an API key. ESCALATION for permissions that the caller does not hold."
+  "Makes an API key, for which the key of this request answers. ESCALATION for permissions that the caller does not hold, or not for so long."
   createApiKey(
     "What it is to be."
     input: CreateApiKeyInput!
   ): CreateApiKeyPayload! @requires(permission: "roster:keys:write")
-  "Makes an API key useless, at once and for good. One that was revoked before stays as it is."
+  "Makes an API key useless, at once and for good, and with it every key that it answers for. One that was revoked before stays as it is."
   revokeApiKey(
+    "Which one."
+    input: ApiKeyActionInput!
+  ): ApiKeyPayload! @requires(permission: "roster:keys:write")
+  """
+  The key of this request, which may hand out all that the API key holds, answers for it from now on: the API key no longer falls with who made it. INVALID for
+  a key that answers, itself or through others, for the one of this request.
+  """
+  adoptApiKey(
     "Which one."
     input: ApiKeyActionInput!
   ): ApiKeyPayload! @requires(permission: "roster:keys:write")
@@ -1991,6 +2003,20 @@ func (ec *executionContext) field_Mutation_addRolePermissions_args(ctx context.C
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (directory.RolePermissionsInput, error) {
 			return ec.unmarshalNRolePermissionsInput2rosterᚋdirectoryᚐRolePermissionsInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_adoptApiKey_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (directory.APIKeyActionInput, error) {
+			return ec.unmarshalNApiKeyActionInput2rosterᚋdirectoryᚐAPIKeyActionInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err

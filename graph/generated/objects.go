@@ -112,6 +112,11 @@ func (ec *executionContext) objectApiKey(schema *executableSchema) *execute.Obje
 				return ec.Resolvers.ApiKey().CreatedBy(ctx, objs)
 			})
 		}},
+		"responsible": {GoName: "Responsible", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddAbstract[model.Actor](identifyActor)), func(objs []*db.APIKey) ([]model.Actor, error) {
+				return ec.Resolvers.ApiKey().Responsible(ctx, objs)
+			})
+		}},
 		"expiresAt": {GoName: "ExpiresAt", Value: func(b []byte, parent any) []byte {
 			return execute.AppendNullable(b, parent.(*db.APIKey).ExpiresAt, execute.AppendTime)
 		}},
@@ -665,6 +670,11 @@ func (ec *executionContext) objectMutation(schema *executableSchema) *execute.Ob
 		"revokeApiKey": {GoName: "RevokeAPIKey", Args: ec.field_Mutation_revokeApiKey_args, Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.APIKeyPayload]), func() (*model.APIKeyPayload, error) {
 				return ec.Resolvers.Mutation().RevokeAPIKey(ctx, fc.Args["input"].(directory.APIKeyActionInput))
+			})
+		}},
+		"adoptApiKey": {GoName: "AdoptAPIKey", Args: ec.field_Mutation_adoptApiKey_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.APIKeyPayload]), func() (*model.APIKeyPayload, error) {
+				return ec.Resolvers.Mutation().AdoptAPIKey(ctx, fc.Args["input"].(directory.APIKeyActionInput))
 			})
 		}},
 	}}

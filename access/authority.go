@@ -1,0 +1,195 @@
+package access
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"roster/db"
+)
+
+// Authority is what an actor may hand out at one moment, and until when. What an actor
+// hands out lasts no longer than what lets the actor do so.
+type Authority struct {
+	actor *Actor
+	// until holds when each permission that the actor holds through a user ends. It is
+	// nil for an actor that stands for itself, which holds all its permissions for good.
+	until map[Permission]end
+}
+
+// end is the moment at which something ends; nil means that it has no end.
+type end *time.Time
+
+// Handout describes what is to be handed out.
+type Handout struct {
+	// By is the permission that lets the actor do it, such as roster:members:write.
+	By Permission
+	// Organization is where; nil is everywhere.
+	Organization *db.OrganizationID
+	// Credential is true if it is handed out as an API key, which lasts no longer than
+	// the one that makes it.
+	Credential bool
+	Items      []Item
+}
+
+// Item is a role, a permission or an API key to be handed out until EndsAt; nil means
+// for good.
+type Item struct {
+	ID uuid.UUID
+	// Permissions are the ones that it amounts to.
+	Permissions []*db.Permission
+	EndsAt      *time.Time
+}
+
+// Refusal says why an actor must not hand something out; it is empty if the actor may.
+type Refusal struct {
+	// Missing are the keys of permissions that the actor must not hand out at all.
+	Missing []string
+	// Until is by when it has to end what it may hand out: the moment by the name of what
+	// ends then, which is a permission or the API key of the request.
+	Until map[string]time.Time
+}
+
+// credentialName stands for the API key of the request in a Refusal.
+const credentialName = "the API key of this request"
+
+// authoritySQL reads the grants to the user $1 in the organizations $2 that have not
+// ended, in the order in which they begin.
+const authoritySQL = `
+select g.role_id as target_id, true as is_role, g.starts_at, g.ends_at, g.starts_at <= statement_timestamp() as begun
+	from membership_roles g where g.user_id = $1 and g.org_id = any($2) and ` + notEndedSQL + `
+union all select g.permission_id, false, g.starts_at, g.ends_at, g.starts_at <= statement_timestamp()
+	from membership_permissions g where g.user_id = $1 and g.org_id = any($2) and ` + notEndedSQL + `
+order by starts_at`
+
+type authorityRow struct {
+	TargetID uuid.UUID
+	IsRole   bool
+	StartsAt time.Time
+	EndsAt   *time.Time
+	Begun    bool
+}
+
+// Authority reads the authority of the actor, in the transaction of ctx if there is one.
+func (e *Engine) Authority(ctx context.Context, actor *Actor) (*Authority, error) {
+	if actor.User == nil {
+		return &Authority{actor: actor}, nil
+	}
+	catalogue, err := e.Catalogue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	orgs := []db.OrganizationID{db.Root}
+	if actor.Organization != nil {
+		orgs = append(orgs, *actor.Organization)
+	}
+	rows, err := db.Select[authorityRow](ctx, e.db, authoritySQL, *actor.User, orgs)
+	if err != nil {
+		return nil, err
+	}
+	authority := &Authority{actor, map[Permission]end{}}
+	for i := range rows {
+		for _, p := range rows[i].permissions(catalogue) {
+			authority.extend(Permission(p.Key), &rows[i])
+		}
+	}
+	return authority, nil
+}
+
+func (r *authorityRow) permissions(c *Catalogue) []*db.Permission {
+	if r.IsRole {
+		return c.RolePermissions(db.RoleID(r.TargetID))
+	}
+	if p := c.Permission(db.PermissionID(r.TargetID)); p != nil {
+		return []*db.Permission{p}
+	}
+	return nil
+}
+
+// extend adds a grant that begins no earlier than the ones before it. Grants that
+// follow one another without a gap count as one.
+func (a *Authority) extend(p Permission, grant *authorityRow) {
+	until, held := a.until[p]
+	switch {
+	case !held && grant.Begun, held && until != nil && !grant.StartsAt.After(*until) && isBefore(until, grant.EndsAt):
+		a.until[p] = grant.EndsAt
+	}
+}
+
+// isBefore reports whether a comes before b.
+func isBefore(a, b end) bool { return a != nil && (b == nil || (*a).Before(*b)) }
+
+// holds reports whether the actor holds the permission there, and until when.
+func (a *Authority) holds(p Permission, org *db.OrganizationID) (until end, held bool) {
+	if org != nil && !a.actor.Holds(p, *org) || org == nil && !a.actor.HoldsEverywhere(p) {
+		return nil, false
+	}
+	if a.until == nil {
+		return nil, true
+	}
+	until, held = a.until[p]
+	return until, held
+}
+
+// mayHandOut reports whether the actor may hand out the permission there, and until
+// when: because it holds the permission, or because it holds roster:grants:any, whichever
+// ends later.
+func (a *Authority) mayHandOut(p *db.Permission, org *db.OrganizationID) (until end, may bool) {
+	until, may = a.holds(Permission(p.Key), org)
+	if p.IsSystem {
+		return until, may
+	}
+	if anything, held := a.holds(GrantsAny, org); held && (!may || isBefore(until, anything)) {
+		return anything, true
+	}
+	return until, may
+}
+
+// Allow returns the actor's allowance for the handout. If the actor must not hand out
+// some of it, or not for so long, Allow returns why, and an allowance for nothing.
+//
+// An actor hands out only permissions that it holds in the organization, and only until
+// they end or the permission ends by which it does so. An actor that holds
+// roster:grants:any there also hands out every permission that is not one of Roster
+// itself, until that ends.
+func (a *Authority) Allow(h Handout) (Allowance, Refusal) {
+	allowance := Allowance{organization: h.Organization, targets: make(map[uuid.UUID]end, len(h.Items))}
+	refused := Refusal{Until: map[string]time.Time{}}
+	for _, item := range h.Items {
+		allowance.targets[item.ID] = a.limit(&refused, h, item)
+	}
+	if !refused.Empty() {
+		return Allowance{}, refused
+	}
+	return allowance, refused
+}
+
+// limit returns when the right to hand out the item ends. It adds to refused why the
+// item must not be handed out.
+func (a *Authority) limit(refused *Refusal, h Handout, item Item) (limit end) {
+	bound := func(name string, until end, held bool) {
+		switch {
+		case !held:
+			refused.Missing = append(refused.Missing, name)
+		case isBefore(until, item.EndsAt):
+			refused.Until[name] = *until
+		}
+		if isBefore(until, limit) {
+			limit = until
+		}
+	}
+	by, held := a.holds(h.By, h.Organization)
+	bound(string(h.By), by, held)
+	if h.Credential && a.actor.Key != nil {
+		bound(credentialName, a.actor.Key.ExpiresAt, true)
+	}
+	for _, p := range item.Permissions {
+		until, may := a.mayHandOut(p, h.Organization)
+		bound(p.Key, until, may)
+	}
+	return limit
+}
+
+// Empty reports whether nothing was refused.
+func (r Refusal) Empty() bool { return len(r.Missing)+len(r.Until) == 0 }
