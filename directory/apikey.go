@@ -178,6 +178,9 @@ func (d *Directory) allowKey(ctx context.Context, w *write, key *db.APIKey, user
 		w.faults.Add(problem.NotFound, "input.user", "There is no such user.")
 	} else {
 		key.UserID = &users[0].ID
+		if err := d.outrank(ctx, w, users[0].ID, key.OrgID, "input.user"); err != nil {
+			return access.Allowance{}, err
+		}
 	}
 	read, err := d.readByUsers(ctx)
 	return w.allow(key.OrgID, slices.Concat(permissions, read)), err
@@ -251,7 +254,7 @@ func (w *write) insertKeyPermissions(ctx context.Context, key *db.APIKey, permis
 type APIKeyActionInput struct{ APIKey string }
 
 // RevokeAPIKey ends an API key that the actor manages, for good. A key that is
-// revoked already stays as it is.
+// revoked already stays as it is. The actor must outrank the user for whom it stands.
 func (d *Directory) RevokeAPIKey(ctx context.Context, in APIKeyActionInput) (*db.APIKey, error) {
 	reach, err := access.ScopeOf(ctx, access.KeysWrite)
 	if err != nil {
@@ -261,6 +264,11 @@ func (d *Directory) RevokeAPIKey(ctx context.Context, in APIKeyActionInput) (*db
 	revoke := func(ctx context.Context, w *write) error {
 		if key, err = d.lockKey(ctx, w, in.APIKey, reach); err != nil {
 			return err
+		}
+		if key != nil && key.UserID != nil {
+			if err := d.outrank(ctx, w, *key.UserID, key.OrgID, "input.apiKey"); err != nil {
+				return err
+			}
 		}
 		if err := w.faults.Err(); err != nil || key.RevokedAt != nil {
 			return err
