@@ -67,16 +67,14 @@ func (d *Directory) APIKey(ctx context.Context, id db.APIKeyID) (*db.APIKey, err
 }
 
 // APIKeysByID reads API keys that were reached through something that the actor
-// may see, such as a change that one of them made. Their order is undefined. Only an
-// actor who manages a key sees for whom it stands: the actor may not be allowed to
-// see that user.
+// may see, such as a change that one of them made. Their order is undefined. An actor
+// who does not manage a key sees its id, and hardly more.
 func (d *Directory) APIKeysByID(ctx context.Context, ids []db.APIKeyID) ([]db.APIKey, error) {
 	keys, err := db.Select[db.APIKey](ctx, d.db, "select * from api_keys where id = any($1)", ids)
 	actor := access.ActorOf(ctx)
 	for i := range keys {
-		key := &keys[i]
-		if !actor.HoldsEverywhere(access.KeysWrite) && (key.OrgID == nil || !actor.Holds(access.KeysWrite, *key.OrgID)) {
-			key.UserID = nil
+		if !managesKey(actor, &keys[i]) {
+			hideKey(&keys[i])
 		}
 	}
 	return keys, err
@@ -176,14 +174,14 @@ func (d *Directory) allowKey(ctx context.Context, w *write, key *db.APIKey, user
 	if user == nil {
 		return d.allowCredential(ctx, w, key, false, permissions)
 	}
-	users, err := d.findUsers(ctx, []*UserRef{user}, key.OrgID, "for no key update")
-	if err != nil {
+	var err error
+	if key.UserID, err = d.lockKeyUser(ctx, w, key, user); err != nil {
 		return access.Allowance{}, err
 	}
-	if users[0] == nil {
-		w.faults.Add(problem.NotFound, "input.user", "There is no such user.")
-	} else {
-		key.UserID = &users[0].ID
+	if key.UserID != nil {
+		if err := d.outrank(ctx, w, *key.UserID, key.OrgID, "input.user"); err != nil {
+			return access.Allowance{}, err
+		}
 	}
 	return d.allowCredential(ctx, w, key, true, permissions)
 }
@@ -273,7 +271,8 @@ func (w *write) insertKeyPermissions(ctx context.Context, key *db.APIKey, permis
 type APIKeyActionInput struct{ APIKey string }
 
 // RevokeAPIKey ends an API key that the actor manages, for good, and with it what
-// descends from the key. A key that is revoked already stays as it is.
+// descends from the key. A key that is revoked already stays as it is. The actor must
+// outrank the user for whom it stands.
 func (d *Directory) RevokeAPIKey(ctx context.Context, in APIKeyActionInput) (*db.APIKey, error) {
 	return d.changeKey(ctx, in, func(ctx context.Context, w *write, key *db.APIKey) error {
 		if key.RevokedAt != nil {
@@ -297,6 +296,11 @@ func (d *Directory) changeKey(ctx context.Context, in APIKeyActionInput, edit fu
 	change := func(ctx context.Context, w *write) error {
 		if key, err = d.lockKey(ctx, w, in.APIKey, reach); err != nil {
 			return err
+		}
+		if key != nil && key.UserID != nil {
+			if err := d.outrank(ctx, w, *key.UserID, key.OrgID, "input.apiKey"); err != nil {
+				return err
+			}
 		}
 		if err := w.faults.Err(); err != nil {
 			return err

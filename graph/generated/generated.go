@@ -23,6 +23,7 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 type ResolverRoot interface {
 	ApiKey() ApiKeyResolver
 	Change() ChangeResolver
+	Explanation() ExplanationResolver
 	Impact() ImpactResolver
 	Membership() MembershipResolver
 	Mutation() MutationResolver
@@ -58,6 +59,10 @@ type ChangeResolver interface {
 	Subject(ctx context.Context, objs []*db.Change) ([]model.Node, error)
 
 	Organization(ctx context.Context, objs []*db.Change) ([]*db.Organization, error)
+}
+
+type ExplanationResolver interface {
+	RolesThatWouldAllow(ctx context.Context, objs []*directory.Explanation) ([][]*db.Role, error)
 }
 
 type ImpactResolver interface {
@@ -910,7 +915,7 @@ type Explanation {
   "What stands in the way; empty when it is allowed."
   obstacles: [Obstacle!]!
   "Roles which would allow it, ordered by key; empty when there is no such permission."
-  rolesThatWouldAllow: [Role!]!
+  rolesThatWouldAllow: [Role!]! @requires(permission: "roster:roles:read")
 }
 
 "What can stand in the way of doing something."
@@ -945,7 +950,10 @@ input CheckInput {
 
 # ─── Who is asking ────────────────────────────────────────────────────────────────────────────
 
-"Who did something."
+"""
+Who did something. Callers who do not manage the API key (` + "`" + `roster:keys:write` + "`" + `) see its id, when it was created, and no more; of a
+user whom they may not read (` + "`" + `roster:users:read` + "`" + `), the id.
+"""
 union Actor = User | ApiKey | System
 
 "The server itself: bootstrap, expiry, profile sync."
@@ -983,7 +991,11 @@ type ApiKey implements Node {
   prefix: String!
   "Null when the key works in all organizations."
   organization: Organization
-  "Whom the key stands for: it may do what it names as long as the user may, and does not work while they are suspended. Null when it stands for itself."
+  """
+  Whom the key stands for: it may do what it names as long as the user may, and does not work while they are suspended. Null when
+  it stands for itself, and once the user has left the key's organization. Callers without ` + "`" + `roster:users:read` + "`" + ` there see the
+  user's id and no profile.
+  """
   user: User
   "What it may do, ordered by key; empty for a key of an organization whose keys the caller does not manage."
   permissions: [Permission!]! @requires(permission: "roster:keys:write")
@@ -1264,6 +1276,10 @@ within 24 hours return the first answer; what has failed was not done, and is tr
 
 Lists in inputs have at most 1000 elements. What is named but does not exist is NOT_FOUND; all that is wrong with an input
 is reported at once. What changes nothing leaves no trace in the log of changes.
+
+A permission to write includes reading what is written: payloads show the user, organization, membership, role, permission or
+settings that the mutation acts upon, with the users and roles of memberships, to callers without the permission to read them.
+Fields below that need a permission of their own still need it.
 """
 type Mutation {
   "Adds a user. CONFLICT when email, username or external id is taken."
@@ -1271,22 +1287,35 @@ type Mutation {
     "What it is to be."
     input: CreateUserInput!
   ): UserPayload! @requires(permission: "roster:users:write")
-  "Changes a user's profile. CONFLICT when email, username or external id is taken."
+  """
+  Changes a user's profile. CONFLICT when email, username or external id is taken. To change email, username, phone or external
+  id, by which users are found: FORBIDDEN unless the caller holds every permission of Roster that the user holds anywhere, or is
+  the user.
+  """
   updateUser(
     "What is to change."
     input: UpdateUserInput!
   ): UserPayload! @requires(permission: "roster:users:write")
-  "Makes all that was granted to the user count for nothing until they are restored."
+  """
+  Makes all that was granted to the user count for nothing until they are restored. FORBIDDEN unless the caller holds every
+  permission of Roster that the user holds anywhere, or is the user.
+  """
   suspendUser(
     "Which one."
     input: UserActionInput!
   ): UserPayload! @requires(permission: "roster:users:write")
-  "Ends a suspension: what was granted counts again. ESCALATION for who may not hand it out."
+  """
+  Ends a suspension: what was granted counts again. FORBIDDEN unless the caller holds every permission of Roster that the user
+  was granted anywhere, ESCALATION for who may not hand out the rest.
+  """
   restoreUser(
     "Which one."
     input: UserActionInput!
   ): UserPayload! @requires(permission: "roster:users:write")
-  "Erases the user's personal data, from the log of changes too, and ends all that they held. For good."
+  """
+  Erases the user's personal data, from the log of changes too, and ends all that they held. For good. FORBIDDEN unless the
+  caller holds every permission of Roster that the user holds anywhere, or is the user.
+  """
   deleteUser(
     "Which one."
     input: UserActionInput!
@@ -1323,12 +1352,19 @@ type Mutation {
     "Who, and where."
     input: AddMembersInput!
   ): MembershipsPayload! @requires(permission: "roster:members:write")
-  "Takes users out of an organization, which ends all that they held there. LAST_ORGANIZATION for one who belongs to no other."
+  """
+  Takes users out of an organization, which ends all that they held there. LAST_ORGANIZATION for one who belongs to no other.
+  FORBIDDEN unless the caller holds every permission of Roster that they hold there; ordinary permissions can be taken away
+  without holding them.
+  """
   removeMembers(
     "Who, and where."
     input: RemoveMembersInput!
   ): DeletePayload! @requires(permission: "roster:members:write")
-  "Takes a user from one organization to another in one step, with or without roles and permissions."
+  """
+  Takes a user from one organization to another in one step, with or without roles and permissions. FORBIDDEN unless the caller
+  holds every permission of Roster that the user holds in the one that they leave.
+  """
   moveMember(
     "Who, and where."
     input: MoveMemberInput!
@@ -1359,7 +1395,7 @@ type Mutation {
     "What is to change."
     input: UpdateRoleInput!
   ): RolePayload! @requires(permission: "roster:roles:write")
-  "Takes a role from everyone and deletes it. FORBIDDEN for system roles."
+  "Takes a role from everyone and deletes it. FORBIDDEN for system roles, and for roles with permissions of Roster that the caller does not hold."
   deleteRole(
     "Which one."
     input: RoleActionInput!
@@ -1369,7 +1405,10 @@ type Mutation {
     "Which role, and which permissions."
     input: RolePermissionsInput!
   ): RolePayload! @requires(permission: "roster:roles:write")
-  "Takes permissions out of a role, and so from all who hold them through it. What it does not contain is passed over."
+  """
+  Takes permissions out of a role, and so from all who hold them through it. What it does not contain is passed over. FORBIDDEN
+  for permissions of Roster that the caller does not hold.
+  """
   removeRolePermissions(
     "Which role, and which permissions."
     input: RolePermissionsInput!
@@ -1385,7 +1424,9 @@ type Mutation {
   ): MembershipsPayload! @requires(permission: "roster:members:write")
   """
   Takes every named role from every named user in the organization: now, or at ` + "`" + `endsAt` + "`" + `, by which every grant of it ends.
-  What was not given, or ends earlier, is passed over.
+  What was not given, or ends earlier, is passed over. Roles of ordinary permissions can be taken away without holding these.
+  When a role contains permissions of Roster: FORBIDDEN unless the caller holds every permission of Roster that the users hold
+  there.
   """
   revokeRoles(
     "What is taken from whom, and where."
@@ -1402,7 +1443,8 @@ type Mutation {
   ): MembershipsPayload! @requires(permission: "roster:members:write")
   """
   Takes back permissions that were given on top of roles: now, or at ` + "`" + `endsAt` + "`" + `, by which every grant of them ends. What comes
-  through a role stays.
+  through a role stays. Ordinary permissions can be taken away without holding them. When some are Roster's: FORBIDDEN unless
+  the caller holds every permission of Roster that the users hold there.
   """
   revokePermissions(
     "What is taken from whom, and where."
@@ -1419,7 +1461,10 @@ type Mutation {
     "What it is to be."
     input: CreateApiKeyInput!
   ): CreateApiKeyPayload! @requires(permission: "roster:keys:write")
-  "Makes an API key useless, at once and for good, and with it every key that it answers for. One that was revoked before stays as it is."
+  """
+  Makes an API key useless, at once and for good, and with it every key that it answers for. One that was revoked before stays
+  as it is. FORBIDDEN for the key of a user who holds permissions of Roster there that the caller does not hold.
+  """
   revokeApiKey(
     "Which one."
     input: ApiKeyActionInput!
@@ -1721,7 +1766,8 @@ input CreateApiKeyInput {
   """
   Whom it stands for: it then may do what it names as long as the user may, in that organization, or by what the user holds
   for the business as a whole. It reads what the user may read of themselves, so that ESCALATION meets who may not read
-  users, members and organizations there. NOT_FOUND for who is no member of the organization.
+  users, members and organizations there; and FORBIDDEN who does not hold every permission of Roster that the user holds there.
+  NOT_FOUND for who is no member of the organization.
   """
   user: UserRef
   "From when on it no longer works, in the future; never when left out."
