@@ -100,7 +100,7 @@ func TestMethods(t *testing.T) {
 	t.Parallel()
 	web := serving(t, func(*http.Server) {})
 	for path, allowed := range map[string]string{
-		"/": "GET, HEAD", "/graphiql/config.json": "GET, HEAD", "/healthz": "GET, HEAD", "/metrics": "GET, HEAD", "/readyz": "GET, HEAD", "/nothing": "",
+		"/": "GET, HEAD", "/graphiql/config.json": "GET, HEAD", "/healthz": "GET, HEAD", "/metrics": "GET, HEAD", "/readyz": "GET, HEAD", "/schema.graphql": "GET, HEAD", "/nothing": "",
 	} {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "ODD"} {
 			if path == "/readyz" && strings.Contains(allowed, method) {
@@ -180,7 +180,7 @@ func serving(t *testing.T, change func(*http.Server)) *httptest.Server {
 		if _, err := io.ReadAll(r.Body); err != nil {
 			w.WriteHeader(http.StatusBadRequest)
 		}
-	}))
+	}), func(http.ResponseWriter, *http.Request) {})
 	change(own)
 	web := httptest.NewUnstartedServer(nil)
 	web.Config = own

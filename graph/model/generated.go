@@ -76,8 +76,8 @@ type PermissionPayload struct {
 	Impact *directory.Impact `json:"impact"`
 }
 
-// What can be read. Everything but viewer needs a credential, and is UNAUTHENTICATED without one. Single things that do not
-// exist, or are hidden from the caller, are null.
+// What can be read. Everything but viewer and errorCodes needs a credential, and is UNAUTHENTICATED without one. Single things
+// that do not exist, or are hidden from the caller, are null.
 type Query struct {
 }
 
