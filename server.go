@@ -265,7 +265,7 @@ func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc) *http.
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", s.metrics.Handler())
 	return &http.Server{
-		Handler:           s.metrics.Middleware(s.log, s.withSecurityHeaders(mux)),
+		Handler:           s.metrics.Middleware(s.log, s.withSecurityHeaders(withClearFraming(mux))),
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,

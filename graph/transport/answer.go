@@ -42,6 +42,10 @@ func (r *request) refuse(err error) {
 		header["Www-Authenticate"] = []string{`Bearer realm="roster"`}
 	case refused.allow != "":
 		header["Allow"] = []string{refused.allow}
+	case refused.status == statusMalformed && r.http.ProtoMajor == 1:
+		// What was malformed may have begun or ended elsewhere than this server thinks:
+		// nothing that follows on the connection is read.
+		header["Connection"] = []string{"close"}
 	}
 	if refused.retryAfter > 0 {
 		header["Retry-After"] = []string{strconv.Itoa(seconds(refused.retryAfter))}
