@@ -55,7 +55,7 @@ type MembershipsPayload struct {
 // `data` is null and `errors` says why. A header `Idempotency-Key` makes a retry
 // within 24 hours return the first answer; what has failed was not done, and is tried anew.
 //
-// Lists in inputs have at most 1000 elements. What is named but does not exist is NOT_FOUND; all that is wrong with an input
+// Lists in inputs have at most 1000 elements. What is named but does not exist is NOT_FOUND; all that is wrong with a document
 // is reported at once. What changes nothing leaves no trace in the log of changes.
 type Mutation struct {
 }
