@@ -53,7 +53,7 @@ func (r *request) setHeaders(refused *refusal) {
 	case refused.allow != "":
 		header["Allow"] = []string{refused.allow}
 	case refused.status == statusMalformed && r.http.ProtoMajor == 1:
-		// What was malformed may have begun or ended elsewhere than this server thinks:
+		// A malformed request may have begun or ended elsewhere than this server thinks:
 		// nothing that follows on the connection is read.
 		header["Connection"] = []string{"close"}
 	}
