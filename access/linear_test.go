@@ -85,12 +85,13 @@ func restart(ctx context.Context, server *embedded.Server) {
 func TestMissingGuardsAreNoticed(t *testing.T) {
 	t.Parallel()
 	for guard, o := range map[string]worldOptions{
-		"floors":    {clients: (*world).revokeWhatIsCached},
-		"committed": {clients: (*world).revokeWhatIsCached},
-		"staleness": {clients: (*world).revokeUnheard},
-		"staging":   {clients: (*world).revokeThenAdd},
-		"pending":   {clients: (*world).removeThenGrant, entries: -1},
-		"recheck":   {clients: (*world).changeWhileChecking},
+		"ends":          {clients: (*world).revokeWhatIsCached},
+		"announcements": {clients: (*world).revokeWhileReading},
+		"committed":     {clients: (*world).revokeWhatIsCached},
+		"staleness":     {clients: (*world).revokeUnheard},
+		"staging":       {clients: (*world).revokeThenAdd},
+		"pending":       {clients: (*world).removeThenGrant, entries: -1},
+		"recheck":       {clients: (*world).changeWhileChecking},
 	} {
 		t.Run(guard, func(t *testing.T) {
 			t.Parallel()
@@ -130,6 +131,19 @@ func (w *world) revokeWhatIsCached(ctx context.Context) {
 			w.do(ctx, operation{kind: kinds[1]})
 			w.check(ctx, operation{})
 		}
+	}
+}
+
+// revokeWhileReading revokes a permission while a check reads the member into memory,
+// and checks at once.
+func (w *world) revokeWhileReading(ctx context.Context) {
+	revoke := func() { w.do(ctx, operation{kind: revokePermission}) }
+	for range 10 {
+		w.do(ctx, operation{kind: grantPermission})
+		for w.reading.Store(&revoke); w.reading.Load() != nil && ctx.Err() == nil; {
+			w.check(ctx, operation{})
+		}
+		w.check(ctx, operation{})
 	}
 }
 

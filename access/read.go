@@ -98,7 +98,7 @@ func (e *Engine) readExact(ctx context.Context, members []MemberKey) ([]*Entitle
 	}
 	all := make([]*Entitlements, len(rows))
 	for i := range rows {
-		all[i] = e.newEntry(members[i], &rows[i])
+		all[i] = e.newEntry(&rows[i])
 		all[i].exact = append([]string{}, rows[i].Effective...) // never nil
 	}
 	return all, nil
@@ -113,7 +113,7 @@ const longestTerm = time.Minute
 // to reach first.
 func (e *Engine) readLive(ctx context.Context, members []MemberKey, position changes.Revision) (all []*Entitlements, seen string, err error) {
 	users, organizations := SplitKeys(members)
-	epoch, now := e.epoch.Load(), e.now() // read before the database
+	now := e.now() // read before the database
 	rows, err := db.Select[entitlementsRow](ctx, e.db, entitlementsSQL, users, organizations, position.String())
 	if err != nil {
 		return nil, "", err
@@ -124,8 +124,7 @@ func (e *Engine) readLive(ctx context.Context, members []MemberKey, position cha
 		if row.Pending && !e.without.pending {
 			return nil, row.Seen, nil
 		}
-		entry := e.newEntry(members[i], row)
-		entry.epoch = epoch
+		entry := e.newEntry(row)
 		if row.Boundary != nil {
 			entry.until = now + time.Duration(min(*row.Boundary, longestTerm.Seconds())*float64(time.Second))
 		}
@@ -135,9 +134,9 @@ func (e *Engine) readLive(ctx context.Context, members []MemberKey, position cha
 }
 
 // newEntry returns the entitlements of a member as a row says.
-func (e *Engine) newEntry(member MemberKey, row *entitlementsRow) *Entitlements {
+func (e *Engine) newEntry(row *entitlementsRow) *Entitlements {
 	entry := e.NewEntitlements(row.Roles, row.Permissions)
-	entry.key, entry.status = member, 0
+	entry.status = 0
 	for _, flag := range []struct {
 		is     bool
 		status status

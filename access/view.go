@@ -2,7 +2,10 @@ package access
 
 import (
 	"context"
+	"math"
 	"time"
+
+	"github.com/google/uuid"
 
 	"roster/changes"
 	"roster/db"
@@ -60,14 +63,10 @@ func (e *Engine) cached(member *MemberKey, now time.Duration) *Entitlements {
 	if e.without.meanwhile != nil {
 		e.without.meanwhile()
 	}
-	if e.cache == nil {
-		return nil
+	if entry := e.members.get(*member); entry != nil && now < entry.until {
+		return entry
 	}
-	entry, ok := e.cache.Get(memberHash(member))
-	if !ok || entry.key != *member || now >= entry.until || !e.floors.allows(member, entry.epoch) && !e.without.floors {
-		return nil
-	}
-	return entry
+	return nil
 }
 
 // Check reports whether the member has the permission, which is a key. It reports
@@ -180,15 +179,20 @@ func (e *Engine) fill(ctx context.Context, members []MemberKey, all []*Entitleme
 	for i, at := range missing {
 		wanted[i] = members[at]
 	}
+	epoch := e.epoch.Load() // read before the database
 	read, seen, err := e.readLive(ctx, wanted, e.feed.Load().Position())
 	if err != nil || seen != "" {
 		return seen, err
 	}
+	if e.without.reading != nil {
+		e.without.reading()
+	}
+	if e.without.announcements {
+		epoch = math.MaxUint64
+	}
 	for i, at := range missing {
 		all[at] = read[i]
-		if e.cache != nil {
-			e.cache.Set(memberHash(&read[i].key), read[i], 1)
-		}
+		e.members.keep(wanted[i], *read[i], epoch, uuid.UUID(wanted[i].User), uuid.UUID(wanted[i].Organization))
 	}
 	return "", nil
 }
