@@ -102,7 +102,7 @@ func (e *Engine) invalidate(rows []db.Change) (definitions bool) {
 		definitions = definitions || effects.Definitions
 		credentials = credentials || effects.Credentials
 		if effects.Names || effects.Entitlements {
-			e.end(row, effects, epoch)
+			e.end(row, effects, ending{epoch, row.XID})
 		}
 	}
 	if credentials {
@@ -113,43 +113,43 @@ func (e *Engine) invalidate(rows []db.Change) (definitions bool) {
 
 // end ends the entries of the member, user or organization that is the subject of a
 // change.
-func (e *Engine) end(row *db.Change, effects changes.Effects, epoch uint64) {
+func (e *Engine) end(row *db.Change, effects changes.Effects, at ending) {
 	if e.without.ends {
 		return
 	}
 	switch kind, _, _ := strings.Cut(row.Subject, "_"); kind {
 	case db.MembershipKind{}.Prefix():
-		e.endMember(row, epoch)
+		e.endMember(row, at)
 	case db.UserKind{}.Prefix():
-		endParty[db.UserKind](e, row, effects, epoch)
+		endParty[db.UserKind](e, row, effects, at)
 	case db.OrganizationKind{}.Prefix():
-		endParty[db.OrganizationKind](e, row, effects, epoch)
+		endParty[db.OrganizationKind](e, row, effects, at)
 	}
 }
 
 // endMember ends the entry of a member. The values of the change hold the user.
-func (e *Engine) endMember(row *db.Change, epoch uint64) {
+func (e *Engine) endMember(row *db.Change, at ending) {
 	user, ok := row.Member()
 	if !ok || row.OrgID == nil {
-		e.endAll(epoch) // never happens, but if it did, the change could concern anyone
+		e.endAll(at.epoch) // never happens, but if it did, the change could concern anyone
 		return
 	}
-	e.members.end(MemberKey{user, *row.OrgID}, epoch)
+	e.members.end(MemberKey{user, *row.OrgID}, at)
 }
 
 // endParty ends the names of a user or an organization, and the entries of its
 // members.
-func endParty[K db.Kind](e *Engine, row *db.Change, effects changes.Effects, epoch uint64) {
+func endParty[K db.Kind](e *Engine, row *db.Change, effects changes.Effects, at ending) {
 	id, err := db.ParseID[K](row.Subject)
 	if err != nil {
-		e.endAll(epoch) // never happens either
+		e.endAll(at.epoch) // never happens either
 		return
 	}
 	if effects.Names {
-		e.names.endParty(uuid.UUID(id), epoch)
+		e.names.endParty(uuid.UUID(id), at)
 	}
 	if effects.Entitlements {
-		e.members.endParty(uuid.UUID(id), epoch)
+		e.members.endParty(uuid.UUID(id), at)
 	}
 }
 

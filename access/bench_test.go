@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 	"unsafe"
@@ -115,8 +116,8 @@ func BenchmarkCheck(b *testing.B) {
 	})
 }
 
-// BenchmarkMemory reports the bytes that a member in the cache takes: all in all, and
-// beyond the entry itself.
+// BenchmarkMemory reports the bytes that a member in the cache takes, all in all and
+// beyond what it is entitled to, and the bytes that a name takes.
 func BenchmarkMemory(b *testing.B) {
 	for b.Loop() {
 		e := newBench(b, million)
@@ -136,6 +137,12 @@ func BenchmarkMemory(b *testing.B) {
 		b.ReportMetric(all, "B/entry")
 		b.ReportMetric(all-float64(unsafe.Sizeof(Entitlements{}))-numbers, "B-over/entry")
 		b.ReportMetric(float64(remembered), "entries")
+		before = heap()
+		for i := range million {
+			id := uuid.UUID(db.NewID[db.UserKind]())
+			e.names.keep(NewName("users", "email_key", strconv.Itoa(i)), id, e.Epoch(), id)
+		}
+		b.ReportMetric(float64(heap()-before)/float64(e.names.size()), "B/name")
 		b.ReportMetric(0, "ns/op")
 		runtime.KeepAlive(members)
 		runtime.KeepAlive(e)

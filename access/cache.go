@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"github.com/google/uuid"
+
+	"roster/changes"
 )
 
 // shardCount is the number of parts of a cache that are read independently of each
@@ -18,7 +20,8 @@ const shardCount = 256
 //
 // Each value was read at an epoch. An end has a later one, and the cache remembers it:
 // keep refuses a value that was read before. So it does not matter whether a value
-// that raced with an end is kept before the end or after it.
+// that raced with an end is kept before the end or after it. Where a change can be
+// seen before what it changed, a later reading may still be too old: saw reports that.
 //
 // get costs little more than looking a value up in a map. Everything that changes the
 // cache waits for one lock. The algorithm SIEVE chooses the value that makes room for
@@ -130,15 +133,30 @@ func (c *cache[K, V]) keep(key K, value V, epoch uint64, parties ...uuid.UUID) {
 	c.insert(n)
 }
 
+// saw reports whether a reading of the key at that epoch, which has seen that much of
+// history, saw the ends of the key and the parties that had been announced.
+func (c *cache[K, V]) saw(key K, epoch uint64, seen changes.Revision, parties ...uuid.UUID) bool {
+	if c == nil {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := c.keysEnded.saw(key, epoch, seen)
+	for _, id := range parties {
+		all = all && c.partiesEnded.saw(id, epoch, seen)
+	}
+	return all
+}
+
 // end ends the value of the key. The epoch is later than the epoch at which any value
 // was read without what ended it.
-func (c *cache[K, V]) end(key K, epoch uint64) {
+func (c *cache[K, V]) end(key K, e ending) {
 	if c == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.keysEnded.add(key, epoch)
+	c.keysEnded.add(key, e)
 	if n := c.at(key); n != nil && n.key == key {
 		c.remove(n)
 	}
@@ -146,13 +164,13 @@ func (c *cache[K, V]) end(key K, epoch uint64) {
 
 // endParty ends all values that belong to the party. They go on taking room until
 // others take their places.
-func (c *cache[K, V]) endParty(id uuid.UUID, epoch uint64) {
+func (c *cache[K, V]) endParty(id uuid.UUID, e ending) {
 	if c == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.partiesEnded.add(id, epoch)
+	c.partiesEnded.add(id, e)
 	if p := c.parties[id]; p != nil {
 		p.over.Store(true)
 		delete(c.parties, id)

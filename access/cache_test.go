@@ -150,7 +150,7 @@ func TestResetEndsEverything(t *testing.T) {
 	}
 }
 
-// What is read again and again stays while many others are read once.
+// Entries that are read again and again stay while many others are read once.
 func TestHotEntriesStay(t *testing.T) {
 	t.Parallel()
 	const hot, limit = 900, 1000
@@ -213,7 +213,7 @@ func (m *cacheModel) Keep(t *rapid.T) {
 func (m *cacheModel) End(t *rapid.T) {
 	key := modelKeys.Draw(t, "key")
 	m.epoch++
-	m.end(key, m.epoch)
+	m.end(key, ending{epoch: m.epoch})
 	m.endedAt[key] = m.epoch
 	delete(m.kept, key)
 }
@@ -222,7 +222,7 @@ func (m *cacheModel) End(t *rapid.T) {
 func (m *cacheModel) EndParty(t *rapid.T) {
 	m.epoch++
 	for _, id := range modelParties.Draw(t, "party") {
-		m.endParty(id, m.epoch)
+		m.endParty(id, ending{epoch: m.epoch})
 		m.endedAt[id] = m.epoch
 		for key, v := range m.kept {
 			for _, of := range v.parties {
@@ -298,15 +298,16 @@ func TestCacheAgainstModel(t *testing.T) {
 func TestForgottenAnnouncements(t *testing.T) {
 	t.Parallel()
 	c := newCache[int, int](10)
-	for key := range maxAnnouncements + 1 {
-		c.end(key, 1)
+	for key := range 2*maxAnnouncements + 1 {
+		c.end(key, ending{epoch: 1 + uint64(key/maxAnnouncements)})
 	}
 	c.keep(-1, 1, 0)
+	c.keep(maxAnnouncements, 1, 1) // which has ended since
 	c.keep(-2, 1, 1)
-	if c.get(-1) != nil || c.get(-2) == nil {
+	if c.get(-1) != nil || c.get(maxAnnouncements) != nil || c.get(-2) == nil {
 		t.Error("kept what may have ended, or dropped what was read afterwards")
 	}
-	if n := len(c.keysEnded.ends); n > maxAnnouncements {
+	if n := len(c.keysEnded.recent) + len(c.keysEnded.earlier); n > 2*maxAnnouncements {
 		t.Errorf("%d ends are remembered", n)
 	}
 }
@@ -344,9 +345,9 @@ func TestCacheInParallel(t *testing.T) {
 			key := rand.IntN(keys)
 			version := truth[key].Add(1)
 			if at := epoch.Add(1); i%2 == 0 {
-				c.end(key, at)
+				c.end(key, ending{epoch: at})
 			} else {
-				c.endParty(party(key), at)
+				c.endParty(party(key), ending{epoch: at})
 			}
 			ended[key].Store(version)
 		}

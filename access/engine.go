@@ -55,6 +55,7 @@ type Engine struct {
 	db        *db.DB
 	log       *slog.Logger
 	staleness time.Duration
+	entries   int
 	start     time.Time // of the engine's time
 	without   testHooks
 
@@ -88,10 +89,11 @@ type Stats struct {
 	// Stale counts the members for which memory was not used, because the feed had not
 	// been confirmed within the staleness bound.
 	Stale uint64
-	// Entries and Names are the numbers of members and of names in memory. Evictions
-	// counts those that made room for others.
-	Entries, Names int
-	Evictions      uint64
+	// Entries and Names are the numbers of members and of names in memory, and Limit is
+	// the most that there can be of each. Evictions counts the ones that made room for
+	// others.
+	Entries, Names, Limit int
+	Evictions             uint64
 	// Epoch counts the invalidations.
 	Epoch uint64
 	// Lag is the time since the feed was last confirmed; the longest Duration without a
@@ -105,7 +107,7 @@ type Stats struct {
 func (e *Engine) Stats() Stats {
 	s := Stats{
 		Hits: e.hits.Load(), Misses: e.misses.Load(), Exact: e.exact.Load(), Stale: e.stale.Load(), Epoch: e.epoch.Load(), Lag: math.MaxInt64,
-		Entries: e.members.size(), Names: e.names.size(), Evictions: e.members.evicted() + e.names.evicted(),
+		Entries: e.members.size(), Names: e.names.size(), Limit: e.entries, Evictions: e.members.evicted() + e.names.evicted(),
 	}
 	if feed := e.feed.Load(); feed != nil {
 		s.Lag = time.Since(feed.Confirmed())
@@ -140,6 +142,7 @@ func NewEngine(database *db.DB, o Options) *Engine {
 		o.Entries = DefaultEntries
 	}
 	if o.Entries > 0 {
+		e.entries = o.Entries
 		e.members, e.names = newCache[MemberKey, Entitlements](o.Entries), newCache[Name, uuid.UUID](o.Entries)
 	}
 	return e

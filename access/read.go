@@ -108,21 +108,24 @@ func (e *Engine) readExact(ctx context.Context, members []MemberKey) ([]*Entitle
 // of two machines drift apart, by some ms a minute.
 const longestTerm = time.Minute
 
-// readLive reads the entitlements of the members for the cache. If they do not fit the
-// catalogue at position, it returns only the snapshot that it saw, which the feed has
-// to reach first.
-func (e *Engine) readLive(ctx context.Context, members []MemberKey, position changes.Revision) (all []*Entitlements, seen string, err error) {
+// readLive reads the entitlements of the members for the cache, and returns the
+// snapshot that it saw. If they do not fit the catalogue at position, it returns only
+// the snapshot, which the feed has to reach first.
+func (e *Engine) readLive(ctx context.Context, members []MemberKey, position changes.Revision) (all []*Entitlements, seen changes.Revision, err error) {
 	users, organizations := SplitKeys(members)
 	now := e.now() // read before the database
 	rows, err := db.Select[entitlementsRow](ctx, e.db, entitlementsSQL, users, organizations, position.String())
 	if err != nil {
-		return nil, "", err
+		return nil, seen, err
+	}
+	if seen, err = changes.ParseRevision(rows[0].Seen); err != nil {
+		return nil, seen, err
 	}
 	all = make([]*Entitlements, len(rows))
 	for i := range rows {
 		row := &rows[i]
 		if row.Pending && !e.without.pending {
-			return nil, row.Seen, nil
+			return nil, seen, nil
 		}
 		entry := e.newEntry(row)
 		if row.Boundary != nil {
@@ -130,7 +133,7 @@ func (e *Engine) readLive(ctx context.Context, members []MemberKey, position cha
 		}
 		all[i] = entry
 	}
-	return all, "", nil
+	return all, seen, nil
 }
 
 // newEntry returns the entitlements of a member as a row says.
