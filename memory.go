@@ -12,9 +12,9 @@ const (
 	// default. The heap grows to five times what is in use (gcPercent), so that a full
 	// cache makes the server take up to five times as much.
 	cacheShare = 20
-	// entryBytes is what a member and a name in the cache take together
+	// entryBytes is what a member with some grants, and a name, take in the cache
 	// (docs/performance.md).
-	entryBytes = 450
+	entryBytes = 600
 	// leastCacheEntries take some 5 MB.
 	leastCacheEntries = 10_000
 )
