@@ -7,6 +7,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -119,7 +120,7 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.openDatabase(ctx); err != nil {
 		return err
 	}
-	s.directory = directory.New(s.db, access.Options{Staleness: s.staleness, Log: s.log})
+	s.directory = directory.New(s.db, access.Options{Entries: cmp.Or(s.cacheEntries, defaultCacheEntries()), Staleness: s.staleness, Log: s.log})
 	s.onClose(func() error { s.directory.Close(); return nil })
 	if err := s.directory.Setup(ctx); err != nil {
 		return err
@@ -214,17 +215,28 @@ func (s *server) watchEngine() {
 		name, help string
 		value      func(access.Stats) uint64
 	}{
-		{"roster_access_hits_total", "Places that were found in memory.", func(s access.Stats) uint64 { return s.Hits }},
-		{"roster_access_misses_total", "Places that were read into memory.", func(s access.Stats) uint64 { return s.Misses }},
-		{"roster_access_exact_total", "Places that the database worked out, since memory could not be trusted.", func(s access.Stats) uint64 { return s.Exact }},
-		{"roster_access_stale_total", "Places for which memory was not used, since the feed of changes was further behind than the staleness bound.", func(s access.Stats) uint64 { return s.Stale }},
+		{"roster_access_hits_total", "Members that were found in memory.", func(s access.Stats) uint64 { return s.Hits }},
+		{"roster_access_misses_total", "Members that were read into memory.", func(s access.Stats) uint64 { return s.Misses }},
+		{"roster_access_exact_total", "Members that the database worked out, since memory could not be trusted.", func(s access.Stats) uint64 { return s.Exact }},
+		{"roster_access_stale_total", "Members for which memory was not used, since the feed of changes was further behind than the staleness bound.", func(s access.Stats) uint64 { return s.Stale }},
+		{"roster_access_evictions_total", "Members and names that made room in memory for others.", func(s access.Stats) uint64 { return s.Evictions }},
 		{"roster_access_epoch_total", "Invalidations.", func(s access.Stats) uint64 { return s.Epoch }},
 	} {
 		s.metrics.WatchCounter(counter.name, counter.help, func() float64 { return float64(counter.value(s.directory.Stats())) })
 	}
-	s.metrics.WatchGauge("roster_access_feed_lag_seconds", "Time since the feed of changes was confirmed.", func() float64 { return s.directory.Stats().Lag.Seconds() })
-	s.metrics.WatchGauge("roster_access_roles", "Roles of the catalogue in memory.", func() float64 { return float64(s.directory.Stats().Roles) })
-	s.metrics.WatchGauge("roster_access_permissions", "Permissions of the catalogue in memory.", func() float64 { return float64(s.directory.Stats().Permissions) })
+	for _, gauge := range []struct {
+		name, help string
+		value      func(access.Stats) float64
+	}{
+		{"roster_access_entries", "Members in memory.", func(s access.Stats) float64 { return float64(s.Entries) }},
+		{"roster_access_names", "Names of users and organizations in memory.", func(s access.Stats) float64 { return float64(s.Names) }},
+		{"roster_access_entries_limit", "The number of members, and of names, that memory holds at most.", func(s access.Stats) float64 { return float64(s.Limit) }},
+		{"roster_access_feed_lag_seconds", "Time since the feed of changes was confirmed.", func(s access.Stats) float64 { return s.Lag.Seconds() }},
+		{"roster_access_roles", "Roles of the catalogue in memory.", func(s access.Stats) float64 { return float64(s.Roles) }},
+		{"roster_access_permissions", "Permissions of the catalogue in memory.", func(s access.Stats) float64 { return float64(s.Permissions) }},
+	} {
+		s.metrics.WatchGauge(gauge.name, gauge.help, func() float64 { return gauge.value(s.directory.Stats()) })
+	}
 }
 
 // fillWithDemo fills an empty database with the demo business.
