@@ -51,14 +51,30 @@ func main() {
 	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 	stop()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "roster:", inOneLine.Replace(err.Error()))
+		fmt.Fprintln(os.Stderr, "roster:", inOneLine(err.Error()))
 		os.Exit(1)
 	}
 }
 
 // inOneLine joins the lines of errors that are lists, such as of all addresses that
-// were tried.
-var inOneLine = strings.NewReplacer("\n\t", " ", "\n", "; ")
+// were tried. What was said before is left out: pgx tries one address with TLS and
+// without.
+func inOneLine(text string) string {
+	var line strings.Builder
+	for part := range strings.Lines(text) {
+		said := strings.TrimSpace(part)
+		switch {
+		case strings.Contains(line.String(), said):
+			continue
+		case strings.HasPrefix(part, "\t"):
+			line.WriteString(" ")
+		case line.Len() > 0:
+			line.WriteString("; ")
+		}
+		line.WriteString(said)
+	}
+	return line.String()
+}
 
 // run serves until ctx ends, and then stops what it has started.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
