@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -61,17 +62,20 @@ func main() {
 // without.
 func inOneLine(text string) string {
 	var line strings.Builder
+	var before []string
 	for part := range strings.Lines(text) {
 		said := strings.TrimSpace(part)
-		switch {
-		case strings.Contains(line.String(), said):
+		if slices.ContainsFunc(before, func(one string) bool { return strings.HasSuffix(one, said) }) {
 			continue
+		}
+		switch {
 		case strings.HasPrefix(part, "\t"):
 			line.WriteString(" ")
-		case line.Len() > 0:
+		case len(before) > 0:
 			line.WriteString("; ")
 		}
 		line.WriteString(said)
+		before = append(before, said)
 	}
 	return line.String()
 }
