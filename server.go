@@ -277,7 +277,7 @@ func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc) *http.
 	mux.Handle(apiPath+"/{$}", api)
 	mux.Handle("GET /schema.graphql", s.withCORS(schema))
 	if s.dev {
-		playground := graphiql.Handler(graphiql.Options{Endpoint: apiPath, Sessions: s.sessions, Examples: graphiql.Examples()})
+		playground := graphiql.Handler(graphiql.Options{Endpoint: apiPath, Sessions: s.sessions, Demo: s.demo})
 		mux.Handle("GET /{$}", playground)
 		mux.Handle("/graphiql/", playground)
 	}
