@@ -58,7 +58,7 @@ func main() {
 }
 
 // inOneLine joins the lines of errors that are lists, such as of all addresses that
-// were tried. What was said before is left out: pgx tries one address with TLS and
+// were tried. Repetitions are left out, since pgx tries one address with TLS and
 // without.
 func inOneLine(text string) string {
 	var line strings.Builder
