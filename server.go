@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -52,14 +53,33 @@ func main() {
 	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 	stop()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "roster:", inOneLine.Replace(err.Error()))
+		fmt.Fprintln(os.Stderr, "roster:", inOneLine(err.Error()))
 		os.Exit(1)
 	}
 }
 
 // inOneLine joins the lines of errors that are lists, such as of all addresses that
-// were tried.
-var inOneLine = strings.NewReplacer("\n\t", " ", "\n", "; ")
+// were tried. Repetitions are left out, since pgx tries one address with TLS and
+// without.
+func inOneLine(text string) string {
+	var line strings.Builder
+	var before []string
+	for part := range strings.Lines(text) {
+		said := strings.TrimSpace(part)
+		if slices.ContainsFunc(before, func(one string) bool { return strings.HasSuffix(one, said) }) {
+			continue
+		}
+		switch {
+		case strings.HasPrefix(part, "\t"):
+			line.WriteString(" ")
+		case len(before) > 0:
+			line.WriteString("; ")
+		}
+		line.WriteString(said)
+		before = append(before, said)
+	}
+	return line.String()
+}
 
 // run serves until ctx ends, and then stops what it has started.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
@@ -269,7 +289,7 @@ func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc) *http.
 	mux.Handle(apiPath+"/{$}", api)
 	mux.Handle("GET /schema.graphql", s.withCORS(schema))
 	if s.dev {
-		playground := graphiql.Handler(graphiql.Options{Endpoint: apiPath, Sessions: s.sessions, Examples: graphiql.Examples()})
+		playground := graphiql.Handler(graphiql.Options{Endpoint: apiPath, Sessions: s.sessions, Demo: s.demo})
 		mux.Handle("GET /{$}", playground)
 		mux.Handle("/graphiql/", playground)
 	}
