@@ -3,6 +3,7 @@ package graph_test
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -140,6 +141,8 @@ func TestUsersOfKeys(t *testing.T) {
 	want("deleted", map[string]string{"administrator": "- -", "reader": "- -", "manager": "- -", "blind": "- -"})
 }
 
+var responsible = regexp.MustCompile(`"responsible": \{[^}]*\}`)
+
 // To write includes reading what is written, and nothing that needs a permission of
 // its own: each mutation answers those who may just do it as it answers the
 // administrator. A new mutation takes part by itself.
@@ -162,7 +165,9 @@ func TestWritersReadWhatTheyWrite(t *testing.T) {
 			}
 			writer := b.As(t, b.Holding(t, "", holds...), text, nil)
 			administrator := b.Ask(t, text)
-			if got, want := normalised(t, writer.Body), normalised(t, administrator.Body); got != want {
+			// Who makes or adopts a key answers for it, so that differs.
+			without := func(a *graphtest.Answer) string { return responsible.ReplaceAllString(normalised(t, a.Body), "") }
+			if got, want := without(writer), without(administrator); got != want {
 				t.Errorf("the writer is answered\n%s\nand the administrator\n%s", afterCommon(got, want), afterCommon(want, got))
 			}
 			for _, d := range ownFields(schema.Types[f.Type.Name()]) {
