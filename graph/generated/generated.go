@@ -1286,7 +1286,10 @@ settings that the mutation acts upon, with the users and roles of memberships, t
 Fields below that need a permission of their own still need it.
 """
 type Mutation {
-  "Adds a user. CONFLICT when email, username or external id is taken."
+  """
+  Adds a user. CONFLICT when email, username or external id is taken. To name organizations other than the default one, or roles, needs
+  ` + "`" + `roster:members:write` + "`" + ` there, too.
+  """
   createUser(
     "What it is to be."
     input: CreateUserInput!
@@ -1455,7 +1458,7 @@ type Mutation {
     input: RevokePermissionsInput!
   ): MembershipsPayload! @requires(permission: "roster:members:write")
 
-  "Changes the settings of the business."
+  "Changes the settings of the business. To make another organization the default one needs ` + "`" + `roster:members:write` + "`" + ` there, too."
   updateSettings(
     "What is to change."
     input: UpdateSettingsInput!
