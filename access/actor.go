@@ -101,7 +101,7 @@ func Require(ctx context.Context, permission Permission) error {
 	case actor == nil:
 		return problem.New(problem.Unauthenticated, "This needs a credential: send an API key as \"Authorization: Bearer rk_…\".")
 	case !actor.HoldsEverywhere(permission):
-		return forbidden(permission)
+		return Forbidden(permission)
 	}
 	return nil
 }
@@ -117,6 +117,7 @@ func ScopeOf(ctx context.Context, permission Permission) (*db.OrganizationID, er
 	return nil, Require(ctx, permission)
 }
 
-func forbidden(permission Permission) error {
+// Forbidden returns the problem of an actor that does not hold the permission.
+func Forbidden(permission Permission) error {
 	return problem.New(problem.Forbidden, "This needs the permission %s.", permission)
 }

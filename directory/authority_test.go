@@ -2,6 +2,7 @@ package directory_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -47,7 +48,9 @@ func (b *business) handouts() map[string]func(ctx context.Context, key string) e
 		made, _, err := b.CreateAPIKey(b.ctx, directory.CreateAPIKeyInput{Name: "x", Permissions: permissionRefs(key), Organization: &keyed})
 		must(made, err)(b.t)
 		must(b.SuspendOrganization(b.ctx, directory.OrganizationActionInput{Organization: keyed}))(b.t)
-		must(b.CreateOrganization(b.ctx, directory.CreateOrganizationInput{Name: "joined " + name, DefaultRoles: roleRefs("of-" + name)}))(b.t)
+		if key != system {
+			must(b.CreateOrganization(b.ctx, directory.CreateOrganizationInput{Name: "joined " + name, DefaultRoles: roleRefs("of-" + name)}))(b.t)
+		}
 	}
 	roleOf := func(key string) []*directory.RoleRef { return roleRefs("of-" + nameOf(key)) }
 
@@ -163,7 +166,7 @@ func TestEscalation(t *testing.T) {
 		ctx := b.holding(in, held...)
 		for path, do := range paths {
 			for short, key := range map[string]string{"p": "p", "q": "q", "s": system} {
-				if short == "s" && (path == "make role default" || path == "make role default in settings") {
+				if short == "s" && strings.Contains(path, "default") {
 					continue // such a role cannot be a default one at all
 				}
 				t.Run(strings.Join([]string{c.holds, path, short}, "/"), func(t *testing.T) {
@@ -334,4 +337,63 @@ func TestExpiryOfACredentialBoundsCredentials(t *testing.T) {
 	}
 	_, err = b.GrantPermissions(ctx, directory.GrantPermissionsInput{Organization: orgCode("acme"), Users: []*directory.UserRef{&ada}, Permissions: permissionRefs("p")})
 	wantFaults(t, err, "")
+}
+
+// Nobody is placed into an organization by somebody who must not add members there, except
+// into the default one; and newcomers get no system permissions, whichever way a role and
+// the defaults are edited.
+func TestPlacesAndDefaults(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	b.organization("victim")
+	b.definePermissions("p")
+	b.role("plain", permissionRefs("p")...)
+	b.role("powerful", permissionRefs(string(access.UsersRead))...)
+	create := func(ctx context.Context, roles []*directory.RoleRef, orgs ...string) error {
+		in := directory.CreateUserInput{Username: new("new-" + db.NewID[db.UserKind]().String()), Roles: roles}
+		for _, org := range orgs {
+			in.Organizations = append(in.Organizations, new(orgCode(org)))
+		}
+		return noResult(b.CreateUser(ctx, in))
+	}
+	users := b.holding("", string(access.UsersWrite), "p")
+	wantFaults(t, create(users, nil), "")
+	wantFaults(t, create(users, []*directory.RoleRef{}, "default"), "")
+	wantFaults(t, create(users, nil, "victim"), "FORBIDDEN ")
+	wantFaults(t, create(users, nil, "default", "victim"), "FORBIDDEN ")
+	wantFaults(t, create(users, roleRefs("plain")), "FORBIDDEN ") // which would be a grant
+	wantFaults(t, create(b.holding("", string(access.UsersWrite), string(access.MembersWrite), "p"), roleRefs("plain"), "victim"), "")
+	wantFaults(t, noResult(b.UpdateSettings(b.holding("", string(access.SettingsWrite)),
+		directory.UpdateSettingsInput{DefaultOrganization: graphql.OmittableOf(new(orgCode("victim")))})), "FORBIDDEN ")
+
+	defaults := func(roles ...string) directory.UpdateOrganizationInput {
+		return directory.UpdateOrganizationInput{Organization: orgCode("victim"), DefaultRoles: graphql.OmittableOf(roleRefs(roles...))}
+	}
+	wantFaults(t, noResult(b.UpdateOrganization(b.ctx, defaults("plain", "powerful"))), "INVALID input.defaultRoles")
+	wantFaults(t, noResult(b.CreateOrganization(b.ctx, directory.CreateOrganizationInput{Name: "x", DefaultRoles: roleRefs("powerful")})), "INVALID input.defaultRoles")
+	must(b.UpdateOrganization(b.ctx, defaults("plain")))(t)
+	wantFaults(t, noResult(b.AddRolePermissions(b.ctx, contents("plain", string(access.UsersRead)))), "INVALID input.permissions")
+	must(b.UpdateOrganization(b.ctx, defaults()))(t)
+	must(b.AddRolePermissions(b.ctx, contents("plain", string(access.UsersRead))))(t)
+	wantFaults(t, noResult(b.UpdateOrganization(b.ctx, defaults("plain"))), "INVALID input.defaultRoles")
+	// One becomes a default role while it gets a system permission: one of the two is refused.
+	for i := range 10 {
+		role := b.role(fmt.Sprint("role", i)).Key
+		refused := 0
+		for _, err := range race(2, func(i int) error {
+			if i == 0 {
+				return noResult(b.UpdateOrganization(b.ctx, defaults(role)))
+			}
+			return noResult(b.AddRolePermissions(b.ctx, contents(role, string(access.UsersRead))))
+		}) {
+			if problem.Is(err, problem.Invalid) {
+				refused++
+			} else if err != nil {
+				t.Error(err)
+			}
+		}
+		if refused != 1 {
+			t.Errorf("%d of the two were refused", refused)
+		}
+	}
 }

@@ -99,18 +99,34 @@ func (d *Directory) businessRoleIDs(ctx context.Context) ([]db.RoleID, error) {
 
 // rolesForNewcomers returns the roles that are to be the organization's default
 // ones, ordered by key and each once. Making a role a default one hands it out, so the
-// actor must be allowed to hand out the new ones.
+// actor must be allowed to hand out the new ones. None of them may contain system
+// permissions, which every newcomer would have.
 func (d *Directory) rolesForNewcomers(ctx context.Context, w *write, org *organizationValues, refs []*RoleRef) ([]*db.Role, access.Allowance, error) {
 	roles, err := d.defaultRolesNamed(ctx, w, refs)
 	if err != nil || org.Version == 0 { // what may be handed out in one that is not there, nobody can tell
 		return nil, access.Allowance{}, err
 	}
+	all, err := d.grantItems(ctx, roleIDs(roles), nil, nil)
+	if err != nil {
+		return nil, access.Allowance{}, err
+	}
+	w.faults.forNewcomers("input.defaultRoles", permissionsOf(all))
 	items, err := d.grantItems(ctx, roleIDs(newRoles(roles, org.DefaultRoles)), nil, nil)
 	if err != nil {
 		return nil, access.Allowance{}, err
 	}
 	allowance, err := d.allowGrants(ctx, w, access.OrganizationsWrite, org.Organization, items)
 	return roles, allowance, err
+}
+
+// isDefault reports whether newcomers get the role, which is locked: in the business, or
+// in an organization that has default roles of its own.
+func (d *Directory) isDefault(ctx context.Context, role *db.Role) (bool, error) {
+	if role.IsDefault {
+		return true, nil
+	}
+	one, err := db.SelectOne[int](ctx, d.db, "select 1 from organization_default_roles where role_id = $1 limit 1", role.ID)
+	return one != nil, err
 }
 
 // defaultRolesNamed locks the roles of the input defaultRoles, and returns them

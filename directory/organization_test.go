@@ -202,7 +202,7 @@ func TestOrganizationFaultsAreToldAtOnce(t *testing.T) {
 			DefaultRoles:    []*directory.RoleRef{{Key: new("roster-viewer")}, {Key: &unknown}},
 		}, "INVALID input.autoJoinDomains.1, INVALID input.autoJoinDomains.2, INVALID input.autoJoinDomains.3, INVALID input.autoJoinDomains.4, " +
 			"INVALID input.autoJoinDomains.5, INVALID input.autoJoinDomains.6, INVALID input.autoJoinDomains.7, INVALID input.code, " +
-			"INVALID input.externalId, INVALID input.name, INVALID input.properties, NOT_FOUND input.defaultRoles.1"},
+			"INVALID input.defaultRoles, INVALID input.externalId, INVALID input.name, INVALID input.properties, NOT_FOUND input.defaultRoles.1"},
 		{directory.CreateOrganizationInput{Name: "Taken", Code: &taken}, "CONFLICT input.code"},
 		{directory.CreateOrganizationInput{Name: "a\x00b", ExternalID: new("\xff")}, "INVALID input.externalId, INVALID input.name"},
 		{directory.CreateOrganizationInput{Name: "x", Properties: json.RawMessage(`{"a": {"b": ["\u0000"]}}`)}, "INVALID input.properties"},
@@ -418,7 +418,8 @@ func TestDefaultRolesAreHandedOut(t *testing.T) {
 	must(b.CreatePermission(b.ctx, directory.CreatePermissionInput{Key: "invoices:read"}))(t)
 	b.role("plain")
 	b.role("reader", &directory.PermissionRef{Key: new("invoices:read")})
-	plain, reader, viewer := &directory.RoleRef{Key: new("plain")}, &directory.RoleRef{Key: new("reader")}, &directory.RoleRef{Key: new("roster-viewer")}
+	b.role("viewer", &directory.PermissionRef{Key: new("invoices:read")})
+	plain, reader, viewer := &directory.RoleRef{Key: new("plain")}, &directory.RoleRef{Key: new("reader")}, &directory.RoleRef{Key: new("viewer")}
 
 	org, err := b.CreateOrganization(b.ctx, directory.CreateOrganizationInput{Name: "Acme", DefaultRoles: []*directory.RoleRef{reader, viewer}})
 	must(org, err)(t)

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -112,7 +113,8 @@ func (f *faults) forNewcomers(field string, permissions []*db.Permission) {
 		}
 	}
 	if len(system) > 0 {
-		f.Add(problem.Invalid, field, "A default role goes to every newcomer: it cannot contain %s.", enumerate(system))
+		slices.Sort(system)
+		f.Add(problem.Invalid, field, "A default role goes to every newcomer: it cannot contain %s.", enumerate(slices.Compact(system)))
 	}
 }
 

@@ -23,7 +23,11 @@ type RolePermissionsInput struct {
 func (d *Directory) AddRolePermissions(ctx context.Context, in RolePermissionsInput) (*db.Role, error) {
 	return d.changeContents(ctx, in, func(ctx context.Context, w *write, role *db.Role, has, asked []*db.Permission) error {
 		added := slices.DeleteFunc(asked, contains(has))
-		if role.IsDefault {
+		forNewcomers, err := d.isDefault(ctx, role)
+		if err != nil {
+			return err
+		}
+		if forNewcomers {
 			w.faults.forNewcomers("input.permissions", added)
 		}
 		allowance, err := d.allow(ctx, w, access.Handout{By: access.RolesWrite, Items: permissionItems(added, nil)})

@@ -117,8 +117,8 @@ func (f *faults) flag(field string, value graphql.Omittable[*bool], into *bool) 
 }
 
 // newDefaultOrganization locks the organization that is to be the default one,
-// together with the present one. Users who name none then get its default roles, so the
-// actor must be allowed to hand them out.
+// together with the present one. Users who name none are then placed there and get its
+// default roles, so the actor must be allowed to add members to it, and to hand these out.
 func (d *Directory) newDefaultOrganization(ctx context.Context, w *write, value graphql.Omittable[*OrganizationRef], settings *Settings) error {
 	const field = "input.defaultOrganization"
 	if !value.IsSet() {
@@ -142,6 +142,9 @@ func (d *Directory) newDefaultOrganization(ctx context.Context, w *write, value 
 		w.faults.Add(problem.Invalid, field, "The organization is suspended, so it cannot be the default one.")
 	case org.ID == settings.DefaultOrganization.ID:
 		return nil
+	}
+	if err := w.mayAddMembers(org); err != nil {
+		return err
 	}
 	settings.DefaultOrganization = org
 	roles, err := d.defaultRoles(ctx, []db.OrganizationID{org.ID})

@@ -176,7 +176,9 @@ type CreateUserInput struct {
 	Roles []*RoleRef
 }
 
-// CreateUser creates a user who belongs to the organizations.
+// CreateUser creates a user who belongs to the organizations. The actor must also be
+// allowed to add members to each of them, unless that is the default one and the user
+// gets no roles but the default ones.
 func (d *Directory) CreateUser(ctx context.Context, in CreateUserInput) (*db.User, error) {
 	var user *db.User
 	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
@@ -188,6 +190,9 @@ func (d *Directory) CreateUser(ctx context.Context, in CreateUserInput) (*db.Use
 		}
 		roles, err := d.rolesToGrant(ctx, w, in.Roles)
 		if err != nil {
+			return err
+		}
+		if err := w.mayPlace(organizations, len(roles) > 0); err != nil {
 			return err
 		}
 		items, err := d.grantItems(ctx, roles, nil, nil)
@@ -214,6 +219,29 @@ func (d *Directory) CreateUser(ctx context.Context, in CreateUserInput) (*db.Use
 		return nil
 	})
 	return user, err
+}
+
+// mayPlace returns FORBIDDEN if the actor must not add members to one of the
+// organizations. Anybody who creates users may put them into the default one, but must be
+// allowed to grant what they are given there.
+func (w *write) mayPlace(organizations []*db.Organization, withRoles bool) error {
+	for _, org := range organizations {
+		if org.IsDefault && !withRoles {
+			continue
+		}
+		if err := w.mayAddMembers(org); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mayAddMembers returns FORBIDDEN if the actor must not add members to the organization.
+func (w *write) mayAddMembers(org *db.Organization) error {
+	if w.actor.Holds(access.MembersWrite, org.ID) {
+		return nil
+	}
+	return access.Forbidden(access.MembersWrite)
 }
 
 func (f *faults) newUser(in CreateUserInput) *db.User {

@@ -1286,7 +1286,10 @@ settings that the mutation acts upon, with the users and roles of memberships, t
 Fields below that need a permission of their own still need it.
 """
 type Mutation {
-  "Adds a user. CONFLICT when email, username or external id is taken."
+  """
+  Adds a user. CONFLICT when email, username or external id is taken. To name organizations other than the default one, or roles, needs
+  ` + "`" + `roster:members:write` + "`" + ` there, too.
+  """
   createUser(
     "What it is to be."
     input: CreateUserInput!
