@@ -170,7 +170,7 @@ func TestLastingAdministrators(t *testing.T) {
 	key := func(ctx context.Context, in directory.CreateAPIKeyInput) {
 		t.Helper()
 		in.Name, in.Permissions = "x", systemPermissions()
-		made, _, err := b.CreateAPIKey(ctx, in)
+		made, _, err := b.CreateAPIKey(access.WithActor(ctx, access.System("test")), in)
 		must(made, err)(t)
 	}
 	acme := orgID(b.organization("acme"))
@@ -187,7 +187,7 @@ func TestLastingAdministrators(t *testing.T) {
 			key(ctx, directory.CreateAPIKeyInput{Organization: &acme})
 		}, false},
 		"key-that-lacks-something": {func(ctx context.Context, _ *directory.UserRef) {
-			made, _, err := b.CreateAPIKey(ctx, directory.CreateAPIKeyInput{Name: "x", Permissions: systemPermissions()[1:]})
+			made, _, err := b.CreateAPIKey(access.WithActor(ctx, access.System("test")), directory.CreateAPIKeyInput{Name: "x", Permissions: systemPermissions()[1:]})
 			must(made, err)(t)
 		}, false},
 		"person": {func(ctx context.Context, ref *directory.UserRef) {
