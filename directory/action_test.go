@@ -257,7 +257,7 @@ func (w *actionWorld) cases() map[changes.Action]actionCase {
 			soon()
 			return does(w.AdoptAPIKey, w.ownKey)(w.asKeyThatEnds(ctx, end, string(access.KeysWrite), doThing, "spare:do"))
 		}, after: wait},
-		changes.APIKeyRevoked:          {change: does(w.RevokeAPIKey, w.ownKey)},
+		changes.APIKeyRevoked: {change: does(w.RevokeAPIKey, w.ownKey)},
 		changes.APIKeyPermissionsAdded: {
 			before: func(ctx context.Context) error {
 				w.secrets = append(w.secrets, credential.New())

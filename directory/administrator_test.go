@@ -149,3 +149,89 @@ func TestLastAdministrator(t *testing.T) {
 		}
 	}
 }
+
+// Only who can administer the business from now on without end counts as another
+// administrator: a person too, but by a key that stands for them.
+func TestLastingAdministrators(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	actor := *access.System("")
+	actor.Key = &db.APIKey{ID: db.NewID[db.APIKeyKind]()}
+	ctx := access.WithActor(t.Context(), &actor)
+	last := b.administrator("last")
+	role := roleRefs("roster-administrator")
+	friday := new(time.Now().Add(72 * time.Hour))
+	grant := func(ctx context.Context, name string, startsAt, endsAt *time.Time) {
+		t.Helper()
+		must(b.GrantRoles(ctx, directory.GrantRolesInput{
+			Organization: root, Users: []*directory.UserRef{{Username: &name}}, Roles: role, StartsAt: startsAt, EndsAt: endsAt,
+		}))(t)
+	}
+	key := func(ctx context.Context, in directory.CreateAPIKeyInput) {
+		t.Helper()
+		in.Name, in.Permissions = "x", systemPermissions()
+		made, _, err := b.CreateAPIKey(ctx, in)
+		must(made, err)(t)
+	}
+	acme := orgID(b.organization("acme"))
+	for name, c := range map[string]struct {
+		make func(ctx context.Context, ref *directory.UserRef)
+		// counts is whether what make makes is an administrator.
+		counts bool
+	}{
+		"key": {func(ctx context.Context, _ *directory.UserRef) { key(ctx, directory.CreateAPIKeyInput{}) }, true},
+		"key-with-an-end": {func(ctx context.Context, _ *directory.UserRef) {
+			key(ctx, directory.CreateAPIKeyInput{ExpiresAt: friday})
+		}, false},
+		"key-of-an-organization": {func(ctx context.Context, _ *directory.UserRef) {
+			key(ctx, directory.CreateAPIKeyInput{Organization: &acme})
+		}, false},
+		"key-that-lacks-something": {func(ctx context.Context, _ *directory.UserRef) {
+			made, _, err := b.CreateAPIKey(ctx, directory.CreateAPIKeyInput{Name: "x", Permissions: systemPermissions()[1:]})
+			must(made, err)(t)
+		}, false},
+		"person": {func(ctx context.Context, ref *directory.UserRef) {
+			grant(ctx, *ref.Username, nil, nil)
+			key(ctx, directory.CreateAPIKeyInput{User: ref})
+		}, true},
+		"person-until-friday": {func(ctx context.Context, ref *directory.UserRef) {
+			grant(ctx, *ref.Username, nil, friday)
+			key(ctx, directory.CreateAPIKeyInput{User: ref})
+		}, false},
+		"person-from-friday-on": {func(ctx context.Context, ref *directory.UserRef) {
+			grant(ctx, *ref.Username, friday, nil)
+			key(ctx, directory.CreateAPIKeyInput{User: ref})
+		}, false},
+		"person-with-another-grant-without-end": {func(ctx context.Context, ref *directory.UserRef) {
+			grant(ctx, *ref.Username, nil, friday)
+			grant(ctx, *ref.Username, nil, nil)
+			key(ctx, directory.CreateAPIKeyInput{User: ref})
+		}, true},
+		"person-without-a-key": {func(ctx context.Context, ref *directory.UserRef) { grant(ctx, *ref.Username, nil, nil) }, false},
+		"person-with-a-key-until-friday": {func(ctx context.Context, ref *directory.UserRef) {
+			grant(ctx, *ref.Username, nil, nil)
+			key(ctx, directory.CreateAPIKeyInput{User: ref, ExpiresAt: friday})
+		}, false},
+		"person-who-is-suspended": {func(ctx context.Context, ref *directory.UserRef) {
+			grant(ctx, *ref.Username, nil, nil)
+			key(ctx, directory.CreateAPIKeyInput{User: ref})
+			must(b.SuspendUser(ctx, directory.UserActionInput{User: *ref}))(t)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ref := userID(b.user(name))
+			must(b.AddMembers(b.ctx, directory.AddMembersInput{Organization: root, Users: []*directory.UserRef{ref}}))(t)
+			ref = &directory.UserRef{Username: &name}
+			for way, end := range ends {
+				// Undone, so that the cases do not meet.
+				err := b.Writer.DryRun(ctx, func(ctx context.Context) error {
+					c.make(ctx, ref)
+					return end(ctx, b, last)
+				})
+				if refused := problem.Is(err, problem.LastAdministrator); refused == c.counts || err != nil && !refused {
+					t.Errorf("%s: %v", way, err)
+				}
+			}
+		})
+	}
+}

@@ -184,6 +184,9 @@ func (d *Directory) allowKey(ctx context.Context, w *write, key *db.APIKey, user
 		w.faults.Add(problem.NotFound, "input.user", "There is no such user.")
 	} else {
 		key.UserID = &users[0].ID
+		if err := d.outrank(ctx, w, users[0].ID, key.OrgID, "input.user"); err != nil {
+			return access.Allowance{}, err
+		}
 	}
 	return d.allowCredential(ctx, w, key, true, permissions)
 }
@@ -287,7 +290,8 @@ func (d *Directory) RevokeAPIKey(ctx context.Context, in APIKeyActionInput) (*db
 }
 
 // changeKey calls edit to change an API key that the actor manages, unless there is no
-// such key.
+// such key. The actor must outrank the users for whom the key, and what descends from it,
+// stand.
 func (d *Directory) changeKey(ctx context.Context, in APIKeyActionInput, edit func(ctx context.Context, w *write, key *db.APIKey) error) (*db.APIKey, error) {
 	reach, err := access.ScopeOf(ctx, access.KeysWrite)
 	if err != nil {
@@ -296,6 +300,9 @@ func (d *Directory) changeKey(ctx context.Context, in APIKeyActionInput, edit fu
 	var key *db.APIKey
 	change := func(ctx context.Context, w *write) error {
 		if key, err = d.lockKey(ctx, w, in.APIKey, reach); err != nil {
+			return err
+		}
+		if err := d.outrankKey(ctx, w, key); err != nil {
 			return err
 		}
 		if err := w.faults.Err(); err != nil {

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"roster/access"
@@ -58,7 +59,7 @@ type RevokePermissionsInput struct {
 // takes the new reason, if there is one.
 func (d *Directory) GrantRoles(ctx context.Context, in GrantRolesInput) ([]*db.Membership, error) {
 	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Roles),
-		func(ctx context.Context, w *write, org *db.Organization, members []*db.Membership) error {
+		func(ctx context.Context, w *write, org *db.Organization, named []*db.Membership) error {
 			t := w.term(in.StartsAt, in.EndsAt, in.Reason)
 			roles, err := d.rolesNamed(ctx, w, "input.roles", in.Roles, 1)
 			if err != nil {
@@ -73,14 +74,14 @@ func (d *Directory) GrantRoles(ctx context.Context, in GrantRolesInput) ([]*db.M
 			if err != nil {
 				return err
 			}
-			return w.grant(ctx, allowance, roleGrants, members, raw(ids), t)
+			return w.grant(ctx, allowance, roleGrants, distinctNonNil(named), raw(ids), t)
 		})
 }
 
 // GrantPermissions is GrantRoles for permissions on top of roles.
 func (d *Directory) GrantPermissions(ctx context.Context, in GrantPermissionsInput) ([]*db.Membership, error) {
 	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Permissions),
-		func(ctx context.Context, w *write, org *db.Organization, members []*db.Membership) error {
+		func(ctx context.Context, w *write, org *db.Organization, named []*db.Membership) error {
 			t := w.term(in.StartsAt, in.EndsAt, in.Reason)
 			permissions, err := d.permissionsNamed(ctx, w, "input.permissions", in.Permissions, 1)
 			if err != nil {
@@ -95,22 +96,26 @@ func (d *Directory) GrantPermissions(ctx context.Context, in GrantPermissionsInp
 			if err != nil {
 				return err
 			}
-			return w.grant(ctx, allowance, permissionGrants, members, raw(ids), t)
+			return w.grant(ctx, allowance, permissionGrants, distinctNonNil(named), raw(ids), t)
 		})
 }
 
 // RevokeRoles ends every grant of the roles at EndsAt, unless it ends earlier,
 // and returns the memberships in the order of the users. It ignores roles that
-// were not granted.
+// were not granted. The actor must outrank the users if a role contains permissions of
+// Roster itself; ordinary permissions may be taken away without holding them.
 func (d *Directory) RevokeRoles(ctx context.Context, in RevokeRolesInput) ([]*db.Membership, error) {
 	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Roles),
-		func(ctx context.Context, w *write, _ *db.Organization, members []*db.Membership) error {
+		func(ctx context.Context, w *write, _ *db.Organization, named []*db.Membership) error {
 			r := w.revocation(in.EndsAt, in.Reason)
 			roles, err := d.rolesNamed(ctx, w, "input.roles", in.Roles, 1)
 			if err != nil {
 				return err
 			}
-			return w.revoke(ctx, roleGrants, members, raw(roleIDs(roles)), r)
+			if err := d.mayRevoke(ctx, w, named, roleIDs(roles), nil); err != nil {
+				return err
+			}
+			return w.revoke(ctx, roleGrants, distinctNonNil(named), raw(roleIDs(roles)), r)
 		})
 }
 
@@ -118,20 +123,35 @@ func (d *Directory) RevokeRoles(ctx context.Context, in RevokeRolesInput) ([]*db
 // roles; permissions that a role contains stay.
 func (d *Directory) RevokePermissions(ctx context.Context, in RevokePermissionsInput) ([]*db.Membership, error) {
 	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Permissions),
-		func(ctx context.Context, w *write, _ *db.Organization, members []*db.Membership) error {
+		func(ctx context.Context, w *write, _ *db.Organization, named []*db.Membership) error {
 			r := w.revocation(in.EndsAt, in.Reason)
 			permissions, err := d.permissionsNamed(ctx, w, "input.permissions", in.Permissions, 1)
 			if err != nil {
 				return err
 			}
-			return w.revoke(ctx, permissionGrants, members, raw(permissionIDs(permissions)), r)
+			if err := d.mayRevoke(ctx, w, named, nil, permissionIDs(permissions)); err != nil {
+				return err
+			}
+			return w.revoke(ctx, permissionGrants, distinctNonNil(named), raw(permissionIDs(permissions)), r)
 		})
 }
 
-// changeGrants finds the members and calls fn, which changes what they hold. It
-// calls fn even if there are faults, so that fn adds its own.
+// mayRevoke checks that the actor may take the roles and permissions from the members
+// whom the input users name: if some are permissions of Roster itself, the actor must
+// outrank the members.
+func (d *Directory) mayRevoke(ctx context.Context, w *write, named []*db.Membership, roles []db.RoleID, direct []db.PermissionID) error {
+	items, err := d.grantItems(ctx, roles, direct, nil)
+	if err != nil || !slices.ContainsFunc(permissionsOf(items), isSystem) {
+		return err
+	}
+	return d.outrankMembers(ctx, w, named, "input.users")
+}
+
+// changeGrants finds the members and calls fn, which changes what they hold: named
+// are the members in the order of the input, or nil. It calls fn even if there are
+// faults, so that fn adds its own.
 func (d *Directory) changeGrants(ctx context.Context, in OrganizationRef, users []*UserRef, targets int,
-	fn func(ctx context.Context, w *write, org *db.Organization, members []*db.Membership) error,
+	fn func(ctx context.Context, w *write, org *db.Organization, named []*db.Membership) error,
 ) ([]*db.Membership, error) {
 	var members []*db.Membership
 	err := d.changeIn(ctx, access.MembersWrite, in, func(ctx context.Context, w *write, org *db.Organization) error {
@@ -142,9 +162,9 @@ func (d *Directory) changeGrants(ctx context.Context, in OrganizationRef, users 
 		members = distinctNonNil(named)
 		if len(users)*targets > maxGrants {
 			w.faults.Add(problem.Invalid, "input.users", "At most %d grants at once.", maxGrants)
-			members = nil
+			named = nil
 		}
-		return fn(ctx, w, org, members)
+		return fn(ctx, w, org, named)
 	})
 	return members, err
 }

@@ -178,12 +178,15 @@ type RemoveMembersInput struct {
 
 // RemoveMembers takes the users out of the organization, which ends everything that
 // they held there, and returns the ids of their memberships. A user must be left
-// with another organization.
+// with another organization, and the actor must outrank them in this one.
 func (d *Directory) RemoveMembers(ctx context.Context, in RemoveMembersInput) ([]string, error) {
 	var removed []string
 	err := d.changeIn(ctx, access.MembersWrite, in.Organization, func(ctx context.Context, w *write, org *db.Organization) error {
 		named, err := d.membersNamed(ctx, w, org, in.Users)
 		if err != nil {
+			return err
+		}
+		if err := d.outrankMembers(ctx, w, named, "input.users"); err != nil {
 			return err
 		}
 		if err := d.haveOther(ctx, w, named, "input.users"); err != nil {
@@ -277,7 +280,7 @@ type MoveMemberInput struct {
 }
 
 // MoveMember moves the user from one organization to another in one step; the actor
-// must manage the members of both. Unless the grants are kept, the user gets the
+// must manage the members of both, and outrank the user in the one they leave. Unless the grants are kept, the user gets the
 // default roles. A user who is a member of the new organization already keeps what
 // they hold there.
 func (d *Directory) MoveMember(ctx context.Context, in MoveMemberInput) (*db.Membership, error) {
@@ -293,6 +296,9 @@ func (d *Directory) MoveMember(ctx context.Context, in MoveMemberInput) (*db.Mem
 		}
 		members, err := d.lockMembers(ctx, w, from, []*UserRef{&in.User}, "input.user")
 		if err != nil {
+			return err
+		}
+		if err := d.outrankMembers(ctx, w, members, "input.user"); err != nil {
 			return err
 		}
 		if err := w.faults.Err(); err != nil {

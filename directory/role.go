@@ -197,7 +197,8 @@ func (d *Directory) changeRole(ctx context.Context, by RoleRef, edit func(ctx co
 type RoleActionInput struct{ Role RoleRef }
 
 // DeleteRole takes the role from everyone who holds it and from the defaults of
-// organizations. A tombstone remains, because history refers to it.
+// organizations. A tombstone remains, because history refers to it. The actor must
+// hold the permissions of Roster itself that the role contains.
 func (d *Directory) DeleteRole(ctx context.Context, in RoleActionInput) ([]string, error) {
 	role, err := d.changeRole(ctx, in.Role, func(ctx context.Context, w *write, role *db.Role) error {
 		if err := w.faults.Err(); err != nil {
@@ -205,6 +206,10 @@ func (d *Directory) DeleteRole(ctx context.Context, in RoleActionInput) ([]strin
 		}
 		permissions, err := d.contained(ctx, role)
 		if err != nil {
+			return err
+		}
+		w.mayTakeAway(permissions, "input.role")
+		if err := w.faults.Err(); err != nil {
 			return err
 		}
 		before := deletedRole{roleValues: roleValues{*role, permissionKeys(permissions)}}

@@ -44,11 +44,13 @@ func (d *Directory) AddRolePermissions(ctx context.Context, in RolePermissionsIn
 }
 
 // RemoveRolePermissions takes the permissions from everyone who holds them
-// through the role. It ignores permissions that the role does not contain.
+// through the role. It ignores permissions that the role does not contain. The actor
+// must hold the permissions of Roster itself among them.
 func (d *Directory) RemoveRolePermissions(ctx context.Context, in RolePermissionsInput) (*db.Role, error) {
 	return d.changeContents(ctx, in, func(ctx context.Context, w *write, role *db.Role, has, asked []*db.Permission) error {
 		inside := contains(has)
 		removed := slices.DeleteFunc(asked, func(p *db.Permission) bool { return !inside(p) })
+		w.mayTakeAway(removed, "input.permissions")
 		if err := w.faults.Err(); err != nil || len(removed) == 0 {
 			return err
 		}

@@ -254,10 +254,10 @@ type UpdateUserInput struct {
 }
 
 // UpdateUser changes a user's profile. An email address that changes is no
-// longer verified.
+// longer verified. To change what a user is found by, the actor must outrank them.
 func (d *Directory) UpdateUser(ctx context.Context, in UpdateUserInput) (*db.User, error) {
-	return d.changeUser(ctx, in.User, changes.UserUpdated, func(_ context.Context, w *write, user *db.User) error {
-		f := &w.faults
+	return d.changeUser(ctx, in.User, changes.UserUpdated, func(ctx context.Context, w *write, user *db.User) error {
+		f, before := &w.faults, identityOf(user)
 		f.version(in.IfVersion, user.Version)
 		email, emailKey := textValue(user.Email), textValue(user.EmailKey)
 		editText(f.email, "input.email", in.Email, &user.Email)
@@ -272,8 +272,18 @@ func (d *Directory) UpdateUser(ctx context.Context, in UpdateUserInput) (*db.Use
 		if now := textValue(user.Email); now != email && db.EmailKey(now) != emailKey {
 			user.EmailVerified = false
 		}
-		return nil
+		if identityOf(user) == before {
+			return nil
+		}
+		return d.outrank(ctx, w, user.ID, nil, "input.user")
 	})
+}
+
+// identity is what a user is found by, and will sign in with.
+type identity struct{ email, username, phone, externalID string }
+
+func identityOf(user *db.User) identity {
+	return identity{textValue(user.Email), textValue(user.Username), textValue(user.Phone), textValue(user.ExternalID)}
 }
 
 // version adds a fault unless the version is the one that the caller expects. An
@@ -288,20 +298,20 @@ func (f *faults) version(expected *int, actual int) {
 type UserActionInput struct{ User UserRef }
 
 // SuspendUser takes away everything that the user may do, until the user is
-// restored.
+// restored. The actor must outrank the user.
 func (d *Directory) SuspendUser(ctx context.Context, in UserActionInput) (*db.User, error) {
-	return d.changeUser(ctx, in.User, changes.UserSuspended, func(_ context.Context, _ *write, user *db.User) error {
+	return d.changeUser(ctx, in.User, changes.UserSuspended, func(ctx context.Context, w *write, user *db.User) error {
 		user.Status = db.Suspended
-		return nil
+		return d.outrank(ctx, w, user.ID, nil, "input.user")
 	})
 }
 
 // RestoreUser ends a suspension: the user's grants count again, so the actor must
-// be allowed to hand them out.
+// outrank the user, and be allowed to hand out what they are.
 func (d *Directory) RestoreUser(ctx context.Context, in UserActionInput) (*db.User, error) {
 	return d.changeUser(ctx, in.User, changes.UserRestored, func(ctx context.Context, w *write, user *db.User) error {
-		if user.Status == db.Active {
-			return nil
+		if err := d.outrank(ctx, w, user.ID, nil, "input.user"); err != nil || w.faults.about("input.user") || user.Status == db.Active {
+			return err
 		}
 		user.Status = db.Active
 		return d.mayRestore(ctx, w, access.UsersWrite, "g.user_id = $1", user.ID)
@@ -336,7 +346,7 @@ func (d *Directory) changeUser(ctx context.Context, by UserRef, action changes.A
 
 // DeleteUser erases the user's personal data, also in the log of changes, and what
 // others have written about the user, and ends everything that the user held. A
-// tombstone remains, because history refers to it.
+// tombstone remains, because history refers to it. The actor must outrank the user.
 func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]string, error) {
 	var id string
 	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
@@ -345,6 +355,12 @@ func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]strin
 			return err
 		}
 		id = user.ID.String()
+		if err := d.outrank(ctx, w, user.ID, nil, "input.user"); err != nil {
+			return err
+		}
+		if err := w.faults.Err(); err != nil {
+			return err
+		}
 		if err := d.leaveAll(ctx, w, user.ID); err != nil {
 			return err
 		}

@@ -1271,22 +1271,35 @@ type Mutation {
     "What it is to be."
     input: CreateUserInput!
   ): UserPayload! @requires(permission: "roster:users:write")
-  "Changes a user's profile. CONFLICT when email, username or external id is taken."
+  """
+  Changes a user's profile. CONFLICT when email, username or external id is taken. To change email, username, phone or external
+  id, by which users are found: FORBIDDEN unless the caller holds every permission of Roster that the user holds anywhere, or is
+  the user.
+  """
   updateUser(
     "What is to change."
     input: UpdateUserInput!
   ): UserPayload! @requires(permission: "roster:users:write")
-  "Makes all that was granted to the user count for nothing until they are restored."
+  """
+  Makes all that was granted to the user count for nothing until they are restored. FORBIDDEN unless the caller holds every
+  permission of Roster that the user holds anywhere, or is the user.
+  """
   suspendUser(
     "Which one."
     input: UserActionInput!
   ): UserPayload! @requires(permission: "roster:users:write")
-  "Ends a suspension: what was granted counts again. ESCALATION for who may not hand it out."
+  """
+  Ends a suspension: what was granted counts again. FORBIDDEN unless the caller holds every permission of Roster that the user
+  was granted anywhere, ESCALATION for who may not hand out the rest.
+  """
   restoreUser(
     "Which one."
     input: UserActionInput!
   ): UserPayload! @requires(permission: "roster:users:write")
-  "Erases the user's personal data, from the log of changes too, and ends all that they held. For good."
+  """
+  Erases the user's personal data, from the log of changes too, and ends all that they held. For good. FORBIDDEN unless the
+  caller holds every permission of Roster that the user holds anywhere, or is the user.
+  """
   deleteUser(
     "Which one."
     input: UserActionInput!
@@ -1323,12 +1336,19 @@ type Mutation {
     "Who, and where."
     input: AddMembersInput!
   ): MembershipsPayload! @requires(permission: "roster:members:write")
-  "Takes users out of an organization, which ends all that they held there. LAST_ORGANIZATION for one who belongs to no other."
+  """
+  Takes users out of an organization, which ends all that they held there. LAST_ORGANIZATION for one who belongs to no other.
+  FORBIDDEN unless the caller holds every permission of Roster that they hold there; ordinary permissions can be taken away
+  without holding them.
+  """
   removeMembers(
     "Who, and where."
     input: RemoveMembersInput!
   ): DeletePayload! @requires(permission: "roster:members:write")
-  "Takes a user from one organization to another in one step, with or without roles and permissions."
+  """
+  Takes a user from one organization to another in one step, with or without roles and permissions. FORBIDDEN unless the caller
+  holds every permission of Roster that the user holds in the one that they leave.
+  """
   moveMember(
     "Who, and where."
     input: MoveMemberInput!
@@ -1359,7 +1379,7 @@ type Mutation {
     "What is to change."
     input: UpdateRoleInput!
   ): RolePayload! @requires(permission: "roster:roles:write")
-  "Takes a role from everyone and deletes it. FORBIDDEN for system roles."
+  "Takes a role from everyone and deletes it. FORBIDDEN for system roles, and for roles with permissions of Roster that the caller does not hold."
   deleteRole(
     "Which one."
     input: RoleActionInput!
@@ -1369,7 +1389,10 @@ type Mutation {
     "Which role, and which permissions."
     input: RolePermissionsInput!
   ): RolePayload! @requires(permission: "roster:roles:write")
-  "Takes permissions out of a role, and so from all who hold them through it. What it does not contain is passed over."
+  """
+  Takes permissions out of a role, and so from all who hold them through it. What it does not contain is passed over. FORBIDDEN
+  for permissions of Roster that the caller does not hold.
+  """
   removeRolePermissions(
     "Which role, and which permissions."
     input: RolePermissionsInput!
@@ -1385,7 +1408,9 @@ type Mutation {
   ): MembershipsPayload! @requires(permission: "roster:members:write")
   """
   Takes every named role from every named user in the organization: now, or at ` + "`" + `endsAt` + "`" + `, by which every grant of it ends.
-  What was not given, or ends earlier, is passed over.
+  What was not given, or ends earlier, is passed over. Roles of ordinary permissions can be taken away without holding these.
+  When a role contains permissions of Roster: FORBIDDEN unless the caller holds every permission of Roster that the users hold
+  there.
   """
   revokeRoles(
     "What is taken from whom, and where."
@@ -1402,7 +1427,8 @@ type Mutation {
   ): MembershipsPayload! @requires(permission: "roster:members:write")
   """
   Takes back permissions that were given on top of roles: now, or at ` + "`" + `endsAt` + "`" + `, by which every grant of them ends. What comes
-  through a role stays.
+  through a role stays. Ordinary permissions can be taken away without holding them. When some are Roster's: FORBIDDEN unless
+  the caller holds every permission of Roster that the users hold there.
   """
   revokePermissions(
     "What is taken from whom, and where."
@@ -1419,7 +1445,10 @@ type Mutation {
     "What it is to be."
     input: CreateApiKeyInput!
   ): CreateApiKeyPayload! @requires(permission: "roster:keys:write")
-  "Makes an API key useless, at once and for good, and with it every key that it answers for. One that was revoked before stays as it is."
+  """
+  Makes an API key useless, at once and for good, and with it every key that it answers for. One that was revoked before stays
+  as it is. FORBIDDEN for the key of a user who holds permissions of Roster there that the caller does not hold.
+  """
   revokeApiKey(
     "Which one."
     input: ApiKeyActionInput!
@@ -1721,7 +1750,8 @@ input CreateApiKeyInput {
   """
   Whom it stands for: it then may do what it names as long as the user may, in that organization, or by what the user holds
   for the business as a whole. It reads what the user may read of themselves, so that ESCALATION meets who may not read
-  users, members and organizations there. NOT_FOUND for who is no member of the organization.
+  users, members and organizations there; and FORBIDDEN who does not hold every permission of Roster that the user holds there.
+  NOT_FOUND for who is no member of the organization.
   """
   user: UserRef
   "From when on it no longer works, in the future; never when left out."
