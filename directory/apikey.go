@@ -176,15 +176,12 @@ func (d *Directory) allowKey(ctx context.Context, w *write, key *db.APIKey, user
 	if user == nil {
 		return d.allowCredential(ctx, w, key, false, permissions)
 	}
-	users, err := d.findUsers(ctx, []*UserRef{user}, key.OrgID, "for no key update")
-	if err != nil {
+	var err error
+	if key.UserID, err = d.lockKeyUser(ctx, w, key, user); err != nil {
 		return access.Allowance{}, err
 	}
-	if users[0] == nil {
-		w.faults.Add(problem.NotFound, "input.user", "There is no such user.")
-	} else {
-		key.UserID = &users[0].ID
-		if err := d.outrank(ctx, w, users[0].ID, key.OrgID, "input.user"); err != nil {
+	if key.UserID != nil {
+		if err := d.outrank(ctx, w, *key.UserID, key.OrgID, "input.user"); err != nil {
 			return access.Allowance{}, err
 		}
 	}

@@ -129,6 +129,12 @@ func newRoles(roles []*db.Role, old []string) []*db.Role {
 	return slices.DeleteFunc(slices.Clone(roles), func(r *db.Role) bool { return slices.Contains(old, r.Key) })
 }
 
+// notYetDefault returns the roles, which are locked, that are no default ones of the
+// business.
+func notYetDefault(roles []*db.Role) []*db.Role {
+	return slices.DeleteFunc(slices.Clone(roles), func(r *db.Role) bool { return r.IsDefault })
+}
+
 // setDefaultRoles makes these the default roles of the organization, which had the
 // roles with the keys of before; the allowance covers the new ones.
 func (w *write) setDefaultRoles(ctx context.Context, org *db.Organization, roles []*db.Role, before []string, by access.Allowance) error {
@@ -163,14 +169,18 @@ func (d *Directory) dropFromDefaults(ctx context.Context, w *write, role *db.Rol
 	if err != nil {
 		return err
 	}
-	if _, err := w.NewDelete().Model((*db.OrganizationDefaultRole)(nil)).Where("role_id = ?", role.ID).Exec(ctx); err != nil {
+	var lost []db.OrganizationID
+	if _, err := w.NewDelete().Model((*db.OrganizationDefaultRole)(nil)).Where("role_id = ?", role.ID).Returning("org_id").Exec(ctx, &lost); err != nil {
 		return err
 	}
 	if _, err := w.NewUpdate().Model((*db.Organization)(nil)).Set("version = version + 1, updated_at = ?", w.At).
-		Where("id = any(?)", idArray(ids)).Exec(ctx); err != nil {
+		Where("id = any(?)", idArray(lost)).Exec(ctx); err != nil {
 		return err
 	}
 	for i, org := range orgs {
+		if !slices.Contains(lost, org.ID) {
+			continue // it was taken out of these defaults just before
+		}
 		before := roleKeys(roles[i])
 		after := slices.DeleteFunc(slices.Clone(before), func(key string) bool { return key == role.Key })
 		if err := w.Record(changes.OrganizationUpdated, org.ID.String(), &org.ID, organizationValues{org, before}, organizationValues{org, after}); err != nil {

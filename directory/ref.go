@@ -99,7 +99,9 @@ func (r OrganizationRef) lookUp() lookUp {
 
 // findUsers returns the users whom the references name, in their order; nil if there
 // is no such user or, unless within is nil, if they are not a member of that
-// organization. With lock it also keeps others from writing to them.
+// organization. With lock it also keeps others from writing to them; they may have left
+// the organization while it waited for the lock, so callers then look again
+// (lockMembers).
 func (d *Directory) findUsers(ctx context.Context, refs []*UserRef, within *db.OrganizationID, lock string) ([]*db.User, error) {
 	values := map[string][]any{}
 	for _, ref := range refs {

@@ -167,7 +167,7 @@ func (d *Directory) newDefaultRoles(ctx context.Context, w *write, value graphql
 	if err != nil {
 		return access.Allowance{}, err
 	}
-	added := roleIDs(newRoles(roles, roleKeys(settings.DefaultRoles)))
+	added := roleIDs(notYetDefault(roles)) // which settings, read before the lock, may not tell
 	items, err := d.grantItems(ctx, added, nil, nil)
 	if err != nil {
 		return access.Allowance{}, err
@@ -195,7 +195,7 @@ func (w *write) updateSettings(ctx context.Context, before, after *Settings, by 
 	}
 	if !slices.Equal(old.DefaultRoles, now.DefaultRoles) {
 		var err error
-		if after.DefaultRoles, err = w.switchDefaultRoles(ctx, before.DefaultRoles, after.DefaultRoles, by); err != nil {
+		if after.DefaultRoles, err = w.switchDefaultRoles(ctx, after.DefaultRoles, by); err != nil {
 			return err
 		}
 	}
@@ -223,8 +223,8 @@ func (w *write) switchDefault(ctx context.Context, from, to *db.Organization) er
 
 // switchDefaultRoles makes other roles, and only these, the default ones, and
 // returns them ordered by key. The allowance covers the new ones.
-func (w *write) switchDefaultRoles(ctx context.Context, from, to []*db.Role, by access.Allowance) ([]*db.Role, error) {
-	if err := covered(by, nil, nil, raw(roleIDs(newRoles(to, roleKeys(from))))...); err != nil {
+func (w *write) switchDefaultRoles(ctx context.Context, to []*db.Role, by access.Allowance) ([]*db.Role, error) {
+	if err := covered(by, nil, nil, raw(roleIDs(notYetDefault(to)))...); err != nil {
 		return nil, err
 	}
 	roles := roleIDs(to)

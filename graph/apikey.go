@@ -18,7 +18,7 @@ func (r apiKeyResolver) Organization(ctx context.Context, keys []*db.APIKey) ([]
 }
 
 func (r apiKeyResolver) User(ctx context.Context, keys []*db.APIKey) ([]*db.User, error) {
-	return r.loaders.Users(ctx, mapSlice(keys, func(k *db.APIKey) db.UserID { return orZero(k.UserID) }), selected(ctx))
+	return r.APIKeyUsers(ctx, keys, selected(ctx))
 }
 
 func (r apiKeyResolver) Permissions(ctx context.Context, keys []*db.APIKey) ([][]*db.Permission, error) {
