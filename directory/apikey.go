@@ -67,16 +67,14 @@ func (d *Directory) APIKey(ctx context.Context, id db.APIKeyID) (*db.APIKey, err
 }
 
 // APIKeysByID reads API keys that were reached through something that the actor
-// may see, such as a change that one of them made. Their order is undefined. Only an
-// actor who manages a key sees for whom it stands: the actor may not be allowed to
-// see that user.
+// may see, such as a change that one of them made. Their order is undefined. An actor
+// who does not manage a key sees its id, and hardly more.
 func (d *Directory) APIKeysByID(ctx context.Context, ids []db.APIKeyID) ([]db.APIKey, error) {
 	keys, err := db.Select[db.APIKey](ctx, d.db, "select * from api_keys where id = any($1)", ids)
 	actor := access.ActorOf(ctx)
 	for i := range keys {
-		key := &keys[i]
-		if !actor.HoldsEverywhere(access.KeysWrite) && (key.OrgID == nil || !actor.Holds(access.KeysWrite, *key.OrgID)) {
-			key.UserID = nil
+		if !managesKey(actor, &keys[i]) {
+			hideKey(&keys[i])
 		}
 	}
 	return keys, err

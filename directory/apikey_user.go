@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"encoding/json"
 
 	"roster/access"
 	"roster/db"
@@ -95,15 +94,4 @@ func (d *Directory) areMembers(ctx context.Context, members []access.MemberKey) 
 // of the organization or, if org is nil, of any.
 func readsUser(actor *access.Actor, user db.UserID, org *db.OrganizationID) bool {
 	return actor.Is(user) || actor.HoldsEverywhere(access.UsersRead) || org != nil && actor.Holds(access.UsersRead, *org)
-}
-
-// hiddenName is the name of users whose profile the actor does not see.
-const hiddenName = "Hidden user"
-
-// hideProfile leaves of a user what tells no more than the id.
-func hideProfile(user *db.User) {
-	*user = db.User{
-		ID: user.ID, Name: hiddenName, Status: user.Status, Properties: json.RawMessage("{}"), Version: user.Version,
-		CreatedAt: user.CreatedAt, UpdatedAt: user.CreatedAt,
-	}
 }

@@ -29,7 +29,8 @@ type Explanation struct {
 	Sources []Grant
 	// Obstacles are all reasons against it; empty if it is allowed.
 	Obstacles []Obstacle
-	// RolesThatWouldAllow are the roles that contain the permission.
+	// RolesThatWouldAllow are the roles that contain the permission. They are shown to
+	// actors who may read roles: see [Directory.RolesThatWouldAllow].
 	RolesThatWouldAllow []*db.Role
 }
 
@@ -72,6 +73,19 @@ func (d *Directory) explain(ctx context.Context, members []access.MemberKey, key
 	all := make([]*Explanation, len(members))
 	for i, member := range members {
 		all[i] = explanation(catalogue, held[i], grants[member], permission)
+	}
+	return all, nil
+}
+
+// RolesThatWouldAllow returns the roles that contain the permission of each
+// explanation, ordered by key, to an actor who may read roles.
+func (d *Directory) RolesThatWouldAllow(ctx context.Context, explanations []*Explanation) ([][]*db.Role, error) {
+	if _, err := access.ScopeOf(ctx, access.RolesRead); err != nil {
+		return nil, err
+	}
+	all := make([][]*db.Role, len(explanations))
+	for i, e := range explanations {
+		all[i] = e.RolesThatWouldAllow
 	}
 	return all, nil
 }

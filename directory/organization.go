@@ -117,10 +117,11 @@ func asSeen(ctx context.Context, org *db.Organization) {
 }
 
 // seesNameOnly reports whether the actor sees only the names of the organization: as
-// a member, or with a key for it, without permission to read anything there.
+// a member, or with a key for it, without permission to read anything there. To write
+// organizations includes reading them.
 func seesNameOnly(ctx context.Context, org db.OrganizationID) bool {
 	actor := access.ActorOf(ctx)
-	return !actor.Holds(access.OrganizationsRead, org) && !actor.Holds(access.MembersRead, org)
+	return !actor.Holds(access.OrganizationsRead, org) && !actor.Holds(access.MembersRead, org) && !actor.HoldsEverywhere(access.OrganizationsWrite)
 }
 
 // CreateOrganizationInput describes a new organization.

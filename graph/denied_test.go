@@ -249,6 +249,8 @@ var nested = map[string]struct{ document, way string }{
 	"Role.members":         {`query { role(by: {key: "clerk"}) { members { nodes { id } } } }`, "roster:roles:read"},
 	"Role.permissions": {`query { organization(by: {code: "acme"}) { members { nodes { roles { permissions { key } } } } } }`,
 		"roster:organizations:read roster:members:read"},
+	"Explanation.rolesThatWouldAllow": {`query { explain(user: {email: "ada@example.com"}, organization: {code: "acme"}, permission: "invoices:read") { rolesThatWouldAllow { key } } }`,
+		"roster:members:read"},
 	"Permission.holders": {`query { permission(by: {key: "invoices:read"}) { holders { nodes { id } } } }`, "roster:roles:read"},
 	"Permission.roles": {`query { organization(by: {code: "acme"}) { members { nodes { effectivePermissions { permission { roles { key } } } } } } }`,
 		"roster:organizations:read roster:members:read"},

@@ -72,7 +72,7 @@ func (r *resolver) actors(ctx context.Context, texts []string) ([]model.Actor, e
 			all[i] = &model.System{Name: system}
 		}
 	}
-	foundUsers, err := r.loaders.Users(ctx, users, nil)
+	foundUsers, err := r.loaders.Actors(ctx, users)
 	if err != nil {
 		return nil, err
 	}

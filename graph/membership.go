@@ -71,3 +71,7 @@ func (r mutationResolver) RemoveMembers(ctx context.Context, input directory.Rem
 func (r mutationResolver) MoveMember(ctx context.Context, input directory.MoveMemberInput) (*model.MembershipPayload, error) {
 	return r.payload(ctx).membership(r.Directory.MoveMember(ctx, input))
 }
+
+func (r explanationResolver) RolesThatWouldAllow(ctx context.Context, explanations []*directory.Explanation) ([][]*db.Role, error) {
+	return r.Directory.RolesThatWouldAllow(ctx, explanations)
+}

@@ -33,6 +33,7 @@ type (
 	changeResolver           struct{ *resolver }
 	impactResolver           struct{ *resolver }
 	permissionChangeResolver struct{ *resolver }
+	explanationResolver      struct{ *resolver }
 )
 
 func (r *resolver) Query() generated.QueryResolver               { return queryResolver{r} }
@@ -47,9 +48,10 @@ func (r *resolver) RoleGrant() generated.RoleGrantResolver       { return roleGr
 func (r *resolver) PermissionGrant() generated.PermissionGrantResolver {
 	return permissionGrantResolver{r}
 }
-func (r *resolver) ApiKey() generated.ApiKeyResolver { return apiKeyResolver{r} }
-func (r *resolver) Change() generated.ChangeResolver { return changeResolver{r} }
-func (r *resolver) Impact() generated.ImpactResolver { return impactResolver{r} }
+func (r *resolver) ApiKey() generated.ApiKeyResolver           { return apiKeyResolver{r} }
+func (r *resolver) Change() generated.ChangeResolver           { return changeResolver{r} }
+func (r *resolver) Impact() generated.ImpactResolver           { return impactResolver{r} }
+func (r *resolver) Explanation() generated.ExplanationResolver { return explanationResolver{r} }
 func (r *resolver) PermissionChange() generated.PermissionChangeResolver {
 	return permissionChangeResolver{r}
 }

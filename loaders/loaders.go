@@ -30,6 +30,14 @@ func (l Loaders) Users(ctx context.Context, ids []db.UserID, fields list.Fields)
 	})
 }
 
+// Actors returns the users with those ids as they are shown beside what they did; nil
+// where there is none.
+func (l Loaders) Actors(ctx context.Context, ids []db.UserID) ([]*db.User, error) {
+	return load("Actors", ids, nil, userID, func(ids []db.UserID) ([]db.User, error) {
+		return l.Directory.ActorsByID(ctx, ids)
+	})
+}
+
 // Organizations returns the organizations with those ids; nil where there is none.
 func (l Loaders) Organizations(ctx context.Context, ids []db.OrganizationID, fields list.Fields) ([]*db.Organization, error) {
 	return load("Organizations", ids, memoryOf(ctx).organizations.withFields(fields), organizationID, func(ids []db.OrganizationID) ([]db.Organization, error) {

@@ -23,6 +23,7 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 type ResolverRoot interface {
 	ApiKey() ApiKeyResolver
 	Change() ChangeResolver
+	Explanation() ExplanationResolver
 	Impact() ImpactResolver
 	Membership() MembershipResolver
 	Mutation() MutationResolver
@@ -58,6 +59,10 @@ type ChangeResolver interface {
 	Subject(ctx context.Context, objs []*db.Change) ([]model.Node, error)
 
 	Organization(ctx context.Context, objs []*db.Change) ([]*db.Organization, error)
+}
+
+type ExplanationResolver interface {
+	RolesThatWouldAllow(ctx context.Context, objs []*directory.Explanation) ([][]*db.Role, error)
 }
 
 type ImpactResolver interface {
@@ -910,7 +915,7 @@ type Explanation {
   "What stands in the way; empty when it is allowed."
   obstacles: [Obstacle!]!
   "Roles which would allow it, ordered by key; empty when there is no such permission."
-  rolesThatWouldAllow: [Role!]!
+  rolesThatWouldAllow: [Role!]! @requires(permission: "roster:roles:read")
 }
 
 "What can stand in the way of doing something."
@@ -945,7 +950,10 @@ input CheckInput {
 
 # ─── Who is asking ────────────────────────────────────────────────────────────────────────────
 
-"Who did something."
+"""
+Who did something. Callers who do not manage the API key (` + "`" + `roster:keys:write` + "`" + `) see its id, when it was created, and no more; of a
+user whom they may not read (` + "`" + `roster:users:read` + "`" + `), the id.
+"""
 union Actor = User | ApiKey | System
 
 "The server itself: bootstrap, expiry, profile sync."
@@ -983,7 +991,11 @@ type ApiKey implements Node {
   prefix: String!
   "Null when the key works in all organizations."
   organization: Organization
-  "Whom the key stands for: it may do what it names as long as the user may, and does not work while they are suspended. Null when it stands for itself."
+  """
+  Whom the key stands for: it may do what it names as long as the user may, and does not work while they are suspended. Null when
+  it stands for itself, and once the user has left the key's organization. Callers without ` + "`" + `roster:users:read` + "`" + ` there see the
+  user's id and no profile.
+  """
   user: User
   "What it may do, ordered by key; empty for a key of an organization whose keys the caller does not manage."
   permissions: [Permission!]! @requires(permission: "roster:keys:write")
@@ -1264,6 +1276,10 @@ within 24 hours return the first answer; what has failed was not done, and is tr
 
 Lists in inputs have at most 1000 elements. What is named but does not exist is NOT_FOUND; all that is wrong with an input
 is reported at once. What changes nothing leaves no trace in the log of changes.
+
+A permission to write includes reading what is written: payloads show the user, organization, membership, role, permission or
+settings that the mutation acts upon, with the users and roles of memberships, to callers without the permission to read them.
+Fields below that need a permission of their own still need it.
 """
 type Mutation {
   "Adds a user. CONFLICT when email, username or external id is taken."

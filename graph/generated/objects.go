@@ -320,8 +320,8 @@ func (ec *executionContext) objectExplanation(schema *executableSchema) *execute
 			return execute.AppendList(b, parent.(*directory.Explanation).Obstacles, func(b []byte, v directory.Obstacle) []byte { return execute.AppendString(b, string(v)) })
 		}},
 		"rolesThatWouldAllow": {GoName: "RolesThatWouldAllow", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(obj *directory.Explanation) ([]*db.Role, error) {
-				return obj.RolesThatWouldAllow, nil
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(objs []*directory.Explanation) ([][]*db.Role, error) {
+				return ec.Resolvers.Explanation().RolesThatWouldAllow(ctx, objs)
 			})
 		}},
 	}}

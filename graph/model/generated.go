@@ -57,6 +57,10 @@ type MembershipsPayload struct {
 //
 // Lists in inputs have at most 1000 elements. What is named but does not exist is NOT_FOUND; all that is wrong with an input
 // is reported at once. What changes nothing leaves no trace in the log of changes.
+//
+// A permission to write includes reading what is written: payloads show the user, organization, membership, role, permission or
+// settings that the mutation acts upon, with the users and roles of memberships, to callers without the permission to read them.
+// Fields below that need a permission of their own still need it.
 type Mutation struct {
 }
 

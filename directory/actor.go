@@ -1,0 +1,70 @@
+package directory
+
+import (
+	"context"
+	"encoding/json"
+
+	"roster/access"
+	"roster/db"
+)
+
+// What is shown of those who did something, and of users beyond the actor's sight.
+
+// ActorsByID reads users who did something that the actor may see. Their order is
+// undefined. Users whom the actor may not read have no profile; tombstones are
+// included, because history refers to them.
+func (d *Directory) ActorsByID(ctx context.Context, ids []db.UserID) ([]db.User, error) {
+	users, err := d.UsersByID(ctx, ids, nil)
+	actor := access.ActorOf(ctx)
+	if err != nil || actor.HoldsEverywhere(access.UsersRead) {
+		return users, err
+	}
+	isMember := map[access.MemberKey]bool{}
+	if org := actor.Organization; org != nil && actor.Holds(access.UsersRead, *org) {
+		members := make([]access.MemberKey, len(ids))
+		for i, id := range ids {
+			members[i] = access.MemberKey{User: id, Organization: *org}
+		}
+		if isMember, err = d.areMembers(ctx, members); err != nil {
+			return nil, err
+		}
+	}
+	for i := range users {
+		user := &users[i]
+		visible := actor.Organization != nil && isMember[access.MemberKey{User: user.ID, Organization: *actor.Organization}]
+		if !visible && !actor.Is(user.ID) && user.DeletedAt == nil {
+			hideProfile(user)
+		}
+	}
+	return users, nil
+}
+
+// hiddenName is the name of users whose profile the actor does not see.
+const hiddenName = "Hidden user"
+
+// hideProfile leaves of a user the id, the time of creation, which the id tells, and
+// whether they are suspended.
+func hideProfile(user *db.User) {
+	*user = db.User{
+		ID: user.ID, Name: hiddenName, Status: user.Status, Properties: json.RawMessage("{}"), CreatedAt: user.CreatedAt, UpdatedAt: user.CreatedAt,
+	}
+}
+
+// The name, prefix and creator of API keys that the actor does not manage.
+const (
+	hiddenKeyName    = "Hidden API key"
+	hiddenKeyPrefix  = "rk_"
+	hiddenKeyCreator = "hidden"
+)
+
+// managesKey reports whether the actor sees all of the key: it manages the key, or is
+// that key.
+func managesKey(actor *access.Actor, key *db.APIKey) bool {
+	return actor.HoldsEverywhere(access.KeysWrite) || key.OrgID != nil && actor.Holds(access.KeysWrite, *key.OrgID) ||
+		actor.Key != nil && actor.Key.ID == key.ID
+}
+
+// hideKey leaves of an API key the id and the time of creation, which the id tells.
+func hideKey(key *db.APIKey) {
+	*key = db.APIKey{ID: key.ID, Name: hiddenKeyName, Prefix: hiddenKeyPrefix, CreatedAt: key.CreatedAt, CreatedBy: access.System(hiddenKeyCreator).String()}
+}
