@@ -36,6 +36,7 @@ func (r *refusal) Unwrap() error { return r.cause }
 // refuse answers a request that did not become an operation: there is no data.
 func (r *request) refuse(err error) {
 	shown, refused := r.handler.errors.refusal(r.ctx, err)
+	r.noteDenials(shown)
 	header := r.writer.Header()
 	switch {
 	case refused.status == http.StatusUnauthorized:
@@ -60,6 +61,7 @@ func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 // it is. If the operation lacks something only because the database is away, the
 // status says so, which proxies and clients know: it is to be sent again.
 func (r *request) answer(response *graphql.Response) {
+	r.noteDenials(response.Errors)
 	pooled := buffers.Get().(*[]byte)
 	revision, _ := response.Extensions["revision"].(string)
 	body := r.appendAnswer((*pooled)[:0], response.Errors, response.Data, revision)
