@@ -171,9 +171,9 @@ func TestLineage(t *testing.T) {
 			if name != "suspended" {
 				return
 			}
-			// Restoring brings back what the descendants can do, so it hands that out.
+			// Restoring brings back what the user and the descendants can do, so it needs that.
 			weak := f.holding("", string(access.UsersWrite))
-			wantFaults(t, noResult(f.RestoreUser(weak, mallory)), "ESCALATION ")
+			wantFaults(t, noResult(f.RestoreUser(weak, mallory)), "FORBIDDEN input.user")
 			must(f.RestoreUser(f.ctx, mallory))(t)
 			if got := f.working(); sorted(got) != sorted(all) {
 				t.Errorf("after all %q work", got)

@@ -74,6 +74,8 @@ var rankCases = map[string]rankCase{
 		whole: true},
 	"revokeApiKey":                   {document: `(input: {apiKey: "KEY"}) { apiKey { id } }`},
 	"revokeApiKey: for the business": {document: `(input: {apiKey: "KEY_EVERYWHERE"}) { apiKey { id } }`, whole: true},
+	"adoptApiKey":                    {document: `(input: {apiKey: "KEY"}) { apiKey { id } }`},
+	"adoptApiKey: for the business":  {document: `(input: {apiKey: "KEY_EVERYWHERE"}) { apiKey { id } }`, whole: true},
 	"createUser":                     {document: `(input: {username: "new"}) { user { id } }`, open: "it makes the user whom it names"},
 	"addMembers":                     {document: `(input: {organization: {code: "acme"}, users: [{username: "PERSON"}]}) { memberships { id } }`, open: "it gives"},
 	"grantRoles":                     {document: `(input: {organization: {code: "acme"}, users: [{username: "PERSON"}], roles: [{key: "clerk"}]}) { memberships { id } }`, open: "it gives"},
@@ -139,7 +141,7 @@ func TestRank(t *testing.T) {
 				refused := c.open == "" && (holds == "acme" || c.whole && holds != "")
 				w.wantRank(t, "lower", w.As(t, lower, w.on(name, person), nil), person, refused, held)
 				w.wantRank(t, "peer", w.As(t, peer, w.on(name, person), nil), person, false, "")
-				if inOrganization := strings.Contains(c.document, "acme") || name == "revokeApiKey"; inOrganization && !c.whole && !strings.Contains(c.document, "globex") {
+				if inOrganization := strings.Contains(c.document, "acme") || name == "revokeApiKey" || name == "adoptApiKey"; inOrganization && !c.whole && !strings.Contains(c.document, "globex") {
 					a := w.As(t, lowerInAcme, w.on(name, person), nil)
 					w.wantRank(t, "lower in acme", a, person, refused, "user holds.")
 					w.wantRank(t, "peer in acme", w.As(t, peerInAcme, w.on(name, person), nil), person, false, "")
