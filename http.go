@@ -54,3 +54,16 @@ func (s *server) withSecurityHeaders(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
+
+// withClearFraming ends the connection after a request in chunks. If its header had a
+// Content-Length, too, a proxy may take the rest for a request of another client, and
+// the connection must end (RFC 9112, 6.1); net/http hides whether it had. Clients that
+// send chunks are rare.
+func withClearFraming(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+			w.Header()["Connection"] = []string{"close"}
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"roster/graph/graphtest"
 	"roster/telemetry"
 )
 
@@ -100,7 +102,7 @@ func TestMethods(t *testing.T) {
 	t.Parallel()
 	web := serving(t, func(*http.Server) {})
 	for path, allowed := range map[string]string{
-		"/": "GET, HEAD", "/graphiql/config.json": "GET, HEAD", "/healthz": "GET, HEAD", "/metrics": "GET, HEAD", "/readyz": "GET, HEAD", "/nothing": "",
+		"/": "GET, HEAD", "/graphiql/config.json": "GET, HEAD", "/healthz": "GET, HEAD", "/metrics": "GET, HEAD", "/readyz": "GET, HEAD", "/schema.graphql": "GET, HEAD", "/nothing": "",
 	} {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "ODD"} {
 			if path == "/readyz" && strings.Contains(allowed, method) {
@@ -171,6 +173,60 @@ func TestConnectionsAreLetGo(t *testing.T) {
 	}
 }
 
+// A request whose length is told in two ways ends its connection: a proxy may take
+// the rest for another client's request. The next request on it is never answered.
+func TestContradictingLengthsEndTheConnection(t *testing.T) {
+	t.Parallel()
+	api := graphtest.New(t)
+	s := &server{config: &config{dev: true, addr: "localhost:0"}, log: slog.New(slog.DiscardHandler), metrics: telemetry.NewMetrics()}
+	web := httptest.NewUnstartedServer(nil)
+	web.Config = s.newHTTPServer(api.Handler, api.Handler.ServeSDL)
+	web.Start()
+	t.Cleanup(web.Close)
+	const header = "Host: roster\r\nContent-Type: application/json\r\n"
+	const query = `{"query":"{__typename}"}`
+	const next = "GET /healthz HTTP/1.1\r\nHost: roster\r\n\r\n"
+	for name, c := range map[string]struct {
+		sent, answer string
+		open         bool
+	}{
+		"one length":                {"1.1\r\n" + header + "Content-Length: 24\r\n\r\n" + query, "200", true},
+		"two lengths":               {"1.1\r\n" + header + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", "400", false},
+		"a list of lengths":         {"1.1\r\n" + header + "Content-Length: 2, 3\r\n\r\n{}", "400", false},
+		"a negative length":         {"1.1\r\n" + header + "Content-Length: -1\r\n\r\n{}", "400", false},
+		"a length and chunks":       {"1.1\r\n" + header + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n18\r\n" + query + "\r\n0\r\n\r\n", "200", false},
+		"a length, broken chunks":   {"1.1\r\n" + header + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n{}{}\r\n", "400", false},
+		"a length that is too low":  {"1.1\r\n" + header + "Content-Length: 9\r\n\r\n" + query, "400", false},
+		"chunks in HTTP/1.0":        {"1.0\r\nConnection: keep-alive\r\n" + header + "Transfer-Encoding: chunked\r\n\r\n18\r\n" + query + "\r\n0\r\n\r\n", "400", false},
+		"another encoding":          {"1.1\r\n" + header + "Transfer-Encoding: gzip, chunked\r\n\r\n", "501", false},
+		"a length, then a document": {"1.1\r\n" + header + "Content-Length: 13\r\n\r\n" + `{"query":"{"}`, "400", false},
+		"a document that is denied": {"1.1\r\n" + header + "Content-Length: 17\r\n\r\n" + `{"query":"{nix}"}`, "422", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(web.URL, "http://"))
+			must(t, err)
+			defer conn.Close()
+			must(t, conn.SetDeadline(time.Now().Add(waitTimeout)))
+			_, err = io.WriteString(conn, "POST /graphql HTTP/"+c.sent)
+			must(t, err)
+			answers := bufio.NewReader(conn)
+			first, err := http.ReadResponse(answers, nil)
+			must(t, err)
+			_, _ = io.Copy(io.Discard, first.Body)
+			_ = first.Body.Close()
+			_, _ = io.WriteString(conn, next) // may be cut off
+			second, err := http.ReadResponse(answers, nil)
+			if err == nil {
+				_ = second.Body.Close()
+			}
+			if !strings.HasPrefix(first.Status, c.answer) || (err == nil) != c.open || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("answered %s, then %v; want %s, and an open connection: %v", first.Status, err, c.answer, c.open)
+			}
+		})
+	}
+}
+
 // serving serves the program's addresses without a database: its API only reads bodies.
 // change can change the server first.
 func serving(t *testing.T, change func(*http.Server)) *httptest.Server {
@@ -180,7 +236,7 @@ func serving(t *testing.T, change func(*http.Server)) *httptest.Server {
 		if _, err := io.ReadAll(r.Body); err != nil {
 			w.WriteHeader(http.StatusBadRequest)
 		}
-	}))
+	}), func(http.ResponseWriter, *http.Request) {})
 	change(own)
 	web := httptest.NewUnstartedServer(nil)
 	web.Config = own

@@ -140,7 +140,7 @@ func (s *server) start(ctx context.Context) error {
 	if s.dev && !adminKey.Empty() {
 		s.sessions = graphiql.NewSessions(adminKey, apiPath)
 	}
-	s.http = s.newHTTPServer(api)
+	s.http = s.newHTTPServer(api, api.ServeSDL)
 	return nil
 }
 
@@ -245,7 +245,9 @@ func (s *server) fillWithDemo(ctx context.Context, api *transport.Handler) error
 // apiPath is the path of the GraphQL endpoint; a slash behind it does no harm.
 const apiPath = "/graphql"
 
-func (s *server) newHTTPServer(api http.Handler) *http.Server {
+// newHTTPServer returns a server of the API at apiPath, of the schema as a file, and
+// of everything around them.
+func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc) *http.Server {
 	mux := http.NewServeMux()
 	if s.sessions != nil {
 		api = s.sessions.Wrap(api)
@@ -253,6 +255,7 @@ func (s *server) newHTTPServer(api http.Handler) *http.Server {
 	api = s.withCORS(api)
 	mux.Handle(apiPath, api)
 	mux.Handle(apiPath+"/{$}", api)
+	mux.Handle("GET /schema.graphql", s.withCORS(schema))
 	if s.dev {
 		playground := graphiql.Handler(graphiql.Options{Endpoint: apiPath, Sessions: s.sessions, Examples: graphiql.Examples()})
 		mux.Handle("GET /{$}", playground)
@@ -262,7 +265,7 @@ func (s *server) newHTTPServer(api http.Handler) *http.Server {
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", s.metrics.Handler())
 	return &http.Server{
-		Handler:           s.metrics.Middleware(s.log, s.withSecurityHeaders(mux)),
+		Handler:           s.metrics.Middleware(s.log, s.withSecurityHeaders(withClearFraming(mux))),
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,

@@ -110,6 +110,13 @@ func (w *Writer) DryRun(ctx context.Context, fn func(ctx context.Context) error)
 	return err
 }
 
+// Apart runs fn in the transaction of ctx, which must be rolled back in the end: it
+// serves to find faults. If fn fails, Apart undoes what it did and returns its error,
+// and the transaction goes on; any other error means that it cannot go on.
+func (w *Writer) Apart(ctx context.Context, fn func(ctx context.Context) error) error {
+	return w.db.InSavepoint(ctx, fn)
+}
+
 // Unrecorded returns an executor for statements that leave no record, such as the last
 // use of something, attempts to sign in, or mail to be sent. They join the transaction
 // of ctx if there is one. Followers do not learn of them, so no answer from memory may

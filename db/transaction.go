@@ -48,6 +48,25 @@ func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context, tx bun.Tx) e
 	return Problem(d.transact(ctx, nil, fn))
 }
 
+// InSavepoint runs fn in the transaction that ctx carries. If fn fails, what it did is
+// undone, and the transaction goes on. It returns another error than fn if the
+// transaction cannot go on.
+func (d *DB) InSavepoint(ctx context.Context, fn func(ctx context.Context) error) error {
+	tx := txOf(ctx)
+	if _, err := tx.ExecContext(ctx, "savepoint apart"); err != nil {
+		return err
+	}
+	failed := fn(ctx)
+	end := "release savepoint apart"
+	if failed != nil {
+		end = "rollback to savepoint apart; " + end
+	}
+	if _, err := tx.ExecContext(ctx, end); err != nil {
+		return err
+	}
+	return failed
+}
+
 // InSnapshot runs fn in a read-only transaction whose statements all read one state of
 // the database. fn runs once more if its connection had died. If ctx carries a
 // transaction, fn joins it, and each statement reads the state at its own beginning.

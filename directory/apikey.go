@@ -271,7 +271,8 @@ func (w *write) insertKeyPermissions(ctx context.Context, key *db.APIKey, permis
 type APIKeyActionInput struct{ APIKey string }
 
 // RevokeAPIKey ends an API key that the actor manages, for good, and with it what
-// descends from the key. A key that is revoked already stays as it is.
+// descends from the key. A key that is revoked already stays as it is. The actor must
+// outrank the user for whom it stands.
 func (d *Directory) RevokeAPIKey(ctx context.Context, in APIKeyActionInput) (*db.APIKey, error) {
 	return d.changeKey(ctx, in, func(ctx context.Context, w *write, key *db.APIKey) error {
 		if key.RevokedAt != nil {

@@ -16,9 +16,10 @@ import (
 // The fields of Query and Mutation that need no permission of their own: what
 // they answer to nobody, and to one who holds nothing.
 var openFields = map[string]struct{ nobody, holdingNothing string }{
-	"Query.viewer": {"", ""},
-	"Query.node":   {"UNAUTHENTICATED", ""},
-	"Query.nodes":  {"UNAUTHENTICATED", ""},
+	"Query.viewer":     {"", ""},
+	"Query.errorCodes": {"", ""},
+	"Query.node":       {"UNAUTHENTICATED", ""},
+	"Query.nodes":      {"UNAUTHENTICATED", ""},
 }
 
 // samples are values for the minimal calls below: of a type, or of an input

@@ -346,6 +346,81 @@ func TestDocumentsAreAtomic(t *testing.T) {
 	}
 }
 
+// A document is told the faults of all its fields, except those that merely follow from
+// the failure of an earlier field. The names of its fields say what they expect: those
+// that are not in want are rolled back.
+func TestAllFaultsOfADocumentAreTold(t *testing.T) {
+	t.Parallel()
+	b := graphtest.New(t)
+	b.Ask(t, mutationSeed)
+	writer := b.Holding(t, "", "roster:users:write", "roster:roles:write", "roster:organizations:write", "roster:members:write")
+	own := b.Ask(t, "{viewer{apiKey{id}}}").Text("viewer.apiKey.id")
+	before := b.State(t)
+	long := strings.Repeat("x", 201)
+	for name, test := range map[string]struct{ key, document, want string }{
+		"of different kinds": {b.Key, `
+			ok: createOrganization(input: {name: "Fine"}) { organization { id } }
+			a: createUser(input: {email: "not an address"}) { user { id } }
+			b: grantRoles(input: {organization: {code: "acme"}, users: [{email: "ada@example.com"}], roles: [{key: "nosuchrole"}]}) { memberships { id } }
+			fine: createUser(input: {email: "fine@example.com"}) { user { id } }
+			c: createPermission(input: {key: "invoices:read", name: "` + long + `"}) { permission { id } }`,
+			"a INVALID input.email, b NOT_FOUND input.roles.0, c CONFLICT input.key, c INVALID input.name"},
+		"the same one twice": {b.Key, `
+			a: grantRoles(input: {organization: {code: "acme"}, users: [{email: "ada@example.com"}], roles: [{key: "nosuchrole"}]}) { memberships { id } }
+			b: grantRoles(input: {organization: {code: "acme"}, users: [{email: "ada@example.com"}], roles: [{key: "nosuchrole"}]}) { memberships { id } }
+			c: createUser(input: {email: "ada@example.com"}) { user { id } }
+			d: createUser(input: {email: "ADA@example.com"}) { user { id } }`,
+			"a NOT_FOUND input.roles.0, b NOT_FOUND input.roles.0, c CONFLICT input.email, d CONFLICT input.email"},
+		"of what is denied": {writer, `
+			a: updateSettings(input: {allowSelfSignUp: false}) { settings { allowSelfSignUp } }
+			b: createRole(input: {key: "r", permissions: [{key: "invoices:read"}]}) { role { id } }
+			c: addRolePermissions(input: {role: {key: "clerk"}, permissions: [{key: "invoices:write"}]}) { role { id } }
+			d: createUser(input: {email: "new@example.com"}) { user { memberships { nodes { id } } } }`,
+			"a FORBIDDEN , b ESCALATION , c ESCALATION , d.user.memberships FORBIDDEN "},
+		"what a field would have made": {b.Key, `
+			a: createRole(input: {key: "made", name: "` + long + `"}) { role { id } }
+			follows: grantRoles(input: {organization: {code: "acme"}, users: [{email: "ada@example.com"}], roles: [{key: "Made"}]}) { memberships { id } }
+			b: createUser(input: {email: "new@example.com", phone: "1"}) { user { id } }
+			also: addMembers(input: {organization: {code: "globex"}, users: [{email: "new@example.com"}]}) { memberships { id } }
+			mixed: addMembers(input: {organization: {code: "globex"}, users: [{email: "new@example.com"}, {email: "nobody@example.com"}]}) { memberships { id } }
+			c: addMembers(input: {organization: {code: "globex"}, users: [{email: "ada@example.com"}], roles: [{key: "nosuchrole"}]}) { memberships { id } }
+			member: grantRoles(input: {organization: {code: "globex"}, users: [{email: "ada@example.com"}], roles: [{key: "clerk"}]}) { memberships { id } }
+			left: removeMembers(input: {organization: {code: "acme"}, users: [{email: "ada@example.com"}]}) { deletedIds }`,
+			"a INVALID input.name, b INVALID input.phone, c NOT_FOUND input.roles.0, mixed NOT_FOUND input.users.1"},
+		"what a field would have taken away": {b.Key, `
+			a: updateUser(input: {user: {email: "bob@example.com"}, email: "other@example.com", phone: "1"}) { user { id } }
+			free: createUser(input: {email: "bob@example.com"}) { user { id } }
+			version: updateUser(input: {user: {email: "bob@example.com"}, ifVersion: 2, givenName: "Bob"}) { user { id } }
+			b: updateUser(input: {user: {email: "ada@example.com"}, ifVersion: 99, givenName: "Ada"}) { user { id } }`,
+			"a INVALID input.phone, b CONFLICT input.ifVersion"},
+		"an administrator who might have come": {b.Key, `
+			a: createApiKey(input: {name: "", permissions: []}) { secret }
+			last: revokeApiKey(input: {apiKey: "` + own + `"}) { apiKey { id } }
+			b: deleteRole(input: {role: {key: "nosuchrole"}}) { deletedIds }`,
+			"a INVALID input.name, b NOT_FOUND input.role"},
+		"after one that wrote before it failed": {b.Key, `
+			a: revokeApiKey(input: {apiKey: "` + own + `"}) { apiKey { id } }
+			ok: createOrganization(input: {name: "Fine"}) { organization { id } }
+			b: deleteRole(input: {role: {key: "nosuchrole"}}) { deletedIds }`,
+			"a LAST_ADMINISTRATOR input, b NOT_FOUND input.role"},
+	} {
+		for _, rehearsed := range []string{"", " @dryRun"} {
+			a := b.As(t, test.key, "mutation"+rehearsed+" {"+test.document+"}", nil)
+			b.Unchanged(t, before)
+			var told []string
+			for i, e := range a.Errors {
+				if a.Code(i) != "ROLLED_BACK" {
+					told = append(told, strings.Trim(strings.ReplaceAll(fmt.Sprint(e.Path), " ", "."), "[]")+" "+a.Code(i)+" "+a.Field(i))
+				}
+			}
+			slices.Sort(told)
+			if got := strings.Join(told, ", "); a.Data != nil || got != test.want {
+				t.Errorf("%s%s:\ngot  %s\nwant %s", name, rehearsed, got, test.want)
+			}
+		}
+	}
+}
+
 // A rehearsal fails where the real run would, also by what is checked at commit
 // only.
 func TestRehearsalSeesDeferredConstraints(t *testing.T) {

@@ -40,5 +40,18 @@ var contract = sync.OnceValue(func() *ast.Schema {
 	locations := *schema.Types["__DirectiveLocation"]
 	locations.EnumValues = slices.DeleteFunc(slices.Clone(locations.EnumValues), func(v *ast.EnumValueDefinition) bool { return v.Name == unreleased })
 	schema.Types[locations.Name] = &locations
+	describeRequirements(&schema)
 	return &schema
 })
+
+// describeRequirements adds to the description of each field the permission that
+// @requires names. It must be called once for a schema.
+func describeRequirements(schema *ast.Schema) {
+	for _, definition := range schema.Types {
+		for _, field := range definition.Fields {
+			if requires := field.Directives.ForName("requires"); requires != nil {
+				field.Description += " Needs `" + requires.Arguments.ForName("permission").Value.Raw + "`."
+			}
+		}
+	}
+}

@@ -98,7 +98,7 @@ func requirement(f *ast.FieldDefinition) string {
 
 // additions are what the schema has beyond the contract, which must be such that
 // no client notices: new types, fields, values and optional arguments.
-var additions = []string{"ApiKeyPayload.impact", "FormerKey", "FormerKey.key", "FormerKey.until", "Permission.formerKeys"}
+var additions = []string{"ApiKeyPayload.impact", "FormerKey", "FormerKey.key", "FormerKey.until", "Permission.formerKeys", "Query.errorCodes"}
 
 // Clients are written against the contract, which is ahead of the schema: what
 // the schema has of it, it has as it stands there. After a change of the contract,

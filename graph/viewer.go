@@ -34,3 +34,7 @@ func (r viewerResolver) Organization(ctx context.Context, viewers []*model.Viewe
 	ids := mapSlice(viewers, func(v *model.Viewer) db.OrganizationID { return orZero(v.Actor.Organization) })
 	return r.loaders.Organizations(ctx, ids, selected(ctx))
 }
+
+func (queryResolver) ErrorCodes(context.Context) ([]model.ErrorCode, error) {
+	return model.AllErrorCode, nil
+}

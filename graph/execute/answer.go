@@ -45,12 +45,23 @@ func (s *Schema) mutate(ctx context.Context, op *graphql.OperationContext) *grap
 
 func (x *execution) mutate(ctx context.Context) ([]byte, []fault) {
 	for i := range x.root.columns {
-		x.load(ctx, x.loadField(ctx, x.root, i)...)
-		if x.failed {
-			return x.write(ctx, func(w *writer) bool { w.field(x.root, i, 0); return false })
+		if faults := x.mutateField(ctx, i); len(faults) > 0 {
+			return []byte("null"), append(faults, x.further(ctx, i, faults)...)
 		}
 	}
 	return x.write(ctx, x.all)
+}
+
+// mutateField runs the i-th root field with everything selected below it, and returns
+// the faults if anything fails.
+func (x *execution) mutateField(ctx context.Context, i int) []fault {
+	x.failed = false
+	x.load(ctx, x.loadField(ctx, x.root, i)...)
+	if !x.failed {
+		return nil
+	}
+	_, faults := x.write(ctx, func(w *writer) bool { w.field(x.root, i, 0); return false })
+	return faults
 }
 
 // rolledBack returns a fault for each root field without an error of its own.

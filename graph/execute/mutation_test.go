@@ -63,6 +63,47 @@ func TestMutation(t *testing.T) {
 	}
 }
 
+// The fields behind one that failed run as Further says, and the answer has of their
+// errors what Further leaves of them.
+func TestFurtherFields(t *testing.T) {
+	t.Parallel()
+	const document = `mutation { a: fail(message: "one") { note } b: rename(input: {id: "1"}) { note } c: fail(message: "two") { note } ` +
+		`d: fail(message: "three") { note } e: rename(input: {id: "2"}) { user { broken } } f: fail(message: "stop") { note } g: fail(message: "never") { note } }`
+	b := setup(t)
+	var undone int
+	b.schema.Further = &execute.Further{
+		Run: func(ctx context.Context, field func(context.Context) error) bool {
+			err := field(ctx)
+			if err != nil {
+				undone++
+			}
+			return err == nil || err.Error() != "stop"
+		},
+		Independent: func(err error, args map[string]any, failures []execute.Failure) error {
+			first := failures[0]
+			if len(first.Errs) != 1 || first.Errs[0].Error() != "one" || first.Args["message"] != "one" {
+				t.Errorf("failures: %+v", failures)
+			}
+			switch {
+			case err.Error() == "two" && args["message"] == "two":
+				return nil
+			case err.Error() == "three" && len(failures) == 2, err.Error() == "it is broken" && args == nil && len(failures) == 3:
+				return err
+			default:
+				return errors.New("unexpected")
+			}
+		},
+	}
+	got := text(t, answer(t, b.executor, document, ""))
+	want := `{'errors':[{'message':'one','path':['a']},{'message':'three','path':['d']},{'message':'it is broken','path':['e','user','broken']}],'data':null}`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if calls := b.resolver.Calls(); undone != 4 || calls["Mutation.fail"] != 4 || calls["Mutation.rename"] != 2 {
+		t.Errorf("%d undone, calls: %v", undone, calls)
+	}
+}
+
 func TestMutationHook(t *testing.T) {
 	t.Parallel()
 	const document = `mutation { fail(message: "no") { note } rename(input: {id: "1"}) { note } }`

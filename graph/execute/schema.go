@@ -27,6 +27,11 @@ type Schema struct {
 	// calls run.
 	Mutation func(ctx context.Context, run Run) error
 
+	// Further makes the root fields behind the first one that fails run as well, so
+	// that the client learns of the faults of all fields at once. If it is nil, they do
+	// not run.
+	Further *Further
+
 	// RolledBack is the error of each root field of a failed mutation document that
 	// has no error of its own. If it is nil, these fields get no error.
 	RolledBack error
@@ -38,6 +43,25 @@ type Schema struct {
 // Run executes a mutation document. It returns its data as JSON, or the first error
 // of any field, as the resolver returned it.
 type Run func(ctx context.Context) (data []byte, err error)
+
+// Further says how root fields of a mutation document run after another one has
+// failed. What they do is undone with the document.
+type Further struct {
+	// Run calls field in the transaction of ctx and undoes what field did if it returns
+	// an error. It reports whether the error is to be told, and the next field to run.
+	Run func(ctx context.Context, field func(ctx context.Context) error) bool
+	// Independent returns what remains of an error of a later field without what merely
+	// follows from the failures of earlier ones; nil if nothing does. args are the
+	// arguments of the field, or nil if the error is of a field below it.
+	Independent func(err error, args map[string]any, failures []Failure) error
+}
+
+// Failure is the failure of one root field: its arguments as JSON values, and the
+// errors of the field itself, without those of fields below it.
+type Failure struct {
+	Args map[string]any
+	Errs []error
+}
 
 // Object is a GraphQL object type.
 type Object struct {

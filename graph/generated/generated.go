@@ -145,6 +145,7 @@ type QueryResolver interface {
 	Node(ctx context.Context, id string) (model.Node, error)
 	Nodes(ctx context.Context, ids []string) ([]model.Node, error)
 	Viewer(ctx context.Context) (*model.Viewer, error)
+	ErrorCodes(ctx context.Context) ([]model.ErrorCode, error)
 	User(ctx context.Context, by directory.UserRef) (*db.User, error)
 	Users(ctx context.Context, first *int, after *string, last *int, before *string, filter *directory.UserFilter, orderBy *directory.UserOrder) (*list.Connection[db.User], error)
 	Organization(ctx context.Context, by directory.OrganizationRef) (*db.Organization, error)
@@ -239,7 +240,8 @@ directive @requires(
 
 """
 Runs the whole mutation document, answers exactly as if it had been carried out, and then undoes it.
-Nothing is stored, mailed or published.
+Nothing is stored, mailed or published. A client with a normalized cache (Apollo, urql, Relay) must not keep the answer: it
+has ids of real things, with values that they do not have. Send such a document past the cache (fetchPolicy "no-cache").
 """
 directive @dryRun on MUTATION
 
@@ -1115,8 +1117,8 @@ input ChangeFilter {
 # ─── Query ────────────────────────────────────────────────────────────────────────────────────
 
 """
-What can be read. Everything but viewer needs a credential, and is UNAUTHENTICATED without one. Single things that do not
-exist, or are hidden from the caller, are null.
+What can be read. Everything but viewer and errorCodes needs a credential, and is UNAUTHENTICATED without one. Single things
+that do not exist, or are hidden from the caller, are null.
 """
 type Query {
   "Whatever has this id; null for what does not exist, is hidden from the caller, or is no id."
@@ -1131,6 +1133,8 @@ type Query {
   ): [Node]!
   "The caller. Null when the request carries no credential."
   viewer: Viewer
+  "All codes that ` + "`" + `extensions.code` + "`" + ` of an error can have. Code generators make types of what documents select: one that selects this gets ErrorCode."
+  errorCodes: [ErrorCode!]!
   "Finds one user."
   user(
     "Which."
@@ -1274,7 +1278,7 @@ What can be changed. A mutation document is one transaction: either every field 
 ` + "`" + `data` + "`" + ` is null and ` + "`" + `errors` + "`" + ` says why. A header ` + "`" + `Idempotency-Key` + "`" + ` makes a retry
 within 24 hours return the first answer; what has failed was not done, and is tried anew.
 
-Lists in inputs have at most 1000 elements. What is named but does not exist is NOT_FOUND; all that is wrong with an input
+Lists in inputs have at most 1000 elements. What is named but does not exist is NOT_FOUND; all that is wrong with a document
 is reported at once. What changes nothing leaves no trace in the log of changes.
 
 A permission to write includes reading what is written: payloads show the user, organization, membership, role, permission or

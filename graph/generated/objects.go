@@ -983,6 +983,13 @@ func (ec *executionContext) objectQuery(schema *executableSchema) *execute.Objec
 				return ec.Resolvers.Query().Viewer(ctx)
 			})
 		}},
+		"errorCodes": {GoName: "ErrorCodes", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Leaf[[]model.ErrorCode](func(b []byte, v []model.ErrorCode) []byte {
+				return execute.AppendList(b, v, func(b []byte, v model.ErrorCode) []byte { return execute.AppendString(b, string(v)) })
+			}), func() ([]model.ErrorCode, error) {
+				return ec.Resolvers.Query().ErrorCodes(ctx)
+			})
+		}},
 		"user": {GoName: "User", Args: ec.field_Query_user_args, Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[db.User]), func() (*db.User, error) {
 				return ec.Resolvers.Query().User(ctx, fc.Args["by"].(directory.UserRef))

@@ -55,7 +55,7 @@ type MembershipsPayload struct {
 // `data` is null and `errors` says why. A header `Idempotency-Key` makes a retry
 // within 24 hours return the first answer; what has failed was not done, and is tried anew.
 //
-// Lists in inputs have at most 1000 elements. What is named but does not exist is NOT_FOUND; all that is wrong with an input
+// Lists in inputs have at most 1000 elements. What is named but does not exist is NOT_FOUND; all that is wrong with a document
 // is reported at once. What changes nothing leaves no trace in the log of changes.
 //
 // A permission to write includes reading what is written: payloads show the user, organization, membership, role, permission or
@@ -80,8 +80,8 @@ type PermissionPayload struct {
 	Impact *directory.Impact `json:"impact"`
 }
 
-// What can be read. Everything but viewer needs a credential, and is UNAUTHENTICATED without one. Single things that do not
-// exist, or are hidden from the caller, are null.
+// What can be read. Everything but viewer and errorCodes needs a credential, and is UNAUTHENTICATED without one. Single things
+// that do not exist, or are hidden from the caller, are null.
 type Query struct {
 }
 

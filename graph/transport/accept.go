@@ -44,6 +44,12 @@ func negotiate(accept []string) (media mediaType, ok bool) {
 	return native, forNative > 0
 }
 
+// namesNative reports whether the client accepts the native media type by its name, and
+// so was written for it.
+func namesNative(accept []string) bool {
+	return acceptRanges(strings.Join(accept, ","))[ranges[native][0]] > 0
+}
+
 // maxRanges is how many media ranges of a header are read.
 const maxRanges = 50
 

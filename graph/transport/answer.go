@@ -54,22 +54,44 @@ func (r *request) refuse(err error) {
 	r.write(refused.status, r.appendExtensions(body, r.handler.directory.Position().String()))
 }
 
+// setHeaders sets the headers that belong to a status.
+func (r *request) setHeaders(refused *refusal) {
+	header := r.writer.Header()
+	switch {
+	case refused.status == http.StatusUnauthorized:
+		header["Www-Authenticate"] = []string{`Bearer realm="roster"`}
+	case refused.allow != "":
+		header["Allow"] = []string{refused.allow}
+	case refused.status == statusMalformed && r.http.ProtoMajor == 1:
+		// A malformed request may have begun or ended elsewhere than this server thinks:
+		// nothing that follows on the connection is read.
+		header["Connection"] = []string{"close"}
+	}
+	if refused.retryAfter > 0 {
+		header["Retry-After"] = []string{strconv.Itoa(seconds(refused.retryAfter))}
+	}
+}
+
 // seconds returns d in whole seconds, rounded up, as Retry-After has it.
 func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 
 // answer sends the answer of an operation. Its data is JSON already, and is sent as
 // it is. If the operation lacks something only because the database is away, the
-// status says so, which proxies and clients know: it is to be sent again.
+// status says so, which proxies and clients know: it is to be sent again. If all of it
+// failed, the status says so to clients that know the native media type.
 func (r *request) answer(response *graphql.Response) {
 	r.noteDenials(response.Errors)
 	pooled := buffers.Get().(*[]byte)
 	revision, _ := response.Extensions["revision"].(string)
 	body := r.appendAnswer((*pooled)[:0], response.Errors, response.Data, revision)
 	status := http.StatusOK
-	if isUnavailable(response.Errors) {
+	switch {
+	case isUnavailable(response.Errors):
 		status = http.StatusServiceUnavailable
-		r.writer.Header()["Retry-After"] = []string{strconv.Itoa(seconds(time.Second))}
+	case string(response.Data) == "null" && r.media == native && namesNative(r.http.Header["Accept"]):
+		status = statusOf(response.Errors[0])
 	}
+	r.setHeaders(&refusal{status: status, retryAfter: retryAfter(response.Errors)})
 	r.write(status, body)
 	if cap(body) <= maxPooled {
 		*pooled = body

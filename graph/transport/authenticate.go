@@ -21,7 +21,7 @@ func (r *request) authenticate() error {
 	}
 	scheme, key, _ := strings.Cut(authorization, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return problem.New(problem.Unauthenticated, "Send an API key as \"Authorization: Bearer rk_…\".")
+		return errNoKey
 	}
 	credential := secret.New(strings.TrimSpace(key))
 	if err := r.limitUnknownKeys(credential); err != nil {
@@ -34,6 +34,8 @@ func (r *request) authenticate() error {
 	r.ctx, r.credential, r.meter = access.WithActor(r.ctx, actor), credential, h.meterOfKey(actor)
 	return nil
 }
+
+var errNoKey = problem.New(problem.Unauthenticated, "Send an API key as \"Authorization: Bearer rk_…\".")
 
 // authenticateAgain looks up the actor of the credential again after a wait: what
 // was known of it before may be older than the revision that the client asks for.

@@ -231,3 +231,35 @@ func codesOf(errs gqlerror.List) (codes []string) {
 	}
 	return codes
 }
+
+// retryAfter returns how long to wait before the request is sent again; 0 if that is of
+// no use.
+func retryAfter(errs gqlerror.List) time.Duration {
+	for _, err := range errs {
+		if wait, ok := err.Extensions["retryAfter"].(int); ok {
+			return time.Duration(wait) * time.Second
+		}
+	}
+	return 0
+}
+
+// statusOf returns the status of an operation that failed as a whole, by its first
+// error (docs/decisions/0014-statuses-of-failures.md).
+func statusOf(err *gqlerror.Error) int {
+	code, _ := err.Extensions["code"].(string)
+	switch problem.Kind(code) {
+	case problem.Unauthenticated:
+		return http.StatusUnauthorized
+	case problem.Forbidden, problem.Escalation:
+		return http.StatusForbidden
+	case problem.Conflict:
+		return http.StatusConflict
+	case problem.Limited:
+		if err.Extensions["retryAfter"] != nil {
+			return statusTooMany
+		}
+	case problem.Internal:
+		return http.StatusInternalServerError
+	}
+	return statusUnprocessable
+}

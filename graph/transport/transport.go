@@ -67,6 +67,7 @@ type Handler struct {
 	directory *directory.Directory
 	executor  *executor.Executor
 	schema    *ast.Schema
+	sdl       sdl
 	gate      *admission.Gate
 	documents documents
 	errors    errorPresenter
@@ -86,13 +87,14 @@ type Handler struct {
 // NewHandler returns a handler for o.Schema.
 func NewHandler(o Options) *Handler {
 	h := &Handler{
-		options: o, directory: o.Directory, errors: errorPresenter{o.Log, o.Directory.Away}, documents: newDocuments(o), schema: o.Schema.Schema(),
+		options: o, directory: o.Directory, errors: errorPresenter{o.Log, o.Directory.Away}, documents: newDocuments(o), schema: o.Schema.Schema(), sdl: newSDL(o.Schema.Schema()),
 		budgets: budget.New(nil), costs: keyRate(o.CostPerSecond), queues: newQueues(o), bodies: semaphore.NewWeighted(maxBodies),
 	}
 	h.denialLines = budget.New(nil)
 	h.options.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
 	o.Schema.Present = h.errors.present
 	o.Schema.Mutation = h.runMutation
+	o.Schema.Further = h.further()
 	o.Schema.RolledBack = errRolledBack
 	h.gate = admission.New(admission.Options{Schema: h.schema, Limits: o.Limits, Open: o.Introspection})
 	h.executor = executor.New(o.Schema)
