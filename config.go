@@ -47,6 +47,8 @@ type config struct {
 	costPerSecond int
 	// staleness is 0 for the default.
 	staleness time.Duration
+	// cacheEntries is 0 for a share of the memory.
+	cacheEntries int
 }
 
 // embedded reports whether the server runs its own PostgreSQL.
@@ -78,6 +80,7 @@ func settings() []setting {
 		{"ROSTER_TRUSTED_ONLY", "trusted-only", "", "whose other documents are refused: browsers, anonymous and keys, separated by commas, or all; nobody's when not set", (*config).setTrustedOnly},
 		{"ROSTER_COST_PER_SECOND", "cost-per-second", "", "what one API key may spend in the long run; 50,000,000 when not set", (*config).setCostPerSecond},
 		{"ROSTER_STALENESS_BOUND", "staleness-bound", "", "how long checks are answered from memory while the feed of changes is cut, from 500ms to 1m; 1s when not set", (*config).setStaleness},
+		{"ROSTER_CACHE_ENTRIES", "cache-entries", "", "how many members are kept in memory at most, for checks; a 20th of the memory when not set", (*config).setCacheEntries},
 	}
 }
 
@@ -324,6 +327,18 @@ func (c *config) setStaleness(value string) error {
 		return fmt.Errorf("%q is no time from 500ms to 1m, such as 1s", value)
 	}
 	c.staleness = d
+	return nil
+}
+
+func (c *config) setCacheEntries(value string) error {
+	if value == "" {
+		return nil
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 || n > 1_000_000_000 {
+		return fmt.Errorf("%q is no number from 1 to 1000000000", value)
+	}
+	c.cacheEntries = n
 	return nil
 }
 

@@ -48,8 +48,9 @@ func TestStart(t *testing.T) {
 	}
 	second.stop()
 
-	closed := p.start("-dev=false")
+	closed := p.start("-dev=false", "-cache-entries=1234")
 	closed.wantPage("/", 404, "not found")
+	closed.wantPage("/metrics", 200, "\nroster_access_entries_limit 1234\n")
 	if _, err := closed.ask(t.Context(), "{ __schema { description } }", nil); err == nil {
 		t.Error("introspection is open")
 	}
@@ -120,7 +121,9 @@ func (r *process) wantPages() {
 	r.wantPage("/graphql/", 400, `"extensions":{"revision":`)
 	r.wantPage("/healthz", 200, "ok")
 	r.wantReady()
-	r.wantPage("/metrics", 200, "roster_http_requests_total")
+	for _, metric := range []string{"http_requests_total", "access_hits_total", "access_misses_total", "access_evictions_total 0\n", "access_entries", "access_names"} {
+		r.wantPage("/metrics", 200, "\nroster_"+metric)
+	}
 	r.wantPage("/nothing", 404, "not found")
 	data, err := r.ask(r.t.Context(), "{ viewer { __typename } organization(by: {code: \"default\"}) { code } }", nil)
 	must(r.t, err)

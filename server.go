@@ -7,6 +7,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -18,6 +19,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -51,14 +53,33 @@ func main() {
 	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 	stop()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "roster:", inOneLine.Replace(err.Error()))
+		fmt.Fprintln(os.Stderr, "roster:", inOneLine(err.Error()))
 		os.Exit(1)
 	}
 }
 
 // inOneLine joins the lines of errors that are lists, such as of all addresses that
-// were tried.
-var inOneLine = strings.NewReplacer("\n\t", " ", "\n", "; ")
+// were tried. Repetitions are left out, since pgx tries one address with TLS and
+// without.
+func inOneLine(text string) string {
+	var line strings.Builder
+	var before []string
+	for part := range strings.Lines(text) {
+		said := strings.TrimSpace(part)
+		if slices.ContainsFunc(before, func(one string) bool { return strings.HasSuffix(one, said) }) {
+			continue
+		}
+		switch {
+		case strings.HasPrefix(part, "\t"):
+			line.WriteString(" ")
+		case len(before) > 0:
+			line.WriteString("; ")
+		}
+		line.WriteString(said)
+		before = append(before, said)
+	}
+	return line.String()
+}
 
 // run serves until ctx ends, and then stops what it has started.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
@@ -119,7 +140,7 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.openDatabase(ctx); err != nil {
 		return err
 	}
-	s.directory = directory.New(s.db, access.Options{Staleness: s.staleness, Log: s.log})
+	s.directory = directory.New(s.db, access.Options{Entries: cmp.Or(s.cacheEntries, defaultCacheEntries()), Staleness: s.staleness, Log: s.log})
 	s.onClose(func() error { s.directory.Close(); return nil })
 	if err := s.directory.Setup(ctx); err != nil {
 		return err
@@ -214,17 +235,28 @@ func (s *server) watchEngine() {
 		name, help string
 		value      func(access.Stats) uint64
 	}{
-		{"roster_access_hits_total", "Places that were found in memory.", func(s access.Stats) uint64 { return s.Hits }},
-		{"roster_access_misses_total", "Places that were read into memory.", func(s access.Stats) uint64 { return s.Misses }},
-		{"roster_access_exact_total", "Places that the database worked out, since memory could not be trusted.", func(s access.Stats) uint64 { return s.Exact }},
-		{"roster_access_stale_total", "Places for which memory was not used, since the feed of changes was further behind than the staleness bound.", func(s access.Stats) uint64 { return s.Stale }},
+		{"roster_access_hits_total", "Members that were found in memory.", func(s access.Stats) uint64 { return s.Hits }},
+		{"roster_access_misses_total", "Members that were read into memory.", func(s access.Stats) uint64 { return s.Misses }},
+		{"roster_access_exact_total", "Members that the database worked out, since memory could not be trusted.", func(s access.Stats) uint64 { return s.Exact }},
+		{"roster_access_stale_total", "Members for which memory was not used, since the feed of changes was further behind than the staleness bound.", func(s access.Stats) uint64 { return s.Stale }},
+		{"roster_access_evictions_total", "Members and names that made room in memory for others.", func(s access.Stats) uint64 { return s.Evictions }},
 		{"roster_access_epoch_total", "Invalidations.", func(s access.Stats) uint64 { return s.Epoch }},
 	} {
 		s.metrics.WatchCounter(counter.name, counter.help, func() float64 { return float64(counter.value(s.directory.Stats())) })
 	}
-	s.metrics.WatchGauge("roster_access_feed_lag_seconds", "Time since the feed of changes was confirmed.", func() float64 { return s.directory.Stats().Lag.Seconds() })
-	s.metrics.WatchGauge("roster_access_roles", "Roles of the catalogue in memory.", func() float64 { return float64(s.directory.Stats().Roles) })
-	s.metrics.WatchGauge("roster_access_permissions", "Permissions of the catalogue in memory.", func() float64 { return float64(s.directory.Stats().Permissions) })
+	for _, gauge := range []struct {
+		name, help string
+		value      func(access.Stats) float64
+	}{
+		{"roster_access_entries", "Members in memory.", func(s access.Stats) float64 { return float64(s.Entries) }},
+		{"roster_access_names", "Names of users and organizations in memory.", func(s access.Stats) float64 { return float64(s.Names) }},
+		{"roster_access_entries_limit", "The number of members, and of names, that memory holds at most.", func(s access.Stats) float64 { return float64(s.Limit) }},
+		{"roster_access_feed_lag_seconds", "Time since the feed of changes was confirmed.", func(s access.Stats) float64 { return s.Lag.Seconds() }},
+		{"roster_access_roles", "Roles of the catalogue in memory.", func(s access.Stats) float64 { return float64(s.Roles) }},
+		{"roster_access_permissions", "Permissions of the catalogue in memory.", func(s access.Stats) float64 { return float64(s.Permissions) }},
+	} {
+		s.metrics.WatchGauge(gauge.name, gauge.help, func() float64 { return gauge.value(s.directory.Stats()) })
+	}
 }
 
 // fillWithDemo fills an empty database with the demo business.
@@ -257,7 +289,7 @@ func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc) *http.
 	mux.Handle(apiPath+"/{$}", api)
 	mux.Handle("GET /schema.graphql", s.withCORS(schema))
 	if s.dev {
-		playground := graphiql.Handler(graphiql.Options{Endpoint: apiPath, Sessions: s.sessions, Examples: graphiql.Examples()})
+		playground := graphiql.Handler(graphiql.Options{Endpoint: apiPath, Sessions: s.sessions, Demo: s.demo})
 		mux.Handle("GET /{$}", playground)
 		mux.Handle("/graphiql/", playground)
 	}

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync/atomic"
 	"time"
+
+	"github.com/google/uuid"
 
 	"roster/changes"
 	"roster/db"
@@ -21,7 +22,7 @@ const catalogueTimeout = 5 * time.Second
 //
 // It reads the catalogue anew after a change of roles, and when a former key may have
 // ceased to answer. It publishes that catalogue at the next call: then every change
-// that was committed before the reading has raised its floors.
+// that was committed before the reading has ended what it concerns.
 func (e *Engine) Apply(ctx context.Context, rows []db.Change) (again bool) {
 	rolesChanged := e.invalidate(rows)
 	if rolesChanged {
@@ -63,7 +64,7 @@ func (e *Engine) publish() {
 // Reset invalidates everything in memory. The feed calls it when it does not know
 // what has changed.
 func (e *Engine) Reset() {
-	raise(&e.floors.all, e.epoch.Add(1))
+	e.endAll(e.epoch.Add(1))
 	e.keyEpoch.Add(1)
 	e.generation.Add(1)
 }
@@ -81,8 +82,8 @@ func (e *Engine) Committed(rows []db.Change) {
 // changed what they may do.
 func (e *Engine) KeyEpoch() uint64 { return e.keyEpoch.Load() }
 
-// invalidate raises the floors of what the changes concern. It reports whether one
-// of them changes the definition of a role or a permission.
+// invalidate ends the entries of what the changes concern. It reports whether one of
+// them changes the definition of a role or a permission.
 func (e *Engine) invalidate(rows []db.Change) (definitions bool) {
 	if len(rows) == 0 {
 		return false
@@ -93,7 +94,7 @@ func (e *Engine) invalidate(rows []db.Change) (definitions bool) {
 		row := &rows[i]
 		action := changes.ActionByName(row.Action)
 		if !action.Known() { // a later version recorded it: it may concern anyone
-			raise(&e.floors.all, epoch)
+			e.endAll(epoch)
 			definitions, credentials = true, true
 			continue
 		}
@@ -101,7 +102,7 @@ func (e *Engine) invalidate(rows []db.Change) (definitions bool) {
 		definitions = definitions || effects.Definitions
 		credentials = credentials || effects.Credentials
 		if effects.Names || effects.Entitlements {
-			e.raiseFloors(row, effects, epoch)
+			e.end(row, effects, ending{epoch, row.XID})
 		}
 	}
 	if credentials {
@@ -110,42 +111,50 @@ func (e *Engine) invalidate(rows []db.Change) (definitions bool) {
 	return definitions
 }
 
-// raiseFloors raises the floors of the member, user or organization that is the
-// subject of a change.
-func (e *Engine) raiseFloors(row *db.Change, effects changes.Effects, epoch uint64) {
-	switch kind, _, _ := strings.Cut(row.Subject, "_"); kind {
-	case db.MembershipKind{}.Prefix():
-		e.raiseMember(row, epoch)
-	case db.UserKind{}.Prefix():
-		raiseParty[db.UserKind](e, &e.floors.users, row, effects, epoch)
-	case db.OrganizationKind{}.Prefix():
-		raiseParty[db.OrganizationKind](e, &e.floors.organizations, row, effects, epoch)
-	}
-}
-
-// raiseMember raises the floor of a member. The values of the change hold the user.
-func (e *Engine) raiseMember(row *db.Change, epoch uint64) {
-	user, ok := row.Member()
-	if !ok || row.OrgID == nil {
-		raise(&e.floors.all, epoch) // never happens, but if it did, the change could concern anyone
+// end ends the entries of the member, user or organization that is the subject of a
+// change.
+func (e *Engine) end(row *db.Change, effects changes.Effects, at ending) {
+	if e.without.ends {
 		return
 	}
-	member := MemberKey{user, *row.OrgID}
-	raise(&e.floors.members[memberHash(&member)%stripes], epoch)
+	switch kind, _, _ := strings.Cut(row.Subject, "_"); kind {
+	case db.MembershipKind{}.Prefix():
+		e.endMember(row, at)
+	case db.UserKind{}.Prefix():
+		endParty[db.UserKind](e, row, effects, at)
+	case db.OrganizationKind{}.Prefix():
+		endParty[db.OrganizationKind](e, row, effects, at)
+	}
 }
 
-// raiseParty raises the floors of a user or an organization: of its names, and of
-// the entitlements of its members.
-func raiseParty[K db.Kind](e *Engine, entitlements *[stripes]atomic.Uint64, row *db.Change, effects changes.Effects, epoch uint64) {
+// endMember ends the entry of a member. The values of the change hold the user.
+func (e *Engine) endMember(row *db.Change, at ending) {
+	user, ok := row.Member()
+	if !ok || row.OrgID == nil {
+		e.endAll(at.epoch) // never happens, but if it did, the change could concern anyone
+		return
+	}
+	e.members.end(MemberKey{user, *row.OrgID}, at)
+}
+
+// endParty ends the names of a user or an organization, and the entries of its
+// members.
+func endParty[K db.Kind](e *Engine, row *db.Change, effects changes.Effects, at ending) {
 	id, err := db.ParseID[K](row.Subject)
 	if err != nil {
-		raise(&e.floors.all, epoch) // never happens either
+		e.endAll(at.epoch) // never happens either
 		return
 	}
 	if effects.Names {
-		raise(&e.floors.names[idHash(id)%stripes], epoch)
+		e.names.endParty(uuid.UUID(id), at)
 	}
 	if effects.Entitlements {
-		raise(&entitlements[idHash(id)%stripes], epoch)
+		e.members.endParty(uuid.UUID(id), at)
 	}
+}
+
+// endAll ends all entries.
+func (e *Engine) endAll(epoch uint64) {
+	e.members.endAll(epoch)
+	e.names.endAll(epoch)
 }

@@ -6,9 +6,12 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/google/uuid"
 
 	"roster/changes"
 	"roster/db"
@@ -23,7 +26,8 @@ type bench struct {
 	*Engine
 	roles       []db.RoleID
 	permissions []db.Permission
-	members     []MemberKey
+	// hot are the members in the cache.
+	hot []MemberKey
 }
 
 func newBench(b *testing.B, entries int) *bench {
@@ -40,7 +44,6 @@ func newBench(b *testing.B, entries int) *bench {
 		}
 	}
 	e := &bench{Engine: NewEngine(database, Options{Entries: entries, Staleness: time.Hour, Log: slog.New(slog.DiscardHandler)})}
-	b.Cleanup(e.Close)
 	feed := changes.NewFollower(database, slog.New(slog.DiscardHandler), changes.FollowerOptions{Reset: e.Reset}, e.Apply)
 	if err := feed.Start(b.Context()); err != nil {
 		b.Fatal(err)
@@ -62,35 +65,17 @@ func newBench(b *testing.B, entries int) *bench {
 // remember puts n members into the cache, each with 2 roles and 1 direct permission, as
 // reading them would.
 func (e *bench) remember(n int) {
-	e.members = make([]MemberKey, n)
+	e.hot = make([]MemberKey, n)
 	organizations := make([]db.OrganizationID, 200)
 	for i := range organizations {
 		organizations[i] = db.NewID[db.OrganizationKind]()
 	}
-	for i := range e.members {
-		e.members[i] = MemberKey{db.NewID[db.UserKind](), organizations[rand.IntN(len(organizations))]}
+	for i := range e.hot {
+		e.hot[i] = MemberKey{db.NewID[db.UserKind](), organizations[rand.IntN(len(organizations))]}
 	}
-	missing := e.members
-	for len(missing) > 0 { // the cache drops some while it is busy
-		for i, m := range missing {
-			entry := e.NewEntitlements([]db.RoleID{e.roles[rand.IntN(20)], e.roles[rand.IntN(20)]}, []db.PermissionID{e.permissions[rand.IntN(200)].ID})
-			entry.key, entry.epoch = m, e.epoch.Load()
-			e.cache.Set(memberHash(&m), entry, 1)
-			if i%10_000 == 0 {
-				e.cache.Wait()
-			}
-		}
-		e.cache.Wait()
-		var dropped []MemberKey
-		for _, m := range missing {
-			if e.cached(&m, e.now()) == nil {
-				dropped = append(dropped, m)
-			}
-		}
-		if len(dropped) == len(missing) { // the rest share their slots with others
-			break
-		}
-		missing = dropped
+	for _, m := range e.hot {
+		entry := e.NewEntitlements([]db.RoleID{e.roles[rand.IntN(20)], e.roles[rand.IntN(20)]}, []db.PermissionID{e.permissions[rand.IntN(200)].ID})
+		e.members.keep(m, *entry, e.epoch.Load(), uuid.UUID(m.User), uuid.UUID(m.Organization))
 	}
 }
 
@@ -113,11 +98,11 @@ func (e *bench) check(b *testing.B, members []MemberKey) {
 func BenchmarkCheck(b *testing.B) {
 	e := newBench(b, 2*million)
 	e.remember(million)
-	b.Run("hot", func(b *testing.B) { e.check(b, e.members[:1]) })
+	b.Run("hot", func(b *testing.B) { e.check(b, e.hot[:1]) })
 	b.Run("random", func(b *testing.B) {
-		shuffled := make([]MemberKey, len(e.members))
-		for i, at := range rand.Perm(len(e.members)) {
-			shuffled[i] = e.members[at]
+		shuffled := make([]MemberKey, len(e.hot))
+		for i, at := range rand.Perm(len(e.hot)) {
+			shuffled[i] = e.hot[at]
 		}
 		e.check(b, shuffled)
 	})
@@ -125,21 +110,21 @@ func BenchmarkCheck(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				e.Check(e.members[rand.IntN(len(e.members))], e.permissions[rand.IntN(200)].Key)
+				e.Check(e.hot[rand.IntN(len(e.hot))], e.permissions[rand.IntN(200)].Key)
 			}
 		})
 	})
 }
 
-// BenchmarkMemory reports the bytes that a member in the cache takes: all in all, and
-// beyond the entry itself.
+// BenchmarkMemory reports the bytes that a member in the cache takes, all in all and
+// beyond what it is entitled to, and the bytes that a name takes.
 func BenchmarkMemory(b *testing.B) {
 	for b.Loop() {
 		e := newBench(b, million)
 		before := heap()
 		e.remember(million)
-		members := e.members
-		e.members = nil
+		members := e.hot
+		e.hot = nil
 		remembered := 0
 		for i := range members {
 			if e.cached(&members[i], e.now()) != nil {
@@ -152,6 +137,12 @@ func BenchmarkMemory(b *testing.B) {
 		b.ReportMetric(all, "B/entry")
 		b.ReportMetric(all-float64(unsafe.Sizeof(Entitlements{}))-numbers, "B-over/entry")
 		b.ReportMetric(float64(remembered), "entries")
+		before = heap()
+		for i := range million {
+			id := uuid.UUID(db.NewID[db.UserKind]())
+			e.names.keep(NewName("users", "email_key", strconv.Itoa(i)), id, e.Epoch(), id)
+		}
+		b.ReportMetric(float64(heap()-before)/float64(e.names.size()), "B/name")
 		b.ReportMetric(0, "ns/op")
 		runtime.KeepAlive(members)
 		runtime.KeepAlive(e)
@@ -177,7 +168,7 @@ func BenchmarkRoleEdit(b *testing.B) {
 			for b.Loop() {
 				e.Apply(context.Background(), edit)
 				e.Apply(context.Background(), nil)
-				if _, known := e.Check(e.members[rand.IntN(members)], e.permissions[0].Key); !known {
+				if _, known := e.Check(e.hot[rand.IntN(members)], e.permissions[0].Key); !known {
 					b.Fatal("it is no longer in memory")
 				}
 			}

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/dgraph-io/ristretto/v2"
+	"github.com/google/uuid"
 
 	"roster/changes"
 	"roster/db"
@@ -42,33 +42,35 @@ const (
 // until then has been applied. Without a feed, and in a transaction, the engine reads
 // the database.
 //
-// An entry carries the epoch that was current before the database was read. A change
-// raises the floors of what it concerns to a new epoch, and an entry below a floor
-// is not used. An entry that raced with an invalidation is therefore dropped, and
+// A change ends the entries of what it concerns, and no others: the entry of a member,
+// or all entries of a user, of an organization, or of their names. An entry that was
+// read before the change was announced is not kept afterwards (see cache), so that
 // neither losing nor keeping an entry can make an answer wrong.
 //
 // A catalogue and an entry are used together only if both were true in one state of
-// the database: a new catalogue is published when all changes before it have raised
-// their floors, and an entry is kept only if the feed has delivered all changes of
-// roles that its reading saw.
+// the database: a new catalogue is published when all changes before it have ended
+// what they concern, and an entry is kept only if the feed has delivered all changes
+// of roles that its reading saw.
 type Engine struct {
 	db        *db.DB
 	log       *slog.Logger
 	staleness time.Duration
+	entries   int
 	start     time.Time // of the engine's time
 	without   testHooks
 
 	roles       index[db.RoleID]
 	permissions index[db.PermissionID]
 
-	epoch  atomic.Uint64
-	floors floors
-	cache  *ristretto.Cache[uint64, *Entitlements]
-	names  *ristretto.Cache[uint64, *nameEntry]
+	// epoch counts the invalidations.
+	epoch   atomic.Uint64
+	members *cache[MemberKey, Entitlements]
+	names   *cache[Name, uuid.UUID]
 
 	feed     atomic.Pointer[changes.Follower]
 	snapshot atomic.Pointer[snapshot]
-	// staged is a catalogue that waits for the floors to be raised. Only Apply uses it.
+	// staged is a catalogue that waits for the entries of before to end. Only Apply uses
+	// it.
 	staged *snapshot
 	// generation counts the changes of roles that this server knows of, from 1. Only a
 	// catalogue that was read after the last of them is current.
@@ -87,6 +89,11 @@ type Stats struct {
 	// Stale counts the members for which memory was not used, because the feed had not
 	// been confirmed within the staleness bound.
 	Stale uint64
+	// Entries and Names are the numbers of members and of names in memory, and Limit is
+	// the most that there can be of each. Evictions counts the ones that made room for
+	// others.
+	Entries, Names, Limit int
+	Evictions             uint64
 	// Epoch counts the invalidations.
 	Epoch uint64
 	// Lag is the time since the feed was last confirmed; the longest Duration without a
@@ -100,6 +107,7 @@ type Stats struct {
 func (e *Engine) Stats() Stats {
 	s := Stats{
 		Hits: e.hits.Load(), Misses: e.misses.Load(), Exact: e.exact.Load(), Stale: e.stale.Load(), Epoch: e.epoch.Load(), Lag: math.MaxInt64,
+		Entries: e.members.size(), Names: e.names.size(), Limit: e.entries, Evictions: e.members.evicted() + e.names.evicted(),
 	}
 	if feed := e.feed.Load(); feed != nil {
 		s.Lag = time.Since(feed.Confirmed())
@@ -134,33 +142,15 @@ func NewEngine(database *db.DB, o Options) *Engine {
 		o.Entries = DefaultEntries
 	}
 	if o.Entries > 0 {
-		e.cache, e.names = newCache[*Entitlements](o.Entries), newCache[*nameEntry](o.Entries)
+		e.entries = o.Entries
+		e.members, e.names = newCache[MemberKey, Entitlements](o.Entries), newCache[Name, uuid.UUID](o.Entries)
 	}
 	return e
-}
-
-// newCache returns a cache for that many entries. It may lose any of them.
-func newCache[T any](entries int) *ristretto.Cache[uint64, T] {
-	cache, err := ristretto.NewCache(&ristretto.Config[uint64, T]{
-		NumCounters: 10 * int64(entries), MaxCost: int64(entries), BufferItems: 64, IgnoreInternalCost: true,
-	})
-	if err != nil {
-		panic(err) // the numbers above are valid
-	}
-	return cache
 }
 
 // Follow lets the engine trust its memory while the feed is fresh. The feed must
 // call Apply and Reset.
 func (e *Engine) Follow(feed *changes.Follower) { e.feed.Store(feed) }
-
-// Close stops the caches. The engine must not be used afterwards.
-func (e *Engine) Close() {
-	if e.cache != nil {
-		e.cache.Close()
-		e.names.Close()
-	}
-}
 
 // Staleness returns how long the server answers from memory while it does not hear
 // from the feed.

@@ -17,7 +17,6 @@ type MemberKey struct {
 // Entitlements are the roles and permissions of one member, by grants that have begun
 // and not ended. They are read with the catalogue that came with them.
 type Entitlements struct {
-	key    MemberKey
 	status status
 	// numbers holds the numbers of the roles and, from index direct on, the numbers of
 	// the permissions that are granted directly: each once, and sorted.
@@ -26,9 +25,7 @@ type Entitlements struct {
 	// exact, unless nil, holds the keys of all permissions that the roles and direct
 	// permissions amount to, and the former keys of those: the database has worked it out.
 	exact []string
-	// epoch is the engine's epoch before the database was read. At until, in the
-	// engine's time, the next grant begins or ends.
-	epoch uint64
+	// until is when the next grant begins or ends, in the engine's time.
 	until time.Duration
 }
 

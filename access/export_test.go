@@ -4,8 +4,10 @@ package access
 // that the guard is needed.
 func Without(o Options, guard string) Options {
 	switch guard {
-	case "floors":
-		o.without.floors = true
+	case "ends":
+		o.without.ends = true
+	case "announcements":
+		o.without.announcements = true
 	case "committed":
 		o.without.committed = true
 	case "staleness":
@@ -26,5 +28,12 @@ func Without(o Options, guard string) Options {
 // catalogue current and is about to look up an entry to use with it.
 func Meanwhile(o Options, fn func()) Options {
 	o.without.meanwhile = fn
+	return o
+}
+
+// Reading returns options for an engine that calls fn whenever it has read entries
+// and is about to keep them.
+func Reading(o Options, fn func()) Options {
+	o.without.reading = fn
 	return o
 }

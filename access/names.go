@@ -2,7 +2,6 @@ package access
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 
 	"github.com/google/uuid"
 )
@@ -17,30 +16,18 @@ func NewName(table, column, value string) Name {
 	return sha256.Sum256([]byte(table + "." + column + "=" + value))
 }
 
-// slot returns the key under which the cache keeps the name. Names can share a slot,
-// so an entry carries its name.
-func (n *Name) slot() uint64 { return binary.BigEndian.Uint64(n[:]) }
-
-// nameEntry is the id that a name stood for when epoch was the engine's epoch.
-type nameEntry struct {
-	name  Name
-	id    uuid.UUID
-	epoch uint64
-}
-
 // LookupName returns the id of the user or organization that the name stands for. It
 // reports false if memory does not know: then the database has to be asked. A known
 // id is as current as the answers of Check, since a change of a user or organization
 // ends all entries of its names. Names that nobody has are never known.
 func (e *Engine) LookupName(name Name) (id uuid.UUID, known bool) {
-	if e.names == nil || !e.fresh(e.now()) {
+	if !e.fresh(e.now()) {
 		return uuid.UUID{}, false
 	}
-	n, ok := e.names.Get(name.slot())
-	if !ok || n.name != name || n.epoch < e.floors.names[idHash(n.id)%stripes].Load() || n.epoch < e.floors.all.Load() {
-		return uuid.UUID{}, false
+	if found := e.names.get(name); found != nil {
+		return *found, true
 	}
-	return n.id, true
+	return uuid.UUID{}, false
 }
 
 // Epoch returns the number of the last invalidation. Read it before asking the
@@ -50,7 +37,5 @@ func (e *Engine) Epoch() uint64 { return e.epoch.Load() }
 // Remember keeps what a name stands for, according to the database at that epoch or
 // later. The caller must not have read it within a transaction, which may be undone.
 func (e *Engine) Remember(name Name, id uuid.UUID, epoch uint64) {
-	if e.names != nil {
-		e.names.Set(name.slot(), &nameEntry{name: name, id: id, epoch: epoch}, 1)
-	}
+	e.names.keep(name, id, epoch, id)
 }

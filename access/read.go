@@ -98,7 +98,7 @@ func (e *Engine) readExact(ctx context.Context, members []MemberKey) ([]*Entitle
 	}
 	all := make([]*Entitlements, len(rows))
 	for i := range rows {
-		all[i] = e.newEntry(members[i], &rows[i])
+		all[i] = e.newEntry(&rows[i])
 		all[i].exact = append([]string{}, rows[i].Effective...) // never nil
 	}
 	return all, nil
@@ -108,36 +108,38 @@ func (e *Engine) readExact(ctx context.Context, members []MemberKey) ([]*Entitle
 // of two machines drift apart, by some ms a minute.
 const longestTerm = time.Minute
 
-// readLive reads the entitlements of the members for the cache. If they do not fit the
-// catalogue at position, it returns only the snapshot that it saw, which the feed has
-// to reach first.
-func (e *Engine) readLive(ctx context.Context, members []MemberKey, position changes.Revision) (all []*Entitlements, seen string, err error) {
+// readLive reads the entitlements of the members for the cache, and returns the
+// snapshot that it saw. If they do not fit the catalogue at position, it returns only
+// the snapshot, which the feed has to reach first.
+func (e *Engine) readLive(ctx context.Context, members []MemberKey, position changes.Revision) (all []*Entitlements, seen changes.Revision, err error) {
 	users, organizations := SplitKeys(members)
-	epoch, now := e.epoch.Load(), e.now() // read before the database
+	now := e.now() // read before the database
 	rows, err := db.Select[entitlementsRow](ctx, e.db, entitlementsSQL, users, organizations, position.String())
 	if err != nil {
-		return nil, "", err
+		return nil, seen, err
+	}
+	if seen, err = changes.ParseRevision(rows[0].Seen); err != nil {
+		return nil, seen, err
 	}
 	all = make([]*Entitlements, len(rows))
 	for i := range rows {
 		row := &rows[i]
 		if row.Pending && !e.without.pending {
-			return nil, row.Seen, nil
+			return nil, seen, nil
 		}
-		entry := e.newEntry(members[i], row)
-		entry.epoch = epoch
+		entry := e.newEntry(row)
 		if row.Boundary != nil {
 			entry.until = now + time.Duration(min(*row.Boundary, longestTerm.Seconds())*float64(time.Second))
 		}
 		all[i] = entry
 	}
-	return all, "", nil
+	return all, seen, nil
 }
 
 // newEntry returns the entitlements of a member as a row says.
-func (e *Engine) newEntry(member MemberKey, row *entitlementsRow) *Entitlements {
+func (e *Engine) newEntry(row *entitlementsRow) *Entitlements {
 	entry := e.NewEntitlements(row.Roles, row.Permissions)
-	entry.key, entry.status = member, 0
+	entry.status = 0
 	for _, flag := range []struct {
 		is     bool
 		status status

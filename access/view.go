@@ -2,7 +2,10 @@ package access
 
 import (
 	"context"
+	"math"
 	"time"
+
+	"github.com/google/uuid"
 
 	"roster/changes"
 	"roster/db"
@@ -42,8 +45,8 @@ const (
 	feedWaitTimeout = 100 * time.Millisecond
 )
 
-// await returns when a catalogue is replaced, or after feedWaitTimeout. It returns an
-// error only if ctx ends.
+// await returns when a catalogue is replaced, or after feedWaitTimeout. Nothing
+// replaces a nil one. It returns an error only if ctx ends.
 func await(ctx context.Context, replaced <-chan struct{}) error {
 	timer := time.NewTimer(feedWaitTimeout)
 	defer timer.Stop()
@@ -60,14 +63,10 @@ func (e *Engine) cached(member *MemberKey, now time.Duration) *Entitlements {
 	if e.without.meanwhile != nil {
 		e.without.meanwhile()
 	}
-	if e.cache == nil {
-		return nil
+	if entry := e.members.get(*member); entry != nil && now < entry.until {
+		return entry
 	}
-	entry, ok := e.cache.Get(memberHash(member))
-	if !ok || entry.key != *member || now >= entry.until || !e.floors.allows(member, entry.epoch) && !e.without.floors {
-		return nil
-	}
-	return entry
+	return nil
 }
 
 // Check reports whether the member has the permission, which is a key. It reports
@@ -154,14 +153,8 @@ func (e *Engine) viewMemory(ctx context.Context, members []MemberKey, permission
 	}
 	e.hits.Add(uint64(len(members) - len(missing)))
 	if len(missing) > 0 {
-		seen, err := e.fill(ctx, members, all, missing)
-		if err != nil {
-			return nil, nil, false, err
-		}
-		if seen != "" {
-			if fresh {
-				err = e.catchUp(ctx, seen)
-			}
+		filled, err := e.fill(ctx, members, all, missing, fresh)
+		if err != nil || !filled {
 			return nil, nil, fresh, err
 		}
 	}
@@ -171,37 +164,61 @@ func (e *Engine) viewMemory(ctx context.Context, members []MemberKey, permission
 	return s.Catalogue, all, false, nil
 }
 
-// fill reads the members whose indexes are in missing, and sets their entitlements. If
-// the reading saw changes of roles that the feed has not delivered, fill sets nothing
-// and returns the snapshot that it saw.
-func (e *Engine) fill(ctx context.Context, members []MemberKey, all []*Entitlements, missing []int) (seen string, err error) {
+// fill reads the members whose indexes are in missing, and sets their entitlements.
+// It reports false, and sets nothing, if the reading does not fit what the feed has
+// delivered: it saw changes of roles that the feed has not delivered, or did not see
+// changes that were announced. If wait is true, fill first waits until another
+// reading may fit.
+func (e *Engine) fill(ctx context.Context, members []MemberKey, all []*Entitlements, missing []int, wait bool) (filled bool, err error) {
 	e.misses.Add(uint64(len(missing)))
 	wanted := make([]MemberKey, len(missing))
 	for i, at := range missing {
 		wanted[i] = members[at]
 	}
+	epoch := e.epoch.Load() // read before the database
 	read, seen, err := e.readLive(ctx, wanted, e.feed.Load().Position())
-	if err != nil || seen != "" {
-		return seen, err
+	if err != nil {
+		return false, err
 	}
-	for i, at := range missing {
-		all[at] = read[i]
-		if e.cache != nil {
-			e.cache.Set(memberHash(&read[i].key), read[i], 1)
+	switch filled = read != nil && e.keep(wanted, read, epoch, seen); {
+	case filled:
+		for i, at := range missing {
+			all[at] = read[i]
+		}
+	case wait && read == nil:
+		err = e.catchUp(ctx, seen)
+	case wait:
+		err = await(ctx, nil)
+	}
+	return filled, err
+}
+
+// keep puts entitlements into memory that were read at that epoch or later. It reports
+// false, and keeps none, if the reading did not see a change of one of the members
+// that was announced before.
+func (e *Engine) keep(members []MemberKey, read []*Entitlements, epoch uint64, seen changes.Revision) bool {
+	if e.without.reading != nil {
+		e.without.reading()
+	}
+	if e.without.announcements {
+		epoch = math.MaxUint64
+	}
+	for _, m := range members {
+		if !e.without.announcements && !e.members.saw(m, epoch, seen, uuid.UUID(m.User), uuid.UUID(m.Organization)) {
+			return false
 		}
 	}
-	return "", nil
+	for i, m := range members {
+		e.members.keep(m, *read[i], epoch, uuid.UUID(m.User), uuid.UUID(m.Organization))
+	}
+	return true
 }
 
 // catchUp waits until the feed has delivered what a statement saw, for
 // feedWaitTimeout at most. It returns an error only if ctx ends.
-func (e *Engine) catchUp(ctx context.Context, seen string) error {
-	revision, err := changes.ParseRevision(seen)
-	if err != nil {
-		return err
-	}
+func (e *Engine) catchUp(ctx context.Context, seen changes.Revision) error {
 	waiting, cancel := context.WithTimeout(ctx, feedWaitTimeout)
 	defer cancel()
-	_ = e.feed.Load().Wait(waiting, revision)
+	_ = e.feed.Load().Wait(waiting, seen)
 	return ctx.Err()
 }

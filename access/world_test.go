@@ -44,8 +44,9 @@ type world struct {
 	number    atomic.Int64
 	// checked counts the checks: every other one uses Can, the rest use Checks.
 	checked atomic.Int64
-	// meanwhile, unless nil, runs once in the middle of the next check.
-	meanwhile atomic.Pointer[func()]
+	// meanwhile, unless nil, runs once in the middle of the next check; reading, in the
+	// middle of the next one that reads entries into memory.
+	meanwhile, reading atomic.Pointer[func()]
 	// lost counts the writes whose outcome only the log of changes knows, and refused
 	// counts the operations that failed.
 	lost, refused int
@@ -99,14 +100,20 @@ func (w *world) server(database *db.DB) *directory.Directory {
 	if w.without != "" {
 		o = access.Without(o, w.without)
 	}
-	o = access.Meanwhile(o, func() {
-		if run := w.meanwhile.Swap(nil); run != nil {
-			(*run)()
-		}
-	})
+	o = access.Meanwhile(o, once(&w.meanwhile))
+	o = access.Reading(o, once(&w.reading))
 	d := directory.New(database, o)
 	w.t.Cleanup(d.Close)
 	return d
+}
+
+// once returns a function that runs what is to run, and forgets it.
+func once(next *atomic.Pointer[func()]) func() {
+	return func() {
+		if run := next.Swap(nil); run != nil {
+			(*run)()
+		}
+	}
 }
 
 // populate makes each user a member of every organization, without roles or

@@ -89,7 +89,6 @@ func (d *Directory) Away() bool { return d.engine.Stats().Lag > d.engine.Stalene
 // database stays open.
 func (d *Directory) Close() {
 	d.feed.Close()
-	d.engine.Close()
 	d.keys.Close()
 }
 

@@ -16,5 +16,5 @@ type config struct {
 func (o Options) serveConfig(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(config{Endpoint: o.Endpoint, Examples: o.Examples}) // only the connection can fail
+	_ = json.NewEncoder(w).Encode(config{Endpoint: o.Endpoint, Examples: Examples(o.Demo)}) // only the connection can fail
 }

@@ -4,29 +4,33 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
 func TestConfig(t *testing.T) {
 	t.Parallel()
-	answer := get(t, Options{Endpoint: "/api", Examples: Examples()}, "/graphiql/config.json", nil)
+	answer := get(t, Options{Endpoint: "/api", Demo: true}, "/graphiql/config.json", nil)
 	wantHeader(t, answer, "Cache-Control", "no-store")
 	wantHeader(t, answer, "Content-Type", "application/json")
 	var c config
 	if err := json.NewDecoder(answer.Body).Decode(&c); err != nil {
 		t.Fatal(err)
 	}
-	if c.Endpoint != "/api" || len(c.Examples) != len(Examples()) {
+	if c.Endpoint != "/api" || !slices.Equal(c.Examples, Examples(true)) {
 		t.Errorf("got %+v", c)
 	}
 }
 
-func TestConfigWithoutExamples(t *testing.T) {
+// TestExamplesWithoutDemo expects that examples for another business do not speak of
+// the demo's.
+func TestExamplesWithoutDemo(t *testing.T) {
 	t.Parallel()
 	body, _ := io.ReadAll(get(t, Options{}, "/graphiql/config.json", nil).Body)
-	if want := `{"endpoint":"/graphql","examples":null}`; strings.TrimSpace(string(body)) != want {
-		t.Errorf("got %s, want %s", body, want)
+	if found := regexp.MustCompile(`(?i)acme|globex|\bada\b|lovelace|billing|\{\{`).Find(body); found != nil || !strings.HasPrefix(string(body), `{"endpoint":"/graphql","examples":[`) {
+		t.Errorf("%q in %s", found, body)
 	}
 }
 

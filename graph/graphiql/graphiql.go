@@ -26,8 +26,8 @@ type Options struct {
 	Endpoint string
 	// Sessions opens the session of the printed link; nil opens none.
 	Sessions *Sessions
-	// Examples are opened as tabs, in this order.
-	Examples []Example
+	// Demo is true if the examples may speak of the demo business.
+	Demo bool
 }
 
 // policy allows only what GraphiQL does, and nothing from elsewhere. Its style sheet

@@ -15,7 +15,8 @@ const WELCOME = `# Welcome to the Roster playground.
 #              { "Authorization": "Bearer …" }
 #              They are forgotten with this page.
 #
-# The other tabs show more of what the API can do.
+# The other tabs show more of what the API can do,
+# and the list Examples, far left, has all of it.
 
 `;
 
@@ -85,16 +86,27 @@ const failure = (message, answer) => ({
   errors: [{ message, ...(answer && { extensions: { answer: answer.slice(0, 2000) } }) }],
 });
 
+/** Whether a text holds what may be a credential: an API key, a header, a password. */
+const isSecret = text => /\brk_\w|\bbearer\s+[\w.-]{8}|password/i.test(text);
+
 /**
- * Makes GraphiQL's storage. Its choices and open tabs last as long as the browser's tab, so that
- * reloading keeps them. Whatever may hold a credential stays in memory: headers, the history
- * (which records headers even when GraphiQL is told not to keep them), and any text with an API
- * key or a password in it.
+ * The part of what GraphiQL stores that may be kept; null when nothing may. Its history records
+ * headers even when it is told not to keep them: they are left out, and so is each entry with a
+ * secret in it.
+ */
+function withoutSecrets(key, value) {
+  const list = key.match(/:(queries|favorites)$/)?.[1];
+  if (!list) return /:headers$/.test(key) || isSecret(value) ? null : value;
+  const entries = JSON.parse(value)[list].map(entry => ({ ...entry, headers: undefined }));
+  return JSON.stringify({ [list]: entries.filter(entry => !isSecret(JSON.stringify(entry))) });
+}
+
+/**
+ * Makes GraphiQL's storage. Its choices, open tabs and history last as long as the browser's tab,
+ * so that reloading keeps them. All of it is in memory; what has no secret in it is kept, too.
  */
 function createStorage() {
   const memory = new Map();
-  const isSecret = (key, value) =>
-    /:(headers|queries|favorites)$/.test(key) || /\brk_\w|\bbearer\s+[\w.-]{8}|password/i.test(value);
   return {
     get length() {
       return memory.size + sessionStorage.length;
@@ -102,8 +114,9 @@ function createStorage() {
     getItem: key => memory.get(key) ?? sessionStorage.getItem(key),
     setItem(key, value) {
       this.removeItem(key);
-      if (isSecret(key, value)) memory.set(key, value);
-      else sessionStorage.setItem(key, value);
+      const kept = withoutSecrets(key, value);
+      if (kept !== value) memory.set(key, value);
+      if (kept !== null) sessionStorage.setItem(key, kept);
     },
     removeItem(key) {
       memory.delete(key);
@@ -116,13 +129,71 @@ function createStorage() {
   };
 }
 
-/** The tabs to open with: the examples, the first of which is greeted. */
+/** How many examples are open at first; the list has the others. */
+const OPEN = 4;
+
+/** The tabs to open with: the first examples, the very first of which is greeted. */
 function openingTabs(examples) {
-  const tabs = examples.length > 0 ? examples : [{ query: NEW_TAB }];
-  return tabs.map(({ query, variables }, i) => ({
+  return examples.slice(0, OPEN).map(({ query, variables }, i) => ({
     query: i === 0 ? WELCOME + query : query,
     variables: variables || null,
   }));
+}
+
+/** The name of an example's operation, which is the title of its tab, in words. */
+const titleOf = example => {
+  const words = example.name.replaceAll('-', ' ');
+  return words[0].toUpperCase() + words.slice(1);
+};
+
+/** The comment at the beginning of an example, without its signs. */
+const commentOf = example => example.query.match(/^(#.*\n)+/)[0].replace(/^# ?/gm, '').trim();
+
+/** Makes the list of all examples: a choice goes to the example's tab, and opens it if there is none. */
+function examplesPlugin(examples) {
+  const element = React.createElement;
+  const Icon = () =>
+    element(
+      'svg',
+      { viewBox: '0 0 24 24', fill: 'none', stroke: 'currentColor', strokeWidth: 1.5, 'aria-hidden': true },
+      element('path', { d: 'M4 5h3M4 12h3M4 19h3M10 5h10M10 12h10M10 19h10' }),
+    );
+  function Content() {
+    const editor = GraphiQL.React.useEditorContext({ nonNull: true });
+    const { setVisiblePlugin } = GraphiQL.React.usePluginStore();
+    const open = example => {
+      if (matchMedia('(max-width: 700px)').matches) setVisiblePlugin(null); // it covers the editors there
+      const at = editor.tabs.findIndex(tab => tab.query?.endsWith(example.query));
+      if (at >= 0) return editor.changeTab(at);
+      editor.addTab();
+      setTimeout(() => { // the new tab has filled the editors with its own by then
+        editor.queryEditor.setValue(example.query);
+        editor.variableEditor?.setValue(example.variables);
+      });
+    };
+    return element(
+      'section',
+      { 'aria-label': 'Examples', className: 'examples' },
+      element('div', { className: 'graphiql-doc-explorer-title' }, 'Examples'),
+      element(
+        'ul',
+        null,
+        examples.map(example =>
+          element(
+            'li',
+            { key: example.name },
+            element(
+              'button',
+              { type: 'button', className: 'graphiql-un-styled', onClick: () => open(example) },
+              element('strong', null, titleOf(example)),
+              element('span', null, commentOf(example)),
+            ),
+          ),
+        ),
+      ),
+    );
+  }
+  return { title: 'Examples', icon: Icon, content: Content };
 }
 
 async function start(root) {
@@ -135,9 +206,9 @@ async function start(root) {
       storage: createStorage(),
       shouldPersistHeaders: false,
       defaultQuery: NEW_TAB,
-      defaultTabs: openingTabs(config.examples ?? []),
+      defaultTabs: openingTabs(config.examples),
       defaultEditorToolsVisibility: 'variables',
-      plugins: [GraphiQLPluginExplorer.explorerPlugin()],
+      plugins: [examplesPlugin(config.examples), GraphiQLPluginExplorer.explorerPlugin()],
     },
     React.createElement(GraphiQL.Logo, null, 'Roster'),
   );
