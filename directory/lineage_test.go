@@ -171,9 +171,11 @@ func TestLineage(t *testing.T) {
 			if name != "suspended" {
 				return
 			}
-			// Restoring brings back what the user and the descendants can do, so it needs that.
-			weak := f.holding("", string(access.UsersWrite))
-			wantFaults(t, noResult(f.RestoreUser(weak, mallory)), "FORBIDDEN input.user")
+			// Restoring brings back what the descendants can do, so it hands that out:
+			// also what Mallory no longer holds, by which nobody outranks her.
+			must(f.RevokePermissions(f.ctx, directory.RevokePermissionsInput{Organization: root, Users: []*directory.UserRef{&mallory.User}, Permissions: permissionRefs(string(access.UsersRead))}))(t)
+			weak := f.holding("", slices.DeleteFunc(slices.Clone(system), func(key string) bool { return key == string(access.UsersRead) })...)
+			wantFaults(t, noResult(f.RestoreUser(weak, mallory)), "ESCALATION ")
 			must(f.RestoreUser(f.ctx, mallory))(t)
 			if got := f.working(); sorted(got) != sorted(all) {
 				t.Errorf("after all %q work", got)

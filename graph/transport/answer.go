@@ -37,16 +37,7 @@ func (r *refusal) Unwrap() error { return r.cause }
 func (r *request) refuse(err error) {
 	shown, refused := r.handler.errors.refusal(r.ctx, err)
 	r.noteDenials(shown)
-	header := r.writer.Header()
-	switch {
-	case refused.status == http.StatusUnauthorized:
-		header["Www-Authenticate"] = []string{`Bearer realm="roster"`}
-	case refused.allow != "":
-		header["Allow"] = []string{refused.allow}
-	}
-	if refused.retryAfter > 0 {
-		header["Retry-After"] = []string{strconv.Itoa(seconds(refused.retryAfter))}
-	}
+	r.setHeaders(&refused)
 	if refused.ofDocument && r.media == legacy {
 		refused.status = http.StatusOK
 	}
