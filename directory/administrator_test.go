@@ -225,7 +225,7 @@ func TestLastingAdministrators(t *testing.T) {
 			for way, end := range ends {
 				// Undone, so that the cases do not meet.
 				err := b.Writer.DryRun(ctx, func(ctx context.Context) error {
-					c.make(ctx, ref)
+					c.make(access.WithActor(ctx, access.System("test")), ref)
 					return end(ctx, b, last)
 				})
 				if refused := problem.Is(err, problem.LastAdministrator); refused == c.counts || err != nil && !refused {

@@ -286,7 +286,8 @@ func (d *Directory) RevokeAPIKey(ctx context.Context, in APIKeyActionInput) (*db
 }
 
 // changeKey calls edit to change an API key that the actor manages, unless there is no
-// such key.
+// such key. The actor must outrank the users for whom the key, and what descends from it,
+// stand.
 func (d *Directory) changeKey(ctx context.Context, in APIKeyActionInput, edit func(ctx context.Context, w *write, key *db.APIKey) error) (*db.APIKey, error) {
 	reach, err := access.ScopeOf(ctx, access.KeysWrite)
 	if err != nil {
@@ -297,10 +298,8 @@ func (d *Directory) changeKey(ctx context.Context, in APIKeyActionInput, edit fu
 		if key, err = d.lockKey(ctx, w, in.APIKey, reach); err != nil {
 			return err
 		}
-		if key != nil && key.UserID != nil {
-			if err := d.outrank(ctx, w, *key.UserID, key.OrgID, "input.apiKey"); err != nil {
-				return err
-			}
+		if err := d.outrankKey(ctx, w, key); err != nil {
+			return err
 		}
 		if err := w.faults.Err(); err != nil {
 			return err

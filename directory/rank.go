@@ -47,6 +47,30 @@ func (d *Directory) outrankMembers(ctx context.Context, w *write, members []*db.
 	return nil
 }
 
+// outrankKey is outrank for the users for whom a key, which may be nil, and the keys
+// that descend from it stand: these end with it, and come with it to those who adopt it.
+func (d *Directory) outrankKey(ctx context.Context, w *write, key *db.APIKey) error {
+	if key == nil {
+		return nil
+	}
+	keys, err := db.Select[db.APIKey](ctx, d.db, `with recursive down as (select id, user_id, org_id from api_keys where id = $1
+		union select k.id, k.user_id, k.org_id from down join api_keys k on k.responsible_id = down.id and k.revoked_at is null)
+		select distinct user_id, org_id from down where user_id is not null order by user_id, org_id`, key.ID)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		const field = "input.apiKey"
+		if w.faults.about(field) {
+			break // one of the users is enough to refuse it
+		}
+		if err := d.outrank(ctx, w, *k.UserID, k.OrgID, field); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // mustOutrank adds the fault of a user who holds what the actor is lacking. An actor
 // of one organization does not learn what it is: the user may hold it elsewhere.
 func (w *write) mustOutrank(lacking map[db.UserID][]string, user db.UserID, field string) {

@@ -75,6 +75,7 @@ var rankCases = map[string]rankCase{
 	"revokeApiKey":                   {document: `(input: {apiKey: "KEY"}) { apiKey { id } }`},
 	"revokeApiKey: for the business": {document: `(input: {apiKey: "KEY_EVERYWHERE"}) { apiKey { id } }`, whole: true},
 	"adoptApiKey":                    {document: `(input: {apiKey: "KEY"}) { apiKey { id } }`},
+	"adoptApiKey: for the business":  {document: `(input: {apiKey: "KEY_EVERYWHERE"}) { apiKey { id } }`, whole: true},
 	"createUser":                     {document: `(input: {username: "new"}) { user { id } }`, open: "it makes the user whom it names"},
 	"addMembers":                     {document: `(input: {organization: {code: "acme"}, users: [{username: "PERSON"}]}) { memberships { id } }`, open: "it gives"},
 	"grantRoles":                     {document: `(input: {organization: {code: "acme"}, users: [{username: "PERSON"}], roles: [{key: "clerk"}]}) { memberships { id } }`, open: "it gives"},

@@ -19,6 +19,7 @@ type Metrics struct {
 	requests   requestMetrics
 	operations operationMetrics
 	statements statementMetrics
+	denials    *prometheus.CounterVec
 	// spans is nil if nothing is traced. It is set at most once, before anything is
 	// measured.
 	spans trace.Tracer
@@ -32,6 +33,7 @@ func NewMetrics() *Metrics {
 		requests:   newRequestMetrics(),
 		operations: newOperationMetrics(),
 		statements: newStatementMetrics(),
+		denials:    newDenials(),
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -40,6 +42,7 @@ func NewMetrics() *Metrics {
 		m.requests.finished, m.requests.duration, m.requests.inFlight,
 		m.operations.finished, m.operations.duration,
 		m.statements.duration, m.statements.failed,
+		m.denials,
 	)
 	return m
 }

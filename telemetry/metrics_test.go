@@ -84,7 +84,7 @@ func TestHandlerShowsAllKinds(t *testing.T) {
 		`roster_db_pool_acquires_total{pool="statements"} `, `roster_db_pool_waits_total{pool="statements"} `, `roster_db_pool_wait_seconds_total{pool="statements"} `,
 		`roster_db_pool_canceled_waits_total{pool="statements"} 0`,
 		"roster_build_info{",
-		"roster_http_requests_in_flight 0", "roster_graphql_operations_total{outcome=\"ok\",type=\"query\"} 0",
+		"roster_http_requests_in_flight 0", "roster_graphql_operations_total{outcome=\"ok\",type=\"query\"} 0", "roster_denials_total{code=\"FORBIDDEN\"} 0",
 		"roster_db_statement_errors_total{statement=\"select\"} 0", "roster_db_statement_duration_seconds_count{statement=\"select\"} 0",
 	} {
 		if !strings.Contains(text, "\n"+name) {

@@ -36,6 +36,7 @@ func (r *refusal) Unwrap() error { return r.cause }
 // refuse answers a request that did not become an operation: there is no data.
 func (r *request) refuse(err error) {
 	shown, refused := r.handler.errors.refusal(r.ctx, err)
+	r.noteDenials(shown)
 	r.setHeaders(&refused)
 	if refused.ofDocument && r.media == legacy {
 		refused.status = http.StatusOK
@@ -70,6 +71,7 @@ func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 // status says so, which proxies and clients know: it is to be sent again. If all of it
 // failed, the status says so to clients that know the native media type.
 func (r *request) answer(response *graphql.Response) {
+	r.noteDenials(response.Errors)
 	pooled := buffers.Get().(*[]byte)
 	revision, _ := response.Extensions["revision"].(string)
 	body := r.appendAnswer((*pooled)[:0], response.Errors, response.Data, revision)

@@ -74,7 +74,9 @@ type Handler struct {
 
 	budgets *budget.Budgets
 	costs   budget.Rate
-	queues  queues
+	// denialLines bounds what denials leave in the log.
+	denialLines *budget.Budgets
+	queues      queues
 	// bodies is the memory, in bytes, that the bodies of all requests may take.
 	bodies *semaphore.Weighted
 	// sameKey makes requests with the same idempotency key wait for one another
@@ -88,6 +90,7 @@ func NewHandler(o Options) *Handler {
 		options: o, directory: o.Directory, errors: errorPresenter{o.Log, o.Directory.Away}, documents: newDocuments(o), schema: o.Schema.Schema(), sdl: newSDL(o.Schema.Schema()),
 		budgets: budget.New(nil), costs: keyRate(o.CostPerSecond), queues: newQueues(o), bodies: semaphore.NewWeighted(maxBodies),
 	}
+	h.denialLines = budget.New(nil)
 	h.options.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
 	o.Schema.Present = h.errors.present
 	o.Schema.Mutation = h.runMutation

@@ -1,0 +1,76 @@
+package transport
+
+import (
+	"log/slog"
+	"slices"
+
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"roster/access"
+	"roster/graph/budget"
+	"roster/problem"
+)
+
+// denials are the codes of errors by which a client is denied something, as opposed to
+// a request that is wrong.
+var denials = []string{string(problem.Unauthenticated), string(problem.Forbidden), string(problem.Escalation), string(problem.Limited)}
+
+// denialRate bounds the lines that one client's denials leave in the log. The metrics
+// count all of them.
+var denialRate = budget.Rate{PerSecond: 1, Burst: 10}
+
+// noteDenials counts what errs deny to the client, each code once, and logs it with
+// the ids of the client: no address, nothing that the client sent.
+func (r *request) noteDenials(errs gqlerror.List) {
+	var codes []string
+	reason := ""
+	for i, code := range codesOf(errs) {
+		if !slices.Contains(denials, code) {
+			continue
+		}
+		if !slices.Contains(codes, code) {
+			codes = append(codes, code)
+		}
+		// The messages of these name permissions only.
+		if reason == "" && (code == string(problem.Forbidden) || code == string(problem.Escalation)) {
+			reason = errs[i].Message
+		}
+	}
+	if len(codes) == 0 {
+		return
+	}
+	h := r.handler
+	h.options.Metrics.Denied(codes...)
+	if _, ok := h.denialLines.Charge(r.principal(), denialRate, 1); !ok {
+		return
+	}
+	attributes := []slog.Attr{slog.Any("codes", codes)}
+	if reason != "" {
+		attributes = append(attributes, slog.String("reason", reason))
+	}
+	h.options.Log.LogAttrs(r.ctx, slog.LevelInfo, "denied", append(attributes, idsOf(access.ActorOf(r.ctx))...)...)
+}
+
+// principal returns whom the request is charged to; before that is known, the address.
+func (r *request) principal() budget.Principal {
+	if r.meter.budgets != nil {
+		return r.meter.principal
+	}
+	return addressOf(r.http.RemoteAddr, principalAddress)
+}
+
+// idsOf returns the ids of an actor for the log; none for a client without a
+// credential that works.
+func idsOf(actor *access.Actor) (ids []slog.Attr) {
+	if actor == nil || actor.Key == nil {
+		return nil
+	}
+	ids = append(ids, slog.String("key", actor.Key.ID.String()))
+	if actor.User != nil {
+		ids = append(ids, slog.String("user", actor.User.String()))
+	}
+	if actor.Organization != nil {
+		ids = append(ids, slog.String("organization", actor.Organization.String()))
+	}
+	return ids
+}
