@@ -75,7 +75,7 @@ func (w *Writer) Atomically(ctx context.Context, fn func(ctx context.Context) er
 func (w *Writer) attempt(ctx context.Context, fn func(ctx context.Context) error) error {
 	var done Written
 	var undone error
-	err := w.db.InTx(context.WithValue(ctx, writtenKey{}, &done), func(ctx context.Context, _ bun.Tx) error {
+	err := w.db.InTx(context.WithValue(ctx, writtenKey{}, &done), func(ctx context.Context, _ bun.IDB) error {
 		undone = fn(ctx)
 		return undone
 	})
@@ -126,7 +126,7 @@ func (w *Writer) Unrecorded(ctx context.Context) bun.IDB { return w.db.Executor(
 // Write is a write under way: its transaction, its moment, the faults of its input, and
 // the record of what it changes.
 type Write struct {
-	bun.Tx
+	bun.IDB
 	// At is the moment of the write. It is read from the database's clock, because the
 	// clocks of servers differ. It is later than the start of the transaction, because
 	// the later fields of a document happen after its earlier ones.
@@ -149,8 +149,8 @@ type Write struct {
 // that fn found.
 func (w *Writer) Write(ctx context.Context, actor string, fn func(ctx context.Context, write *Write) error) error {
 	return w.Atomically(ctx, func(ctx context.Context) error {
-		return w.db.InTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-			write := &Write{Tx: tx, db: w.db, actor: actor}
+		return w.db.InTx(ctx, func(ctx context.Context, tx bun.IDB) error {
+			write := &Write{IDB: tx, db: w.db, actor: actor}
 			if err := write.ReadClock(ctx); err != nil {
 				return err
 			}
