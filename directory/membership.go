@@ -30,7 +30,7 @@ func (d *Directory) AddMembers(ctx context.Context, in AddMembersInput) ([]*db.M
 		if err != nil {
 			return err
 		}
-		items, err := d.grantItems(ctx, roles, nil, nil)
+		items, err := d.grantItems(ctx, w, roles, nil, nil)
 		if err != nil {
 			return err
 		}
@@ -104,7 +104,7 @@ func (d *Directory) join(ctx context.Context, w *write, org *db.Organization, us
 		by = access.AllowDefaults(org.ID, roles)
 		receivers = slices.DeleteFunc(slices.Clone(members), func(m *db.Membership) bool { return !isNew[m.UserID] })
 	}
-	return members, w.grant(ctx, by, roleGrants, receivers, raw(roles), term{startsAt: w.At})
+	return members, w.grant(ctx, d, by, roleGrants, receivers, raw(roles), term{startsAt: w.At})
 }
 
 // memberValues returns the user and the organization of a membership for the log.
@@ -121,6 +121,12 @@ func (d *Directory) membersOf(ctx context.Context, org db.OrganizationID, users 
 	if err != nil {
 		return nil, err
 	}
+	return matchMembers(users, rows), nil
+}
+
+// matchMembers returns the membership of each user; nil for a user who has none among
+// the rows.
+func matchMembers(users []db.UserID, rows []db.Membership) []*db.Membership {
 	of := make(map[db.UserID]*db.Membership, len(rows))
 	for i := range rows {
 		of[rows[i].UserID] = &rows[i]
@@ -129,7 +135,7 @@ func (d *Directory) membersOf(ctx context.Context, org db.OrganizationID, users 
 	for i, user := range users {
 		members[i] = of[user]
 	}
-	return members, nil
+	return members
 }
 
 // membersNamed is lockMembers for the input users.
@@ -152,22 +158,32 @@ func (d *Directory) lockMembers(ctx context.Context, w *write, org *db.Organizat
 	if err != nil {
 		return nil, err
 	}
+	members, err := d.membersOf(ctx, org.ID, userIDs(users))
+	if err != nil {
+		return nil, err
+	}
+	w.haveMembers(members, field)
+	return members, nil
+}
+
+// userIDs returns the ids of users; zero for nil.
+func userIDs(users []*db.User) []db.UserID {
 	ids := make([]db.UserID, len(users))
 	for i, user := range users {
 		if user != nil {
 			ids[i] = user.ID
 		}
 	}
-	members, err := d.membersOf(ctx, org.ID, ids)
-	if err != nil {
-		return nil, err
-	}
+	return ids
+}
+
+// haveMembers adds a fault for each member who is nil.
+func (w *write) haveMembers(members []*db.Membership, field string) {
 	for i, member := range members {
 		if member == nil {
-			w.faults.Add(problem.NotFound, element(field, i, len(refs)), "There is no such member of the organization.")
+			w.faults.Add(problem.NotFound, element(field, i, len(members)), "There is no such member of the organization.")
 		}
 	}
-	return members, nil
 }
 
 // RemoveMembersInput names users to take out of an organization.
@@ -355,7 +371,7 @@ func (d *Directory) carry(ctx context.Context, w *write, to *db.Organization, me
 	if err != nil {
 		return err
 	}
-	items, err := d.grantItems(ctx, roleIDs, permissionIDs, nil)
+	items, err := d.grantItems(ctx, w, roleIDs, permissionIDs, nil)
 	if err != nil {
 		return err
 	}
@@ -373,23 +389,19 @@ func (d *Directory) carry(ctx context.Context, w *write, to *db.Organization, me
 	if err := w.faults.Err(); err != nil {
 		return err
 	}
-	if err := w.carryGrants(ctx, allowance, roleGrants, member, raw(roleIDs), func(i int) db.Grant { return roles[i].Grant }); err != nil {
+	if err := w.carryGrants(ctx, d, allowance, roleGrants, member, raw(roleIDs), func(i int) db.Grant { return roles[i].Grant }); err != nil {
 		return err
 	}
-	return w.carryGrants(ctx, allowance, permissionGrants, member, raw(permissionIDs), func(i int) db.Grant { return permissions[i].Grant })
+	return w.carryGrants(ctx, d, allowance, permissionGrants, member, raw(permissionIDs), func(i int) db.Grant { return permissions[i].Grant })
 }
 
 // carryGrants grants each of the targets to the member with the term and the reason
 // of its old grant, unless the member has it with that term already.
-func (w *write) carryGrants(ctx context.Context, by access.Allowance, kind grantKind, member *db.Membership, targets []uuid.UUID, of func(i int) db.Grant) error {
+func (w *write) carryGrants(ctx context.Context, d *Directory, by access.Allowance, kind grantKind, member *db.Membership, targets []uuid.UUID, of func(i int) db.Grant) error {
 	if len(targets) == 0 {
 		return nil
 	}
-	live, err := w.lockLiveGrants(ctx, kind, []*db.Membership{member}, targets)
-	if err != nil {
-		return err
-	}
-	keys, err := w.keysOf(ctx, kind, targets)
+	live, keys, err := w.lockLiveGrants(ctx, d, kind, []*db.Membership{member}, targets)
 	if err != nil {
 		return err
 	}
@@ -403,7 +415,7 @@ func (w *write) carryGrants(ctx context.Context, by access.Allowance, kind grant
 			fresh = append(fresh, newGrant{member, target, t})
 		}
 	}
-	return w.insertGrants(ctx, kind, fresh, keys)
+	return w.insertGrants(kind, fresh, keys)
 }
 
 // stillThere returns the grants whose targets still exist, and locks the targets

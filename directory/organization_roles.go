@@ -105,7 +105,7 @@ func (d *Directory) rolesForNewcomers(ctx context.Context, w *write, org *organi
 	if err != nil || org.Version == 0 { // what may be handed out in one that is not there, nobody can tell
 		return nil, access.Allowance{}, err
 	}
-	items, err := d.grantItems(ctx, roleIDs(newRoles(roles, org.DefaultRoles)), nil, nil)
+	items, err := d.grantItems(ctx, w, roleIDs(newRoles(roles, org.DefaultRoles)), nil, nil)
 	if err != nil {
 		return nil, access.Allowance{}, err
 	}

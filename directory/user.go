@@ -190,7 +190,7 @@ func (d *Directory) CreateUser(ctx context.Context, in CreateUserInput) (*db.Use
 		if err != nil {
 			return err
 		}
-		items, err := d.grantItems(ctx, roles, nil, nil)
+		items, err := d.grantItems(ctx, w, roles, nil, nil)
 		if err != nil {
 			return err
 		}
