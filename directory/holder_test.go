@@ -27,7 +27,7 @@ type asked struct {
 }
 
 func (a *asked) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	a.text, a.args = data.SQL, data.Args[min(1, len(data.Args)):] // the first says how to run it
+	a.text, a.args = data.SQL, data.Args
 	return ctx
 }
 

@@ -94,10 +94,13 @@ func (d *Directory) lockOrganizationToChange(ctx context.Context, w *write, by O
 }
 
 func (d *Directory) lockOneOrganization(ctx context.Context, w *write, by OrganizationRef, reach *db.OrganizationID, field, lock string, root bool) (*db.Organization, error) {
-	found, err := d.findOrganizations(ctx, []*OrganizationRef{&by}, reach, lock)
-	if err != nil {
+	var b db.Batch
+	text, args := organizationsText([]*OrganizationRef{&by}, reach, lock)
+	rows := db.Queue[db.Organization](&b, text, args...)
+	if err := w.RunThenReadClock(ctx, &b); err != nil {
 		return nil, err
 	}
+	found := matchOrganizations([]*OrganizationRef{&by}, rows.All)
 	if !root {
 		withoutRoot(found)
 	}

@@ -190,12 +190,16 @@ func typed[T any](values []any) []T {
 
 // lockUsers returns the users in the order of the references, and keeps others from
 // writing to them until the end of the transaction. A user who does not exist is nil,
-// and a fault; field names the list, or the single reference.
+// and a fault; field names the list, or the single reference. The moment of the write is
+// later than the locks.
 func (d *Directory) lockUsers(ctx context.Context, w *write, refs []*UserRef, field string) ([]*db.User, error) {
-	users, err := d.findUsers(ctx, refs, nil, "for no key update")
-	if err != nil {
+	var b db.Batch
+	text, args := usersText(refs, nil, "for no key update")
+	rows := db.Queue[db.User](&b, text, args...)
+	if err := w.RunThenReadClock(ctx, &b); err != nil {
 		return nil, err
 	}
+	users := matchUsers(refs, rows.All)
 	for i, user := range users {
 		if user == nil {
 			w.faults.Add(problem.NotFound, element(field, i, len(refs)), "There is no such user.")

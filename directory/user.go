@@ -328,9 +328,6 @@ func (d *Directory) changeUser(ctx context.Context, by UserRef, action changes.A
 		if user, err = d.lockUser(ctx, w, by); err != nil {
 			return err
 		}
-		if err := w.ReadClock(ctx); err != nil {
-			return err
-		}
 		if user == nil {
 			user = &db.User{}
 		}
