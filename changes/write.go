@@ -126,6 +126,20 @@ func (w *Writer) Apart(ctx context.Context, fn func(ctx context.Context) error) 
 // depend on what they write.
 func (w *Writer) Unrecorded(ctx context.Context) bun.IDB { return w.db.Executor(ctx) }
 
+// RunFirst runs the statements of the batch, which may wait for locks, in the
+// transaction of ctx and before its first write, whose moment is later.
+func (w *Writer) RunFirst(ctx context.Context, b *db.Batch) error {
+	if b.Len() == 0 {
+		return nil
+	}
+	began := db.Queue[time.Time](b, clock)
+	if err := w.db.Run(ctx, b); err != nil {
+		return err
+	}
+	WrittenIn(ctx).began = *began.One()
+	return nil
+}
+
 // Write is a write under way: its transaction, its moment, the faults of its input, and
 // the record of what it changes.
 type Write struct {

@@ -106,8 +106,22 @@ func ignore(first, second error) error {
 	return second
 }
 
-// traces are the traces of the statements of a batch. pgx does not pass the statements of
-// batches to the tracer of single ones.
+// tracer sees statements outside of batches. Package db itself traces those of batches:
+// pgx would report their ends, but not their beginnings.
+type tracer struct{ pgx.QueryTracer }
+
+// TraceBatchStart does nothing.
+func (tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	return ctx
+}
+
+// TraceBatchQuery does nothing.
+func (tracer) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+
+// TraceBatchEnd does nothing.
+func (tracer) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
+// traces are the traces of the statements of a batch.
 type traces struct {
 	tracer pgx.QueryTracer
 	conn   *pgx.Conn
@@ -126,6 +140,8 @@ func (d *DB) traceBatch(ctx context.Context, conn *pgx.Conn, b *Batch) traces {
 	return t
 }
 
+var errNotRun = errors.New("an earlier statement of the batch failed")
+
 // end ends the trace of a statement. If the statement failed, it ends the traces of all
 // later ones as well, which did not run.
 func (t traces) end(i int, data pgx.TraceQueryEndData) {
@@ -134,6 +150,6 @@ func (t traces) end(i int, data pgx.TraceQueryEndData) {
 	}
 	t.tracer.TraceQueryEnd(t.each[i], t.conn, data)
 	for i++; data.Err != nil && i < len(t.each); i++ {
-		t.tracer.TraceQueryEnd(t.each[i], t.conn, pgx.TraceQueryEndData{Err: data.Err})
+		t.tracer.TraceQueryEnd(t.each[i], t.conn, pgx.TraceQueryEndData{Err: errNotRun})
 	}
 }

@@ -98,7 +98,9 @@ func (c *connector) has(parameter string) bool {
 // chooseSession chooses what each connection begins with.
 func (c *connector) chooseSession(o Options) {
 	config := c.config.ConnConfig
-	config.Tracer = o.Tracer
+	if o.Tracer != nil {
+		config.Tracer = tracer{o.Tracer}
+	}
 	if mode := config.DefaultQueryExecMode; mode != pgx.QueryExecModeCacheStatement {
 		config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe // the URL asks for it where statements cannot be prepared
 	}

@@ -3,7 +3,6 @@ package db
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/uptrace/bun"
@@ -98,7 +97,7 @@ func (d *DB) transact(ctx context.Context, begin string, first Batch, fn func(ct
 	if err != nil {
 		return err
 	}
-	defer tx.close()
+	defer tx.close(ctx)
 	if err := fn(context.WithValue(ctx, txKey{}, tx), tx.Conn); err != nil {
 		return err
 	}
@@ -116,7 +115,7 @@ func (d *DB) begin(ctx context.Context, opening *Batch) (*transaction, error) {
 	}
 	tx := &transaction{conn}
 	if err := tx.on(func(conn *pgx.Conn) error { return d.send(ctx, conn, opening) }); err != nil {
-		tx.close()
+		tx.close(ctx)
 		return nil, err
 	}
 	return tx, nil
@@ -138,18 +137,14 @@ func (tx *transaction) commit(ctx context.Context) error {
 	})
 }
 
-// rollbackTimeout is how long a transaction waits at most to be rolled back.
-const rollbackTimeout = 5 * time.Second
-
-// close releases the connection. It rolls the transaction back unless it was committed:
-// the pool closes a connection that still has a transaction.
-func (tx *transaction) close() {
+// close releases the connection. It rolls the transaction back unless it was committed.
+// If ctx has ended, the pool closes the connection instead, which still has its
+// transaction.
+func (tx *transaction) close(ctx context.Context) {
 	_ = tx.on(func(conn *pgx.Conn) error {
 		if conn.IsClosed() || conn.PgConn().TxStatus() == 'I' {
 			return nil
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), rollbackTimeout)
-		defer cancel()
 		_, err := conn.Exec(ctx, "rollback")
 		return err
 	})

@@ -26,6 +26,10 @@ type AddMembersInput struct {
 func (d *Directory) AddMembers(ctx context.Context, in AddMembersInput) ([]*db.Membership, error) {
 	var members []*db.Membership
 	err := d.changeIn(ctx, access.MembersWrite, in.Organization, func(ctx context.Context, w *write, org *db.Organization) error {
+		users, err := d.lockUsersToAdd(ctx, w, org, in.Users)
+		if err != nil {
+			return err
+		}
 		roles, err := d.rolesToGrant(ctx, w, in.Roles)
 		if err != nil {
 			return err
@@ -35,10 +39,6 @@ func (d *Directory) AddMembers(ctx context.Context, in AddMembersInput) ([]*db.M
 			return err
 		}
 		allowance, err := d.allowGrants(ctx, w, access.MembersWrite, org, items)
-		if err != nil {
-			return err
-		}
-		users, err := d.lockUsersToAdd(ctx, w, org, in.Users)
 		if err != nil {
 			return err
 		}
@@ -215,7 +215,7 @@ func (d *Directory) RemoveMembers(ctx context.Context, in RemoveMembersInput) ([
 		for _, m := range members {
 			removed = append(removed, m.ID.String())
 		}
-		return w.leave(ctx, members)
+		return w.leave(ctx, d, members)
 	})
 	return removed, err
 }
@@ -251,13 +251,16 @@ func (d *Directory) haveOther(ctx context.Context, w *write, members []*db.Membe
 
 // leave ends the memberships, their grants, and the API keys that stand for the
 // members in the organization.
-func (w *write) leave(ctx context.Context, members []*db.Membership) error {
+func (w *write) leave(ctx context.Context, d *Directory, members []*db.Membership) error {
 	ids := make([]db.MembershipID, len(members))
 	for i, m := range members {
 		ids[i] = m.ID
 		if err := w.Record(changes.MembershipDeleted, m.ID.String(), &m.OrgID, memberValues(m.OrgID, m.UserID), nil); err != nil {
 			return err
 		}
+	}
+	if err := d.lockHeld(ctx, "(g.org_id, g.user_id) in (select m.org_id, m.user_id from memberships m where m.id = any($1))", ids); err != nil {
+		return err
 	}
 	for _, kind := range []grantKind{roleGrants, permissionGrants} {
 		if _, err := w.ExecContext(ctx, "update "+kind.table+" g set "+endGrantSQL+
@@ -274,6 +277,16 @@ func (w *write) leave(ctx context.Context, members []*db.Membership) error {
 	return err
 }
 
+// lockHeld keeps the roles and permissions of the live grants g that the condition on $1
+// selects from being deleted: their deletion ends the same grants, in another order.
+func (d *Directory) lockHeld(ctx context.Context, condition string, arg any) error {
+	var b db.Batch
+	for _, kind := range []grantKind{roleGrants, permissionGrants} {
+		b.Exec("select from "+kind.keys+" where id = any(array(select distinct g."+kind.column+" from "+kind.table+" g where g.live and "+condition+")) order by id "+forShare, arg)
+	}
+	return d.db.Run(ctx, &b)
+}
+
 // leaveAll ends all memberships of a user who is being deleted.
 func (d *Directory) leaveAll(ctx context.Context, w *write, user db.UserID) error {
 	rows, err := db.Select[db.Membership](ctx, d.db, "select * from memberships where user_id = $1 for update", user)
@@ -284,7 +297,7 @@ func (d *Directory) leaveAll(ctx context.Context, w *write, user db.UserID) erro
 	for i := range rows {
 		members[i] = &rows[i]
 	}
-	return w.leave(ctx, members)
+	return w.leave(ctx, d, members)
 }
 
 // MoveMemberInput moves a user from one organization to another.
@@ -338,7 +351,7 @@ func (d *Directory) MoveMember(ctx context.Context, in MoveMemberInput) (*db.Mem
 				return err
 			}
 		}
-		return w.leave(ctx, members)
+		return w.leave(ctx, d, members)
 	})
 	return moved, err
 }
@@ -346,12 +359,17 @@ func (d *Directory) MoveMember(ctx context.Context, in MoveMemberInput) (*db.Mem
 // lockBoth returns the two organizations of a move, within reach (see
 // lockOrganization). Neither may be the root.
 func (d *Directory) lockBoth(ctx context.Context, w *write, in MoveMemberInput, reach *db.OrganizationID) (from, to *db.Organization, err error) {
-	if from, err = d.lockOneOrganization(ctx, w, in.From, reach, "input.from", forMembers, false); err != nil {
+	found, err := d.findOrganizations(ctx, []*OrganizationRef{&in.From, &in.To}, reach, forMembers)
+	if err != nil {
 		return nil, nil, err
 	}
-	if to, err = d.lockOneOrganization(ctx, w, in.To, reach, "input.to", forMembers, false); err != nil {
-		return nil, nil, err
+	withoutRoot(found)
+	for i, field := range []string{"input.from", "input.to"} {
+		if found[i] == nil {
+			*w.faults.List = append(*w.faults.List, noOrganization(field))
+		}
 	}
+	from, to = found[0], found[1]
 	if from != nil && to != nil && from.ID == to.ID {
 		w.faults.Add(problem.Invalid, "input.to", "The user is to be moved to another organization.")
 	}
