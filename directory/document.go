@@ -3,6 +3,7 @@ package directory
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"hash/fnv"
 	"slices"
 
@@ -32,7 +33,7 @@ func (d *Directory) LockAhead(ctx context.Context, mutations []Mutation) error {
 	for _, m := range mutations {
 		add := foresight[m.Name]
 		if add == nil {
-			continue
+			return fmt.Errorf("nothing says what %s locks", m.Name)
 		}
 		reach, err := access.ScopeOf(ctx, add(&n, m.Input))
 		if err != nil {

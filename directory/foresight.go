@@ -40,6 +40,7 @@ var foresight = map[string]func(n *names, input any) access.Permission{
 	"updateOrganization": foresee(func(n *names, in UpdateOrganizationInput) access.Permission {
 		n.organizationNames(nil, in.ExternalID.Value())
 		n.roles.share = append(n.roles.share, refLooks(in.DefaultRoles.Value())...)
+		n.settings = n.settings || in.DefaultRoles.IsSet()
 		return n.oneOrganization(OrganizationActionInput{in.Organization})
 	}),
 	"suspendOrganization": foresee((*names).oneOrganization),
