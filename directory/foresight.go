@@ -138,11 +138,10 @@ var foresight = map[string]func(n *names, input any) access.Permission{
 		n.permissions.share = append(n.permissions.share, refLooks(in.Permissions)...)
 		return access.KeysWrite
 	}),
-	"revokeApiKey": foresee(func(n *names, in APIKeyActionInput) access.Permission {
-		if id, err := db.ParseID[db.APIKeyKind](in.APIKey); err == nil {
-			n.keys = append(n.keys, id)
-		}
-		return access.KeysWrite
+	"revokeApiKey": foresee((*names).oneKey),
+	"adoptApiKey": foresee(func(n *names, in APIKeyActionInput) access.Permission {
+		n.claims = append(n.claims, adoptionsLock)
+		return n.oneKey(in)
 	}),
 }
 
@@ -178,6 +177,13 @@ func (n *names) oneOrganization(in OrganizationActionInput) access.Permission {
 func (n *names) oneRole(role RoleRef) access.Permission {
 	n.roles.change = append(n.roles.change, role.lookUp())
 	return access.RolesWrite
+}
+
+func (n *names) oneKey(in APIKeyActionInput) access.Permission {
+	if id, err := db.ParseID[db.APIKeyKind](in.APIKey); err == nil {
+		n.keys = append(n.keys, id)
+	}
+	return access.KeysWrite
 }
 
 // contents adds what a mutation of the contents of a role names.

@@ -23,7 +23,7 @@ func TestForesightIsComplete(t *testing.T) {
 		"createPermission": CreatePermissionInput{}, "updatePermission": UpdatePermissionInput{}, "deletePermission": PermissionActionInput{},
 		"createRole": CreateRoleInput{}, "updateRole": UpdateRoleInput{}, "deleteRole": RoleActionInput{},
 		"addRolePermissions": RolePermissionsInput{}, "removeRolePermissions": RolePermissionsInput{},
-		"updateSettings": UpdateSettingsInput{}, "createApiKey": CreateAPIKeyInput{}, "revokeApiKey": APIKeyActionInput{},
+		"updateSettings": UpdateSettingsInput{}, "createApiKey": CreateAPIKeyInput{}, "revokeApiKey": APIKeyActionInput{}, "adoptApiKey": APIKeyActionInput{},
 	}
 	for name := range foresight {
 		if _, known := inputs[name]; !known {
