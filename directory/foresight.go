@@ -31,7 +31,7 @@ var foresight = map[string]func(n *names, input any) access.Permission{
 
 	"createOrganization": foresee(func(n *names, in CreateOrganizationInput) access.Permission {
 		n.organizationNames(in.Code, in.ExternalID)
-		if in.Code == nil {
+		if in.Code == nil && !tooLarge(in.Name, maxName) {
 			n.claim("organization", lookUp{"code", codeOf(in.Name, db.OrganizationID{}), true})
 		}
 		n.roles.share = append(n.roles.share, refLooks(in.DefaultRoles)...)

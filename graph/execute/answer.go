@@ -56,13 +56,14 @@ func (x *execution) ahead(ctx context.Context) (err error) {
 			err = x.recover(ctx, r)
 		}
 	}()
+	x.read = make(map[*node]arguments, len(x.root.selection.fields))
 	var fields []MutationField
 	for _, n := range x.root.selection.fields {
 		if n.field == nil || n.field.Args == nil {
 			continue
 		}
 		// The field itself reports an argument that cannot be read.
-		if args, err := n.field.Args(ctx, n.ast.ArgumentMap(x.plan.variables)); err == nil {
+		if args, err := x.arguments(ctx, n); err == nil {
 			fields = append(fields, MutationField{n.field.Name, args})
 		}
 	}
