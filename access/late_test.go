@@ -27,7 +27,7 @@ func newLate(t *testing.T) *late {
 	l := &late{T: t, database: dbtest.New(t), member: MemberKey{db.NewID[db.UserKind](), db.NewID[db.OrganizationKind]()}}
 	ctx := t.Context()
 	permission := db.NewID[db.PermissionKind]()
-	err := l.database.InTx(ctx, func(ctx context.Context, _ bun.Tx) error {
+	err := l.database.InTx(ctx, func(ctx context.Context, _ bun.IDB) error {
 		for _, row := range []struct {
 			text string
 			args []any
@@ -101,7 +101,7 @@ func TestReadingsOlderThanAnnouncedAreNotKept(t *testing.T) {
 			if allowed, kept := l.ask(); !allowed || !kept {
 				t.Fatalf("at first: %v, kept %v", allowed, kept)
 			}
-			err := l.database.InTx(t.Context(), func(ctx context.Context, tx bun.Tx) error {
+			err := l.database.InTx(t.Context(), func(ctx context.Context, tx bun.IDB) error {
 				l.exec(ctx, test.text)
 				change := test.change(l.member)
 				xid, err := db.SelectOne[db.Revision](ctx, l.database, "select pg_current_xact_id()")

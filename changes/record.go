@@ -43,27 +43,34 @@ with written as (insert into changes (actor, request_id, id, at, action, subject
 			as c (id, at, action, subject, org_id, before, after))
 select pg_current_xact_id()`
 
-// append writes what was recorded into the log, within the transaction of the
-// changes.
+// batch is the largest number of changes that one statement writes, which keeps the
+// statement below some 500 kB.
+const batch = 1000
+
+// append sends what is to be done later, and writes what was recorded into the log,
+// within the transaction of the changes. All of it takes one round trip.
 func (w *Write) append(ctx context.Context) error {
 	var request *string
 	if id := RequestID(ctx); id != "" {
 		request = &id
 	}
-	const batch = 1000 // keeps each statement below some 500 kB
+	var numbers []*db.Rows[db.Revision]
 	for part := range slices.Chunk(w.rows, batch) {
-		if err := w.insert(ctx, part, request); err != nil {
-			return err
-		}
+		numbers = append(numbers, w.queue(part, request))
 	}
-	for _, row := range w.rows {
+	if err := w.db.Run(ctx, &w.later); err != nil {
+		return err
+	}
+	for i, row := range w.rows {
+		row.XID = *numbers[i/batch].One()
 		w.appended = append(w.appended, *row)
 	}
 	w.rows = nil
 	return nil
 }
 
-func (w *Write) insert(ctx context.Context, rows []*db.Change, request *string) error {
+// queue adds the statement that writes these changes.
+func (w *Write) queue(rows []*db.Change, request *string) *db.Rows[db.Revision] {
 	n := len(rows)
 	ids, times, actions, subjects := make([]db.ChangeID, n), make([]time.Time, n), make([]string, n), make([]string, n)
 	orgs, before, after := make([]*db.OrganizationID, n), make([]*string, n), make([]*string, n)
@@ -72,14 +79,7 @@ func (w *Write) insert(ctx context.Context, rows []*db.Change, request *string) 
 		before[i], after[i] = nullable(row.Before), nullable(row.After)
 		row.RequestID = request
 	}
-	xid, err := db.SelectOne[db.Revision](ctx, w.db, appendText, w.actor, request, ids, times, actions, subjects, orgs, before, after)
-	if err != nil {
-		return fmt.Errorf("append to the log of changes: %w", err)
-	}
-	for _, row := range rows {
-		row.XID = *xid
-	}
-	return nil
+	return db.Queue[db.Revision](&w.later, appendText, w.actor, request, ids, times, actions, subjects, orgs, before, after)
 }
 
 func nullable(text json.RawMessage) *string {

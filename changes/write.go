@@ -26,8 +26,8 @@ type Writer struct {
 
 // Hooks are called around the commit of each write. All are required.
 type Hooks struct {
-	// Check is called in the transaction of a write when all its work is done and
-	// recorded. The write fails with the error that it returns.
+	// Check is called in the transaction of a write when all its work is done, and its
+	// changes are in the log. The write fails with the error that it returns.
 	Check func(ctx context.Context, w *Write) error
 	// Committed is called with what was committed before the commit is acknowledged. It
 	// is also called after a failed commit, because nobody knows whether the commit was
@@ -75,7 +75,10 @@ func (w *Writer) Atomically(ctx context.Context, fn func(ctx context.Context) er
 func (w *Writer) attempt(ctx context.Context, fn func(ctx context.Context) error) error {
 	var done Written
 	var undone error
-	err := w.db.InTx(context.WithValue(ctx, writtenKey{}, &done), func(ctx context.Context, _ bun.Tx) error {
+	var first db.Batch
+	began := db.Queue[time.Time](&first, clock)
+	err := w.db.InNewTx(context.WithValue(ctx, writtenKey{}, &done), first, func(ctx context.Context, _ bun.IDB) error {
+		done.began = *began.One()
 		undone = fn(ctx)
 		return undone
 	})
@@ -123,10 +126,24 @@ func (w *Writer) Apart(ctx context.Context, fn func(ctx context.Context) error) 
 // depend on what they write.
 func (w *Writer) Unrecorded(ctx context.Context) bun.IDB { return w.db.Executor(ctx) }
 
+// RunFirst runs the statements of the batch, which may wait for locks, in the
+// transaction of ctx and before its first write, whose moment is later.
+func (w *Writer) RunFirst(ctx context.Context, b *db.Batch) error {
+	if b.Len() == 0 {
+		return nil
+	}
+	began := db.Queue[time.Time](b, clock)
+	if err := w.db.Run(ctx, b); err != nil {
+		return err
+	}
+	WrittenIn(ctx).began = *began.One()
+	return nil
+}
+
 // Write is a write under way: its transaction, its moment, the faults of its input, and
 // the record of what it changes.
 type Write struct {
-	bun.Tx
+	bun.IDB
 	// At is the moment of the write. It is read from the database's clock, because the
 	// clocks of servers differ. It is later than the start of the transaction, because
 	// the later fields of a document happen after its earlier ones.
@@ -138,6 +155,8 @@ type Write struct {
 
 	db    *db.DB
 	actor string
+	// later holds statements that are not sent yet; see Later.
+	later db.Batch
 	// rows are still to be written into the log; appended were, as far as memory
 	// keeps them (see Summarize).
 	rows     []*db.Change
@@ -149,9 +168,9 @@ type Write struct {
 // that fn found.
 func (w *Writer) Write(ctx context.Context, actor string, fn func(ctx context.Context, write *Write) error) error {
 	return w.Atomically(ctx, func(ctx context.Context) error {
-		return w.db.InTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-			write := &Write{Tx: tx, db: w.db, actor: actor}
-			if err := write.ReadClock(ctx); err != nil {
+		return w.db.InTx(ctx, func(ctx context.Context, tx bun.IDB) error {
+			write := &Write{IDB: tx, db: w.db, actor: actor}
+			if err := write.begin(ctx); err != nil {
 				return err
 			}
 			if err := fn(ctx, write); err != nil {
@@ -160,10 +179,10 @@ func (w *Writer) Write(ctx context.Context, actor string, fn func(ctx context.Co
 			if err := write.Faults.Err(); err != nil {
 				return err
 			}
-			if err := w.hooks.Check(ctx, write); err != nil {
+			if err := write.append(ctx); err != nil {
 				return err
 			}
-			if err := write.append(ctx); err != nil {
+			if err := w.hooks.Check(ctx, write); err != nil {
 				return err
 			}
 			WrittenIn(ctx).add(write)
@@ -172,20 +191,47 @@ func (w *Writer) Write(ctx context.Context, actor string, fn func(ctx context.Co
 	})
 }
 
+// clock selects the present time.
+const clock = "select clock_timestamp()"
+
+// begin sets the moment of the write. The first one of a transaction begins with that.
+func (w *Write) begin(ctx context.Context) error {
+	done := WrittenIn(ctx)
+	w.At, done.began = done.began.UTC(), time.Time{}
+	if !w.At.IsZero() {
+		return nil
+	}
+	return w.ReadClock(ctx)
+}
+
 // ReadClock sets the moment of the write to the database's present time. Call it again
 // after waiting for a lock, and before recording anything, so that the moment follows
 // the write that it waited for.
 func (w *Write) ReadClock(ctx context.Context) error {
-	if err := w.NewRaw("select clock_timestamp()").Scan(ctx, &w.At); err != nil {
+	return w.RunThenReadClock(ctx, &db.Batch{})
+}
+
+// RunThenReadClock runs the statements of the batch, which may wait for locks, and then
+// reads the clock, all in one round trip.
+func (w *Write) RunThenReadClock(ctx context.Context, b *db.Batch) error {
+	at := db.Queue[time.Time](b, clock)
+	if err := w.db.Run(ctx, b); err != nil {
 		return err
 	}
-	w.At = w.At.UTC()
+	w.At = at.One().UTC()
 	return nil
 }
 
+// Later adds a statement to those that are sent along with the record of the write, in
+// their order: after everything else that the write does. Nothing in the write may
+// depend on what it does. See db.Select for text and args.
+func (w *Write) Later(text string, args ...any) { w.later.Exec(text, args...) }
+
 // Written holds what a transaction has written so far.
 type Written struct {
-	rows []db.Change
+	// began is when the transaction began, until its first write; see Write.begin.
+	began time.Time
+	rows  []db.Change
 	// Last holds the changes of the last write, and At its moment.
 	Last []db.Change
 	At   time.Time

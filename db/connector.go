@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,8 +33,6 @@ type connector struct {
 	// the statement that sets them for one transaction.
 	limits map[string]string
 	limit  string
-	// prepares is the mode in which Select runs statements.
-	prepares pgx.QueryExecMode
 	room     room
 }
 
@@ -73,7 +72,7 @@ func newConnector(dsn secret.Text, o Options) (*connector, error) {
 	if err != nil {
 		return nil, errors.New("one of the settings of pgx in it (pool_max_conns, default_query_exec_mode and so on) has a value that cannot be read")
 	}
-	c := &connector{config: pool, given: parsed.RuntimeParams, limits: maps.Clone(limits), prepares: pgx.QueryExecModeCacheStatement}
+	c := &connector{config: pool, given: parsed.RuntimeParams, limits: maps.Clone(limits)}
 	c.total = defaultStatements() + defaultPlanning() + feedConnections
 	if c.has("pool_max_conns") {
 		if c.total = pool.MaxConns; c.total < LeastConnections {
@@ -99,13 +98,12 @@ func (c *connector) has(parameter string) bool {
 // chooseSession chooses what each connection begins with.
 func (c *connector) chooseSession(o Options) {
 	config := c.config.ConnConfig
-	config.Tracer = o.Tracer
-	if mode := config.DefaultQueryExecMode; mode != pgx.QueryExecModeCacheStatement {
-		c.prepares = pgx.QueryExecModeCacheDescribe // the URL asks for it where statements cannot be prepared
+	if o.Tracer != nil {
+		config.Tracer = tracer{o.Tracer}
 	}
-	// bun writes arguments into the text, so that no two statements are alike:
-	// preparing them would cost ×1.5. Select prepares its own.
-	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	if mode := config.DefaultQueryExecMode; mode != pgx.QueryExecModeCacheStatement {
+		config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe // the URL asks for it where statements cannot be prepared
+	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 10 * time.Second // bounds waiting for something that accepts and stays silent
 	}
@@ -134,14 +132,15 @@ func (c *connector) chooseSession(o Options) {
 // pooler supports them, because their plans would outlive a change of the schema there,
 // however often this program connects again (docs/decisions/0009-poolers.md).
 func (c *connector) poolTransactions() {
-	c.pooled, c.prepares = true, pgx.QueryExecModeCacheDescribe
+	c.pooled, c.config.ConnConfig.DefaultQueryExecMode = true, pgx.QueryExecModeCacheDescribe
 	delete(c.config.ConnConfig.RuntimeParams, planCacheMode)
 	var set []string
 	for name, value := range c.limits {
 		delete(c.config.ConnConfig.RuntimeParams, name)
-		set = append(set, "set local "+name+" = '"+strings.ReplaceAll(value, "'", "''")+"'")
+		set = append(set, "set_config('"+name+"', '"+strings.ReplaceAll(value, "'", "''")+"', true)")
 	}
-	c.limit = strings.Join(set, "; ")
+	slices.Sort(set) // one text, which is described once
+	c.limit = "select " + strings.Join(set, ", ")
 }
 
 // defaultStatements keeps PostgreSQL's processes few: beyond a few for each core,
@@ -199,10 +198,11 @@ func (c *connector) unlimited(name string, connections int32) *pgxpool.Config {
 	return config
 }
 
-// connect opens a connection outside the pools. No tracer sees its statements, since
-// none of them is run for a request.
+// connect opens a connection outside the pools, which prepares no statements: perhaps
+// there is a pooler. No tracer sees its statements, since none of them is run for a
+// request.
 func (c *connector) connect(ctx context.Context) (*pgx.Conn, error) {
 	config := c.config.ConnConfig.Copy()
-	config.Tracer = nil
+	config.Tracer, config.DefaultQueryExecMode = nil, pgx.QueryExecModeExec
 	return pgx.ConnectConfig(ctx, config)
 }

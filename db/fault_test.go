@@ -57,7 +57,7 @@ func TestOutdatedPlanIsRetryable(t *testing.T) {
 	_, err := d.ExecContext(t.Context(), "create table things (name text)")
 	must(t, err)
 	read := func() error {
-		return d.InTx(t.Context(), func(ctx context.Context, _ bun.Tx) error {
+		return d.InTx(t.Context(), func(ctx context.Context, _ bun.IDB) error {
 			_, err := db.Select[thing](ctx, d, "select * from things")
 			return err
 		})
@@ -78,9 +78,9 @@ func TestErrorsNameTheirFunction(t *testing.T) {
 	d := dbtest.New(t)
 	for name, err := range map[string]error{
 		"a statement":   lost(t.Context(), d),
-		"a transaction": d.InTx(t.Context(), func(ctx context.Context, _ bun.Tx) error { return lost(ctx, d) }),
+		"a transaction": d.InTx(t.Context(), func(ctx context.Context, _ bun.IDB) error { return lost(ctx, d) }),
 		"a snapshot":    d.InSnapshot(t.Context(), func(ctx context.Context) error { return lost(ctx, d) }),
-		"a statement of bun": d.InTx(t.Context(), func(ctx context.Context, tx bun.Tx) error {
+		"a statement of bun": d.InTx(t.Context(), func(ctx context.Context, tx bun.IDB) error {
 			_, err := tx.ExecContext(ctx, "select from lost")
 			return err
 		}),
@@ -109,7 +109,7 @@ func TestDeadConnections(t *testing.T) {
 	for name, work := range map[string]func() error{
 		"a read": func() error { _, err := db.Select[int](t.Context(), d, "select 1"); return err },
 		"a transaction": func() error {
-			return d.InTx(t.Context(), func(ctx context.Context, _ bun.Tx) error { _, err := db.Select[int](ctx, d, "select 1"); return err })
+			return d.InTx(t.Context(), func(ctx context.Context, _ bun.IDB) error { _, err := db.Select[int](ctx, d, "select 1"); return err })
 		},
 		"a snapshot": func() error {
 			return d.InSnapshot(t.Context(), func(ctx context.Context) error { _, err := db.Select[int](ctx, d, "select 1"); return err })
@@ -137,7 +137,7 @@ func TestUnknownOutcome(t *testing.T) {
 			d := open(t, dsn, db.Options{})
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			err := d.InTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+			err := d.InTx(ctx, func(ctx context.Context, tx bun.IDB) error {
 				if c.early {
 					proxy.Set(dbtest.Weather{Down: true}, dbtest.Weather{Down: true})
 					_, err := tx.ExecContext(ctx, "select 1")

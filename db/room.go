@@ -109,8 +109,30 @@ func (w waiting) Connect(ctx context.Context) (conn driver.Conn, err error) {
 		conn, err = stdlib.GetPoolConnector(pool).Connect(ctx)
 		return err
 	})
-	return conn, err
+	if err != nil {
+		return nil, err
+	}
+	return bunConn{conn.(*stdlib.Conn)}, nil
 }
 
 // Driver returns pgx's.
 func (waiting) Driver() driver.Driver { return stdlib.GetDefaultDriver() }
+
+// bunConn is a connection as bun uses it. bun writes arguments into the text, so that no
+// two statements are alike, and preparing them would cost ×1.5.
+type bunConn struct{ *stdlib.Conn }
+
+// ExecContext runs a statement without preparing it.
+func (c bunConn) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
+	return c.Conn.ExecContext(ctx, text, unprepared(args))
+}
+
+// QueryContext runs a statement without preparing it.
+func (c bunConn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
+	return c.Conn.QueryContext(ctx, text, unprepared(args))
+}
+
+// unprepared puts the mode in which pgx runs the statement before the arguments.
+func unprepared(args []driver.NamedValue) []driver.NamedValue {
+	return append([]driver.NamedValue{{Value: pgx.QueryExecModeExec}}, args...)
+}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun/schema"
 )
 
@@ -37,14 +36,13 @@ func SelectPlanned[T any](ctx context.Context, d *DB, text string, args ...any) 
 }
 
 func selectFrom[T any](ctx context.Context, d *DB, pool *pgxpool.Pool, text string, args []any) (all []T, err error) {
-	args = append([]any{d.connector.prepares}, args...)
 	read := func(on querier) error {
 		rows, _ := on.Query(ctx, text, args...) // rows reports the same error
 		all, err = scan[T](d, rows)
 		return err
 	}
 	if tx := txOf(ctx); tx != nil {
-		err = tx.conn.Raw(func(conn any) error { return read(conn.(*stdlib.Conn).Conn()) })
+		err = tx.on(func(conn *pgx.Conn) error { return read(conn) })
 		if outdated(err) {
 			d.renew() // the transaction is lost, and runs again on another connection
 		}

@@ -2,20 +2,18 @@ package db
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/uptrace/bun"
 
 	"roster/problem"
 )
 
-// transaction is a transaction and the connection that it is on.
-type transaction struct {
-	bun.Tx
-	conn *sql.Conn
-}
+// transaction is a transaction on a connection of its own. This package begins and ends
+// it itself, rather than database/sql, so that the first statements can be sent along
+// with "begin".
+type transaction struct{ bun.Conn }
 
 type txKey struct{}
 
@@ -32,7 +30,7 @@ func HasTx(ctx context.Context) bool {
 // Executor returns the transaction that ctx carries, or else the database.
 func (d *DB) Executor(ctx context.Context) bun.IDB {
 	if tx := txOf(ctx); tx != nil {
-		return tx.Tx
+		return tx.Conn
 	}
 	return d.DB
 }
@@ -41,11 +39,17 @@ func (d *DB) Executor(ctx context.Context) bun.IDB {
 // commits if fn succeeds. Work with the context that fn receives belongs to the
 // transaction. InTx returns an UNAVAILABLE problem if the database went away; its
 // message says so if the commit may have been carried out.
-func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context, tx bun.Tx) error) error {
+func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context, tx bun.IDB) error) error {
 	if tx := txOf(ctx); tx != nil {
-		return Problem(fn(ctx, tx.Tx))
+		return Problem(fn(ctx, tx.Conn))
 	}
-	return Problem(d.transact(ctx, nil, fn))
+	return d.InNewTx(ctx, Batch{}, fn)
+}
+
+// InNewTx is InTx for a ctx that carries no transaction. It sends the statements of first
+// along with "begin", in one round trip. They may run twice, if their connection had died.
+func (d *DB) InNewTx(ctx context.Context, first Batch, fn func(ctx context.Context, tx bun.IDB) error) error {
+	return Problem(d.transact(ctx, "begin", first, fn))
 }
 
 // InSavepoint runs fn in the transaction that ctx carries. If fn fails, what it did is
@@ -74,49 +78,78 @@ func (d *DB) InSnapshot(ctx context.Context, fn func(ctx context.Context) error)
 	if HasTx(ctx) {
 		return fn(ctx)
 	}
-	options := &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+	const begin = "begin isolation level repeatable read read only"
 	return Problem(d.twice(ctx, func() error {
-		return d.transact(ctx, options, func(ctx context.Context, _ bun.Tx) error { return fn(ctx) })
+		return d.transact(ctx, begin, Batch{}, func(ctx context.Context, _ bun.IDB) error { return fn(ctx) })
 	}))
 }
 
 // transact runs fn in a new transaction.
-func (d *DB) transact(ctx context.Context, options *sql.TxOptions, fn func(ctx context.Context, tx bun.Tx) error) error {
+func (d *DB) transact(ctx context.Context, begin string, first Batch, fn func(ctx context.Context, tx bun.IDB) error) error {
+	opening := Batch{}
+	opening.Exec(begin)
+	if d.Pooled() {
+		opening.Exec(d.connector.limit)
+	}
+	opening.statements = append(opening.statements, first.statements...)
 	var tx *transaction
-	err := d.twice(ctx, func() (err error) { tx, err = d.begin(ctx, options); return err })
+	err := d.twice(ctx, func() (err error) { tx, err = d.begin(ctx, &opening); return err })
 	if err != nil {
 		return err
 	}
-	defer tx.conn.Close()
-	defer func() { _ = tx.Rollback() }() // does nothing after a commit
-	if d.Pooled() {
-		if _, err := tx.ExecContext(ctx, d.connector.limit); err != nil {
-			return err
-		}
-	}
-	if err := fn(context.WithValue(ctx, txKey{}, tx), tx.Tx); err != nil {
+	defer tx.close(ctx)
+	if err := fn(context.WithValue(ctx, txKey{}, tx), tx.Conn); err != nil {
 		return err
 	}
-	if err := tx.Commit(); err != nil {
-		return commitError(ctx, err)
+	if err := ctx.Err(); err != nil {
+		return err // and nothing is committed
 	}
-	return nil
+	return commitError(tx.commit(ctx))
 }
 
-// begin opens a transaction.
-func (d *DB) begin(ctx context.Context, options *sql.TxOptions) (*transaction, error) {
+// begin opens a transaction by the statements of opening.
+func (d *DB) begin(ctx context.Context, opening *Batch) (*transaction, error) {
 	conn, err := d.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	tx, err := conn.BeginTx(ctx, options)
-	if err != nil {
-		_ = conn.Close()
+	tx := &transaction{conn}
+	if err := tx.on(func(conn *pgx.Conn) error { return d.send(ctx, conn, opening) }); err != nil {
+		tx.close(ctx)
 		return nil, err
 	}
-	return &transaction{tx, conn.Conn}, nil
+	return tx, nil
 }
 
+// on calls fn with the connection of the transaction.
+func (tx *transaction) on(fn func(conn *pgx.Conn) error) error {
+	return tx.Raw(func(conn any) error { return fn(conn.(bunConn).Conn.Conn()) })
+}
+
+// commit commits the transaction.
+func (tx *transaction) commit(ctx context.Context) error {
+	return tx.on(func(conn *pgx.Conn) error {
+		tag, err := conn.Exec(ctx, "commit")
+		if err == nil && tag.String() == "ROLLBACK" {
+			err = pgx.ErrTxCommitRollback // a statement had failed, and nobody noticed
+		}
+		return err
+	})
+}
+
+// close releases the connection. It rolls the transaction back unless it was committed.
+// If ctx has ended, the pool closes the connection instead, which still has its
+// transaction.
+func (tx *transaction) close(ctx context.Context) {
+	_ = tx.on(func(conn *pgx.Conn) error {
+		if conn.IsClosed() || conn.PgConn().TxStatus() == 'I' {
+			return nil
+		}
+		_, err := conn.Exec(ctx, "rollback")
+		return err
+	})
+	_ = tx.Close()
+}
 // twice runs fn once more if it failed because its connection had died, or because a plan
 // belonged to an earlier schema. The second run uses none of the earlier connections.
 func (d *DB) twice(ctx context.Context, fn func() error) error {
@@ -139,8 +172,8 @@ var errUnknownOutcome = problem.New(problem.Unavailable,
 
 // commitError returns the error of a commit. It includes errUnknownOutcome if nobody
 // knows whether the commit was carried out.
-func commitError(ctx context.Context, err error) error {
-	if errors.Is(err, sql.ErrTxDone) || err == ctx.Err() || !mayHaveCommitted(err) { //nolint:errorlint // database/sql returns that before it sends anything
+func commitError(err error) error {
+	if err == nil || !mayHaveCommitted(err) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", errUnknownOutcome, err)

@@ -72,7 +72,10 @@ func tellEnds(until map[string]time.Time) []string {
 }
 
 // grantItems returns the items of roles and permissions that end at that moment.
-func (d *Directory) grantItems(ctx context.Context, roles []db.RoleID, direct []db.PermissionID, endsAt *time.Time) ([]access.Item, error) {
+func (d *Directory) grantItems(ctx context.Context, w *write, roles []db.RoleID, direct []db.PermissionID, endsAt *time.Time) ([]access.Item, error) {
+	if items, known := w.itemsAhead(roles, direct, endsAt); known {
+		return items, nil
+	}
 	catalogue, err := d.engine.Catalogue(ctx)
 	if err != nil {
 		return nil, err
@@ -164,7 +167,7 @@ func (d *Directory) mayRestore(ctx context.Context, w *write, by access.Permissi
 		return err
 	}
 	for _, row := range rows {
-		items, err := d.grantItems(ctx, row.Roles, row.Direct, row.EndsAt)
+		items, err := d.grantItems(ctx, w, row.Roles, row.Direct, row.EndsAt)
 		if err != nil {
 			return err
 		}

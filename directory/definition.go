@@ -38,6 +38,8 @@ type definition[T any, K db.Kind] struct {
 	facts func(*T) definitionFacts[K]
 	// formerly replaces look-ups by former keys; nil if there are no such keys.
 	formerly func(ctx context.Context, d *Directory, looks []lookUp) ([]lookUp, error)
+	// ahead returns the ones that the write has read ahead.
+	ahead func(w *write) *readAhead[T]
 }
 
 type definitionFacts[K db.Kind] struct {
@@ -49,7 +51,8 @@ type definitionFacts[K db.Kind] struct {
 var (
 	roleDefinitions = definition[db.Role, db.RoleKind]{
 		name: "roles", one: "role", byID: (*access.Catalogue).Role, byKey: (*access.Catalogue).RoleByKey,
-		all: func(c *access.Catalogue) []*db.Role { return c.Roles },
+		all:   func(c *access.Catalogue) []*db.Role { return c.Roles },
+		ahead: func(w *write) *readAhead[db.Role] { return &w.roles },
 		facts: func(r *db.Role) definitionFacts[db.RoleKind] {
 			return definitionFacts[db.RoleKind]{id: r.ID, key: r.Key, name: r.Name, deleted: r.DeletedAt != nil}
 		},
@@ -58,6 +61,7 @@ var (
 		name: "permissions", one: "permission", byID: (*access.Catalogue).Permission, byKey: (*access.Catalogue).PermissionByKey,
 		formerly: byPresentIDs,
 		all:      func(c *access.Catalogue) []*db.Permission { return c.Permissions },
+		ahead:    func(w *write) *readAhead[db.Permission] { return &w.permissions },
 		facts: func(p *db.Permission) definitionFacts[db.PermissionKind] {
 			return definitionFacts[db.PermissionKind]{id: p.ID, key: p.Key, name: p.Name, deleted: p.DeletedAt != nil}
 		},
@@ -123,15 +127,24 @@ func (k definition[T, K]) withIDs(ctx context.Context, d *Directory, ids []db.ID
 // lock reads definitions and locks their rows, in the order in which they are looked
 // up. A definition that does not exist is nil, and a fault.
 func (k definition[T, K]) lock(ctx context.Context, d *Directory, w *write, looks []lookUp, field, lock string) ([]*T, error) {
-	all, err := k.lockRows(ctx, d, looks, lock)
-	if err == nil && k.formerly != nil && slices.Contains(all, nil) {
-		// This also finds a definition that was renamed while its row was waited for.
-		if looks, err = k.formerly(ctx, d, looks); err == nil {
-			all, err = k.lockRows(ctx, d, looks, lock)
+	rows, known := k.ahead(w).take(looks, lock)
+	if !known {
+		var err error
+		if rows, err = k.lockRows(ctx, d, looks, lock); err != nil {
+			return nil, err
 		}
 	}
-	if err != nil {
-		return nil, err
+	all := k.match(looks, rows)
+	if k.formerly != nil && slices.Contains(all, nil) {
+		// This also finds a definition that was renamed while its row was waited for.
+		looks, err := k.formerly(ctx, d, looks)
+		if err != nil {
+			return nil, err
+		}
+		if rows, err = k.lockRows(ctx, d, looks, lock); err != nil {
+			return nil, err
+		}
+		all = k.match(looks, rows)
 	}
 	for i, one := range all {
 		if one == nil {
@@ -141,15 +154,24 @@ func (k definition[T, K]) lock(ctx context.Context, d *Directory, w *write, look
 	return all, nil
 }
 
-// lockRows is lock without the faults, by present keys only.
-func (k definition[T, K]) lockRows(ctx context.Context, d *Directory, looks []lookUp, lock string) ([]*T, error) {
+// lockRows reads and locks the definitions that have one of the ids or present keys.
+func (k definition[T, K]) lockRows(ctx context.Context, d *Directory, looks []lookUp, lock string) ([]T, error) {
+	text, args := k.lockText(looks, lock)
+	return db.Select[T](ctx, d.db, text, args...)
+}
+
+// lockText returns the statement of lockRows.
+func (k definition[T, K]) lockText(looks []lookUp, lock string) (text string, args []any) {
 	ids, keys := splitLooks[db.ID[K]](looks)
 	// In order of id, so that two transactions never wait for one another.
-	rows, err := db.Select[T](ctx, d.db, "select * from "+k.name+` where deleted_at is null and
-		(id = any($1::uuid[]) or key = any($2::text[])) order by id `+lock, ids, keys)
-	if err != nil {
-		return nil, err
-	}
+	return "select * from " + k.name + " where " + namedDefinitions + " order by id " + lock, []any{ids, keys}
+}
+
+// namedDefinitions is a condition on definitions: they have one of the ids $1 or keys $2.
+const namedDefinitions = "deleted_at is null and (id = any($1::uuid[]) or key = any($2::text[]))"
+
+// match returns the definition of each look-up; nil for one that is not among the rows.
+func (k definition[T, K]) match(looks []lookUp, rows []T) []*T {
 	by := make(map[lookUp]*T, 2*len(rows))
 	for i := range rows {
 		facts := k.facts(&rows[i])
@@ -160,7 +182,7 @@ func (k definition[T, K]) lockRows(ctx context.Context, d *Directory, looks []lo
 	for i, look := range looks {
 		all[i] = by[look]
 	}
-	return all, nil
+	return all
 }
 
 // byIDOrKey returns the look-up of a definition, which has an id and a key. A key

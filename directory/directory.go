@@ -103,6 +103,12 @@ type write struct {
 	authority  *access.Authority
 	refused    access.Refusal
 	escalation *problem.Error
+
+	// These were read before they are asked for; see ahead.go.
+	roles       readAhead[db.Role]
+	permissions readAhead[db.Permission]
+	// contents holds what the roles that were read ahead contain.
+	contents *db.Rows[content]
 }
 
 // change makes every write: fn writes rows and records what it changed, in the

@@ -58,7 +58,7 @@ type RevokePermissionsInput struct {
 // gets a second grant of it beside the first; a grant with the same term stays, and
 // takes the new reason, if there is one.
 func (d *Directory) GrantRoles(ctx context.Context, in GrantRolesInput) ([]*db.Membership, error) {
-	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Roles),
+	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Roles), aheadOfRoles(in.Roles),
 		func(ctx context.Context, w *write, org *db.Organization, named []*db.Membership) error {
 			t := w.term(in.StartsAt, in.EndsAt, in.Reason)
 			roles, err := d.rolesNamed(ctx, w, "input.roles", in.Roles, 1)
@@ -66,7 +66,7 @@ func (d *Directory) GrantRoles(ctx context.Context, in GrantRolesInput) ([]*db.M
 				return err
 			}
 			ids := roleIDs(roles)
-			items, err := d.grantItems(ctx, ids, nil, t.endsAt)
+			items, err := d.grantItems(ctx, w, ids, nil, t.endsAt)
 			if err != nil {
 				return err
 			}
@@ -74,13 +74,13 @@ func (d *Directory) GrantRoles(ctx context.Context, in GrantRolesInput) ([]*db.M
 			if err != nil {
 				return err
 			}
-			return w.grant(ctx, allowance, roleGrants, distinctNonNil(named), raw(ids), t)
+			return w.grant(ctx, d, allowance, roleGrants, distinctNonNil(named), raw(ids), t)
 		})
 }
 
 // GrantPermissions is GrantRoles for permissions on top of roles.
 func (d *Directory) GrantPermissions(ctx context.Context, in GrantPermissionsInput) ([]*db.Membership, error) {
-	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Permissions),
+	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Permissions), aheadOfPermissions(in.Permissions),
 		func(ctx context.Context, w *write, org *db.Organization, named []*db.Membership) error {
 			t := w.term(in.StartsAt, in.EndsAt, in.Reason)
 			permissions, err := d.permissionsNamed(ctx, w, "input.permissions", in.Permissions, 1)
@@ -88,7 +88,7 @@ func (d *Directory) GrantPermissions(ctx context.Context, in GrantPermissionsInp
 				return err
 			}
 			ids := permissionIDs(permissions)
-			items, err := d.grantItems(ctx, nil, ids, t.endsAt)
+			items, err := d.grantItems(ctx, w, nil, ids, t.endsAt)
 			if err != nil {
 				return err
 			}
@@ -96,7 +96,7 @@ func (d *Directory) GrantPermissions(ctx context.Context, in GrantPermissionsInp
 			if err != nil {
 				return err
 			}
-			return w.grant(ctx, allowance, permissionGrants, distinctNonNil(named), raw(ids), t)
+			return w.grant(ctx, d, allowance, permissionGrants, distinctNonNil(named), raw(ids), t)
 		})
 }
 
@@ -105,7 +105,7 @@ func (d *Directory) GrantPermissions(ctx context.Context, in GrantPermissionsInp
 // were not granted. The actor must outrank the users if a role contains permissions of
 // Roster itself; ordinary permissions may be taken away without holding them.
 func (d *Directory) RevokeRoles(ctx context.Context, in RevokeRolesInput) ([]*db.Membership, error) {
-	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Roles),
+	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Roles), aheadOfRoles(in.Roles),
 		func(ctx context.Context, w *write, _ *db.Organization, named []*db.Membership) error {
 			r := w.revocation(in.EndsAt, in.Reason)
 			roles, err := d.rolesNamed(ctx, w, "input.roles", in.Roles, 1)
@@ -115,14 +115,14 @@ func (d *Directory) RevokeRoles(ctx context.Context, in RevokeRolesInput) ([]*db
 			if err := d.mayRevoke(ctx, w, named, roleIDs(roles), nil); err != nil {
 				return err
 			}
-			return w.revoke(ctx, roleGrants, distinctNonNil(named), raw(roleIDs(roles)), r)
+			return w.revoke(ctx, d, roleGrants, distinctNonNil(named), raw(roleIDs(roles)), r)
 		})
 }
 
 // RevokePermissions is RevokeRoles for permissions that were granted on top of
 // roles; permissions that a role contains stay.
 func (d *Directory) RevokePermissions(ctx context.Context, in RevokePermissionsInput) ([]*db.Membership, error) {
-	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Permissions),
+	return d.changeGrants(ctx, in.Organization, in.Users, len(in.Permissions), aheadOfPermissions(in.Permissions),
 		func(ctx context.Context, w *write, _ *db.Organization, named []*db.Membership) error {
 			r := w.revocation(in.EndsAt, in.Reason)
 			permissions, err := d.permissionsNamed(ctx, w, "input.permissions", in.Permissions, 1)
@@ -132,7 +132,7 @@ func (d *Directory) RevokePermissions(ctx context.Context, in RevokePermissionsI
 			if err := d.mayRevoke(ctx, w, named, nil, permissionIDs(permissions)); err != nil {
 				return err
 			}
-			return w.revoke(ctx, permissionGrants, distinctNonNil(named), raw(permissionIDs(permissions)), r)
+			return w.revoke(ctx, d, permissionGrants, distinctNonNil(named), raw(permissionIDs(permissions)), r)
 		})
 }
 
@@ -140,7 +140,7 @@ func (d *Directory) RevokePermissions(ctx context.Context, in RevokePermissionsI
 // whom the input users name: if some are permissions of Roster itself, the actor must
 // outrank the members.
 func (d *Directory) mayRevoke(ctx context.Context, w *write, named []*db.Membership, roles []db.RoleID, direct []db.PermissionID) error {
-	items, err := d.grantItems(ctx, roles, direct, nil)
+	items, err := d.grantItems(ctx, w, roles, direct, nil)
 	if err != nil || !slices.ContainsFunc(permissionsOf(items), isSystem) {
 		return err
 	}
@@ -149,15 +149,31 @@ func (d *Directory) mayRevoke(ctx context.Context, w *write, named []*db.Members
 
 // changeGrants finds the members and calls fn, which changes what they hold: named
 // are the members in the order of the input, or nil. It calls fn even if there are
-// faults, so that fn adds its own.
-func (d *Directory) changeGrants(ctx context.Context, in OrganizationRef, users []*UserRef, targets int,
+// faults, so that fn adds its own. What the input names is read and locked in one round
+// trip, also the targets, which ahead adds to the batch.
+func (d *Directory) changeGrants(ctx context.Context, in OrganizationRef, users []*UserRef, targets int, ahead func(w *write, b *db.Batch),
 	fn func(ctx context.Context, w *write, org *db.Organization, named []*db.Membership) error,
 ) ([]*db.Membership, error) {
+	reach, err := access.ScopeOf(ctx, access.MembersWrite)
+	if err != nil {
+		return nil, err
+	}
 	var members []*db.Membership
-	err := d.changeIn(ctx, access.MembersWrite, in, func(ctx context.Context, w *write, org *db.Organization) error {
-		named, err := d.membersNamed(ctx, w, org, users)
-		if err != nil {
+	err = d.write(ctx, func(ctx context.Context, w *write) error {
+		var b db.Batch
+		organization := queueOrganization(&b, in, reach)
+		var found func(w *write, org *db.Organization) []*db.Membership
+		if w.faults.fits(len(users), 1) {
+			found = queueMembers(&b, users, organizationLook{in.lookUp(), reach})
+		}
+		ahead(w, &b)
+		if err := w.RunThenReadClock(ctx, &b); err != nil {
 			return err
+		}
+		org := organization(w, "input.organization")
+		var named []*db.Membership
+		if w.faults.size("input.users", len(users), 1) {
+			named = found(w, org)
 		}
 		members = distinctNonNil(named)
 		if len(users)*targets > maxGrants {

@@ -34,28 +34,39 @@ type grantKey struct {
 // they were made.
 type liveGrants map[grantKey][]liveGrant
 
-// lockLiveGrants reads and locks the live grants of the targets to the members of
-// one organization.
-func (w *write) lockLiveGrants(ctx context.Context, kind grantKind, members []*db.Membership, targets []uuid.UUID) (liveGrants, error) {
+// lockLiveGrants reads and locks the live grants of the targets to the members of one
+// organization. It also returns the keys of the targets, for the log.
+func (w *write) lockLiveGrants(ctx context.Context, d *Directory, kind grantKind, members []*db.Membership, targets []uuid.UUID) (liveGrants, map[uuid.UUID]string, error) {
 	memberOf := make(map[db.UserID]*db.Membership, len(members))
 	users := make([]db.UserID, len(members))
 	for i, m := range members {
 		users[i], memberOf[m.UserID] = m.UserID, m
 	}
-	var rows []liveGrant
-	err := w.NewRaw("select id, user_id, "+kind.column+" as target_id, starts_at, ends_at, reason, starts_at <= clock_timestamp() as begun from "+kind.table+
-		" where org_id = ? and user_id = any(?) and "+kind.column+" = any(?) and live order by user_id, "+kind.column+", granted_at, id for update",
-		members[0].OrgID, idArray(users), pgdialect.Array(targets)).Scan(ctx, &rows)
-	if err != nil {
-		return nil, err
+	var b db.Batch
+	rows := db.Queue[liveGrant](&b, "select id, user_id, "+kind.column+" as target_id, starts_at, ends_at, reason, starts_at <= clock_timestamp() as begun from "+kind.table+
+		" where org_id = $1 and user_id = any($2) and "+kind.column+" = any($3) and live order by user_id, "+kind.column+", granted_at, id for update",
+		members[0].OrgID, users, targets)
+	named := db.Queue[targetKey](&b, "select id, key from "+kind.keys+" where id = any($1)", targets)
+	if err := d.db.Run(ctx, &b); err != nil {
+		return nil, nil, err
 	}
-	live := make(liveGrants, len(rows))
-	for _, g := range rows {
+	live := make(liveGrants, len(rows.All))
+	for _, g := range rows.All {
 		key := grantKey{g.UserID, g.TargetID}
 		g.member = memberOf[g.UserID]
 		live[key] = append(live[key], g)
 	}
-	return live, nil
+	keys := make(map[uuid.UUID]string, len(named.All))
+	for _, row := range named.All {
+		keys[row.ID] = row.Key
+	}
+	return live, keys, nil
+}
+
+// targetKey is the key of a role or permission.
+type targetKey struct {
+	ID  uuid.UUID
+	Key string
 }
 
 // withTerm returns the latest of the grants that has the term, or nil. The past does
@@ -86,7 +97,7 @@ func (w *write) countNotEnded(grants []liveGrant) int {
 
 // retire ends the grants whose term is over if new ones stand beside them: something
 // that is granted for a time again and again leaves few live grants behind.
-func (w *write) retire(ctx context.Context, kind grantKind, live liveGrants, fresh []newGrant) error {
+func (w *write) retire(kind grantKind, live liveGrants, fresh []newGrant) {
 	var past []liveGrant
 	for _, f := range fresh {
 		for _, g := range live[grantKey{f.member.UserID, f.targetID}] {
@@ -95,22 +106,22 @@ func (w *write) retire(ctx context.Context, kind grantKind, live liveGrants, fre
 			}
 		}
 	}
-	return w.updateGrants(ctx, kind, past, "live = false")
+	w.updateGrants(kind, past, "live = false")
 }
 
-// updateGrants sets columns of the grants g, all of one organization.
-func (w *write) updateGrants(ctx context.Context, kind grantKind, grants []liveGrant, set string, args ...any) error {
+// updateGrants sets columns of the grants g, all of one organization, at the end of the
+// write. The arguments of set begin with $5.
+func (w *write) updateGrants(kind grantKind, grants []liveGrant, set string, args ...any) {
 	if len(grants) == 0 {
-		return nil
+		return
 	}
 	ids, users, targets := make([]db.GrantID, len(grants)), make([]db.UserID, len(grants)), make([]uuid.UUID, len(grants))
 	for i, g := range grants {
 		ids[i], users[i], targets[i] = g.ID, g.UserID, g.TargetID
 	}
-	_, err := w.ExecContext(ctx, "update "+kind.table+" g set "+set+" from unnest(?::uuid[], ?::uuid[], ?::uuid[]) x (user_id, target_id, id)"+
-		" where g.org_id = ? and g.user_id = x.user_id and g."+kind.column+" = x.target_id and g.id = x.id",
-		append(args, idArray(users), pgdialect.Array(targets), idArray(ids), grants[0].member.OrgID)...)
-	return err
+	w.Later("update "+kind.table+" g set "+set+" from unnest($1::uuid[], $2::uuid[], $3::uuid[]) x (user_id, target_id, id)"+
+		" where g.org_id = $4 and g.user_id = x.user_id and g."+kind.column+" = x.target_id and g.id = x.id",
+		append([]any{users, targets, ids, grants[0].member.OrgID}, args...)...)
 }
 
 // notEnded returns the member's grants that hold now or will hold.

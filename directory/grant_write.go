@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/uptrace/bun/dialect/pgdialect"
 
 	"roster/access"
 	"roster/changes"
@@ -70,11 +69,11 @@ type newGrant struct {
 // organization, who are locked. A member who has a target with the same term keeps
 // that grant, which takes the new reason, if there is one; otherwise the new grant
 // stands beside the live ones. It writes nothing if there are faults.
-func (w *write) grant(ctx context.Context, by access.Allowance, kind grantKind, members []*db.Membership, targets []uuid.UUID, t term) error {
+func (w *write) grant(ctx context.Context, d *Directory, by access.Allowance, kind grantKind, members []*db.Membership, targets []uuid.UUID, t term) error {
 	if len(members) == 0 || len(targets) == 0 {
 		return w.faults.Err()
 	}
-	live, err := w.lockLiveGrants(ctx, kind, members, targets)
+	live, keys, err := w.lockLiveGrants(ctx, d, kind, members, targets)
 	if err != nil {
 		return err
 	}
@@ -82,20 +81,14 @@ func (w *write) grant(ctx context.Context, by access.Allowance, kind grantKind, 
 	if err := w.faults.Err(); err != nil {
 		return err
 	}
-	keys, err := w.keysOf(ctx, kind, targets)
-	if err != nil {
-		return err
-	}
 	if err := covered(by, &members[0].OrgID, t.endsAt, targets...); err != nil {
 		return err
 	}
-	if err := w.retire(ctx, kind, live, fresh); err != nil {
+	w.retire(kind, live, fresh)
+	if err := w.changeReasons(kind, again, keys, t.reason); err != nil {
 		return err
 	}
-	if err := w.changeReasons(ctx, kind, again, keys, t.reason); err != nil {
-		return err
-	}
-	return w.insertGrants(ctx, kind, fresh, keys)
+	return w.insertGrants(kind, fresh, keys)
 }
 
 // matchTerm divides what is to be granted into live grants with the same term, and
@@ -120,7 +113,7 @@ func (w *write) matchTerm(kind grantKind, live liveGrants, members []*db.Members
 }
 
 // changeReasons sets the reason of live grants, unless it is nil.
-func (w *write) changeReasons(ctx context.Context, kind grantKind, grants []liveGrant, keys map[uuid.UUID]string, reason *string) error {
+func (w *write) changeReasons(kind grantKind, grants []liveGrant, keys map[uuid.UUID]string, reason *string) error {
 	if reason == nil {
 		return nil
 	}
@@ -134,10 +127,12 @@ func (w *write) changeReasons(ctx context.Context, kind grantKind, grants []live
 			return err
 		}
 	}
-	return w.updateGrants(ctx, kind, changed, "reason = ?", *reason)
+	w.updateGrants(kind, changed, "reason = $5", *reason)
+	return nil
 }
 
-func (w *write) insertGrants(ctx context.Context, kind grantKind, grants []newGrant, keys map[uuid.UUID]string) error {
+// insertGrants writes new grants at the end of the write.
+func (w *write) insertGrants(kind grantKind, grants []newGrant, keys map[uuid.UUID]string) error {
 	if len(grants) == 0 {
 		return nil
 	}
@@ -152,11 +147,10 @@ func (w *write) insertGrants(ctx context.Context, kind grantKind, grants []newGr
 			return err
 		}
 	}
-	_, err := w.ExecContext(ctx, "insert into "+kind.table+" (granted_at, granted_by, id, org_id, user_id, "+kind.column+`, starts_at, ends_at, reason)
-		select ?::timestamptz, ?::text, * from unnest(?::uuid[], ?::uuid[], ?::uuid[], ?::uuid[], ?::timestamptz[], ?::timestamptz[], ?::text[])`,
-		w.At, w.actor.String(), idArray(ids), idArray(orgs), idArray(users), pgdialect.Array(targets),
-		pgdialect.Array(starts), pgdialect.Array(ends), pgdialect.Array(reasons))
-	return err
+	w.Later("insert into "+kind.table+" (granted_at, granted_by, id, org_id, user_id, "+kind.column+`, starts_at, ends_at, reason)
+		select $1, $2, * from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::timestamptz[], $8::timestamptz[], $9::text[])`,
+		w.At, w.actor.String(), ids, orgs, users, targets, starts, ends, reasons)
+	return nil
 }
 
 // revocation is when grants are to end (nil: now), and why.
@@ -184,15 +178,14 @@ func (r revocation) concerns(g liveGrant) bool {
 // revoke ends every live grant of the targets to the members, who are locked, or
 // brings its end forward. A grant that would begin only after the end is revoked.
 // It writes nothing if there are faults.
-func (w *write) revoke(ctx context.Context, kind grantKind, members []*db.Membership, targets []uuid.UUID, r revocation) error {
+func (w *write) revoke(ctx context.Context, d *Directory, kind grantKind, members []*db.Membership, targets []uuid.UUID, r revocation) error {
 	if err := w.faults.Err(); err != nil {
 		return err
 	}
-	live, err := w.lockLiveGrants(ctx, kind, members, targets)
-	if err != nil {
-		return err
+	if len(members) == 0 || len(targets) == 0 {
+		return nil
 	}
-	keys, err := w.keysOf(ctx, kind, targets)
+	live, keys, err := w.lockLiveGrants(ctx, d, kind, members, targets)
 	if err != nil {
 		return err
 	}
@@ -216,10 +209,9 @@ func (w *write) revoke(ctx context.Context, kind grantKind, members []*db.Member
 			}
 		}
 	}
-	if err := w.updateGrants(ctx, kind, revoked, endGrantSQL, w.endGrantArgs()...); err != nil {
-		return err
-	}
-	return w.updateGrants(ctx, kind, shortened, "shortened_at = ?, former_end = ends_at, ends_at = ?", w.At, r.endsAt)
+	w.updateGrants(kind, revoked, endGrantText("$5", "$6"), w.At, w.actor.String())
+	w.updateGrants(kind, shortened, "shortened_at = $5, former_end = ends_at, ends_at = $6", w.At, r.endsAt)
+	return nil
 }
 
 // recordGrant records what was done to a live grant.
@@ -228,11 +220,17 @@ func (w *write) recordGrant(kind grantKind, done changes.Action, g liveGrant, ke
 		grantValues(kind, g.ID, g.UserID, keys[g.TargetID], term{g.StartsAt, g.EndsAt, g.Reason}), after)
 }
 
-// endGrantSQL sets the columns of a grant g that is no longer live; a grant whose
-// term is over is not marked as revoked. Its arguments are endGrantArgs.
-const endGrantSQL = `live = false,
-	revoked_at = case when g.ends_at <= ? then null else greatest(g.granted_at, ?) end,
-	revoked_by = case when g.ends_at <= ? then null else ? end`
+// endGrantText returns SQL that sets the columns of a grant g that is no longer live; a
+// grant whose term is over is not marked as revoked. at and by are SQL for when it is
+// ended, and by whom.
+func endGrantText(at, by string) string {
+	return `live = false,
+	revoked_at = case when g.ends_at <= ` + at + ` then null else greatest(g.granted_at, ` + at + `) end,
+	revoked_by = case when g.ends_at <= ` + at + ` then null else ` + by + ` end`
+}
+
+// endGrantSQL is endGrantText for statements of bun, whose arguments are endGrantArgs.
+var endGrantSQL = endGrantText("?", "?")
 
 func (w *write) endGrantArgs() []any { return []any{w.At, w.At, w.At, w.actor.String()} }
 
@@ -241,20 +239,4 @@ func grantValues(kind grantKind, id db.GrantID, user db.UserID, key string, t te
 	return changes.Values{
 		"grantId": id, "userId": user, kind.name: key, "startsAt": t.startsAt.UTC(), "endsAt": t.endsAt, "reason": t.reason,
 	}
-}
-
-// keysOf returns the keys of roles or permissions, for the log.
-func (w *write) keysOf(ctx context.Context, kind grantKind, targets []uuid.UUID) (map[uuid.UUID]string, error) {
-	var rows []struct {
-		ID  uuid.UUID
-		Key string
-	}
-	if err := w.NewRaw("select id, key from "+kind.keys+" where id = any(?)", pgdialect.Array(targets)).Scan(ctx, &rows); err != nil {
-		return nil, err
-	}
-	keys := make(map[uuid.UUID]string, len(rows))
-	for _, row := range rows {
-		keys[row.ID] = row.Key
-	}
-	return keys, nil
 }

@@ -27,7 +27,7 @@ type asked struct {
 }
 
 func (a *asked) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	a.text, a.args = data.SQL, data.Args[min(1, len(data.Args)):] // the first says how to run it
+	a.text, a.args = data.SQL, data.Args
 	return ctx
 }
 
@@ -83,7 +83,7 @@ func (b *business) crowd() {
 	for i := range 16 {
 		b.role(fmt.Sprintf("role-%d", i), permissionRefs("thing:do")...)
 	}
-	must(0, b.db.InTx(b.ctx, func(ctx context.Context, tx bun.Tx) error {
+	must(0, b.db.InTx(b.ctx, func(ctx context.Context, tx bun.IDB) error {
 		for _, text := range []string{
 			"set local session_replication_role = replica", // it agrees by construction
 			`insert into organizations (id, code, name, name_key, search) select gen_random_uuid(), 'c-' || n, 'C', 'c', '' from generate_series(1, 2) n`,

@@ -44,7 +44,7 @@ func BenchmarkImpactOnManyMembers(b *testing.B) {
 			join permissions p on p.key = 'area:' || lpad((u.external_id::int % 200)::text, 3, '0')`,
 		"analyze",
 	}
-	must(0, t.db.InTx(b.Context(), func(ctx context.Context, tx bun.Tx) error {
+	must(0, t.db.InTx(b.Context(), func(ctx context.Context, tx bun.IDB) error {
 		for _, text := range seed {
 			if _, err := tx.ExecContext(ctx, text); err != nil {
 				return err

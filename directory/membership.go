@@ -26,19 +26,19 @@ type AddMembersInput struct {
 func (d *Directory) AddMembers(ctx context.Context, in AddMembersInput) ([]*db.Membership, error) {
 	var members []*db.Membership
 	err := d.changeIn(ctx, access.MembersWrite, in.Organization, func(ctx context.Context, w *write, org *db.Organization) error {
+		users, err := d.lockUsersToAdd(ctx, w, org, in.Users)
+		if err != nil {
+			return err
+		}
 		roles, err := d.rolesToGrant(ctx, w, in.Roles)
 		if err != nil {
 			return err
 		}
-		items, err := d.grantItems(ctx, roles, nil, nil)
+		items, err := d.grantItems(ctx, w, roles, nil, nil)
 		if err != nil {
 			return err
 		}
 		allowance, err := d.allowGrants(ctx, w, access.MembersWrite, org, items)
-		if err != nil {
-			return err
-		}
-		users, err := d.lockUsersToAdd(ctx, w, org, in.Users)
 		if err != nil {
 			return err
 		}
@@ -104,7 +104,7 @@ func (d *Directory) join(ctx context.Context, w *write, org *db.Organization, us
 		by = access.AllowDefaults(org.ID, roles)
 		receivers = slices.DeleteFunc(slices.Clone(members), func(m *db.Membership) bool { return !isNew[m.UserID] })
 	}
-	return members, w.grant(ctx, by, roleGrants, receivers, raw(roles), term{startsAt: w.At})
+	return members, w.grant(ctx, d, by, roleGrants, receivers, raw(roles), term{startsAt: w.At})
 }
 
 // memberValues returns the user and the organization of a membership for the log.
@@ -121,6 +121,12 @@ func (d *Directory) membersOf(ctx context.Context, org db.OrganizationID, users 
 	if err != nil {
 		return nil, err
 	}
+	return matchMembers(users, rows), nil
+}
+
+// matchMembers returns the membership of each user; nil for a user who has none among
+// the rows.
+func matchMembers(users []db.UserID, rows []db.Membership) []*db.Membership {
 	of := make(map[db.UserID]*db.Membership, len(rows))
 	for i := range rows {
 		of[rows[i].UserID] = &rows[i]
@@ -129,7 +135,7 @@ func (d *Directory) membersOf(ctx context.Context, org db.OrganizationID, users 
 	for i, user := range users {
 		members[i] = of[user]
 	}
-	return members, nil
+	return members
 }
 
 // membersNamed is lockMembers for the input users.
@@ -152,22 +158,32 @@ func (d *Directory) lockMembers(ctx context.Context, w *write, org *db.Organizat
 	if err != nil {
 		return nil, err
 	}
+	members, err := d.membersOf(ctx, org.ID, userIDs(users))
+	if err != nil {
+		return nil, err
+	}
+	w.haveMembers(members, field)
+	return members, nil
+}
+
+// userIDs returns the ids of users; zero for nil.
+func userIDs(users []*db.User) []db.UserID {
 	ids := make([]db.UserID, len(users))
 	for i, user := range users {
 		if user != nil {
 			ids[i] = user.ID
 		}
 	}
-	members, err := d.membersOf(ctx, org.ID, ids)
-	if err != nil {
-		return nil, err
-	}
+	return ids
+}
+
+// haveMembers adds a fault for each member who is nil.
+func (w *write) haveMembers(members []*db.Membership, field string) {
 	for i, member := range members {
 		if member == nil {
-			w.faults.Add(problem.NotFound, element(field, i, len(refs)), "There is no such member of the organization.")
+			w.faults.Add(problem.NotFound, element(field, i, len(members)), "There is no such member of the organization.")
 		}
 	}
-	return members, nil
 }
 
 // RemoveMembersInput names users to take out of an organization.
@@ -199,7 +215,7 @@ func (d *Directory) RemoveMembers(ctx context.Context, in RemoveMembersInput) ([
 		for _, m := range members {
 			removed = append(removed, m.ID.String())
 		}
-		return w.leave(ctx, members)
+		return w.leave(ctx, d, members)
 	})
 	return removed, err
 }
@@ -235,13 +251,16 @@ func (d *Directory) haveOther(ctx context.Context, w *write, members []*db.Membe
 
 // leave ends the memberships, their grants, and the API keys that stand for the
 // members in the organization.
-func (w *write) leave(ctx context.Context, members []*db.Membership) error {
+func (w *write) leave(ctx context.Context, d *Directory, members []*db.Membership) error {
 	ids := make([]db.MembershipID, len(members))
 	for i, m := range members {
 		ids[i] = m.ID
 		if err := w.Record(changes.MembershipDeleted, m.ID.String(), &m.OrgID, memberValues(m.OrgID, m.UserID), nil); err != nil {
 			return err
 		}
+	}
+	if err := d.lockHeld(ctx, "(g.org_id, g.user_id) in (select m.org_id, m.user_id from memberships m where m.id = any($1))", ids); err != nil {
+		return err
 	}
 	for _, kind := range []grantKind{roleGrants, permissionGrants} {
 		if _, err := w.ExecContext(ctx, "update "+kind.table+" g set "+endGrantSQL+
@@ -258,6 +277,16 @@ func (w *write) leave(ctx context.Context, members []*db.Membership) error {
 	return err
 }
 
+// lockHeld keeps the roles and permissions of the live grants g that the condition on $1
+// selects from being deleted: their deletion ends the same grants, in another order.
+func (d *Directory) lockHeld(ctx context.Context, condition string, arg any) error {
+	var b db.Batch
+	for _, kind := range []grantKind{roleGrants, permissionGrants} {
+		b.Exec("select from "+kind.keys+" where id = any(array(select distinct g."+kind.column+" from "+kind.table+" g where g.live and "+condition+")) order by id "+forShare, arg)
+	}
+	return d.db.Run(ctx, &b)
+}
+
 // leaveAll ends all memberships of a user who is being deleted.
 func (d *Directory) leaveAll(ctx context.Context, w *write, user db.UserID) error {
 	rows, err := db.Select[db.Membership](ctx, d.db, "select * from memberships where user_id = $1 for update", user)
@@ -268,7 +297,7 @@ func (d *Directory) leaveAll(ctx context.Context, w *write, user db.UserID) erro
 	for i := range rows {
 		members[i] = &rows[i]
 	}
-	return w.leave(ctx, members)
+	return w.leave(ctx, d, members)
 }
 
 // MoveMemberInput moves a user from one organization to another.
@@ -322,7 +351,7 @@ func (d *Directory) MoveMember(ctx context.Context, in MoveMemberInput) (*db.Mem
 				return err
 			}
 		}
-		return w.leave(ctx, members)
+		return w.leave(ctx, d, members)
 	})
 	return moved, err
 }
@@ -330,12 +359,17 @@ func (d *Directory) MoveMember(ctx context.Context, in MoveMemberInput) (*db.Mem
 // lockBoth returns the two organizations of a move, within reach (see
 // lockOrganization). Neither may be the root.
 func (d *Directory) lockBoth(ctx context.Context, w *write, in MoveMemberInput, reach *db.OrganizationID) (from, to *db.Organization, err error) {
-	if from, err = d.lockOneOrganization(ctx, w, in.From, reach, "input.from", forMembers, false); err != nil {
+	found, err := d.findOrganizations(ctx, []*OrganizationRef{&in.From, &in.To}, reach, forMembers)
+	if err != nil {
 		return nil, nil, err
 	}
-	if to, err = d.lockOneOrganization(ctx, w, in.To, reach, "input.to", forMembers, false); err != nil {
-		return nil, nil, err
+	withoutRoot(found)
+	for i, field := range []string{"input.from", "input.to"} {
+		if found[i] == nil {
+			*w.faults.List = append(*w.faults.List, noOrganization(field))
+		}
 	}
+	from, to = found[0], found[1]
 	if from != nil && to != nil && from.ID == to.ID {
 		w.faults.Add(problem.Invalid, "input.to", "The user is to be moved to another organization.")
 	}
@@ -355,7 +389,7 @@ func (d *Directory) carry(ctx context.Context, w *write, to *db.Organization, me
 	if err != nil {
 		return err
 	}
-	items, err := d.grantItems(ctx, roleIDs, permissionIDs, nil)
+	items, err := d.grantItems(ctx, w, roleIDs, permissionIDs, nil)
 	if err != nil {
 		return err
 	}
@@ -373,23 +407,19 @@ func (d *Directory) carry(ctx context.Context, w *write, to *db.Organization, me
 	if err := w.faults.Err(); err != nil {
 		return err
 	}
-	if err := w.carryGrants(ctx, allowance, roleGrants, member, raw(roleIDs), func(i int) db.Grant { return roles[i].Grant }); err != nil {
+	if err := w.carryGrants(ctx, d, allowance, roleGrants, member, raw(roleIDs), func(i int) db.Grant { return roles[i].Grant }); err != nil {
 		return err
 	}
-	return w.carryGrants(ctx, allowance, permissionGrants, member, raw(permissionIDs), func(i int) db.Grant { return permissions[i].Grant })
+	return w.carryGrants(ctx, d, allowance, permissionGrants, member, raw(permissionIDs), func(i int) db.Grant { return permissions[i].Grant })
 }
 
 // carryGrants grants each of the targets to the member with the term and the reason
 // of its old grant, unless the member has it with that term already.
-func (w *write) carryGrants(ctx context.Context, by access.Allowance, kind grantKind, member *db.Membership, targets []uuid.UUID, of func(i int) db.Grant) error {
+func (w *write) carryGrants(ctx context.Context, d *Directory, by access.Allowance, kind grantKind, member *db.Membership, targets []uuid.UUID, of func(i int) db.Grant) error {
 	if len(targets) == 0 {
 		return nil
 	}
-	live, err := w.lockLiveGrants(ctx, kind, []*db.Membership{member}, targets)
-	if err != nil {
-		return err
-	}
-	keys, err := w.keysOf(ctx, kind, targets)
+	live, keys, err := w.lockLiveGrants(ctx, d, kind, []*db.Membership{member}, targets)
 	if err != nil {
 		return err
 	}
@@ -403,7 +433,7 @@ func (w *write) carryGrants(ctx context.Context, by access.Allowance, kind grant
 			fresh = append(fresh, newGrant{member, target, t})
 		}
 	}
-	return w.insertGrants(ctx, kind, fresh, keys)
+	return w.insertGrants(kind, fresh, keys)
 }
 
 // stillThere returns the grants whose targets still exist, and locks the targets

@@ -276,9 +276,6 @@ func (d *Directory) changeOrganization(ctx context.Context, by OrganizationRef, 
 		if org == nil {
 			org = &db.Organization{}
 		}
-		if err := w.ReadClock(ctx); err != nil {
-			return err
-		}
 		roles, err := d.defaultRoles(ctx, []db.OrganizationID{org.ID})
 		if err != nil {
 			return err

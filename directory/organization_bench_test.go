@@ -32,7 +32,7 @@ func seedCrowd(b testing.TB, t *business, users int, at string) {
 			from memberships m join organizations o on o.id = m.org_id and o.code = 'crowd' join roles r on r.key = 'role'`,
 		"analyze",
 	}
-	must(0, t.db.InTx(b.Context(), func(ctx context.Context, tx bun.Tx) error {
+	must(0, t.db.InTx(b.Context(), func(ctx context.Context, tx bun.IDB) error {
 		for _, text := range seed {
 			if _, err := tx.ExecContext(ctx, text); err != nil {
 				return err

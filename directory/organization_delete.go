@@ -56,6 +56,9 @@ func (d *Directory) removeAllMembers(ctx context.Context, w *write, org *db.Orga
 		order by id for no key update) locked`, org.ID).Exec(ctx); err != nil {
 		return err
 	}
+	if err := d.lockHeld(ctx, "g.org_id = $1", org.ID); err != nil {
+		return err
+	}
 	for _, kind := range []grantKind{roleGrants, permissionGrants} {
 		if _, err := w.ExecContext(ctx, "update "+kind.table+" g set "+endGrantSQL+" where g.org_id = ? and g.live", append(w.endGrantArgs(), org.ID)...); err != nil {
 			return err

@@ -13,6 +13,16 @@ import (
 // is included: withoutRoot drops it. lock, such as "for share", keeps others from
 // writing to them.
 func (d *Directory) findOrganizations(ctx context.Context, refs []*OrganizationRef, reach *db.OrganizationID, lock string) ([]*db.Organization, error) {
+	text, args := organizationsText(refs, reach, lock)
+	rows, err := db.Select[db.Organization](ctx, d.db, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	return matchOrganizations(refs, rows), nil
+}
+
+// organizationsText returns the statement of findOrganizations.
+func organizationsText(refs []*OrganizationRef, reach *db.OrganizationID, lock string) (text string, args []any) {
 	values := map[string][]any{}
 	for _, ref := range refs {
 		if look := ref.lookUp(); look.ok {
@@ -20,12 +30,14 @@ func (d *Directory) findOrganizations(ctx context.Context, refs []*OrganizationR
 		}
 	}
 	// In order of id, so that two transactions never wait for one another.
-	rows, err := db.Select[db.Organization](ctx, d.db, `select * from organizations where deleted_at is null and
+	return `select * from organizations where deleted_at is null and
 		(id = any($1::uuid[]) or code = any($2::text[]) or external_id_key = any($3::text[])) and ($4::uuid is null or id = $4)
-		order by id `+lock, typed[db.OrganizationID](values["id"]), typed[string](values["code"]), typed[string](values["external_id_key"]), reach)
-	if err != nil {
-		return nil, err
-	}
+		order by id ` + lock, []any{typed[db.OrganizationID](values["id"]), typed[string](values["code"]), typed[string](values["external_id_key"]), reach}
+}
+
+// matchOrganizations returns the organization that each reference names; nil for one
+// that is not among the rows.
+func matchOrganizations(refs []*OrganizationRef, rows []db.Organization) []*db.Organization {
 	named := make(map[lookUp]*db.Organization, 3*len(rows))
 	for i := range rows {
 		o := &rows[i]
@@ -39,7 +51,7 @@ func (d *Directory) findOrganizations(ctx context.Context, refs []*OrganizationR
 	for i, ref := range refs {
 		organizations[i] = named[ref.lookUp()]
 	}
-	return organizations, nil
+	return organizations
 }
 
 // withoutRoot replaces the root by nil, for callers that need an ordinary
@@ -82,10 +94,13 @@ func (d *Directory) lockOrganizationToChange(ctx context.Context, w *write, by O
 }
 
 func (d *Directory) lockOneOrganization(ctx context.Context, w *write, by OrganizationRef, reach *db.OrganizationID, field, lock string, root bool) (*db.Organization, error) {
-	found, err := d.findOrganizations(ctx, []*OrganizationRef{&by}, reach, lock)
-	if err != nil {
+	var b db.Batch
+	text, args := organizationsText([]*OrganizationRef{&by}, reach, lock)
+	rows := db.Queue[db.Organization](&b, text, args...)
+	if err := w.RunThenReadClock(ctx, &b); err != nil {
 		return nil, err
 	}
+	found := matchOrganizations([]*OrganizationRef{&by}, rows.All)
 	if !root {
 		withoutRoot(found)
 	}

@@ -106,12 +106,12 @@ func (d *Directory) rolesForNewcomers(ctx context.Context, w *write, org *organi
 	if err != nil || org.Version == 0 { // what may be handed out in one that is not there, nobody can tell
 		return nil, access.Allowance{}, err
 	}
-	all, err := d.grantItems(ctx, roleIDs(roles), nil, nil)
+	all, err := d.grantItems(ctx, w, roleIDs(roles), nil, nil)
 	if err != nil {
 		return nil, access.Allowance{}, err
 	}
 	w.faults.forNewcomers("input.defaultRoles", permissionsOf(all))
-	items, err := d.grantItems(ctx, roleIDs(newRoles(roles, org.DefaultRoles)), nil, nil)
+	items, err := d.grantItems(ctx, w, roleIDs(newRoles(roles, org.DefaultRoles)), nil, nil)
 	if err != nil {
 		return nil, access.Allowance{}, err
 	}

@@ -97,27 +97,74 @@ func (r OrganizationRef) lookUp() lookUp {
 	return lookUp{}
 }
 
+// organizationLook looks an organization up, within reach (nil: all).
+type organizationLook struct {
+	look  lookUp
+	reach *db.OrganizationID
+}
+
+// args returns the arguments of SQL that looks the organization up by an id, a code or an
+// external id within reach.
+func (l *organizationLook) args() []any {
+	args := make([]any, 4)
+	args[3] = l.reach
+	if i := slices.Index([]string{"id", "code", "external_id_key"}, l.look.column); i >= 0 && l.look.ok {
+		args[i] = l.look.value
+	}
+	return args
+}
+
 // findUsers returns the users whom the references name, in their order; nil if there
 // is no such user or, unless within is nil, if they are not a member of that
 // organization. With lock it also keeps others from writing to them; they may have left
 // the organization while it waited for the lock, so callers then look again
 // (lockMembers).
 func (d *Directory) findUsers(ctx context.Context, refs []*UserRef, within *db.OrganizationID, lock string) ([]*db.User, error) {
+	text, args := usersText(refs, nil, lock)
+	if within != nil {
+		text, args = usersText(refs, &organizationLook{look: lookUp{column: "id", value: *within, ok: true}}, lock)
+	}
+	rows, err := db.Select[db.User](ctx, d.db, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	return matchUsers(refs, rows), nil
+}
+
+// usersText returns the statement of findUsers.
+func usersText(refs []*UserRef, within *organizationLook, lock string) (text string, args []any) {
+	text, args = namedUsers(refs)
+	if within != nil {
+		text += ` and exists (select from memberships m where m.org_id = ` + organizationSQL(len(args)) + ` and m.user_id = users.id)`
+		args = append(args, within.args()...)
+	}
+	// In order of id, so that two transactions never wait for one another.
+	return "select * from users where " + text + " order by id " + lock, args
+}
+
+// namedUsers returns a condition on users: the references name them.
+func namedUsers(refs []*UserRef) (text string, args []any) {
 	values := map[string][]any{}
 	for _, ref := range refs {
 		if look := ref.lookUp(); look.ok {
 			values[look.column] = append(values[look.column], look.value)
 		}
 	}
-	// In order of id, so that two transactions never wait for one another.
-	rows, err := db.Select[db.User](ctx, d.db, `select * from users where deleted_at is null and
-		(id = any($1::uuid[]) or email_key = any($2::text[]) or username_key = any($3::text[]) or external_id_key = any($4::text[]))
-		and ($5::uuid is null or exists (select from memberships m where m.org_id = $5 and m.user_id = users.id))
-		order by id `+lock, typed[db.UserID](values["id"]), typed[string](values["email_key"]),
-		typed[string](values["username_key"]), typed[string](values["external_id_key"]), within)
-	if err != nil {
-		return nil, err
-	}
+	return `deleted_at is null and (id = any($1::uuid[]) or email_key = any($2::text[]) or username_key = any($3::text[]) or external_id_key = any($4::text[]))`,
+		[]any{typed[db.UserID](values["id"]), typed[string](values["email_key"]), typed[string](values["username_key"]), typed[string](values["external_id_key"])}
+}
+
+// organizationSQL returns SQL for the id of an organizationLook, whose args come after
+// that many other ones.
+func organizationSQL(others int) string {
+	n := func(i int) string { return "$" + strconv.Itoa(others+i) }
+	return "(select o.id from organizations o where o.deleted_at is null and (o.id = " + n(1) + "::uuid or o.code = " + n(2) + "::text or o.external_id_key = " + n(3) +
+		"::text) and (" + n(4) + "::uuid is null or o.id = " + n(4) + "))"
+}
+
+// matchUsers returns the user whom each reference names; nil for one that is not among
+// the rows.
+func matchUsers(refs []*UserRef, rows []db.User) []*db.User {
 	named := make(map[lookUp]*db.User, 4*len(rows))
 	for i := range rows {
 		u := &rows[i]
@@ -130,7 +177,7 @@ func (d *Directory) findUsers(ctx context.Context, refs []*UserRef, within *db.O
 	for i, ref := range refs {
 		users[i] = named[ref.lookUp()]
 	}
-	return users, nil
+	return users
 }
 
 func typed[T any](values []any) []T {
@@ -143,12 +190,16 @@ func typed[T any](values []any) []T {
 
 // lockUsers returns the users in the order of the references, and keeps others from
 // writing to them until the end of the transaction. A user who does not exist is nil,
-// and a fault; field names the list, or the single reference.
+// and a fault; field names the list, or the single reference. The moment of the write is
+// later than the locks.
 func (d *Directory) lockUsers(ctx context.Context, w *write, refs []*UserRef, field string) ([]*db.User, error) {
-	users, err := d.findUsers(ctx, refs, nil, "for no key update")
-	if err != nil {
+	var b db.Batch
+	text, args := usersText(refs, nil, "for no key update")
+	rows := db.Queue[db.User](&b, text, args...)
+	if err := w.RunThenReadClock(ctx, &b); err != nil {
 		return nil, err
 	}
+	users := matchUsers(refs, rows.All)
 	for i, user := range users {
 		if user == nil {
 			w.faults.Add(problem.NotFound, element(field, i, len(refs)), "There is no such user.")

@@ -151,7 +151,7 @@ func (d *Directory) newDefaultOrganization(ctx context.Context, w *write, value 
 	if err != nil {
 		return err
 	}
-	items, err := d.grantItems(ctx, roleIDs(roles[0]), nil, nil)
+	items, err := d.grantItems(ctx, w, roleIDs(roles[0]), nil, nil)
 	if err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (d *Directory) newDefaultRoles(ctx context.Context, w *write, value graphql
 		return access.Allowance{}, err
 	}
 	added := roleIDs(notYetDefault(roles)) // which settings, read before the lock, may not tell
-	items, err := d.grantItems(ctx, added, nil, nil)
+	items, err := d.grantItems(ctx, w, added, nil, nil)
 	if err != nil {
 		return access.Allowance{}, err
 	}

@@ -195,7 +195,7 @@ func (d *Directory) CreateUser(ctx context.Context, in CreateUserInput) (*db.Use
 		if err := w.mayPlace(organizations, len(roles) > 0); err != nil {
 			return err
 		}
-		items, err := d.grantItems(ctx, roles, nil, nil)
+		items, err := d.grantItems(ctx, w, roles, nil, nil)
 		if err != nil {
 			return err
 		}
@@ -354,9 +354,6 @@ func (d *Directory) changeUser(ctx context.Context, by UserRef, action changes.A
 	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
 		var err error
 		if user, err = d.lockUser(ctx, w, by); err != nil {
-			return err
-		}
-		if err := w.ReadClock(ctx); err != nil {
 			return err
 		}
 		if user == nil {

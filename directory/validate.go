@@ -223,8 +223,11 @@ func (f *faults) size(field string, length, least int) bool {
 	if length > maxList {
 		f.Add(problem.Invalid, field, "At most %d at once.", maxList)
 	}
-	return length >= least && length <= maxList
+	return f.fits(length, least)
 }
+
+// fits is size without the fault.
+func (f *faults) fits(length, least int) bool { return length >= least && length <= maxList }
 
 // editText puts an update's value, if it has one that differs, into the row, in the
 // form in which check returns it. What stays is not judged again: it may be of an

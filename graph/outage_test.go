@@ -137,7 +137,7 @@ func addColumn(t *testing.T, b *graphtest.Server, table, column string) {
 	t.Helper()
 	lockTimeout := 50 * time.Millisecond
 	graphtest.Eventually(t, time.Minute, table+" gets the column "+column, func() bool {
-		err := b.Database.InTx(t.Context(), func(ctx context.Context, tx bun.Tx) error {
+		err := b.Database.InTx(t.Context(), func(ctx context.Context, tx bun.IDB) error {
 			_, err := tx.ExecContext(ctx, fmt.Sprintf("set local lock_timeout = %d; alter table %s add column %s", lockTimeout.Milliseconds(), table, column))
 			return err
 		})

@@ -30,7 +30,7 @@ func request(t *testing.T, credential, key, asked string) *Request {
 // was answered before.
 func answer(t *testing.T, d *db.DB, r *Request, text string) (first Answer, err error) {
 	t.Helper()
-	err = d.InTx(t.Context(), func(ctx context.Context, _ bun.Tx) error {
+	err = d.InTx(t.Context(), func(ctx context.Context, _ bun.IDB) error {
 		first, err = First(ctx, d, r, func() ([]byte, bool, error) { return []byte(text), text != "", nil })
 		return err
 	})
@@ -52,14 +52,14 @@ func TestFirst(t *testing.T) {
 	d := dbtest.New(t)
 	r := request(t, "rk_a", "key", "asked")
 	wrong := errors.New("wrong")
-	err := d.InTx(t.Context(), func(ctx context.Context, _ bun.Tx) error {
+	err := d.InTx(t.Context(), func(ctx context.Context, _ bun.IDB) error {
 		_, err := First(ctx, d, r, func() ([]byte, bool, error) { return nil, true, wrong })
 		return err
 	})
 	if !errors.Is(err, wrong) {
 		t.Errorf("%v", err)
 	}
-	err = d.InTx(t.Context(), func(ctx context.Context, _ bun.Tx) error {
+	err = d.InTx(t.Context(), func(ctx context.Context, _ bun.IDB) error {
 		_, err := First(ctx, d, r, func() ([]byte, bool, error) { return []byte("undone"), true, nil })
 		return errors.Join(err, wrong)
 	})

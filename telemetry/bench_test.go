@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"roster/db/dbtest"
@@ -16,14 +15,12 @@ import (
 // withConn calls use with a connection to a database.
 func withConn(t testing.TB, use func(*pgx.Conn)) {
 	t.Helper()
-	pooled, err := dbtest.New(t).DB.DB.Conn(t.Context())
+	conn, err := dbtest.New(t).Connect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer pooled.Close()
-	if err := pooled.Raw(func(conn any) error { use(conn.(*stdlib.Conn).Conn()); return nil }); err != nil {
-		t.Fatal(err)
-	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	use(conn)
 }
 
 var start = pgx.TraceQueryStartData{SQL: "\n\t\tselect id from users where id = $1", Args: []any{"x"}}

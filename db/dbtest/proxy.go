@@ -21,6 +21,9 @@ type Proxy struct {
 	target   string
 	// Asked counts the messages that the feed has sent to PostgreSQL.
 	Asked atomic.Int64
+	// Trips counts the round trips of all other connections: how often something was sent
+	// to PostgreSQL after it had answered.
+	Trips atomic.Int64
 
 	mu    sync.Mutex
 	links map[*link]bool
@@ -39,6 +42,8 @@ type Weather struct {
 type link struct {
 	client, server net.Conn
 	isFeed         bool
+	// answered is true if PostgreSQL was the last one to send something.
+	answered atomic.Bool
 }
 
 // NewProxy returns a proxy, and the connection string that leads through it.
@@ -172,12 +177,22 @@ func (p *Proxy) pass(l *link, to, from net.Conn, back bool) {
 			}
 			time.Sleep(time.Millisecond)
 		}
+		p.count(l, back)
 		if _, err := to.Write(buffer[:n]); err != nil {
 			return
 		}
-		if l.isFeed && !back {
-			p.Asked.Add(1)
-		}
+	}
+}
+
+// count counts something that is sent over the link.
+func (p *Proxy) count(l *link, back bool) {
+	answered := l.answered.Swap(back)
+	switch {
+	case back:
+	case l.isFeed:
+		p.Asked.Add(1)
+	case answered:
+		p.Trips.Add(1)
 	}
 }
 

@@ -25,7 +25,10 @@ func (s *Schema) mutate(ctx context.Context, op *graphql.OperationContext) *grap
 	var data []byte
 	var faults []fault
 	err := s.Mutation(ctx, func(ctx context.Context) ([]byte, error) {
-		x = s.begin(op, s.definition.Mutation)
+		x, data, faults = s.begin(op, s.definition.Mutation), nil, nil
+		if err := x.ahead(ctx); err != nil {
+			return nil, err
+		}
 		data, faults = x.mutate(ctx)
 		if len(faults) > 0 {
 			return nil, faults[0].err
@@ -41,6 +44,30 @@ func (s *Schema) mutate(ctx context.Context, op *graphql.OperationContext) *grap
 		return &graphql.Response{Data: data}
 	}
 	return &graphql.Response{Data: []byte("null"), Errors: s.present(ctx, faults)}
+}
+
+// ahead calls Schema.Ahead.
+func (x *execution) ahead(ctx context.Context) (err error) {
+	if x.plan.schema.Ahead == nil {
+		return nil
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = x.recover(ctx, r)
+		}
+	}()
+	x.read = make(map[*node]arguments, len(x.root.selection.fields))
+	var fields []MutationField
+	for _, n := range x.root.selection.fields {
+		if n.field == nil || n.field.Args == nil {
+			continue
+		}
+		// The field itself reports an argument that cannot be read.
+		if args, err := x.arguments(ctx, n); err == nil {
+			fields = append(fields, MutationField{n.field.Name, args})
+		}
+	}
+	return x.plan.schema.Ahead(ctx, fields)
 }
 
 func (x *execution) mutate(ctx context.Context) ([]byte, []fault) {

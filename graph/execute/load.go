@@ -13,11 +13,20 @@ type execution struct {
 	root    *group
 	recover graphql.RecoverFunc
 
+	// read holds the arguments of root fields that were read ahead; nil for queries.
+	read map[*node]arguments
+
 	// failed reports whether any field has returned an error.
 	failed bool
 	// stopped is the error of the context once it has ended. Nothing is loaded from
 	// then on.
 	stopped error
+}
+
+// arguments are what Field.Args returned.
+type arguments struct {
+	args map[string]any
+	err  error
 }
 
 func (s *Schema) begin(op *graphql.OperationContext, root *ast.Definition) *execution {
@@ -62,7 +71,7 @@ func (x *execution) call(ctx context.Context, c *Column, parents []any) {
 	inner := &callContext{Context: ctx, call: Call{parents: parents, plan: &x.plan, column: c}}
 	field := c.node.field
 	if field.Args != nil {
-		args, err := field.Args(inner, c.node.ast.ArgumentMap(x.plan.variables))
+		args, err := x.arguments(inner, c.node)
 		if err != nil {
 			c.fail(err)
 			return
@@ -70,6 +79,18 @@ func (x *execution) call(ctx context.Context, c *Column, parents []any) {
 		inner.call.Args = args
 	}
 	field.Load(inner, &inner.call)
+}
+
+// arguments reads the arguments of a field, once.
+func (x *execution) arguments(ctx context.Context, n *node) (map[string]any, error) {
+	if read, known := x.read[n]; known {
+		return read.args, read.err
+	}
+	args, err := n.field.Args(ctx, n.ast.ArgumentMap(x.plan.variables))
+	if x.read != nil {
+		x.read[n] = arguments{args, err}
+	}
+	return args, err
 }
 
 func (x *execution) isStopped(ctx context.Context) bool {

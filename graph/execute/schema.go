@@ -32,6 +32,11 @@ type Schema struct {
 	// not run.
 	Further *Further
 
+	// Ahead is called by run before the first field, with all fields whose arguments could
+	// be read. If it returns an error, no field runs, and run returns the error. By
+	// default, nothing is called.
+	Ahead func(ctx context.Context, fields []MutationField) error
+
 	// RolledBack is the error of each root field of a failed mutation document that
 	// has no error of its own. If it is nil, these fields get no error.
 	RolledBack error
@@ -61,6 +66,14 @@ type Further struct {
 type Failure struct {
 	Args map[string]any
 	Errs []error
+}
+
+// MutationField is a root field of a mutation document.
+type MutationField struct {
+	// Name is the name in the schema.
+	Name string
+	// Args holds the arguments, as Field.Args returned them.
+	Args map[string]any
 }
 
 // Object is a GraphQL object type.

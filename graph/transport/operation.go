@@ -9,6 +9,7 @@ import (
 
 	"roster/changes"
 	"roster/db"
+	"roster/directory"
 	"roster/graph/admission"
 	"roster/graph/execute"
 	"roster/graph/queue"
@@ -80,6 +81,15 @@ func (h *Handler) runMutation(ctx context.Context, run execute.Run) error {
 		return h.directory.Writer.DryRun(ctx, plainly)
 	}
 	return h.directory.Writer.Atomically(ctx, plainly)
+}
+
+// lockAhead locks what a mutation document names before its first field runs.
+func (h *Handler) lockAhead(ctx context.Context, fields []execute.MutationField) error {
+	mutations := make([]directory.Mutation, len(fields))
+	for i, f := range fields {
+		mutations[i] = directory.Mutation{Name: f.Name, Input: f.Args["input"]}
+	}
+	return h.directory.LockAhead(ctx, mutations)
 }
 
 func isDryRun(operation *ast.OperationDefinition) bool {

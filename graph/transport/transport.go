@@ -93,7 +93,7 @@ func NewHandler(o Options) *Handler {
 	h.denialLines = budget.New(nil)
 	h.options.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
 	o.Schema.Present = h.errors.present
-	o.Schema.Mutation = h.runMutation
+	o.Schema.Mutation, o.Schema.Ahead = h.runMutation, h.lockAhead
 	o.Schema.Further = h.further()
 	o.Schema.RolledBack = errRolledBack
 	h.gate = admission.New(admission.Options{Schema: h.schema, Limits: o.Limits, Open: o.Introspection})
