@@ -15,6 +15,14 @@ import (
 type transaction struct {
 	bun.Tx
 	conn *sql.Conn
+	// leave gives back the connection's place in the shares of its pool.
+	leave func()
+}
+
+// release returns the connection to its pool.
+func (tx *transaction) release() {
+	_ = tx.conn.Close()
+	tx.leave()
 }
 
 type txKey struct{}
@@ -45,7 +53,7 @@ func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context, tx bun.Tx) e
 	if tx := txOf(ctx); tx != nil {
 		return Problem(fn(ctx, tx.Tx))
 	}
-	return Problem(d.transact(ctx, nil, fn))
+	return Problem(d.transact(ctx, d.pools.writes, nil, fn))
 }
 
 // InSavepoint runs fn in the transaction that ctx carries. If fn fails, what it did is
@@ -76,18 +84,19 @@ func (d *DB) InSnapshot(ctx context.Context, fn func(ctx context.Context) error)
 	}
 	options := &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 	return Problem(d.twice(ctx, func() error {
-		return d.transact(ctx, options, func(ctx context.Context, _ bun.Tx) error { return fn(ctx) })
+		return d.transact(ctx, d.pools.reads, options, func(ctx context.Context, _ bun.Tx) error { return fn(ctx) })
 	}))
 }
 
-// transact runs fn in a new transaction.
-func (d *DB) transact(ctx context.Context, options *sql.TxOptions, fn func(ctx context.Context, tx bun.Tx) error) error {
+// transact runs fn in a new transaction, on a connection of the usual pool unless ctx
+// has chosen another one.
+func (d *DB) transact(ctx context.Context, usual *pool, options *sql.TxOptions, fn func(ctx context.Context, tx bun.Tx) error) error {
 	var tx *transaction
-	err := d.twice(ctx, func() (err error) { tx, err = d.begin(ctx, options); return err })
+	err := d.twice(ctx, func() (err error) { tx, err = d.begin(ctx, d.poolOf(ctx, usual), options); return err })
 	if err != nil {
 		return err
 	}
-	defer tx.conn.Close()
+	defer tx.release()
 	defer func() { _ = tx.Rollback() }() // does nothing after a commit
 	if d.Pooled() {
 		if _, err := tx.ExecContext(ctx, d.connector.limit); err != nil {
@@ -104,17 +113,23 @@ func (d *DB) transact(ctx context.Context, options *sql.TxOptions, fn func(ctx c
 }
 
 // begin opens a transaction.
-func (d *DB) begin(ctx context.Context, options *sql.TxOptions) (*transaction, error) {
-	conn, err := d.Conn(ctx)
+func (d *DB) begin(ctx context.Context, p *pool, options *sql.TxOptions) (*transaction, error) {
+	leave, err := p.shares.Enter(ctx)
 	if err != nil {
+		return nil, err
+	}
+	conn, err := d.Conn(context.WithValue(ctx, poolKey{}, p))
+	if err != nil {
+		leave()
 		return nil, err
 	}
 	tx, err := conn.BeginTx(ctx, options)
 	if err != nil {
 		_ = conn.Close()
+		leave()
 		return nil, err
 	}
-	return &transaction{tx, conn.Conn}, nil
+	return &transaction{tx, conn.Conn, leave}, nil
 }
 
 // twice runs fn once more if it failed because its connection had died, or because a plan
@@ -130,8 +145,9 @@ func (d *DB) twice(ctx context.Context, fn func() error) error {
 
 // renew closes all connections; the ones in use are closed when they are released.
 func (d *DB) renew() {
-	d.pool.Reset()
-	d.planning.Reset()
+	for _, pool := range d.pools.all() {
+		pool.Reset()
+	}
 }
 
 var errUnknownOutcome = problem.New(problem.Unavailable,

@@ -69,17 +69,23 @@ func (d *Directory) Await(ctx context.Context, revision string) error {
 // Stats returns how checks are answered.
 func (d *Directory) Stats() access.Stats { return d.engine.Stats() }
 
-// Ready returns an error while requests cannot be answered well: the database does
-// not answer, or the feed of changes does not come.
-func (d *Directory) Ready(ctx context.Context) error {
-	if err := d.db.PingContext(ctx); err != nil {
-		return err
-	}
-	if lag := d.engine.Stats().Lag; lag > d.engine.Staleness() {
+// readyLag is how far behind the feed of changes may be while the server is ready,
+// however large the staleness bound is.
+const readyLag = 2 * time.Second
+
+// Ready returns an error while requests cannot be answered well: the feed of changes
+// does not come. The feed asks the database three times a second on connections of its
+// own, so that the answer does not depend on how busy the server is.
+func (d *Directory) Ready() error {
+	if lag := d.engine.Stats().Lag; lag > min(d.engine.Staleness(), readyLag) {
 		return fmt.Errorf("the feed of changes is %v behind", lag.Round(time.Millisecond))
 	}
 	return nil
 }
+
+// Writers returns how many transactions can write at a time, and how many urgent ones
+// beside them; see db.Urgently.
+func (d *Directory) Writers() (writes, urgent int) { return d.db.Writers() }
 
 // Away reports whether the database is silent: the feed of changes, which asks it
 // three times a second, has had no answer for longer than the staleness bound.

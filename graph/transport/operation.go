@@ -11,9 +11,9 @@ import (
 	"roster/db"
 	"roster/graph/admission"
 	"roster/graph/execute"
-	"roster/graph/queue"
 	"roster/loaders"
 	"roster/problem"
+	"roster/queue"
 )
 
 // operation picks the operation of a document and reads its variables.
@@ -40,10 +40,14 @@ var errNoOperation = gqlerror.List{{Message: "The document has no operation of t
 
 // runInTurn runs an operation when the queue lets it.
 func (h *Handler) runInTurn(ctx context.Context, queue *queue.Queue, operation *graphql.OperationContext) (*graphql.Response, error) {
-	if err := queue.Enter(ctx); err != nil {
+	leave, err := queue.Enter(ctx)
+	if err != nil {
 		return nil, refuseBusy(err)
 	}
-	defer queue.Leave()
+	defer leave()
+	if queue == h.queues.urgent {
+		ctx = db.Urgently(ctx)
+	}
 	return h.run(ctx, operation)
 }
 
