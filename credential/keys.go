@@ -109,6 +109,16 @@ func (k *Keys) Find(ctx context.Context, key secret.Text, epoch uint64, stalenes
 	return &row.Key, nil
 }
 
+// Read returns the API key with that id if it works now, as the database says, in the
+// transaction of ctx if there is one; otherwise nil.
+func (k *Keys) Read(ctx context.Context, id db.APIKeyID) (*Key, error) {
+	row, err := db.SelectOne[workingKey](ctx, k.db, workingKeyByIDText, id)
+	if err != nil || row == nil {
+		return nil, err
+	}
+	return &row.Key, nil
+}
+
 // remembered returns the entry of the key with that hash, whether it still counts or
 // not; nil if there is none.
 func (k *Keys) remembered(hash [sha256.Size]byte) *knownKey {
@@ -153,14 +163,18 @@ func Working(keys, organizations, users string) string {
 where line.works`
 }
 
-var workingKeyText = `
+const workingKeyColumns = `
 select k.*,
 	array(select p.key from api_key_permissions kp join permissions p on p.id = kp.permission_id
 		where kp.api_key_id = k.id and p.deleted_at is null order by p.key) as permissions,
 	extract(epoch from line.ends_at - statement_timestamp())::float8 as ends_in,
 	coalesce(k.last_used_at < statement_timestamp() - interval '1 minute', true) as use_is_news
-from ` + Working("api_keys", "organizations", "users") + `
-	and k.hash = any($1)`
+from `
+
+var (
+	workingKeyText     = workingKeyColumns + Working("api_keys", "organizations", "users") + " and k.hash = any($1)"
+	workingKeyByIDText = workingKeyColumns + Working("api_keys", "organizations", "users") + " and k.id = $1"
+)
 
 // goodFor returns how long the row may be used, counted from before it was read: until
 // the key ends, and staleness at most.

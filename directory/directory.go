@@ -34,12 +34,19 @@ type Directory struct {
 // Follow makes it fast, and Close ends it.
 func New(database *db.DB, o access.Options) *Directory {
 	engine := access.NewEngine(database, o)
-	feed := changes.NewFollower(database, o.Log, changes.FollowerOptions{Reset: engine.Reset}, engine.Apply)
-	writer := changes.NewWriter(database, feed, o.Log, changes.Hooks{Check: keepAdministrator, Committed: engine.Committed})
-	return &Directory{
-		Writer: writer,
-		db:     database, engine: engine, log: o.Log, keys: credential.NewKeys(database, writer, o.Log), feed: feed,
-	}
+	d := &Directory{db: database, engine: engine, log: o.Log}
+	d.feed = changes.NewFollower(database, o.Log, changes.FollowerOptions{Reset: engine.Reset}, d.apply)
+	d.Writer = changes.NewWriter(database, d.feed, o.Log, changes.Hooks{Check: keepAdministrator, Confirm: d.confirmActor, Parties: parties, Committed: engine.Committed})
+	d.keys = credential.NewKeys(database, d.Writer, o.Log)
+	return d
+}
+
+// apply applies changes of all servers: memory forgets what they concern, and what this
+// server is doing for those that they have ended is interrupted.
+func (d *Directory) apply(ctx context.Context, rows []db.Change) (again bool) {
+	again = d.engine.Apply(ctx, rows)
+	d.Writer.Ended(rows)
+	return again
 }
 
 // Follow begins to follow the log of changes of all servers. Until then, and

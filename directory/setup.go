@@ -50,7 +50,7 @@ func (d *Directory) Setup(ctx context.Context) error {
 // takeTurn waits, in the transaction of ctx, for other servers that set up the database,
 // for as long as they take.
 func (d *Directory) takeTurn(ctx context.Context) error {
-	_, err := d.db.Executor(ctx).NewRaw("set local lock_timeout = 0; select pg_advisory_xact_lock(?)", setupLock).Exec(ctx)
+	_, err := d.db.Executor(ctx).NewRaw("select set_config('lock_timeout', '0', true); select pg_advisory_xact_lock(?)", setupLock).Exec(ctx)
 	return err
 }
 

@@ -36,18 +36,18 @@ func (r *request) authenticate() error {
 
 var errNoKey = problem.New(problem.Unauthenticated, "Send an API key as \"Authorization: Bearer rk_…\".")
 
-// authenticateAgain looks up the actor of the credential again after a wait: what
-// was known of it before may be older than the revision that the client asks for.
-func (r *request) authenticateAgain() error {
+// authenticateAgain returns a context with the actor of the credential as it is now,
+// after a wait: for the revision that the client asks for, for its body, or for its
+// turn. It costs no statement unless something has changed.
+func (r *request) authenticateAgain(ctx context.Context) (context.Context, error) {
 	if r.credential.Empty() {
-		return nil
+		return ctx, nil
 	}
-	actor, err := r.handler.actorOf(r.ctx, r.credential)
+	actor, err := r.handler.actorOf(ctx, r.credential)
 	if err != nil {
-		return err
+		return ctx, err
 	}
-	r.ctx = access.WithActor(r.ctx, actor)
-	return nil
+	return access.WithActor(ctx, actor), nil
 }
 
 // actorOf returns the actor that a credential belongs to. If the database is needed

@@ -38,17 +38,21 @@ func (h *Handler) operation(ctx context.Context, document *admission.Document, p
 
 var errNoOperation = gqlerror.List{{Message: "The document has no operation of the name in operationName; where there are several, one has to be named."}}
 
-// runInTurn runs an operation when the queue lets it.
-func (h *Handler) runInTurn(ctx context.Context, queue *queue.Queue, operation *graphql.OperationContext) (*graphql.Response, error) {
+// runInTurn runs an operation when the queue lets it, if its client may still ask for
+// anything then.
+func (r *request) runInTurn(ctx context.Context, queue *queue.Queue, operation *graphql.OperationContext) (*graphql.Response, error) {
 	leave, err := queue.Enter(ctx)
 	if err != nil {
 		return nil, refuseBusy(err)
 	}
 	defer leave()
-	if queue == h.queues.urgent {
+	if ctx, err = r.authenticateAgain(ctx); err != nil {
+		return nil, err
+	}
+	if queue == r.handler.queues.urgent {
 		ctx = db.Urgently(ctx)
 	}
-	return h.run(ctx, operation)
+	return r.handler.run(ctx, operation)
 }
 
 // run runs an operation, measures it, and notes the revision that the response

@@ -56,9 +56,9 @@ func (r *request) serve() (*graphql.Response, error) {
 		return nil, err
 	}
 	if r.repeatable == nil {
-		return h.runInTurn(ctx, queue, operation)
+		return r.runInTurn(ctx, queue, operation)
 	}
-	return r.repeatable.serve(ctx, h, func(ctx context.Context) (*graphql.Response, error) { return h.runInTurn(ctx, queue, operation) })
+	return r.repeatable.serve(ctx, h, func(ctx context.Context) (*graphql.Response, error) { return r.runInTurn(ctx, queue, operation) })
 }
 
 // readOperation reads what the request asks for, judges it, and returns it with
@@ -70,12 +70,12 @@ func (r *request) readOperation() (*graphql.OperationContext, *queue.Queue, erro
 		if err := h.directory.Await(r.ctx, atLeast); err != nil {
 			return nil, nil, refuseStale(err)
 		}
-		if err := r.authenticateAgain(); err != nil {
-			return nil, nil, err
-		}
 	}
 	text, err := r.readText()
 	if err != nil {
+		return nil, nil, err
+	}
+	if r.ctx, err = r.authenticateAgain(r.ctx); err != nil {
 		return nil, nil, err
 	}
 	if r.large = len(text) > largeBody; r.large {
