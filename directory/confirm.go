@@ -13,23 +13,26 @@ import (
 	"roster/problem"
 )
 
-// lockActorText locks what the actor's authority stands on against being changed, as far
-// as nobody changes it now, and selects whether it is all locked, and whether the key
-// $1, for the user $2 and in the organization $3, works. The memberships $4 and the
-// roles granted there are what a user holds anything by. A row that somebody else
-// writes to is skipped: waiting for it here could be waiting for someone who waits for
-// this transaction.
+// lockActorText locks what the authority of the key $1 stands on against being changed,
+// as far as nobody changes it now, and selects whether it is all locked, and whether the
+// key works: the keys of its line, their users and organizations, and the memberships of
+// its user $2 in the organizations $3, with the roles granted there. A row that somebody
+// else writes to is skipped: waiting for it here could be waiting for someone who waits
+// for this transaction.
 const lockActorText = `
-with locked_keys as (select * from api_keys where id = $1 for share skip locked),
-	locked_users as (select * from users where id = $2::uuid for share skip locked),
-	locked_organizations as (select * from organizations where id = $3::uuid for share skip locked),
-	locked_members as (select id from memberships where user_id = $2::uuid and org_id = any($4) for share skip locked),
-	roles_of as (select distinct role_id from membership_roles where user_id = $2::uuid and org_id = any($4) and live),
+with recursive line_of as (
+		select id, responsible_id, user_id, org_id from api_keys where id = $1
+		union select a.id, a.responsible_id, a.user_id, a.org_id from line_of join api_keys a on a.id = line_of.responsible_id),
+	locked_keys as (select * from api_keys where id in (select id from line_of) for share skip locked),
+	locked_users as (select * from users where id in (select user_id from line_of) for share skip locked),
+	locked_organizations as (select * from organizations where id in (select org_id from line_of) for share skip locked),
+	locked_members as (select id from memberships where user_id = $2::uuid and org_id = any($3) for share skip locked),
+	roles_of as (select distinct role_id from membership_roles where user_id = $2::uuid and org_id = any($3) and live),
 	locked_roles as (select id from roles where id in (select role_id from roles_of) for share skip locked)
-select (select count(*) from locked_keys) = (select count(*) from api_keys where id = $1)
-	and (select count(*) from locked_users) = ($2::uuid is not null)::int
-	and (select count(*) from locked_organizations) = ($3::uuid is not null)::int
-	and (select count(*) from locked_members) = (select count(*) from memberships where user_id = $2::uuid and org_id = any($4))
+select (select count(*) from locked_keys) = (select count(*) from line_of)
+	and (select count(*) from locked_users) = (select count(distinct user_id) from line_of)
+	and (select count(*) from locked_organizations) = (select count(distinct org_id) from line_of)
+	and (select count(*) from locked_members) = (select count(*) from memberships where user_id = $2::uuid and org_id = any($3))
 	and (select count(*) from locked_roles) = (select count(*) from roles_of) as locked,
 	exists (select from `
 
@@ -100,7 +103,7 @@ func (d *Directory) lockActor(ctx context.Context, actor *access.Actor) error {
 	}
 	began := time.Now()
 	for pause := lockActorPause; ; pause = min(2*pause, lockActorRest) {
-		state, err := db.SelectOne[struct{ Locked, Works bool }](ctx, d.db, confirmText, actor.Key.ID, actor.User, actor.Organization, places)
+		state, err := db.SelectOne[struct{ Locked, Works bool }](ctx, d.db, confirmText, actor.Key.ID, actor.User, places)
 		switch {
 		case err != nil:
 			return err
