@@ -33,6 +33,8 @@ type attackers struct {
 	Connections int
 	// Key is the API key that they send; empty if they send none.
 	Key string
+	// Requests are what they send; empty for all hostile requests.
+	Requests []hostile.Request
 }
 
 // attack sends hostile requests as fast as they are answered, until standard input ends,
@@ -48,9 +50,11 @@ func attack(url string) {
 	ctx, stop := context.WithCancel(context.Background())
 	statuses := &tally{}
 	var all sync.WaitGroup
-	requests := hostile.Requests()
+	if len(a.Requests) == 0 {
+		a.Requests = hostile.Requests()
+	}
 	for range a.Connections {
-		all.Go(func() { harass(ctx, url, a.Key, requests, statuses) })
+		all.Go(func() { harass(ctx, url, a.Key, a.Requests, statuses) })
 	}
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	stop()
@@ -154,6 +158,25 @@ func (r *process) reader() string {
 	return data["createApiKey"].(object)["secret"].(string)
 }
 
+// writer returns the secret and the id of a new API key that may grant a role to the
+// members of an organization, and the grants that keep the server busiest.
+func (r *process) writer() (key, id string, grants hostile.Request) {
+	r.t.Helper()
+	data, err := r.ask(r.t.Context(), `{ role(by: {key: "viewer"}) { permissions { key } }
+		organization(by: {code: "acme"}) { members(first: 55) { nodes { user { id } } } } }`, nil)
+	must(r.t, err)
+	var users []string
+	for _, member := range data["organization"].(object)["members"].(object)["nodes"].([]any) {
+		users = append(users, member.(object)["user"].(object)["id"].(string))
+	}
+	permissions := append(data["role"].(object)["permissions"].([]any), object{"key": "roster:members:write"})
+	data, err = r.ask(r.t.Context(), `mutation($p: [PermissionRef!]!) { createApiKey(input: {name: "writer", organization: {code: "acme"}, permissions: $p}) { secret apiKey { id } } }`,
+		object{"p": permissions})
+	must(r.t, err)
+	created := data["createApiKey"].(object)
+	return created["secret"].(string), created["apiKey"].(object)["id"].(string), hostile.Grants("acme", "viewer", users)
+}
+
 // honest are the most frequent requests of honest clients: reading one user, and checking
 // a permission.
 var honest = [][]byte{
@@ -189,27 +212,45 @@ func (r *process) latencies(key string, duration time.Duration) []time.Duration 
 }
 
 // BenchmarkHonestClient measures how long an honest client waits for its answers: alone,
-// and while hostile clients send the worst requests, without a key and with one that may
-// read everything.
+// and while hostile clients send the worst requests, without a key, with one that may
+// read everything, and with one that may write in one organization. It measures how long
+// it takes to revoke the last one.
 func BenchmarkHonestClient(b *testing.B) {
-	p := setup(b)
-	r := p.start()
+	r := setup(b).start()
 	key, theirs := r.reader(), r.reader()
-	const duration = 10 * time.Second
+	r.latencies(key, attackTime/5)
+	b.Run("without a key", func(b *testing.B) { r.attack(b, key, attackers{Connections: 32}) })
+	b.Run("with a key", func(b *testing.B) { r.attack(b, key, attackers{Connections: 32, Key: theirs}) })
+	b.Run("writing", func(b *testing.B) {
+		writers, id, grants := r.writer()
+		r.attack(b, key, attackers{Connections: 32, Key: writers, Requests: []hostile.Request{grants}}, func() {
+			began := time.Now()
+			_, err := r.ask(b.Context(), `mutation($id: ID!) { revokeApiKey(input: {apiKey: $id}) { apiKey { id } } }`, object{"id": id})
+			took := time.Since(began)
+			if b.ReportMetric(float64(took.Milliseconds()), "ms-to-revoke"); err != nil || took > time.Second {
+				b.Errorf("the key was not revoked after %v: %v", took, err)
+			}
+		})
+	})
+}
+
+// attackTime is how long latencies are measured.
+const attackTime = 10 * time.Second
+
+// attack measures latencies while nobody attacks and then while the attackers do, and
+// calls at the end of the attack.
+func (r *process) attack(b *testing.B, key string, a attackers, atEnd ...func()) {
 	p50 := func(took []time.Duration) time.Duration { return took[len(took)/2] }
 	p99 := func(took []time.Duration) time.Duration { return took[len(took)*99/100] }
-	r.latencies(key, duration/5)
 	for b.Loop() {
-		for _, hostile := range []struct {
-			who string
-			attackers
-		}{{"without a key", attackers{32, ""}}, {"with a key", attackers{32, theirs}}} {
-			quiet := r.latencies(key, duration)
-			stop := r.attacked(hostile.attackers)
-			time.Sleep(duration / 5) // until the attackers have spent their first budget
-			attacked := r.latencies(key, duration)
-			b.Logf("%-14s p50 %v, attacked %v; p99 %v, attacked %v: %.1f times; hostile answers %v", hostile.who,
-				p50(quiet), p50(attacked), p99(quiet), p99(attacked), float64(p99(attacked))/float64(p99(quiet)), stop())
+		quiet := r.latencies(key, attackTime)
+		stop := r.attacked(a)
+		time.Sleep(attackTime / 5) // until the attackers have spent their first budget
+		attacked := r.latencies(key, attackTime)
+		for _, end := range atEnd {
+			end()
 		}
+		b.ReportMetric(float64(p99(attacked))/float64(p99(quiet)), "times-p99")
+		b.Logf("p50 %v, attacked %v; p99 %v, attacked %v; hostile answers %v", p50(quiet), p50(attacked), p99(quiet), p99(attacked), stop())
 	}
 }

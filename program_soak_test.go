@@ -36,7 +36,7 @@ func TestSoak(t *testing.T) {
 	for i := range 2 {
 		clients.Go(func() { r.writes(ctx, i, statuses) })
 	}
-	stops := []func() map[int]int64{r.attacked(attackers{4, ""}), r.attacked(attackers{4, theirs})}
+	stops := []func() map[int]int64{r.attacked(attackers{Connections: 4, Key: ""}), r.attacked(attackers{Connections: 4, Key: theirs})}
 
 	all := []figures{r.figures()}
 	for ctx.Err() == nil {

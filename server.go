@@ -307,12 +307,10 @@ func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc) *http.
 	}
 }
 
-// ready answers a request for whether the database and the feed of changes are reachable.
+// ready answers a request for whether this server hears from the database.
 func (s *server) ready(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-	defer cancel()
-	if err := s.directory.Ready(ctx); err != nil {
-		s.log.WarnContext(ctx, "not ready", "cause", err)
+	if err := s.directory.Ready(); err != nil {
+		s.log.WarnContext(r.Context(), "not ready", "cause", err)
 		http.Error(w, "not ready", http.StatusServiceUnavailable)
 		return
 	}

@@ -216,7 +216,8 @@ func (f *Follower) restAfter(began time.Time) {
 // step applies what became visible, and advances the position. If it fails, nothing has
 // happened.
 func (f *Follower) step() error {
-	ctx, cancel := context.WithTimeout(f.open, stepTimeout)
+	// What apply reads must not wait for the requests.
+	ctx, cancel := context.WithTimeout(db.Urgently(f.open), stepTimeout)
 	defer cancel()
 	began, last := time.Now(), f.progress.Load()
 	position, incarnation, changes, err := readSince(ctx, f.dedicated, last.position, f.options.Backlog+1)

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/uptrace/bun"
 
 	"roster/db"
 	"roster/problem"
+	"roster/queue"
 )
 
 // Writer is the only way to write to the database. A write records what it
@@ -20,15 +22,32 @@ type Writer struct {
 	feed  *Follower
 	log   *slog.Logger
 	hooks Hooks
-	// again holds an element while a transaction runs again.
-	again chan struct{}
+	// again admits transactions that run again.
+	again      *queue.Queue
+	interrupts *interrupts
 }
+
+// The errors of Hooks.Confirm.
+var (
+	ErrActorChanged = errors.New("the actor may do less than before")
+	ErrActorLocked  = errors.New("somebody is changing what the actor may do")
+)
 
 // Hooks are called around the commit of each write. All are required.
 type Hooks struct {
 	// Check is called in the transaction of a write when all its work is done, and its
 	// changes are in the log. The write fails with the error that it returns.
 	Check func(ctx context.Context, w *Write) error
+	// Confirm is called in each transaction that has changed something, before it commits,
+	// or else before it begins. It keeps others from taking anything from the actor of ctx
+	// until the transaction ends, and returns a context with the actor as it is now. It
+	// returns ErrActorChanged with it if that may do less than ctx says, ErrActorLocked if
+	// somebody is just changing what the actor may do, and another error if the actor has
+	// ended.
+	Confirm func(ctx context.Context) (context.Context, error)
+	// Parties returns the ids, in text form, of all for whom ctx works: the API key, its
+	// user, its organization.
+	Parties func(ctx context.Context) []string
 	// Committed is called with what was committed before the commit is acknowledged. It
 	// is also called after a failed commit, because nobody knows whether the commit was
 	// done if the connection broke.
@@ -38,7 +57,10 @@ type Hooks struct {
 // NewWriter returns a writer to database. It notifies the followers of other servers
 // through feed.
 func NewWriter(database *db.DB, feed *Follower, log *slog.Logger, hooks Hooks) *Writer {
-	return &Writer{db: database, feed: feed, log: log, hooks: hooks, again: make(chan struct{}, 1)}
+	return &Writer{
+		db: database, feed: feed, log: log, hooks: hooks, again: queue.New(queue.Limits{Running: 1, Waiting: math.MaxInt}),
+		interrupts: &interrupts{running: map[*attempt]struct{}{}, ending: map[string]chan struct{}{}},
+	}
 }
 
 // Atomically runs fn in one transaction, which everything that fn does with its context
@@ -50,38 +72,65 @@ func (w *Writer) Atomically(ctx context.Context, fn func(ctx context.Context) er
 	if db.HasTx(ctx) {
 		return fn(ctx)
 	}
-	err := w.attempt(ctx, fn)
-	if !db.Retryable(err) {
+	unconfirmed, err := w.attempt(ctx, false, fn)
+	if unconfirmed {
+		// What the actor has lost, it may have taken from itself. If it is confirmed before
+		// anything else, that makes no difference.
+		_, err = w.attempt(ctx, true, fn)
+	}
+	if !mayRunAgain(err) {
 		return err
 	}
 	// One transaction at a time runs again, because documents that name the same objects in
 	// opposite orders would only meet again. One that waits here holds neither locks nor
 	// a connection.
-	select {
-	case w.again <- struct{}{}:
-		defer func() { <-w.again }()
-	case <-ctx.Done():
+	leave, busy := w.again.Enter(ctx)
+	if busy != nil {
 		return err
 	}
+	defer leave()
 	const more = 4
-	for try := 1; try <= more && db.Retryable(err) && ctx.Err() == nil; try++ {
+	for try := 1; try <= more && mayRunAgain(err) && ctx.Err() == nil; try++ {
 		w.log.DebugContext(ctx, "transaction runs again", "try", try, "cause", err)
-		err = w.attempt(ctx, fn)
+		_, err = w.attempt(ctx, true, fn)
 	}
 	return err
 }
 
-// attempt runs fn in a transaction of its own, once.
-func (w *Writer) attempt(ctx context.Context, fn func(ctx context.Context) error) error {
+func mayRunAgain(err error) bool {
+	return db.Retryable(err) || errors.Is(err, ErrActorLocked) || errors.Is(err, errInterrupted)
+}
+
+// attempt runs fn in a transaction of its own, once. The actor is confirmed before fn, or
+// else after fn has changed something; unconfirmed reports that this failed then, or that
+// the attempt was interrupted.
+func (w *Writer) attempt(ctx context.Context, confirmFirst bool, fn func(ctx context.Context) error) (unconfirmed bool, err error) {
 	var done Written
 	var undone error
 	var first db.Batch
 	began := db.Queue[time.Time](&first, clock)
-	err := w.db.InNewTx(context.WithValue(ctx, writtenKey{}, &done), first, func(ctx context.Context, _ bun.IDB) error {
+	ctx, running, err := w.interrupts.begin(ctx, w.hooks.Parties(ctx))
+	if err != nil {
+		return false, err
+	}
+	err = w.db.InNewTx(context.WithValue(ctx, writtenKey{}, &done), first, func(ctx context.Context, _ bun.IDB) error {
 		done.began = *began.One()
-		undone = fn(ctx)
+		if confirmFirst {
+			if ctx, undone = w.hooks.Confirm(ctx); undone != nil && !errors.Is(undone, ErrActorChanged) {
+				return undone
+			}
+		}
+		if undone = fn(ctx); undone == nil && !confirmFirst && len(done.rows) > 0 {
+			_, undone = w.hooks.Confirm(ctx)
+			unconfirmed = undone != nil
+		}
+		if undone == nil {
+			undone = w.interrupts.keep(running) // nobody knows what an interrupted commit has done
+		}
 		return undone
 	})
+	err = w.interrupts.finish(running, err)
+	unconfirmed = unconfirmed || errors.Is(err, errInterrupted)
 	if undone == nil && len(done.rows) > 0 {
 		w.hooks.Committed(done.rows)
 		w.feed.Notify()
@@ -89,7 +138,7 @@ func (w *Writer) attempt(ctx context.Context, fn func(ctx context.Context) error
 	if err == nil {
 		committed(ctx, done.rows)
 	}
-	return err
+	return unconfirmed, err
 }
 
 // errDryRun rolls a dry run back.
@@ -153,8 +202,9 @@ type Write struct {
 	// well. Nothing may be written while there are faults.
 	Faults problem.List
 
-	db    *db.DB
-	actor string
+	db         *db.DB
+	interrupts *interrupts
+	actor      string
 	// later holds statements that are not sent yet; see Later.
 	later db.Batch
 	// rows are still to be written into the log; appended were, as far as memory
@@ -169,7 +219,7 @@ type Write struct {
 func (w *Writer) Write(ctx context.Context, actor string, fn func(ctx context.Context, write *Write) error) error {
 	return w.Atomically(ctx, func(ctx context.Context) error {
 		return w.db.InTx(ctx, func(ctx context.Context, tx bun.IDB) error {
-			write := &Write{IDB: tx, db: w.db, actor: actor}
+			write := &Write{IDB: tx, db: w.db, interrupts: w.interrupts, actor: actor}
 			if err := write.begin(ctx); err != nil {
 				return err
 			}

@@ -3,7 +3,7 @@
 // with a request:
 //
 //	secret ──▶ Keys.Find ──▶ memory: the key worked at this epoch
-//	                    └──▶ PostgreSQL, by the hash
+//	                    └──▶ PostgreSQL, by the hash, in lookup.go
 //
 // A key in use therefore costs no statement. Package directory decides who may make a
 // key and what it may do, and records both.

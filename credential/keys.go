@@ -30,9 +30,10 @@ type Key struct {
 
 // Keys finds the API keys that work, and remembers them.
 type Keys struct {
-	db     *db.DB
-	writer *changes.Writer
-	log    *slog.Logger
+	db      *db.DB
+	writer  *changes.Writer
+	log     *slog.Logger
+	lookUps *lookUps
 	// known holds disposable copies. Each says itself whether it still counts.
 	known *ristretto.Cache[uint64, *knownKey]
 }
@@ -59,11 +60,14 @@ func NewKeys(database *db.DB, writer *changes.Writer, log *slog.Logger) *Keys {
 	if err != nil {
 		panic(err) // the numbers above are wrong
 	}
-	return &Keys{db: database, writer: writer, log: log, known: known}
+	return &Keys{db: database, writer: writer, log: log, lookUps: newLookUps(database), known: known}
 }
 
 // Close stops the work in the background. Keys must not be used afterwards.
-func (k *Keys) Close() { k.known.Close() }
+func (k *Keys) Close() {
+	k.lookUps.work.Wait()
+	k.known.Close()
+}
 
 // Find returns the API key with that secret if it works now. It returns nil if the
 // secret is unknown or malformed, the key was revoked or has expired, its organization
@@ -73,6 +77,10 @@ func (k *Keys) Close() { k.known.Close() }
 // staleness ago. The caller raises the epoch with each change that may end a key,
 // before it acknowledges the change, and reads the epoch before the call.
 //
+// Otherwise it reads the key. Keys that are not known to work are read together with
+// others that come from the holder of ctx (queue.WithHolders), so that those who make
+// secrets up keep nobody out.
+//
 // Find returns context.DeadlineExceeded if the database does not answer within
 // WaitTimeout. The context must not carry a transaction.
 func (k *Keys) Find(ctx context.Context, key secret.Text, epoch uint64, staleness time.Duration) (*Key, error) {
@@ -80,12 +88,13 @@ func (k *Keys) Find(ctx context.Context, key secret.Text, epoch uint64, stalenes
 		return nil, nil
 	}
 	hash, now := sum(key), time.Now() // read before the database, so that the row is no older
-	if known := k.remembered(hash); known != nil && known.epoch == epoch && now.Before(known.until) {
+	known := k.remembered(hash)
+	if known != nil && known.epoch == epoch && now.Before(known.until) {
 		return known.key, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, WaitTimeout)
 	defer cancel()
-	row, err := db.SelectOne[workingKey](ctx, k.db, workingKeyText, hash[:])
+	row, err := k.lookUps.find(ctx, hash, known != nil)
 	if err != nil {
 		return nil, fmt.Errorf("credential: %w", err)
 	}
@@ -100,9 +109,15 @@ func (k *Keys) Find(ctx context.Context, key secret.Text, epoch uint64, stalenes
 	return &row.Key, nil
 }
 
-// Recognises reports whether this server has seen the key work, not too long ago,
-// and not seen it fail since. It costs no statement.
-func (k *Keys) Recognises(key secret.Text) bool { return k.remembered(sum(key)) != nil }
+// Read returns the API key with that id if it works now, as the database says, in the
+// transaction of ctx if there is one; otherwise nil.
+func (k *Keys) Read(ctx context.Context, id db.APIKeyID) (*Key, error) {
+	row, err := db.SelectOne[workingKey](ctx, k.db, workingKeyByIDText, id)
+	if err != nil || row == nil {
+		return nil, err
+	}
+	return &row.Key, nil
+}
 
 // remembered returns the entry of the key with that hash, whether it still counts or
 // not; nil if there is none.
@@ -148,14 +163,18 @@ func Working(keys, organizations, users string) string {
 where line.works`
 }
 
-var workingKeyText = `
+const workingKeyColumns = `
 select k.*,
 	array(select p.key from api_key_permissions kp join permissions p on p.id = kp.permission_id
 		where kp.api_key_id = k.id and p.deleted_at is null order by p.key) as permissions,
 	extract(epoch from line.ends_at - statement_timestamp())::float8 as ends_in,
 	coalesce(k.last_used_at < statement_timestamp() - interval '1 minute', true) as use_is_news
-from ` + Working("api_keys", "organizations", "users") + `
-	and k.hash = $1`
+from `
+
+var (
+	workingKeyText     = workingKeyColumns + Working("api_keys", "organizations", "users") + " and k.hash = any($1)"
+	workingKeyByIDText = workingKeyColumns + Working("api_keys", "organizations", "users") + " and k.id = $1"
+)
 
 // goodFor returns how long the row may be used, counted from before it was read: until
 // the key ends, and staleness at most.

@@ -33,7 +33,7 @@ type connector struct {
 	// the statement that sets them for one transaction.
 	limits map[string]string
 	limit  string
-	room     room
+	room   room
 }
 
 // required are the parameters of a session that code relies on.
@@ -44,6 +44,7 @@ var required = map[string]string{"timezone": "UTC", "client_encoding": "UTF8"}
 var limits = map[string]string{
 	"jit":                                 "off", // costs more than it gains on statements of some ms
 	"statement_timeout":                   "30s", // nothing here runs for longer
+	"lock_timeout":                        "5s",  // what waits for a lock keeps a connection, and others out
 	"idle_in_transaction_session_timeout": "60s",
 }
 
@@ -56,8 +57,8 @@ const (
 const (
 	// LeastConnections is the smallest pool_max_conns that works: three for the
 	// feed of changes (to read it, to notify, to listen), one for statements that
-	// are planned anew, and two for all others, so that reads need not wait for one
-	// long write.
+	// are planned anew, one for transactions, and one for all others, so that reads
+	// need not wait for one long write.
 	LeastConnections = feedConnections + 1 + 2
 	feedConnections  = 3
 )
@@ -73,7 +74,7 @@ func newConnector(dsn secret.Text, o Options) (*connector, error) {
 		return nil, errors.New("one of the settings of pgx in it (pool_max_conns, default_query_exec_mode and so on) has a value that cannot be read")
 	}
 	c := &connector{config: pool, given: parsed.RuntimeParams, limits: maps.Clone(limits)}
-	c.total = defaultStatements() + defaultPlanning() + feedConnections
+	c.total = defaultShares().sum() + feedConnections
 	if c.has("pool_max_conns") {
 		if c.total = pool.MaxConns; c.total < LeastConnections {
 			return nil, fmt.Errorf("pool_max_conns is %d, and Roster needs at least %d connections", c.total, LeastConnections)
@@ -143,31 +144,49 @@ func (c *connector) poolTransactions() {
 	c.limit = "select " + strings.Join(set, ", ")
 }
 
-// defaultStatements keeps PostgreSQL's processes few: beyond a few for each core,
-// more of them only take turns. Waiting for one costs less than 1 ms.
-func defaultStatements() int32 { return int32(max(8, 4*runtime.NumCPU())) }
+// shares are the connections of the pools. A share of 0 means that the pool of reads
+// stands in.
+type shares struct{ reads, planning, writes, urgent int32 }
 
-// defaultPlanning is small, because searches are few and keep the database busy.
-func defaultPlanning() int32 { return int32(max(2, runtime.NumCPU())) }
+// defaultShares keeps PostgreSQL's processes few: beyond a few for each core, more of
+// them only take turns. Idle ones close. One holder has at most a quarter of each.
+// Searches are few and keep the database busy, and what is urgent is few.
+func defaultShares() shares {
+	cores := int32(runtime.NumCPU())
+	return shares{reads: max(16, 2*cores), planning: max(2, cores), writes: max(16, 2*cores), urgent: 4}
+}
 
-// statements returns the pool for most statements.
-func (c *connector) statements() *pgxpool.Config {
+// sum returns the number of connections in all.
+func (s shares) sum() int32 { return s.reads + s.planning + s.writes + s.urgent }
+
+// share divides the connections among the pools.
+func (c *connector) share() shares {
+	n := defaultShares()
+	left := c.total - feedConnections
+	n.planning = max(1, min(n.planning, left/4))
+	if c.pooled { // plans are always for the values there
+		n.planning = 0
+	}
+	left -= n.planning
+	n.urgent = min(n.urgent, (left+3)/6)
+	if left < 3 {
+		n.urgent = 0
+	}
+	n.writes = min(n.writes, (left-n.urgent)/2)
+	n.reads = left - n.urgent - n.writes
+	return n
+}
+
+// reads returns the pool for statements that no other pool is for.
+func (c *connector) reads(n shares) *pgxpool.Config {
 	config := c.config.Copy()
-	config.MaxConns = c.total - feedConnections - c.planned()
+	config.MaxConns = n.reads
 	return config
 }
 
-// planned returns the number of connections that plan statements anew.
-func (c *connector) planned() int32 {
-	if c.pooled {
-		return 0
-	}
-	return max(1, min(defaultPlanning(), (c.total-feedConnections)/4))
-}
-
 // planning returns the pool for statements that are planned for their values.
-func (c *connector) planning() *pgxpool.Config {
-	config := c.extra(c.planned())
+func (c *connector) planning(connections int32) *pgxpool.Config {
+	config := c.extra(connections)
 	config.ConnConfig.RuntimeParams[planCacheMode] = customPlan
 	return config
 }
@@ -179,7 +198,7 @@ func (c *connector) dedicated(name string, connections int32) *pgxpool.Config {
 	return config
 }
 
-// extra returns a pool beside the one for statements. The minimums in the URL do not
+// extra returns a pool beside the one for reads. The minimums in the URL do not
 // apply to it.
 func (c *connector) extra(connections int32) *pgxpool.Config {
 	config := c.config.Copy()

@@ -34,9 +34,7 @@ import (
 type DB struct {
 	*bun.DB
 	connector *connector
-	// pool runs statements; PostgreSQL keeps one plan of each. planning runs statements
-	// that are planned for the values of each run; behind a pooler, it is the same pool.
-	pool, planning *pgxpool.Pool
+	pools     pools
 }
 
 // Options describe a connection beyond its URL. The zero value has the defaults.
@@ -57,11 +55,12 @@ func Open(ctx context.Context, dsn secret.Text, o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
-	d, err := open(ctx, c, c.statements())
-	if err != nil || c.pooled {
-		return d, err
+	n := c.share()
+	d, err := open(ctx, c, c.reads(n))
+	if err != nil {
+		return nil, err
 	}
-	if d.planning, err = pgxpool.NewWithConfig(ctx, c.planning()); err != nil {
+	if err := d.addPools(ctx, n); err != nil {
 		_ = d.Close()
 		return nil, err
 	}
@@ -70,20 +69,47 @@ func Open(ctx context.Context, dsn secret.Text, o Options) (*DB, error) {
 
 // open returns the database over one pool.
 func open(ctx context.Context, c *connector, config *pgxpool.Config) (*DB, error) {
-	pool, err := pgxpool.NewWithConfig(ctx, config)
+	p, err := newPool(ctx, config)
 	if err != nil {
 		return nil, err
 	}
-	d := &DB{connector: c, pool: pool, planning: pool}
+	d := &DB{connector: c, pools: pools{reads: p, planning: p, writes: p, urgent: p}}
 	// A newer Roster may have added columns: see scan.
 	d.DB = bun.NewDB(openSQL(d), dialect{pgdialect.New()}, bun.WithDiscardUnknownColumns())
 	return d, nil
 }
 
-// Pools returns the figures of each pool of connections, by the pool's name: "planning"
-// runs the statements that are planned for each run, and "statements" all others.
+// addPools gives each kind of work that n has connections for a pool of its own.
+func (d *DB) addPools(ctx context.Context, n shares) (err error) {
+	add := func(to **pool, config *pgxpool.Config) {
+		if err == nil && config.MaxConns > 0 {
+			var p *pool
+			if p, err = newPool(ctx, config); err == nil {
+				*to = p
+			}
+		}
+	}
+	add(&d.pools.planning, d.connector.planning(n.planning))
+	add(&d.pools.writes, d.connector.extra(n.writes))
+	add(&d.pools.urgent, d.connector.extra(n.urgent))
+	return err
+}
+
+// Pools returns the figures of each pool of connections, by the pool's name: "writes"
+// runs transactions that write, "urgent" what Urgently asks for, "planning" statements
+// that are planned for each run, and "reads" all others.
 func (d *DB) Pools() map[string]func() *pgxpool.Stat {
-	return map[string]func() *pgxpool.Stat{"statements": d.pool.Stat, "planning": d.planning.Stat}
+	stats := map[string]func() *pgxpool.Stat{}
+	for name, pool := range d.pools.all() {
+		stats[name] = pool.Stat
+	}
+	return stats
+}
+
+// Writers returns how many transactions can write at a time, and how many urgent ones
+// beside them.
+func (d *DB) Writers() (writes, urgent int) {
+	return int(d.pools.writes.Config().MaxConns), int(d.pools.urgent.Config().MaxConns)
 }
 
 // Dedicated returns the same database over connections of its own, at most that many,
@@ -101,13 +127,14 @@ func (d *DB) Pooled() bool { return d.connector.pooled }
 // Connect opens a connection outside the pool, for work that must keep a connection to
 // itself, such as LISTEN. The caller closes it.
 func (d *DB) Connect(ctx context.Context) (*pgx.Conn, error) {
-	return pgx.ConnectConfig(ctx, d.pool.Config().ConnConfig)
+	return pgx.ConnectConfig(ctx, d.pools.reads.Config().ConnConfig)
 }
 
 // Close closes the connections.
 func (d *DB) Close() error {
 	err := d.DB.Close()
-	d.pool.Close()
-	d.planning.Close()
+	for _, pool := range d.pools.all() {
+		pool.Close()
+	}
 	return err
 }

@@ -72,6 +72,13 @@ func Retryable(err error) bool {
 	return ok && (refused.Code == "40001" || refused.Code == "40P01") || outdated(err)
 }
 
+// Contended reports whether a transaction failed because of others: it is Retryable, or
+// has waited for a lock for longer than lock_timeout allows.
+func Contended(err error) bool {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && refused.Code == "55P03" || Retryable(err)
+}
+
 // outdated reports whether the plan or the description of a statement belonged to an
 // earlier schema. If the statement is not prepared, PostgreSQL notices that the
 // description has another number of columns.

@@ -84,7 +84,7 @@ func (d *DB) alone(ctx context.Context, fn func() error) error {
 }
 
 func (d *DB) tryAlone(ctx context.Context, fn func() error) (done bool, err error) {
-	tx, err := d.pool.Begin(ctx)
+	tx, err := d.pools.reads.Begin(ctx)
 	if err != nil {
 		return false, err
 	}

@@ -3,7 +3,9 @@ package db_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -82,15 +84,24 @@ func TestOpenRefuses(t *testing.T) {
 // to its number of connections.
 func TestSettingsInURLHold(t *testing.T) {
 	t.Parallel()
-	dsn := with(t, with(t, with(t, dbtest.DSN(t), "pool_max_conns", "6"), "statement_timeout", "7s"), "application_name", "mine")
+	dsn := with(t, with(t, dbtest.DSN(t), "statement_timeout", "7s"), "application_name", "mine")
+	for most, want := range map[int]map[string]int32{
+		6:   {"reads": 1, "planning": 1, "writes": 1}, // the pool of reads runs what is urgent
+		7:   {"reads": 1, "planning": 1, "writes": 1, "urgent": 1},
+		10:  {"reads": 3, "planning": 1, "writes": 2, "urgent": 1},
+		23:  nil,
+		100: nil,
+	} {
+		pools, total := map[string]int32{}, int32(0)
+		for name, stat := range open(t, with(t, dsn, "pool_max_conns", strconv.Itoa(most)), db.Options{}).Pools() {
+			pools[name] = stat().MaxConns()
+			total += pools[name]
+		}
+		if total+3 != int32(most) || want != nil && !maps.Equal(pools, want) {
+			t.Errorf("%d connections: %v beside the three of the feed, want %v", most, pools, want)
+		}
+	}
 	d := open(t, dsn, db.Options{})
-	total := int32(0)
-	for _, stat := range d.Pools() {
-		total += stat().MaxConns()
-	}
-	if total+3 != 6 {
-		t.Errorf("the pools have %d connections beside the three of the feed, want 3", total)
-	}
 	got, err := db.SelectOne[string](t.Context(), d, "select current_setting('statement_timeout') || ' ' || current_setting('application_name') || ' ' || current_setting('jit')")
 	must(t, err)
 	if *got != "7s mine off" {

@@ -49,33 +49,43 @@ func (r *room) lacks(err error) bool {
 	return true
 }
 
-// acquire takes a connection out of the pool. If the database has no room for another
-// connection, acquire waits for one that this server has already, and takes it from
-// either pool: a plan that fits less well is better than none.
-func (d *DB) acquire(ctx context.Context, pool *pgxpool.Pool) (conn *pgxpool.Conn, err error) {
-	err = d.waitForRoom(ctx, pool, func(pool *pgxpool.Pool) error { conn, err = pool.Acquire(ctx); return err })
-	return conn, err
+// acquire takes a connection out of the pool, when the holders of ctx have less than
+// their share of it; the caller releases both. If the database has no room for another
+// connection, acquire waits for one that this server has already, and takes it from any
+// pool: a plan that fits less well is better than none.
+func (d *DB) acquire(ctx context.Context, p *pool) (conn *pgxpool.Conn, release func(), err error) {
+	leave, err := p.shares.Enter(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	err = d.waitForRoom(ctx, p, func(p *pool) error { conn, err = p.Acquire(ctx); return err })
+	if err != nil {
+		leave()
+		return nil, nil, err
+	}
+	return conn, func() { conn.Release(); leave() }, nil
 }
 
-// waitForRoom runs connect, for the pool or else for the other one, until it gets a
+// waitForRoom runs connect, for the pool or else for other ones, until it gets a
 // connection. It returns the error if there is neither room nor a connection to wait
 // for.
-func (d *DB) waitForRoom(ctx context.Context, pool *pgxpool.Pool, connect func(*pgxpool.Pool) error) error {
-	other := d.planning
-	if pool == other {
-		other = d.pool
-	}
+func (d *DB) waitForRoom(ctx context.Context, p *pool, connect func(*pool) error) error {
 	for {
-		err := connect(pool)
+		err := connect(p)
 		if err == nil || !d.connector.room.lacks(err) {
 			return err
 		}
-		if other != pool && connections(other) > 0 {
+		there := connections(p)
+		for _, other := range d.pools.all() {
+			if other == p || connections(other) == 0 {
+				continue
+			}
+			there += connections(other)
 			if err = connect(other); err == nil || !d.connector.room.lacks(err) {
 				return err
 			}
 		}
-		if connections(pool)+connections(other) == 0 {
+		if there == 0 {
 			return err
 		}
 		select {
@@ -87,8 +97,8 @@ func (d *DB) waitForRoom(ctx context.Context, pool *pgxpool.Pool, connect func(*
 }
 
 // connections returns how many connections the pool has, or may be about to have.
-func connections(pool *pgxpool.Pool) int32 {
-	s := pool.Stat()
+func connections(p *pool) int32 {
+	s := p.Stat()
 	return s.AcquiredConns() + s.IdleConns() + s.ConstructingConns()
 }
 
@@ -103,10 +113,18 @@ func openSQL(d *DB) *sql.DB {
 // waiting is a connector that waits for room.
 type waiting struct{ db *DB }
 
-// Connect takes a connection out of the pool, as acquire does.
+// poolKey is the key of the pool that a connection is for.
+type poolKey struct{}
+
+// Connect takes a connection out of the pool that begin has put into ctx, or else the
+// one for ctx, as acquire does.
 func (w waiting) Connect(ctx context.Context) (conn driver.Conn, err error) {
-	err = w.db.waitForRoom(ctx, w.db.pool, func(pool *pgxpool.Pool) error {
-		conn, err = stdlib.GetPoolConnector(pool).Connect(ctx)
+	from, ok := ctx.Value(poolKey{}).(*pool)
+	if !ok {
+		from = w.db.poolOf(ctx, w.db.pools.reads)
+	}
+	err = w.db.waitForRoom(ctx, from, func(p *pool) error {
+		conn, err = stdlib.GetPoolConnector(p.Pool).Connect(ctx)
 		return err
 	})
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/uptrace/bun/schema"
 )
 
@@ -24,7 +23,7 @@ import (
 // It goes past database/sql, which would turn each value into text and back, and
 // halves what a statement costs this server.
 func Select[T any](ctx context.Context, d *DB, text string, args ...any) ([]T, error) {
-	return selectFrom[T](ctx, d, d.pool, text, args)
+	return selectFrom[T](ctx, d, d.pools.reads, text, args)
 }
 
 // SelectPlanned is Select with a plan for these values alone, which costs some 0.3 ms
@@ -32,10 +31,10 @@ func Select[T any](ctx context.Context, d *DB, text string, args ...any) ([]T, e
 // search term would read all users to find the one with a rare name. In a transaction
 // it is the same as Select.
 func SelectPlanned[T any](ctx context.Context, d *DB, text string, args ...any) ([]T, error) {
-	return selectFrom[T](ctx, d, d.planning, text, args)
+	return selectFrom[T](ctx, d, d.pools.planning, text, args)
 }
 
-func selectFrom[T any](ctx context.Context, d *DB, pool *pgxpool.Pool, text string, args []any) (all []T, err error) {
+func selectFrom[T any](ctx context.Context, d *DB, usual *pool, text string, args []any) (all []T, err error) {
 	read := func(on querier) error {
 		rows, _ := on.Query(ctx, text, args...) // rows reports the same error
 		all, err = scan[T](d, rows)
@@ -47,7 +46,7 @@ func selectFrom[T any](ctx context.Context, d *DB, pool *pgxpool.Pool, text stri
 			d.renew() // the transaction is lost, and runs again on another connection
 		}
 	} else {
-		err = d.twice(ctx, func() error { return d.onConnection(ctx, pool, read) })
+		err = d.twice(ctx, func() error { return d.onConnection(ctx, d.poolOf(ctx, usual), read) })
 	}
 	return all, Problem(err)
 }
@@ -59,12 +58,12 @@ type querier interface {
 
 // onConnection runs fn on a connection of the pool. Behind a pooler it does so in a
 // transaction, because there the limits end with it.
-func (d *DB) onConnection(ctx context.Context, pool *pgxpool.Pool, fn func(on querier) error) error {
-	conn, err := d.acquire(ctx, pool)
+func (d *DB) onConnection(ctx context.Context, p *pool, fn func(on querier) error) error {
+	conn, release, err := d.acquire(ctx, p)
 	if err != nil {
 		return err
 	}
-	defer conn.Release()
+	defer release()
 	if !d.Pooled() {
 		return fn(conn)
 	}

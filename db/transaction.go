@@ -13,7 +13,11 @@ import (
 // transaction is a transaction on a connection of its own. This package begins and ends
 // it itself, rather than database/sql, so that the first statements can be sent along
 // with "begin".
-type transaction struct{ bun.Conn }
+type transaction struct {
+	bun.Conn
+	// leave gives back the connection's place in the shares of its pool.
+	leave func()
+}
 
 type txKey struct{}
 
@@ -49,7 +53,7 @@ func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context, tx bun.IDB) 
 // InNewTx is InTx for a ctx that carries no transaction. It sends the statements of first
 // along with "begin", in one round trip. They may run twice, if their connection had died.
 func (d *DB) InNewTx(ctx context.Context, first Batch, fn func(ctx context.Context, tx bun.IDB) error) error {
-	return Problem(d.transact(ctx, "begin", first, fn))
+	return Problem(d.transact(ctx, d.pools.writes, "begin", first, fn))
 }
 
 // InSavepoint runs fn in the transaction that ctx carries. If fn fails, what it did is
@@ -80,12 +84,13 @@ func (d *DB) InSnapshot(ctx context.Context, fn func(ctx context.Context) error)
 	}
 	const begin = "begin isolation level repeatable read read only"
 	return Problem(d.twice(ctx, func() error {
-		return d.transact(ctx, begin, Batch{}, func(ctx context.Context, _ bun.IDB) error { return fn(ctx) })
+		return d.transact(ctx, d.pools.reads, begin, Batch{}, func(ctx context.Context, _ bun.IDB) error { return fn(ctx) })
 	}))
 }
 
-// transact runs fn in a new transaction.
-func (d *DB) transact(ctx context.Context, begin string, first Batch, fn func(ctx context.Context, tx bun.IDB) error) error {
+// transact runs fn in a new transaction, on a connection of the usual pool unless ctx
+// has chosen another one.
+func (d *DB) transact(ctx context.Context, usual *pool, begin string, first Batch, fn func(ctx context.Context, tx bun.IDB) error) error {
 	opening := Batch{}
 	opening.Exec(begin)
 	if d.Pooled() {
@@ -93,7 +98,7 @@ func (d *DB) transact(ctx context.Context, begin string, first Batch, fn func(ct
 	}
 	opening.statements = append(opening.statements, first.statements...)
 	var tx *transaction
-	err := d.twice(ctx, func() (err error) { tx, err = d.begin(ctx, &opening); return err })
+	err := d.twice(ctx, func() (err error) { tx, err = d.begin(ctx, d.poolOf(ctx, usual), &opening); return err })
 	if err != nil {
 		return err
 	}
@@ -107,13 +112,18 @@ func (d *DB) transact(ctx context.Context, begin string, first Batch, fn func(ct
 	return commitError(tx.commit(ctx))
 }
 
-// begin opens a transaction by the statements of opening.
-func (d *DB) begin(ctx context.Context, opening *Batch) (*transaction, error) {
-	conn, err := d.Conn(ctx)
+// begin opens a transaction on a connection of the pool, by the statements of opening.
+func (d *DB) begin(ctx context.Context, p *pool, opening *Batch) (*transaction, error) {
+	leave, err := p.shares.Enter(ctx)
 	if err != nil {
 		return nil, err
 	}
-	tx := &transaction{conn}
+	conn, err := d.Conn(context.WithValue(ctx, poolKey{}, p))
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	tx := &transaction{conn, leave}
 	if err := tx.on(func(conn *pgx.Conn) error { return d.send(ctx, conn, opening) }); err != nil {
 		tx.close(ctx)
 		return nil, err
@@ -137,7 +147,7 @@ func (tx *transaction) commit(ctx context.Context) error {
 	})
 }
 
-// close releases the connection. It rolls the transaction back unless it was committed.
+// close returns the connection to its pool. It rolls the transaction back unless it was committed.
 // If ctx has ended, the pool closes the connection instead, which still has its
 // transaction.
 func (tx *transaction) close(ctx context.Context) {
@@ -149,7 +159,9 @@ func (tx *transaction) close(ctx context.Context) {
 		return err
 	})
 	_ = tx.Close()
+	tx.leave()
 }
+
 // twice runs fn once more if it failed because its connection had died, or because a plan
 // belonged to an earlier schema. The second run uses none of the earlier connections.
 func (d *DB) twice(ctx context.Context, fn func() error) error {
@@ -163,8 +175,9 @@ func (d *DB) twice(ctx context.Context, fn func() error) error {
 
 // renew closes all connections; the ones in use are closed when they are released.
 func (d *DB) renew() {
-	d.pool.Reset()
-	d.planning.Reset()
+	for _, pool := range d.pools.all() {
+		pool.Reset()
+	}
 }
 
 var errUnknownOutcome = problem.New(problem.Unavailable,

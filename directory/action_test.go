@@ -340,9 +340,7 @@ func TestActionsThatMayEndAnAdministrator(t *testing.T) { // not parallel: it ch
 		t.Run(action.String(), func(t *testing.T) {
 			t.Cleanup(changes.Without(action, "Administrator"))
 			b := newBusiness(t)
-			actor := *access.System("")
-			actor.Key = &db.APIKey{ID: db.NewID[db.APIKeyKind]()}
-			ctx := access.WithActor(t.Context(), &actor)
+			ctx := b.someKey()
 			last := b.administrator("last")
 			for _, end := range ends {
 				err := b.Writer.DryRun(ctx, func(ctx context.Context) error { return end(ctx, b, last) })

@@ -32,7 +32,9 @@ func (d *Directory) EnsureAdministratorKey(ctx context.Context, chosen secret.Te
 	}
 	ctx = access.WithActor(ctx, access.System(setupActor))
 	return d.change(ctx, access.KeysWrite, func(ctx context.Context, w *write) error {
-		// The lock also makes servers that start at the same moment take turns.
+		if err := d.takeTurn(ctx); err != nil {
+			return err
+		}
 		permissions, err := pointers(db.Select[db.Permission](ctx, d.db,
 			"select * from permissions where is_system and deleted_at is null order by key for no key update"))
 		if err != nil {

@@ -109,14 +109,22 @@ var ends = map[string]func(ctx context.Context, b *business, a administrator) er
 	},
 }
 
+// someKey returns a context for an API key that may do everything and administers
+// nothing.
+func (b *business) someKey() context.Context {
+	b.t.Helper()
+	actor := *access.System("")
+	actor.Key = &db.APIKey{ID: db.NewID[db.APIKeyKind](), CreatedAt: time.Now(), CreatedBy: "system:test", Hash: []byte{}}
+	must(b.db.NewInsert().Model(actor.Key).Exec(b.t.Context()))(b.t)
+	return access.WithActor(b.t.Context(), &actor)
+}
+
 // The last administrator stays, however they would end; and of the last two who
 // end at the same moment, in whatever ways, one stays.
 func TestLastAdministrator(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
-	actor := *access.System("")
-	actor.Key = &db.APIKey{ID: db.NewID[db.APIKeyKind]()}
-	ctx := access.WithActor(t.Context(), &actor)
+	ctx := b.someKey()
 	var ways []string
 	for way := range ends {
 		ways = append(ways, way)

@@ -295,7 +295,7 @@ func (d *Directory) changeKey(ctx context.Context, in APIKeyActionInput, edit fu
 	}
 	var key *db.APIKey
 	change := func(ctx context.Context, w *write) error {
-		if key, err = d.lockKey(ctx, w, in.APIKey, reach); err != nil {
+		if key, err = d.lockKeyToEnd(ctx, w, in.APIKey, reach); err != nil {
 			return err
 		}
 		if err := d.outrankKey(ctx, w, key); err != nil {
@@ -317,13 +317,16 @@ func (d *Directory) changeKey(ctx context.Context, in APIKeyActionInput, edit fu
 	return key, err
 }
 
-// lockKey returns an API key, locked for a write; org, unless it is nil, is the
-// organization that it must belong to. If there is no such key, it returns nil and
-// adds a fault.
-func (d *Directory) lockKey(ctx context.Context, w *write, text string, org *db.OrganizationID) (key *db.APIKey, err error) {
+// lockKeyToEnd returns an API key, locked for a write, and interrupts what it is doing;
+// org, unless it is nil, is the organization that it must belong to. If there is no such
+// key, it returns nil and adds a fault.
+func (d *Directory) lockKeyToEnd(ctx context.Context, w *write, text string, org *db.OrganizationID) (key *db.APIKey, err error) {
 	if id, malformed := db.ParseID[db.APIKeyKind](text); malformed == nil {
-		key, err = db.SelectOne[db.APIKey](ctx, d.db,
-			"select * from api_keys where id = $1 and ($2::uuid is null or org_id = $2) for no key update", id, org)
+		const find = "select * from api_keys where id = $1 and ($2::uuid is null or org_id = $2)"
+		if key, err = db.SelectOne[db.APIKey](ctx, d.db, find, id, org); key != nil {
+			w.Ends(ctx, id.String())
+			key, err = db.SelectOne[db.APIKey](ctx, d.db, find+" for no key update", id, org)
+		}
 	}
 	if key == nil && err == nil {
 		w.faults.Add(problem.NotFound, "input.apiKey", "There is no such API key.")

@@ -38,10 +38,6 @@ func errUnknownKey() error {
 	return problem.New(problem.Unauthenticated, "This API key is unknown, or no longer valid.")
 }
 
-// Recognises reports whether this server has seen the key work, not too long ago,
-// and not seen it fail since. It costs no statement.
-func (d *Directory) Recognises(shown secret.Text) bool { return d.keys.Recognises(shown) }
-
 // limitToUser removes from the actor the permissions of the key that its user does
 // not hold now: in the key's organization or, for a key that works everywhere, for
 // the business as a whole. A key that stands for itself keeps all.

@@ -34,12 +34,19 @@ type Directory struct {
 // Follow makes it fast, and Close ends it.
 func New(database *db.DB, o access.Options) *Directory {
 	engine := access.NewEngine(database, o)
-	feed := changes.NewFollower(database, o.Log, changes.FollowerOptions{Reset: engine.Reset}, engine.Apply)
-	writer := changes.NewWriter(database, feed, o.Log, changes.Hooks{Check: keepAdministrator, Committed: engine.Committed})
-	return &Directory{
-		Writer: writer,
-		db:     database, engine: engine, log: o.Log, keys: credential.NewKeys(database, writer, o.Log), feed: feed,
-	}
+	d := &Directory{db: database, engine: engine, log: o.Log}
+	d.feed = changes.NewFollower(database, o.Log, changes.FollowerOptions{Reset: engine.Reset}, d.apply)
+	d.Writer = changes.NewWriter(database, d.feed, o.Log, changes.Hooks{Check: keepAdministrator, Confirm: d.confirmActor, Parties: parties, Committed: engine.Committed})
+	d.keys = credential.NewKeys(database, d.Writer, o.Log)
+	return d
+}
+
+// apply applies changes of all servers: memory forgets what they concern, and what this
+// server is doing for those that they have ended is interrupted.
+func (d *Directory) apply(ctx context.Context, rows []db.Change) (again bool) {
+	again = d.engine.Apply(ctx, rows)
+	d.Writer.Ended(rows)
+	return again
 }
 
 // Follow begins to follow the log of changes of all servers. Until then, and
@@ -69,17 +76,23 @@ func (d *Directory) Await(ctx context.Context, revision string) error {
 // Stats returns how checks are answered.
 func (d *Directory) Stats() access.Stats { return d.engine.Stats() }
 
-// Ready returns an error while requests cannot be answered well: the database does
-// not answer, or the feed of changes does not come.
-func (d *Directory) Ready(ctx context.Context) error {
-	if err := d.db.PingContext(ctx); err != nil {
-		return err
-	}
-	if lag := d.engine.Stats().Lag; lag > d.engine.Staleness() {
+// readyLag is how far behind the feed of changes may be while the server is ready,
+// however large the staleness bound is.
+const readyLag = 2 * time.Second
+
+// Ready returns an error while requests cannot be answered well: the feed of changes
+// does not come. The feed asks the database three times a second on connections of its
+// own, so that the answer does not depend on how busy the server is.
+func (d *Directory) Ready() error {
+	if lag := d.engine.Stats().Lag; lag > min(d.engine.Staleness(), readyLag) {
 		return fmt.Errorf("the feed of changes is %v behind", lag.Round(time.Millisecond))
 	}
 	return nil
 }
+
+// Writers returns how many transactions can write at a time, and how many urgent ones
+// beside them; see db.Urgently.
+func (d *Directory) Writers() (writes, urgent int) { return d.db.Writers() }
 
 // Away reports whether the database is silent: the feed of changes, which asks it
 // three times a second, has had no answer for longer than the staleness bound.

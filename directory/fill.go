@@ -11,7 +11,7 @@ import (
 // time fill the database once.
 func (d *Directory) FillEmpty(ctx context.Context, fill func(ctx context.Context) error) (filled bool, err error) {
 	err = d.Writer.Atomically(ctx, func(ctx context.Context) error {
-		if _, err := d.db.Executor(ctx).NewRaw("select pg_advisory_xact_lock(?)", setupLock).Exec(ctx); err != nil {
+		if err := d.takeTurn(ctx); err != nil {
 			return err
 		}
 		users, err := db.Select[int](ctx, d.db, "select 1 from users limit 1")

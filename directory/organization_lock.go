@@ -87,9 +87,17 @@ func (d *Directory) lockOrganization(ctx context.Context, w *write, need access.
 }
 
 // lockOrganizationToChange returns any organization but the root, and keeps others
-// from it and its contents until the end of the transaction. If it does not exist, it
-// returns nil and adds a fault.
+// from it and its contents until the end of the transaction. It interrupts what the
+// organization's API keys are doing, whose locks would overlap without end. If the
+// organization does not exist, it returns nil and adds a fault.
 func (d *Directory) lockOrganizationToChange(ctx context.Context, w *write, by OrganizationRef) (*db.Organization, error) {
+	found, err := d.findOrganizations(ctx, []*OrganizationRef{&by}, nil, "")
+	if err != nil {
+		return nil, err
+	}
+	if withoutRoot(found); found[0] != nil {
+		w.Ends(ctx, found[0].ID.String())
+	}
 	return d.lockOneOrganization(ctx, w, by, nil, "input.organization", forChange, false)
 }
 

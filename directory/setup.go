@@ -29,7 +29,7 @@ const setupLock = 0x726f73746572 // "roster"
 func (d *Directory) Setup(ctx context.Context) error {
 	ctx = access.WithActor(ctx, access.System(setupActor))
 	err := d.change(ctx, access.SettingsWrite, func(ctx context.Context, w *write) error {
-		if _, err := w.NewRaw("select pg_advisory_xact_lock(?)", setupLock).Exec(ctx); err != nil {
+		if err := d.takeTurn(ctx); err != nil {
 			return err
 		}
 		for _, step := range []func(context.Context, *write) error{
@@ -45,6 +45,13 @@ func (d *Directory) Setup(ctx context.Context) error {
 		return fmt.Errorf("set up the database: %w", err)
 	}
 	return nil
+}
+
+// takeTurn waits, in the transaction of ctx, for other servers that set up the database,
+// for as long as they take.
+func (d *Directory) takeTurn(ctx context.Context) error {
+	_, err := d.db.Executor(ctx).NewRaw("select set_config('lock_timeout', '0', true); select pg_advisory_xact_lock(?)", setupLock).Exec(ctx)
+	return err
 }
 
 func (d *Directory) setUpPermissions(ctx context.Context, w *write) error {

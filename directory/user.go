@@ -352,6 +352,11 @@ func (d *Directory) RestoreUser(ctx context.Context, in UserActionInput) (*db.Us
 func (d *Directory) changeUser(ctx context.Context, by UserRef, action changes.Action, edit func(ctx context.Context, w *write, user *db.User) error) (*db.User, error) {
 	var user *db.User
 	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
+		if action == changes.UserSuspended {
+			if err := d.endsUser(ctx, w, by); err != nil {
+				return err
+			}
+		}
 		var err error
 		if user, err = d.lockUser(ctx, w, by); err != nil {
 			return err
@@ -375,6 +380,9 @@ func (d *Directory) changeUser(ctx context.Context, by UserRef, action changes.A
 func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]string, error) {
 	var id string
 	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
+		if err := d.endsUser(ctx, w, in.User); err != nil {
+			return err
+		}
 		user, err := d.lockUser(ctx, w, in.User)
 		if user == nil || err != nil {
 			return err
@@ -409,6 +417,16 @@ func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]strin
 		return w.Record(changes.UserDeleted, id, nil, before, nil)
 	})
 	return []string{id}, err
+}
+
+// endsUser interrupts what the user's API keys are doing, because the write is going to
+// end what they may do. The actor must be allowed to.
+func (d *Directory) endsUser(ctx context.Context, w *write, by UserRef) error {
+	users, err := d.findUsers(ctx, []*UserRef{&by}, nil, "")
+	if err == nil && users[0] != nil {
+		w.Ends(ctx, users[0].ID.String())
+	}
+	return err
 }
 
 // lockUser returns the user, locked for a write until the end of the transaction. If

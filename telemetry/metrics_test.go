@@ -79,10 +79,10 @@ func TestHandlerShowsAllKinds(t *testing.T) {
 	defer taken.Close()
 	text := scrape(t, m)
 	for _, name := range []string{
-		"go_goroutines ", `roster_db_pool_acquired_connections{pool="statements"} 1`, `roster_db_pool_acquired_connections{pool="planning"} 0`,
-		`roster_db_pool_idle_connections{pool="statements"} `, `roster_db_pool_max_connections{pool="planning"} `,
-		`roster_db_pool_acquires_total{pool="statements"} `, `roster_db_pool_waits_total{pool="statements"} `, `roster_db_pool_wait_seconds_total{pool="statements"} `,
-		`roster_db_pool_canceled_waits_total{pool="statements"} 0`,
+		"go_goroutines ", `roster_db_pool_acquired_connections{pool="reads"} 1`, `roster_db_pool_acquired_connections{pool="planning"} 0`,
+		`roster_db_pool_idle_connections{pool="reads"} `, `roster_db_pool_max_connections{pool="planning"} `,
+		`roster_db_pool_acquires_total{pool="reads"} `, `roster_db_pool_waits_total{pool="reads"} `, `roster_db_pool_wait_seconds_total{pool="reads"} `,
+		`roster_db_pool_canceled_waits_total{pool="reads"} 0`,
 		"roster_build_info{",
 		"roster_http_requests_in_flight 0", "roster_graphql_operations_total{outcome=\"ok\",type=\"query\"} 0", "roster_denials_total{code=\"FORBIDDEN\"} 0",
 		"roster_db_statement_errors_total{statement=\"select\"} 0", "roster_db_statement_duration_seconds_count{statement=\"select\"} 0",

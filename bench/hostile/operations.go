@@ -154,3 +154,13 @@ const (
 	membersOfMembers          = `{organization(by:` + acme + `){members{nodes{user{memberships{nodes{organization{members{nodes{user{id}}}}}}}}}}}`
 	membersOfMembersOfMembers = `{organizations(first:100){nodes{members(first:100){nodes{user{memberships(first:100){nodes{organization{members(first:100){nodes{user{id}}}}}}}}}}}}`
 )
+
+// Grants returns a request of a tenant's administrator: as many grants of the role, to
+// all of the users each, as one request may have; nothing comes of them.
+func Grants(organization, role string, users []string) Request {
+	const fieldsOfAll = 35
+	refs := Each(len(users), func(i int) string { return fmt.Sprintf("{id:%q}", users[i]) })
+	return Request{"grants", body("mutation @dryRun"+fields(fieldsOfAll, func(int) string {
+		return fmt.Sprintf("grantRoles(input:{organization:{code:%q},users:[%s],roles:[{key:%q}]}){memberships{id}}", organization, refs, role)
+	}), nil)}
+}

@@ -60,6 +60,10 @@ const elementWeight = 20
 // and takes some milliseconds of this server and the database.
 const mutationWeight = 400
 
+// rowWeight is the cost of each row that a change touches besides: as many as the
+// lists of its input multiply to, such as the users and roles of grantRoles.
+const rowWeight = 100
+
 // formula is what an operation costs: a bound of how many values the answer has.
 // A field costs 1, or its weight, for every object that it is asked of; what is
 // selected below a list, as often as the list is long.
@@ -83,6 +87,7 @@ type term struct {
 type size struct {
 	fixed    int
 	factors  []string // variables: lists that the field has as many elements as
+	inputs   []string // variables: objects whose lists are factors
 	page     string   // a variable: first or last
 	pageless int      // the size when that is null
 }
@@ -120,6 +125,9 @@ func fieldFormula(field *ast.Field, page *size) formula {
 	}
 	if strings.HasPrefix(field.Name, "__") { // its weight stands for what is below
 		return f
+	}
+	if field.ObjectDefinition.Name == "Mutation" {
+		f.addTerm(rowsOf(field), formula{fixed: rowWeight})
 	}
 	n := sizeOf(field, page)
 	var below formula
@@ -217,6 +225,25 @@ func argumentSize(field *ast.Field) size {
 	return n
 }
 
+// rowsOf returns how many rows a change touches: the lists of its input, multiplied.
+func rowsOf(field *ast.Field) size {
+	n := size{fixed: 1}
+	for _, argument := range field.Arguments {
+		if argument.Value.Kind == ast.Variable {
+			n.inputs = append(n.inputs, argument.Value.Raw)
+		}
+		for _, child := range argument.Value.Children {
+			switch child.Value.Kind {
+			case ast.Variable:
+				n.factors = append(n.factors, child.Value.Raw)
+			case ast.ListValue:
+				n.fixed = times(n.fixed, max(1, len(child.Value.Children)))
+			}
+		}
+	}
+	return n
+}
+
 func (n size) isList() bool { return n.fixed != 1 || len(n.factors) > 0 || n.page != "" }
 
 func (n size) value(s *sent) int {
@@ -224,6 +251,13 @@ func (n size) value(s *sent) int {
 	for _, variable := range n.factors {
 		list, _ := s.variables[variable].([]any)
 		product = times(product, max(1, len(list)))
+	}
+	for _, variable := range n.inputs {
+		input, _ := s.variables[variable].(map[string]any)
+		for _, value := range input {
+			list, _ := value.([]any)
+			product = times(product, max(1, len(list)))
+		}
 	}
 	if n.page == "" {
 		return product
@@ -243,7 +277,7 @@ func (f *formula) add(other formula) {
 // addTerm adds n times what is below.
 func (f *formula) addTerm(n size, below formula) {
 	switch {
-	case len(n.factors) == 0 && n.page == "" && len(below.terms) == 0 && len(below.counted) == 0:
+	case len(n.factors) == 0 && len(n.inputs) == 0 && n.page == "" && len(below.terms) == 0 && len(below.counted) == 0:
 		f.fixed = plus(f.fixed, times(n.fixed, below.fixed))
 	default:
 		f.terms = append(f.terms, term{n, below})

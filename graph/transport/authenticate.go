@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"roster/access"
-	"roster/graph/budget"
 	"roster/problem"
+	"roster/queue"
 	"roster/secret"
 )
 
@@ -15,8 +15,10 @@ import (
 // of the credential's actor, and its meter. Without a credential there is no actor.
 func (r *request) authenticate() error {
 	h, authorization := r.handler, r.http.Header.Get("Authorization")
+	address := addressOf(r.http.RemoteAddr)
+	r.ctx = queue.WithHolders(r.ctx, address) // until it is known who asks
 	if authorization == "" {
-		r.meter = h.meterOfAddress(r.http.RemoteAddr)
+		r.meter = h.meterOfAddress(address)
 		return nil
 	}
 	scheme, key, _ := strings.Cut(authorization, " ")
@@ -24,61 +26,33 @@ func (r *request) authenticate() error {
 		return errNoKey
 	}
 	credential := secret.New(strings.TrimSpace(key))
-	if err := r.limitUnknownKeys(credential); err != nil {
-		return err
-	}
 	actor, err := h.actorOf(r.ctx, credential)
 	if err != nil {
 		return err
 	}
-	r.ctx, r.credential, r.meter = access.WithActor(r.ctx, actor), credential, h.meterOfKey(actor)
+	r.ctx, r.credential, r.meter = queue.WithHolders(access.WithActor(r.ctx, actor), holders(actor)...), credential, h.meterOfKey(actor)
 	return nil
 }
 
 var errNoKey = problem.New(problem.Unauthenticated, "Send an API key as \"Authorization: Bearer rk_…\".")
 
-// authenticateAgain looks up the actor of the credential again after a wait: what
-// was known of it before may be older than the revision that the client asks for.
-func (r *request) authenticateAgain() error {
+// authenticateAgain returns a context with the actor of the credential as it is now,
+// after a wait: for the revision that the client asks for, for its body, or for its
+// turn. It costs no statement unless something has changed.
+func (r *request) authenticateAgain(ctx context.Context) (context.Context, error) {
 	if r.credential.Empty() {
-		return nil
+		return ctx, nil
 	}
-	actor, err := r.handler.actorOf(r.ctx, r.credential)
+	actor, err := r.handler.actorOf(ctx, r.credential)
 	if err != nil {
-		return err
+		return ctx, err
 	}
-	r.ctx = access.WithActor(r.ctx, actor)
-	return nil
-}
-
-// unknownKeyRate bounds how many keys an address may try that this server has not
-// seen work lately: each costs a look-up. It is plenty for all clients behind one
-// address after a restart, and little for a client that makes keys up.
-var unknownKeyRate = budget.Rate{PerSecond: 50, Burst: 1000}
-
-// limitUnknownKeys refuses a key that may be made up when too many such keys came
-// from its address. Keys that work do not count.
-func (r *request) limitUnknownKeys(credential secret.Text) error {
-	if r.handler.directory.Recognises(credential) {
-		return nil
-	}
-	account, ok := r.handler.budgets.Charge(addressOf(r.http.RemoteAddr, principalUnknownKey), unknownKeyRate, 1)
-	if ok {
-		return nil
-	}
-	return &refusal{
-		status: statusTooMany, retryAfter: account.Wait,
-		cause: problem.New(problem.Limited, "Too many unknown API keys came from this address. Try again later."),
-	}
+	return access.WithActor(ctx, actor), nil
 }
 
 // actorOf returns the actor that a credential belongs to. If the database is needed
 // for that and is too busy, it returns a refusal.
 func (h *Handler) actorOf(ctx context.Context, credential secret.Text) (*access.Actor, error) {
-	if err := h.queues.credentials.Enter(ctx); err != nil {
-		return nil, refuseBusy(err)
-	}
-	defer h.queues.credentials.Leave()
 	actor, err := h.directory.Authenticate(ctx, credential)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil, refuseBusy(err)

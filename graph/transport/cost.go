@@ -34,8 +34,23 @@ func keyRate(perSecond int) budget.Rate {
 const (
 	principalKey = iota + 1
 	principalAddress
-	principalUnknownKey
+	principalUser
+	principalOrganization
 )
+
+// holders returns the parties whose shares the work of the actor takes: the key, the
+// user it stands for, and the organization it is bound to. The many keys of one of
+// them have one share.
+func holders(actor *access.Actor) []any {
+	all := []any{budget.Principal{Kind: principalKey, ID: actor.Key.ID}}
+	if actor.User != nil {
+		all = append(all, budget.Principal{Kind: principalUser, ID: *actor.User})
+	}
+	if actor.Organization != nil {
+		all = append(all, budget.Principal{Kind: principalOrganization, ID: *actor.Organization})
+	}
+	return all
+}
 
 // meter charges a request to its principal's budget, and remembers what the answer
 // says about it.
@@ -52,13 +67,13 @@ func (h *Handler) meterOfKey(actor *access.Actor) meter {
 }
 
 // meterOfAddress returns the meter of a client without a credential.
-func (h *Handler) meterOfAddress(remote string) meter {
-	return meter{budgets: h.budgets, rate: addressRate, principal: addressOf(remote, principalAddress)}
+func (h *Handler) meterOfAddress(address budget.Principal) meter {
+	return meter{budgets: h.budgets, rate: addressRate, principal: address}
 }
 
 // addressOf returns the principal of an address. A client with one address of
 // version 6 has 2⁶⁴ of them, which count as one.
-func addressOf(remote string, kind byte) budget.Principal {
+func addressOf(remote string) budget.Principal {
 	var address netip.Addr
 	if parsed, err := netip.ParseAddrPort(remote); err == nil {
 		address = parsed.Addr().Unmap()
@@ -70,7 +85,7 @@ func addressOf(remote string, kind byte) budget.Principal {
 	if address.Is6() {
 		clear(id[8:])
 	}
-	return budget.Principal{Kind: kind, ID: id}
+	return budget.Principal{Kind: principalAddress, ID: id}
 }
 
 // check returns a refusal if nothing is left to spend.

@@ -56,7 +56,7 @@ func (r *request) principal() budget.Principal {
 	if r.meter.budgets != nil {
 		return r.meter.principal
 	}
-	return addressOf(r.http.RemoteAddr, principalAddress)
+	return addressOf(r.http.RemoteAddr)
 }
 
 // idsOf returns the ids of an actor for the log; none for a client without a

@@ -64,7 +64,7 @@ func (p errorPresenter) present(ctx context.Context, err error, field string, pa
 }
 
 // errContended answers a document that lost against others each time that it was
-// run.
+// run, or waited too long for them.
 var errContended = problem.New(problem.Limited, "Others were changing the same things all the while. Try again in a second.")
 
 // errSilent answers an operation whose time was over while the database owed it an
@@ -78,10 +78,10 @@ func (p errorPresenter) internal(ctx context.Context, err error, field string, p
 		}
 		return problem.New(problem.Limited, "The operation took too long, and was ended.")
 	}
-	if db.Retryable(err) {
+	if db.Contended(err) || errors.Is(err, changes.ErrActorLocked) {
 		return errContended
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, context.Canceled) { // of the request, or of an interrupted transaction
 		p.log.DebugContext(ctx, "request ended before its answer", "cause", err)
 	} else {
 		p.log.ErrorContext(ctx, "internal error", "field", field, "path", path.String(), "cause", err)

@@ -5,7 +5,8 @@ import (
 	"runtime"
 	"time"
 
-	"roster/graph/queue"
+	"roster/graph/admission"
+	"roster/queue"
 )
 
 // DefaultTimeout is how long an operation may take. Statements have the same
@@ -16,20 +17,23 @@ const DefaultTimeout = 30 * time.Second
 // behind so many others after that is better off trying again.
 const waitTimeout = 2 * time.Second
 
-// How much runs at a time. Most queries are answered from memory, and the others
-// share the connections of the database, which are fewer; a mutation holds one
-// connection.
+// How much runs at a time, of which one client has a quarter at most (see
+// queue.Queue). Mutations run as long as they have connections to write on.
 var (
-	defaultQueries   = queue.Limits{Running: 256, Waiting: 4096, WaitTimeout: waitTimeout}
-	defaultMutations = queue.Limits{Running: 64, Waiting: 1024, WaitTimeout: waitTimeout}
-	// Most credentials are known from memory, and the others share those
-	// connections.
-	defaultCredentials = queue.Limits{Running: 256, Waiting: 4096, WaitTimeout: waitTimeout}
+	// Queries share the connections for reads, which are fewer.
+	defaultQueries = queue.Limits{Running: 64, Waiting: 1024, WaitTimeout: waitTimeout}
+	// Memory answers most checks, and the others share those connections.
+	defaultChecks = queue.Limits{Running: 1024, Waiting: 1024, WaitTimeout: waitTimeout}
 	// New documents take processors only.
 	defaultDocuments = queue.Limits{Running: runtime.GOMAXPROCS(0), Waiting: 1024, WaitTimeout: waitTimeout}
 	// Large requests take processors for long: most of them are left to the rest.
 	defaultLarge = queue.Limits{Running: max(1, runtime.GOMAXPROCS(0)/4), Waiting: 1024, WaitTimeout: waitTimeout}
 )
+
+// mutationLimits lets as many run as there are connections.
+func mutationLimits(connections int) queue.Limits {
+	return queue.Limits{Running: max(1, connections), Waiting: 1024, WaitTimeout: waitTimeout}
+}
 
 // A request is large when it takes some milliseconds of a processor: a body or a
 // new document of that many bytes, or a query of that cost. A request of 1,000
@@ -58,12 +62,38 @@ const (
 // queues are the classes of work. Each has its own bounds, so that one class does
 // not keep another waiting.
 type queues struct {
-	credentials, documents, large, queries, mutations *queue.Queue
+	documents, large, queries, checks, mutations *queue.Queue
+	// urgent is for mutations that end access, and nothing else.
+	urgent *queue.Queue
 }
 
 func newQueues(o Options) queues {
-	return queues{
-		credentials: queue.New(defaultCredentials), documents: queue.New(defaultDocuments), large: queue.New(cmp.Or(o.Large, defaultLarge)),
-		queries: queue.New(cmp.Or(o.Queries, defaultQueries)), mutations: queue.New(cmp.Or(o.Mutations, defaultMutations)),
+	writes, urgent := 0, 0
+	if o.Directory != nil { // else nothing is carried out
+		writes, urgent = o.Directory.Writers()
 	}
+	return queues{
+		documents: queue.New(defaultDocuments), large: queue.New(cmp.Or(o.Large, defaultLarge)),
+		queries: queue.New(cmp.Or(o.Queries, defaultQueries)), checks: queue.New(defaultChecks),
+		mutations: queue.New(cmp.Or(o.Mutations, mutationLimits(writes))),
+		urgent:    queue.New(mutationLimits(urgent - 1)), // the feed of changes needs one now and then
+	}
+}
+
+// of returns the queue for an operation.
+func (q *queues) of(class admission.Class, cost int) *queue.Queue {
+	switch class {
+	case admission.Mutation:
+		return q.mutations
+	case admission.Ending:
+		return q.urgent
+	case admission.Query, admission.Check:
+	}
+	switch {
+	case cost > largeCost:
+		return q.large
+	case class == admission.Check:
+		return q.checks
+	}
+	return q.queries
 }

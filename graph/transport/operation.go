@@ -12,9 +12,9 @@ import (
 	"roster/directory"
 	"roster/graph/admission"
 	"roster/graph/execute"
-	"roster/graph/queue"
 	"roster/loaders"
 	"roster/problem"
+	"roster/queue"
 )
 
 // operation picks the operation of a document and reads its variables.
@@ -39,13 +39,21 @@ func (h *Handler) operation(ctx context.Context, document *admission.Document, p
 
 var errNoOperation = gqlerror.List{{Message: "The document has no operation of the name in operationName; where there are several, one has to be named."}}
 
-// runInTurn runs an operation when the queue lets it.
-func (h *Handler) runInTurn(ctx context.Context, queue *queue.Queue, operation *graphql.OperationContext) (*graphql.Response, error) {
-	if err := queue.Enter(ctx); err != nil {
+// runInTurn runs an operation when the queue lets it, if its client may still ask for
+// anything then.
+func (r *request) runInTurn(ctx context.Context, queue *queue.Queue, operation *graphql.OperationContext) (*graphql.Response, error) {
+	leave, err := queue.Enter(ctx)
+	if err != nil {
 		return nil, refuseBusy(err)
 	}
-	defer queue.Leave()
-	return h.run(ctx, operation)
+	defer leave()
+	if ctx, err = r.authenticateAgain(ctx); err != nil {
+		return nil, err
+	}
+	if queue == r.handler.queues.urgent {
+		ctx = db.Urgently(ctx)
+	}
+	return r.handler.run(ctx, operation)
 }
 
 // run runs an operation, measures it, and notes the revision that the response

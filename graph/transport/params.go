@@ -55,17 +55,11 @@ func (r *request) acquireBody() bool {
 	if size < 0 {
 		size = maxBody
 	}
-	if !r.handler.bodies.TryAcquire(size) {
-		return false
+	leave, ok := r.handler.bodies.TryEnter(r.ctx, size)
+	if ok {
+		r.releaseBody = leave
 	}
-	r.body = size
-	return true
-}
-
-func (r *request) releaseBody() {
-	if r.body > 0 {
-		r.handler.bodies.Release(r.body)
-	}
+	return ok
 }
 
 // requestParams are what a request asks for, before the document is known.

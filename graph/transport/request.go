@@ -10,8 +10,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"roster/graph/admission"
-	"roster/graph/queue"
 	"roster/problem"
+	"roster/queue"
 	"roster/secret"
 )
 
@@ -23,9 +23,10 @@ type request struct {
 	writer  http.ResponseWriter
 	media   mediaType
 	meter   meter
-	body    int64 // bytes acquired from Handler.bodies
-	size    int   // bytes that were read: of a body or an address
-	large   bool  // the text that was read has a place in the queue of large requests
+	size    int  // bytes that were read: of a body or an address
+	large   bool // the text that was read has a place in the queue of large requests
+	// releaseBody gives back the memory of a large body.
+	releaseBody func()
 	// credential is the secret that authenticated the client.
 	credential secret.Text
 	// repeatable is nil unless the client may send the request again.
@@ -55,9 +56,9 @@ func (r *request) serve() (*graphql.Response, error) {
 		return nil, err
 	}
 	if r.repeatable == nil {
-		return h.runInTurn(ctx, queue, operation)
+		return r.runInTurn(ctx, queue, operation)
 	}
-	return r.repeatable.serve(ctx, h, func(ctx context.Context) (*graphql.Response, error) { return h.runInTurn(ctx, queue, operation) })
+	return r.repeatable.serve(ctx, h, func(ctx context.Context) (*graphql.Response, error) { return r.runInTurn(ctx, queue, operation) })
 }
 
 // readOperation reads what the request asks for, judges it, and returns it with
@@ -69,19 +70,20 @@ func (r *request) readOperation() (*graphql.OperationContext, *queue.Queue, erro
 		if err := h.directory.Await(r.ctx, atLeast); err != nil {
 			return nil, nil, refuseStale(err)
 		}
-		if err := r.authenticateAgain(); err != nil {
-			return nil, nil, err
-		}
 	}
 	text, err := r.readText()
 	if err != nil {
 		return nil, nil, err
 	}
+	if r.ctx, err = r.authenticateAgain(r.ctx); err != nil {
+		return nil, nil, err
+	}
 	if r.large = len(text) > largeBody; r.large {
-		if err := h.queues.large.Enter(r.ctx); err != nil {
+		leave, err := h.queues.large.Enter(r.ctx)
+		if err != nil {
 			return nil, nil, refuseBusy(err)
 		}
-		defer h.queues.large.Leave()
+		defer leave()
 	}
 	params, err := r.readParams(text)
 	if err != nil {
@@ -117,18 +119,11 @@ func (r *request) prepare(params *graphql.RawParams) (*graphql.OperationContext,
 	if err != nil {
 		return nil, nil, err
 	}
-	cost, queue := max(document.Cost(operation.Operation, operation.Variables), r.size/bytesPerCost), h.queues.queries
-	switch {
-	case operation.Operation.Operation == ast.Query:
-		if cost > largeCost {
-			queue = h.queues.large
-		}
-	case r.http.Method != http.MethodPost:
+	if operation.Operation.Operation != ast.Query && r.http.Method != http.MethodPost {
 		return nil, nil, refuseMethod("POST", "Only queries are answered to GET. Send mutations by POST.")
-	default:
-		queue = h.queues.mutations
 	}
-	return operation, queue, r.meter.charge(cost, h.gate.MaxCost())
+	cost := max(document.Cost(operation.Operation, operation.Variables), r.size/bytesPerCost)
+	return operation, h.queues.of(admission.ClassOf(operation.Operation), cost), r.meter.charge(cost, h.gate.MaxCost())
 }
 
 // admit judges a document, unless it is known.
@@ -141,10 +136,11 @@ func (r *request) admit(text string) (*admission.Document, error) {
 	if len(text) > largeDocument && !r.large {
 		queue = h.queues.large
 	}
-	if err := queue.Enter(r.ctx); err != nil {
+	leave, err := queue.Enter(r.ctx)
+	if err != nil {
 		return nil, refuseBusy(err)
 	}
-	defer queue.Leave()
+	defer leave()
 	return h.gate.Admit(text)
 }
 

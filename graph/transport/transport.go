@@ -22,13 +22,12 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/executor"
 	"github.com/vektah/gqlparser/v2/ast"
-	"golang.org/x/sync/semaphore"
 
 	"roster/directory"
 	"roster/graph/admission"
 	"roster/graph/budget"
 	"roster/graph/execute"
-	"roster/graph/queue"
+	"roster/queue"
 	"roster/telemetry"
 )
 
@@ -78,7 +77,7 @@ type Handler struct {
 	denialLines *budget.Budgets
 	queues      queues
 	// bodies is the memory, in bytes, that the bodies of all requests may take.
-	bodies *semaphore.Weighted
+	bodies *queue.Room
 	// sameKey makes requests with the same idempotency key wait for one another
 	// before each of them holds a connection.
 	sameKey queue.Turns[[sha256.Size]byte]
@@ -88,7 +87,7 @@ type Handler struct {
 func NewHandler(o Options) *Handler {
 	h := &Handler{
 		options: o, directory: o.Directory, errors: errorPresenter{o.Log, o.Directory.Away}, documents: newDocuments(o), schema: o.Schema.Schema(), sdl: newSDL(o.Schema.Schema()),
-		budgets: budget.New(nil), costs: keyRate(o.CostPerSecond), queues: newQueues(o), bodies: semaphore.NewWeighted(maxBodies),
+		budgets: budget.New(nil), costs: keyRate(o.CostPerSecond), queues: newQueues(o), bodies: queue.NewRoom(maxBodies),
 	}
 	h.denialLines = budget.New(nil)
 	h.options.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
@@ -104,8 +103,8 @@ func NewHandler(o Options) *Handler {
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, incoming *http.Request) {
-	r := request{handler: h, ctx: graphql.StartOperationTrace(incoming.Context()), http: incoming, writer: w}
-	defer r.releaseBody()
+	r := request{handler: h, ctx: graphql.StartOperationTrace(incoming.Context()), http: incoming, writer: w, releaseBody: func() {}}
+	defer func() { r.releaseBody() }()
 	response, err := r.serve()
 	switch {
 	case err != nil:
