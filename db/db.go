@@ -79,7 +79,7 @@ func open(ctx context.Context, c *connector, config *pgxpool.Config) (*DB, error
 	return d, nil
 }
 
-// addPools gives each kind of work that n has connections for a pool of its own.
+// addPools makes a pool for each kind of work that n has connections for.
 func (d *DB) addPools(ctx context.Context, n shares) (err error) {
 	add := func(to **pool, config *pgxpool.Config) {
 		if err == nil && config.MaxConns > 0 {

@@ -9,7 +9,7 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// lineage gives each API key the key that answers for it since migration 7
+// lineage sets, for each API key, the key that answers for it since migration 7
 // (decisions/0010): the one that made it, as long as that works. The business answers
 // for the keys that the server or the administrator's key has made, and for keys whose
 // makers are gone, which the log names. It also names the keys that now end with their

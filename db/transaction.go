@@ -15,7 +15,7 @@ import (
 // with "begin".
 type transaction struct {
 	bun.Conn
-	// leave gives back the connection's place in the shares of its pool.
+	// leave returns the connection's place in the shares of its pool.
 	leave func()
 }
 

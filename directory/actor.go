@@ -8,7 +8,7 @@ import (
 	"roster/db"
 )
 
-// What is shown of those who did something, and of users beyond the actor's sight.
+// This file says what is shown of those who did something, and of users whom the actor may not see.
 
 // ActorsByID reads users who did something that the actor may see. Their order is
 // undefined. Users whom the actor may not read have no profile; tombstones are

@@ -56,7 +56,7 @@ type readAhead[T any] struct {
 	taken []T
 }
 
-// take returns the rows, once, if they are those of the look-ups.
+// take returns the rows, once, if they were read by the same look-ups.
 func (a *readAhead[T]) take(looks []lookUp, lock string) (rows []T, known bool) {
 	if a.rows == nil || lock != forShare || !slices.Equal(looks, a.looks) {
 		return nil, false

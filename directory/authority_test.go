@@ -290,7 +290,7 @@ func TestAuthorityEnds(t *testing.T) {
 	}
 }
 
-// Who holds a role until Friday does not get it for longer by granting it to themselves.
+// A holder of a role until Friday does not get it for longer by granting it to themselves.
 func TestAuthorityOverOneself(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
@@ -308,7 +308,7 @@ func TestAuthorityOverOneself(t *testing.T) {
 	for endsAt, want := range map[*time.Time]string{nil: "ESCALATION ", new(friday.Add(time.Hour)): "ESCALATION ", &friday: "", new(friday.Add(-time.Hour)): ""} {
 		wantFaults(t, grant(ctx, endsAt), want)
 	}
-	// What is taken away meanwhile is not handed out, whatever the key could do when the
+	// A permission that is taken away meanwhile is not handed out, whatever the key could do when the
 	// request began.
 	must(b.RevokeRoles(b.ctx, directory.RevokeRolesInput{Organization: orgCode("acme"), Users: eve, Roles: roleRefs("leaving")}))(t)
 	wantFaults(t, grant(ctx, &friday), "ESCALATION ")

@@ -59,7 +59,9 @@ func TestDocumentsDoNotDeadlock(t *testing.T) {
 	b.Ask(t, graphtest.Document("mutation", 0, 8, func(i int) string {
 		return fmt.Sprintf(`createOrganization(input: {name: "D", externalId: "doomed%d"}) { organization { id } }`, i)
 	}))
-	b.Ask(t, graphtest.Document("mutation", 0, 8, func(i int) string { return fmt.Sprintf(`createPermission(input: {key: "doomed%d"}) { permission { id } }`, i) }))
+	b.Ask(t, graphtest.Document("mutation", 0, 8, func(i int) string {
+		return fmt.Sprintf(`createPermission(input: {key: "doomed%d"}) { permission { id } }`, i)
+	}))
 	b.Ask(t, graphtest.Document("mutation", 0, 8, func(i int) string {
 		return fmt.Sprintf(`createRole(input: {key: "doomed%d", permissions: [{key: "doomed%d"}]}) { role { id } }`, i, i)
 	}))

@@ -128,7 +128,7 @@ func (q *Queue) await(ctx context.Context, v *visit) (err error) {
 	return err
 }
 
-// leave gives a place back, and admits who waits for it.
+// leave frees a place, and admits whoever waits for it.
 func (q *Queue) leave(v *visit) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -25,7 +25,7 @@ type request struct {
 	meter   meter
 	size    int  // bytes that were read: of a body or an address
 	large   bool // the text that was read has a place in the queue of large requests
-	// releaseBody gives back the memory of a large body.
+	// releaseBody releases the memory of a large body.
 	releaseBody func()
 	// credential is the secret that authenticated the client.
 	credential secret.Text
