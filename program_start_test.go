@@ -318,7 +318,12 @@ func TestNotReadyWithoutDatabase(t *testing.T) {
 	}
 	exec("alter database " + name + " with allow_connections false")
 	exec("select pg_terminate_backend(pid) from pg_stat_activity where datname = '" + name + "'")
-	r.wantPage("/readyz", 503, "")
+	eventually(t, func() error { // once the feed has not been heard from for a while
+		if status, body := r.get("/readyz"); status != 503 {
+			return fmt.Errorf("/readyz answers %d, %.200s", status, body)
+		}
+		return nil
+	})
 	r.wantPage("/healthz", 200, "ok")
 	eventually(t, func() error { // until the key has to be looked up again
 		if _, err := r.ask(t.Context(), "{ viewer { permissions } }", nil); err == nil || !strings.Contains(err.Error(), "503") || !strings.Contains(err.Error(), "The database does not answer") {

@@ -118,7 +118,7 @@ func (a *Authority) extend(p Permission, grant *authorityRow) {
 }
 
 // isBefore reports whether a comes before b.
-func isBefore(a, b end) bool { return a != nil && (b == nil || (*a).Before(*b)) }
+func isBefore(a, b end) bool { return a != nil && (b == nil || time.Time(*a).Before(*b)) }
 
 // holds reports whether the actor holds the permission there, and until when.
 func (a *Authority) holds(p Permission, org *db.OrganizationID) (until end, held bool) {

@@ -32,7 +32,7 @@ type holding struct {
 // facts is who holds what at each of the moments, worked out without the directory.
 type facts struct {
 	held    map[holding][]bool
-	members map[holder]bool
+	members map[holder]db.MembershipID
 	// defaults are the permissions that newcomers get, by organization; nil for one whose
 	// members get the ones of the business.
 	defaults map[db.OrganizationID][]string
@@ -52,9 +52,9 @@ type factRow struct {
 
 func (b *business) facts(ctx context.Context, now time.Time) *facts {
 	b.t.Helper()
-	f := &facts{held: map[holding][]bool{}, members: map[holder]bool{}, defaults: map[db.OrganizationID][]string{}, systemic: map[string]bool{}}
+	f := &facts{held: map[holding][]bool{}, members: map[holder]db.MembershipID{}, defaults: map[db.OrganizationID][]string{}, systemic: map[string]bool{}}
 	for _, m := range must(db.Select[db.Membership](ctx, b.db, "select * from memberships"))(b.t) {
-		f.members[holder{m.UserID.String(), m.OrgID}] = true
+		f.members[holder{m.UserID.String(), m.OrgID}] = m.ID
 	}
 	for _, g := range must(db.Select[factRow](ctx, b.db, `select g.org_id, g.user_id, p.key as permission, g.starts_at, g.ends_at from (
 			select g.org_id, g.user_id, rp.permission_id, g.starts_at, g.ends_at from membership_roles g
@@ -134,18 +134,24 @@ func (f *facts) addKeys(b *business, ctx context.Context, now time.Time) {
 	}
 }
 
+// heldAt reports whether h holds at moment i.
+func (f *facts) heldAt(h holding, i int) bool {
+	held := f.held[h]
+	return len(held) > i && held[i]
+}
+
 // compare returns what is wrong with the facts after a document of the actor.
 func (f *facts) compare(after *facts, actor *access.Actor) (wrong []string) {
 	for h, held := range after.held {
 		for i, holds := range held {
-			if holds && (f.held[h] == nil || !f.held[h][i]) && !f.mayGive(actor, h, i) && !f.isDefault(h) {
+			if holds && !f.heldAt(h, i) && !f.mayGive(actor, h, i) && !f.isDefault(after, h) {
 				wrong = append(wrong, fmt.Sprintf("%s holds %s in %s after %v", h.id, h.permission, h.org, moments[i]))
 				break
 			}
 		}
 	}
 	for m := range after.members {
-		if !f.members[m] && m.org != f.fallback && !f.heldBy(actor, string(access.MembersWrite), m.org)[0] {
+		if _, was := f.members[m]; !was && m.org != f.fallback && !f.heldBy(actor, string(access.MembersWrite), m.org)[0] {
 			wrong = append(wrong, fmt.Sprintf("%s was placed in %s", m.id, m.org))
 		}
 	}
@@ -168,10 +174,9 @@ func (f *facts) heldBy(actor *access.Actor, permission string, org db.Organizati
 		if actor.User == nil {
 			continue
 		}
-		for _, at := range []*db.OrganizationID{new(db.OrganizationID(db.Root)), actor.Organization} {
+		for _, at := range []*db.OrganizationID{new(db.Root), actor.Organization} {
 			if at != nil {
-				held := f.held[holding{holder{actor.User.String(), *at}, permission}]
-				all[i] = all[i] || held != nil && held[i]
+				all[i] = all[i] || f.heldAt(holding{holder{actor.User.String(), *at}, permission}, i)
 			}
 		}
 	}
@@ -194,9 +199,10 @@ func (f *facts) mayGive(actor *access.Actor, h holding, moment int) bool {
 	return writes
 }
 
-// isDefault reports whether newcomers to the organization get that.
-func (f *facts) isDefault(h holding) bool {
-	return !f.members[h.holder] && (slices.Contains(f.defaults[h.org], h.permission) || slices.Contains(f.business, h.permission))
+// isDefault reports whether the holder got that as a newcomer to the organization, who may
+// have left it before.
+func (f *facts) isDefault(after *facts, h holding) bool {
+	return f.members[h.holder] != after.members[h.holder] && (slices.Contains(f.defaults[h.org], h.permission) || slices.Contains(f.business, h.permission))
 }
 
 // inputText returns an input as JSON, which shows what references name.

@@ -50,6 +50,9 @@ func (d *Directory) LockAhead(ctx context.Context, mutations []Mutation) error {
 	if err != nil {
 		return err
 	}
+	for _, party := range n.ending(found) {
+		d.Writer.Ends(ctx, party)
+	}
 	return d.Writer.RunFirst(ctx, n.lock(found))
 }
 
@@ -67,6 +70,8 @@ type names struct {
 	// users.
 	leaving []lookUp
 	keys    []db.APIKeyID
+	// endsUsers is true if users may be suspended or deleted.
+	endsUsers bool
 	// settings is true if the settings are to be changed, and newDefault and newRoles if
 	// the default organization and the default roles are.
 	settings, newDefault, newRoles bool
@@ -266,6 +271,25 @@ func (n *names) lock(found *resolved) *db.Batch {
 		b.Exec("select pg_advisory_xact_lock(n) from unnest($1::bigint[]) n", slices.Compact(n.claims))
 	}
 	return b
+}
+
+// ending returns the ids of all that the mutations may end, in text form: what the server
+// is doing for these must not be waited for.
+func (n *names) ending(found *resolved) (parties []string) {
+	for _, org := range found.organizations {
+		if org.lock == toChange {
+			parties = append(parties, db.OrganizationID(org.id).String())
+		}
+	}
+	if n.endsUsers {
+		for _, user := range found.users {
+			parties = append(parties, db.UserID(user.id).String())
+		}
+	}
+	for _, key := range n.keys {
+		parties = append(parties, key.String())
+	}
+	return parties
 }
 
 func ids(all []target) []uuid.UUID {

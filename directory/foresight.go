@@ -22,10 +22,13 @@ var foresight = map[string]func(n *names, input any) access.Permission{
 		n.userNames(in.Email.Value(), in.Username.Value(), in.ExternalID.Value())
 		return access.UsersWrite
 	}),
-	"suspendUser": foresee((*names).oneUser),
+	"suspendUser": foresee(func(n *names, in UserActionInput) access.Permission {
+		n.endsUsers = true
+		return n.oneUser(in)
+	}),
 	"restoreUser": foresee((*names).oneUser),
 	"deleteUser": foresee(func(n *names, in UserActionInput) access.Permission {
-		n.leaving = append(n.leaving, in.User.lookUp())
+		n.leaving, n.endsUsers = append(n.leaving, in.User.lookUp()), true
 		return n.oneUser(in)
 	}),
 

@@ -23,7 +23,7 @@
 //	admission/admission.go     Gate.Known                     judged once, then remembered
 //	transport/variables.go     coerceVariables
 //	transport/cost.go          meter.charge
-//	transport/operation.go     Handler.runInTurn              waits for its turn
+//	transport/operation.go     request.runInTurn              waits for its turn
 //	transport/operation.go     Handler.run                    notes the revision
 //	execute/execute.go         Schema.Exec
 //	execute/load.go            execution.load                 level by level

@@ -62,12 +62,12 @@ func TestGrantedByUnmanagedKeys(t *testing.T) {
 		"a member's key": b.Holding(t, "acme", "roster:organizations:read", "roster:members:read"), "a reader of everything": b.Holding(t, "", "roster:organizations:read", "roster:members:read", "roster:users:read"),
 	} {
 		seenAdmin, seenLocal := of(key)
-		if fmt.Sprint(seenAdmin) != fmt.Sprint(map[string]any(hidden(admin))) || fmt.Sprint(seenLocal) != fmt.Sprint(map[string]any(hidden(its))) {
+		if fmt.Sprint(seenAdmin) != fmt.Sprint(hidden(admin)) || fmt.Sprint(seenLocal) != fmt.Sprint(hidden(its)) {
 			t.Errorf("%s sees %v and %v", who, seenAdmin, seenLocal)
 		}
 	}
 	seenAdmin, seenLocal := of(b.Holding(t, "acme", "roster:organizations:read", "roster:members:read", "roster:keys:write"))
-	if fmt.Sprint(seenAdmin) != fmt.Sprint(map[string]any(hidden(admin))) || fmt.Sprint(seenLocal) != fmt.Sprint(its) {
+	if fmt.Sprint(seenAdmin) != fmt.Sprint(hidden(admin)) || fmt.Sprint(seenLocal) != fmt.Sprint(its) {
 		t.Errorf("the manager of the organization's keys sees %v and %v", seenAdmin, seenLocal)
 	}
 

@@ -51,19 +51,6 @@ type MembershipsPayload struct {
 	Impact *directory.Impact `json:"impact"`
 }
 
-// What can be changed. A mutation document is one transaction: either every field in it is carried out, or none is, and then
-// `data` is null and `errors` says why. A header `Idempotency-Key` makes a retry
-// within 24 hours return the first answer; what has failed was not done, and is tried anew.
-//
-// Lists in inputs have at most 1000 elements. What is named but does not exist is NOT_FOUND; all that is wrong with a document
-// is reported at once. What changes nothing leaves no trace in the log of changes.
-//
-// A permission to write includes reading what is written: payloads show the user, organization, membership, role, permission or
-// settings that the mutation acts upon, with the users and roles of memberships, to callers without the permission to read them.
-// Fields below that need a permission of their own still need it.
-type Mutation struct {
-}
-
 // The organization as it is now.
 type OrganizationPayload struct {
 	// The organization as it is now.
