@@ -45,6 +45,7 @@ type definition[T any, K db.Kind] struct {
 type definitionFacts[K db.Kind] struct {
 	id        db.ID[K]
 	key, name string
+	isSystem  bool
 	deleted   bool
 }
 
@@ -54,7 +55,7 @@ var (
 		all:   func(c *access.Catalogue) []*db.Role { return c.Roles },
 		ahead: func(w *write) *readAhead[db.Role] { return &w.roles },
 		facts: func(r *db.Role) definitionFacts[db.RoleKind] {
-			return definitionFacts[db.RoleKind]{id: r.ID, key: r.Key, name: r.Name, deleted: r.DeletedAt != nil}
+			return definitionFacts[db.RoleKind]{id: r.ID, key: r.Key, name: r.Name, isSystem: r.IsSystem, deleted: r.DeletedAt != nil}
 		},
 	}
 	permissionDefinitions = definition[db.Permission, db.PermissionKind]{
@@ -63,7 +64,7 @@ var (
 		all:      func(c *access.Catalogue) []*db.Permission { return c.Permissions },
 		ahead:    func(w *write) *readAhead[db.Permission] { return &w.permissions },
 		facts: func(p *db.Permission) definitionFacts[db.PermissionKind] {
-			return definitionFacts[db.PermissionKind]{id: p.ID, key: p.Key, name: p.Name, deleted: p.DeletedAt != nil}
+			return definitionFacts[db.PermissionKind]{id: p.ID, key: p.Key, name: p.Name, isSystem: p.IsSystem, deleted: p.DeletedAt != nil}
 		},
 	}
 )
@@ -152,6 +153,27 @@ func (k definition[T, K]) lock(ctx context.Context, d *Directory, w *write, look
 		}
 	}
 	return all, nil
+}
+
+// change calls edit to change a definition that is not a system one. If there is no such
+// definition, edit gets an empty row, so that the rest of the input is checked as well.
+func (k definition[T, K]) change(ctx context.Context, d *Directory, look lookUp, edit func(ctx context.Context, w *write, one *T) error) (*T, error) {
+	var one *T
+	field := "input." + k.one
+	err := d.change(ctx, access.RolesWrite, func(ctx context.Context, w *write) error {
+		all, err := k.lock(ctx, d, w, []lookUp{look}, field, "for no key update")
+		if err != nil {
+			return err
+		}
+		if one = all[0]; one == nil {
+			one = new(T)
+		}
+		if k.facts(one).isSystem {
+			w.faults.Add(problem.Forbidden, field, "System %s can be neither changed nor deleted.", k.name)
+		}
+		return edit(ctx, w, one)
+	})
+	return one, err
 }
 
 // lockRows reads and locks the definitions that have one of the ids or present keys.

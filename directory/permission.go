@@ -90,7 +90,7 @@ type UpdatePermissionInput struct {
 // all holders hold the new key from then on, so the actor must be allowed to hand that
 // out; they hold the old key, which may stay for a while, already.
 func (d *Directory) UpdatePermission(ctx context.Context, in UpdatePermissionInput) (*db.Permission, error) {
-	return d.changePermission(ctx, in.Permission, func(ctx context.Context, w *write, permission *db.Permission) error {
+	return permissionDefinitions.change(ctx, d, in.Permission.lookUp(), func(ctx context.Context, w *write, permission *db.Permission) error {
 		before, f := *permission, &w.faults
 		permission.Key = f.newKey("input.key", in.Key, permission.Key, access.SystemPrefix)
 		if in.Name.IsSet() {
@@ -112,29 +112,6 @@ func (d *Directory) UpdatePermission(ctx context.Context, in UpdatePermissionInp
 	})
 }
 
-// changePermission calls edit to change a permission that is not a system one. If
-// there is no such permission, edit gets an empty row, so that the rest of the input
-// is checked as well.
-func (d *Directory) changePermission(ctx context.Context, by PermissionRef,
-	edit func(ctx context.Context, w *write, permission *db.Permission) error,
-) (*db.Permission, error) {
-	var permission *db.Permission
-	err := d.change(ctx, access.RolesWrite, func(ctx context.Context, w *write) error {
-		permissions, err := permissionDefinitions.lock(ctx, d, w, []lookUp{by.lookUp()}, "input.permission", "for no key update")
-		if err != nil {
-			return err
-		}
-		if permission = permissions[0]; permission == nil {
-			permission = &db.Permission{}
-		}
-		if permission.IsSystem {
-			w.faults.Add(problem.Forbidden, "input.permission", "System permissions can be neither changed nor deleted.")
-		}
-		return edit(ctx, w, permission)
-	})
-	return permission, err
-}
-
 // PermissionActionInput names the permission to act upon.
 type PermissionActionInput struct{ Permission PermissionRef }
 
@@ -150,7 +127,7 @@ type deletedPermission struct {
 // DeletePermission takes the permission from everyone who holds it, from all roles and
 // from all API keys. A tombstone remains, because history refers to it.
 func (d *Directory) DeletePermission(ctx context.Context, in PermissionActionInput) ([]string, error) {
-	permission, err := d.changePermission(ctx, in.Permission, func(ctx context.Context, w *write, permission *db.Permission) error {
+	permission, err := permissionDefinitions.change(ctx, d, in.Permission.lookUp(), func(ctx context.Context, w *write, permission *db.Permission) error {
 		if err := w.faults.Err(); err != nil {
 			return err
 		}

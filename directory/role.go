@@ -142,7 +142,7 @@ type UpdateRoleInput struct {
 // UpdateRole changes the names of a role and whether new members get it. To make it a
 // default role, the actor must be allowed to hand out its permissions.
 func (d *Directory) UpdateRole(ctx context.Context, in UpdateRoleInput) (*db.Role, error) {
-	return d.changeRole(ctx, in.Role, func(ctx context.Context, w *write, role *db.Role) error {
+	return roleDefinitions.change(ctx, d, in.Role.lookUp(), func(ctx context.Context, w *write, role *db.Role) error {
 		before := *role
 		w.faults.version(in.IfVersion, role.Version)
 		w.faults.updateRole(in, role)
@@ -174,27 +174,6 @@ func (f *faults) updateRole(in UpdateRoleInput, role *db.Role) {
 // touch sets the version and time of a role that has changed.
 func (w *write) touch(role *db.Role) { role.Version, role.UpdatedAt = role.Version+1, w.At }
 
-// changeRole calls edit to change a role that is not a system one. If there is no
-// such role, edit gets an empty row, so that the rest of the input is checked as
-// well.
-func (d *Directory) changeRole(ctx context.Context, by RoleRef, edit func(ctx context.Context, w *write, role *db.Role) error) (*db.Role, error) {
-	var role *db.Role
-	err := d.change(ctx, access.RolesWrite, func(ctx context.Context, w *write) error {
-		roles, err := roleDefinitions.lock(ctx, d, w, []lookUp{by.lookUp()}, "input.role", "for no key update")
-		if err != nil {
-			return err
-		}
-		if role = roles[0]; role == nil {
-			role = &db.Role{}
-		}
-		if role.IsSystem {
-			w.faults.Add(problem.Forbidden, "input.role", "System roles can be neither changed nor deleted.")
-		}
-		return edit(ctx, w, role)
-	})
-	return role, err
-}
-
 // RoleActionInput names the role to act upon.
 type RoleActionInput struct{ Role RoleRef }
 
@@ -202,7 +181,7 @@ type RoleActionInput struct{ Role RoleRef }
 // organizations. A tombstone remains, because history refers to it. The actor must
 // hold the permissions of Roster itself that the role contains.
 func (d *Directory) DeleteRole(ctx context.Context, in RoleActionInput) ([]string, error) {
-	role, err := d.changeRole(ctx, in.Role, func(ctx context.Context, w *write, role *db.Role) error {
+	role, err := roleDefinitions.change(ctx, d, in.Role.lookUp(), func(ctx context.Context, w *write, role *db.Role) error {
 		if err := w.faults.Err(); err != nil {
 			return err
 		}

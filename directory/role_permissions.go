@@ -73,7 +73,7 @@ func (d *Directory) RemoveRolePermissions(ctx context.Context, in RolePermission
 func (d *Directory) changeContents(ctx context.Context, in RolePermissionsInput,
 	edit func(ctx context.Context, w *write, role *db.Role, has, asked []*db.Permission) error,
 ) (*db.Role, error) {
-	return d.changeRole(ctx, in.Role, func(ctx context.Context, w *write, role *db.Role) error {
+	return roleDefinitions.change(ctx, d, in.Role.lookUp(), func(ctx context.Context, w *write, role *db.Role) error {
 		asked, err := d.permissionsNamed(ctx, w, "input.permissions", in.Permissions, 0)
 		if err != nil {
 			return err
