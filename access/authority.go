@@ -19,7 +19,7 @@ type Authority struct {
 }
 
 // end is the moment at which something ends; nil means that it has no end.
-type end *time.Time
+type end = *time.Time
 
 // Handout describes what is to be handed out.
 type Handout struct {
@@ -118,7 +118,7 @@ func (a *Authority) extend(p Permission, grant *authorityRow) {
 }
 
 // isBefore reports whether a comes before b.
-func isBefore(a, b end) bool { return a != nil && (b == nil || time.Time(*a).Before(*b)) }
+func isBefore(a, b end) bool { return a != nil && (b == nil || a.Before(*b)) }
 
 // holds reports whether the actor holds the permission there, and until when.
 func (a *Authority) holds(p Permission, org *db.OrganizationID) (until end, held bool) {

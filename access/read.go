@@ -114,7 +114,7 @@ const longestTerm = time.Minute
 func (e *Engine) readLive(ctx context.Context, members []MemberKey, position changes.Revision) (all []*Entitlements, seen changes.Revision, err error) {
 	users, organizations := SplitKeys(members)
 	now := e.now() // read before the database
-	rows, err := db.Select[entitlementsRow](ctx, e.db, entitlementsSQL, users, organizations, position.String())
+	rows, err := db.Select[entitlementsRow](ctx, e.db, entitlementsSQL, users, organizations, position.Snapshot())
 	if err != nil {
 		return nil, seen, err
 	}

@@ -157,10 +157,21 @@ func (f *Follower) Confirmed() time.Time { return f.progress.Load().confirmed }
 // Wait returns nil when everything in r has been applied. If that is not so yet, it
 // causes a step at once. It returns STALE after WaitTimeout, and the error of ctx if
 // that ends first.
+//
+// The numbers of another timeline mean nothing here: after a restore they can be ahead
+// for months. Wait then returns nil when everything that the database has now has been
+// applied.
 func (f *Follower) Wait(ctx context.Context, r Revision) error {
 	at := f.progress.Load()
 	if at.position.Covers(r) {
 		return nil
+	}
+	if at.position.differs(r) {
+		now, _, err := readState(ctx, f.db)
+		if err != nil {
+			return err
+		}
+		r = now
 	}
 	timeout := time.NewTimer(f.options.WaitTimeout)
 	defer timeout.Stop()

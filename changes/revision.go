@@ -19,8 +19,12 @@ import (
 //	                         below 1045, except 1040 and 1043, which still ran
 //	1040:1045:1040,1043+1047 the same, and transaction 1047
 //
-// The zero Revision has seen nothing; its text is empty.
+// each of them behind "1b4e28ba." if the timeline is known. The zero Revision has seen
+// nothing; its text is empty.
 type Revision struct {
+	// timeline says which history the numbers belong to: another cluster, a restore to an
+	// earlier moment and a fail-over begin another one. Empty is unknown.
+	timeline string
 	// The snapshot sees every transaction below end that is not in running, which is
 	// strictly ascending. No element of running is below begin. Without a snapshot, all
 	// three are zero.
@@ -42,11 +46,17 @@ func ParseRevision(text string) (Revision, error) {
 	if len(text) > maxRevisionLength {
 		return Revision{}, errNotARevision
 	}
+	var r Revision
+	if timeline, rest, known := strings.Cut(text, "."); known {
+		if !isTimeline(timeline) {
+			return Revision{}, errNotARevision
+		}
+		r.timeline, text = timeline, rest
+	}
 	snapshot, own, both := strings.Cut(text, "+")
 	if !both && !strings.Contains(text, ":") {
 		snapshot, own = "", text
 	}
-	var r Revision
 	ok := true
 	if own != "" || both {
 		r.own, ok = parseXID(own)
@@ -58,6 +68,11 @@ func ParseRevision(text string) (Revision, error) {
 		return Revision{}, errNotARevision
 	}
 	return r, nil
+}
+
+// isTimeline reports whether text has the form of a timeline, which stateSQL makes.
+func isTimeline(text string) bool {
+	return len(text) == 8 && strings.Trim(text, "0123456789abcdef") == ""
 }
 
 // parseSnapshot parses xmin:xmax:xip, the text form of PostgreSQL's pg_snapshot.
@@ -96,9 +111,12 @@ func parseXID(text string) (uint64, bool) {
 	return xid, err == nil
 }
 
-// String returns the text form; empty for the zero Revision.
+// String returns the text form; empty if r has seen nothing.
 func (r Revision) String() string {
 	var b []byte
+	if r.timeline != "" && (r.end != 0 || r.own != 0) {
+		b = append(append(b, r.timeline...), '.')
+	}
 	if r.end != 0 {
 		b = strconv.AppendUint(b, r.begin, 10)
 		b = append(b, ':')
@@ -127,8 +145,23 @@ func (r Revision) With(xid db.Revision) Revision {
 	return r
 }
 
-// Covers reports whether every transaction in other is also in r.
+// Snapshot returns the text of the snapshot in r, as PostgreSQL reads it.
+func (r Revision) Snapshot() string {
+	r.timeline, r.own = "", 0
+	return r.String()
+}
+
+// differs reports whether r and other are known to belong to different timelines.
+func (r Revision) differs(other Revision) bool {
+	return r.timeline != "" && other.timeline != "" && r.timeline != other.timeline
+}
+
+// Covers reports whether every transaction in other is also in r. It is false for
+// revisions of different timelines.
 func (r Revision) Covers(other Revision) bool {
+	if r.differs(other) {
+		return false
+	}
 	if other.own != 0 && !r.sees(other.own) {
 		return false
 	}

@@ -112,6 +112,7 @@ func TestParseRevisionIsStrict(t *testing.T) {
 		":", "::", "1:", "1:2", "0:1:", "2:1:", "1:2:3", "1:5:0", "2:5:1", "1:5:5", "1:5:3,2", "1:5:3,3", "1:5:3,", "1:5:,3",
 		"1:5::", "1:5:3:4", "1:5:+", "1:5:+0", "1:5:+2+3", "1:5:3+ 4", "1:5:\x003", "٣",
 		"1:2:" + strings.Repeat(" ", 64<<10),
+		".1", "1b4e28b.1", "1B4E28BA.1", "1b4e28bag.1", "1b4e28ba.", "1b4e28ba", "1b4e28ba.1.2", "1b4e28ba.1b4e28ba.1",
 	} {
 		t.Run(fmt.Sprintf("%.40q", text), func(t *testing.T) {
 			t.Parallel()
@@ -123,7 +124,7 @@ func TestParseRevisionIsStrict(t *testing.T) {
 }
 
 func FuzzParseRevision(f *testing.F) {
-	for _, text := range []string{"1042", "1040:1045:1040,1043", "1040:1045:1040,1043+1047"} {
+	for _, text := range []string{"1042", "1040:1045:1040,1043", "1040:1045:1040,1043+1047", "1b4e28ba.1042", "1b4e28ba.1040:1045:1040"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

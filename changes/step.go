@@ -17,9 +17,12 @@ import (
 // stateSQL reads the present state of the database. Its incarnation is the moment at
 // which its statistics began: it stays the same in an orderly restart, but not in a
 // crash, a fail-over or a restore. After those, transactions that a snapshot includes
-// can be gone, and their numbers used again.
+// can be gone, and their numbers used again. Its timeline is the cluster, and PostgreSQL's
+// number of the timeline in it.
 const stateSQL = `(select pg_current_snapshot()::text as snapshot,
 	coalesce(pg_stat_get_bgwriter_stat_reset_time()::text, '') as incarnation,
+	case when not pg_is_in_recovery() then left(md5(
+		(select system_identifier from pg_control_system()) || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)), 8) end as timeline,
 	pg_is_in_recovery() as standby) as now`
 
 // sinceSQL reads the changes that became visible after the snapshot $1, at most $2 of
@@ -47,6 +50,7 @@ const sinceSQL = `select now.*, new.* from ` + stateSQL + ` left join lateral (
 type state struct {
 	Snapshot    string
 	Incarnation string
+	Timeline    string
 	Standby     bool
 }
 
@@ -60,6 +64,7 @@ func (s state) position() (Revision, error) {
 	if err != nil {
 		return Revision{}, fmt.Errorf("the database's snapshot %.80q: %w", s.Snapshot, err)
 	}
+	r.timeline = s.Timeline
 	return r, nil
 }
 
@@ -79,7 +84,7 @@ func readSince(ctx context.Context, d *db.DB, from Revision, limit int) (positio
 	rows, err := db.Select[struct {
 		state
 		db.Change
-	}](ctx, d, sinceSQL, from.String(), limit)
+	}](ctx, d, sinceSQL, from.Snapshot(), limit)
 	if err != nil {
 		return Revision{}, "", nil, err
 	}
