@@ -94,14 +94,15 @@ func (k *Keys) Find(ctx context.Context, key secret.Text, epoch uint64, stalenes
 	}
 	ctx, cancel := context.WithTimeout(ctx, WaitTimeout)
 	defer cancel()
-	row, err := k.lookUps.find(ctx, hash, known != nil)
+	shared, err := k.lookUps.find(ctx, hash, known != nil)
 	if err != nil {
 		return nil, fmt.Errorf("credential: %w", err)
 	}
-	if row == nil {
+	if shared == nil {
 		k.known.Del(slot(hash))
 		return nil, nil
 	}
+	row := *shared // others have the same row, and noteUse changes it
 	if row.UseIsNews {
 		k.noteUse(ctx, &row.APIKey)
 	}
@@ -190,9 +191,13 @@ func (k *workingKey) goodFor(staleness time.Duration) time.Duration {
 // request waits for it, and none fails because of it.
 func (k *Keys) noteUse(ctx context.Context, key *db.APIKey) {
 	free := k.db.NewSelect().Table("api_keys").Column("id").Where("id = ?", key.ID).For("no key update skip locked")
+	var at *time.Time // a new one: the row's own is shared
 	_, err := k.writer.Unrecorded(ctx).NewUpdate().Model((*db.APIKey)(nil)).Set("last_used_at = statement_timestamp()").
-		Where("id in (?)", free).Returning("last_used_at").Exec(ctx, &key.LastUsedAt)
+		Where("id in (?)", free).Returning("last_used_at").Exec(ctx, &at)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		k.log.WarnContext(ctx, "the use of an API key is not on record", slog.Any("cause", err))
+	}
+	if at != nil {
+		key.LastUsedAt = at
 	}
 }
