@@ -159,24 +159,17 @@ func (f *Follower) Confirmed() time.Time { return f.progress.Load().confirmed }
 // that ends first.
 //
 // The numbers of another timeline mean nothing here: after a restore they can be ahead
-// for months. Wait then returns nil when everything that the database has now has been
-// applied.
+// for months. Then Wait returns nil after a step that began later than the call:
+// everything that the database has now has been applied.
 func (f *Follower) Wait(ctx context.Context, r Revision) error {
-	at := f.progress.Load()
+	began, at := time.Now(), f.progress.Load()
 	if at.position.Covers(r) {
 		return nil
-	}
-	if at.position.differs(r) {
-		now, _, err := readState(ctx, f.db)
-		if err != nil {
-			return err
-		}
-		r = now
 	}
 	timeout := time.NewTimer(f.options.WaitTimeout)
 	defer timeout.Stop()
 	signal(f.wanted)
-	for !at.position.Covers(r) {
+	for !at.position.Covers(r) && !(at.position.differs(r) && at.confirmed.After(began)) {
 		select {
 		case <-at.superseded:
 			at = f.progress.Load()

@@ -110,13 +110,8 @@ func (i *interrupts) interrupt(party string, but *attempt) {
 // organization, by its id in text form. It interrupts what this server is doing for the
 // party, and lets nothing begin for it until the transaction is over. Call it before
 // waiting for the party's locks.
-func (w *Writer) Ends(ctx context.Context, party string) { w.interrupts.end(ctx, party) }
-
-// Ends is Writer.Ends for a write.
-func (w *Write) Ends(ctx context.Context, party string) { w.interrupts.end(ctx, party) }
-
-func (i *interrupts) end(ctx context.Context, party string) {
-	own := ctx.Value(attemptKey{}).(*attempt)
+func (w *Writer) Ends(ctx context.Context, party string) {
+	own, i := ctx.Value(attemptKey{}).(*attempt), w.interrupts
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.interrupt(party, own)

@@ -202,9 +202,8 @@ type Write struct {
 	// well. Nothing may be written while there are faults.
 	Faults problem.List
 
-	db         *db.DB
-	interrupts *interrupts
-	actor      string
+	db    *db.DB
+	actor string
 	// later holds statements that are not sent yet; see Later.
 	later db.Batch
 	// rows are still to be written into the log; appended were, as far as memory
@@ -219,7 +218,7 @@ type Write struct {
 func (w *Writer) Write(ctx context.Context, actor string, fn func(ctx context.Context, write *Write) error) error {
 	return w.Atomically(ctx, func(ctx context.Context) error {
 		return w.db.InTx(ctx, func(ctx context.Context, tx bun.IDB) error {
-			write := &Write{IDB: tx, db: w.db, interrupts: w.interrupts, actor: actor}
+			write := &Write{IDB: tx, db: w.db, actor: actor}
 			if err := write.begin(ctx); err != nil {
 				return err
 			}

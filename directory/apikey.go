@@ -324,7 +324,7 @@ func (d *Directory) lockKeyToEnd(ctx context.Context, w *write, text string, org
 	if id, malformed := db.ParseID[db.APIKeyKind](text); malformed == nil {
 		const find = "select * from api_keys where id = $1 and ($2::uuid is null or org_id = $2)"
 		if key, err = db.SelectOne[db.APIKey](ctx, d.db, find, id, org); key != nil {
-			w.Ends(ctx, id.String())
+			d.Writer.Ends(ctx, id.String())
 			key, err = db.SelectOne[db.APIKey](ctx, d.db, find+" for no key update", id, org)
 		}
 	}

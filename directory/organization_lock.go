@@ -96,7 +96,7 @@ func (d *Directory) lockOrganizationToChange(ctx context.Context, w *write, by O
 		return nil, err
 	}
 	if withoutRoot(found); found[0] != nil {
-		w.Ends(ctx, found[0].ID.String())
+		d.Writer.Ends(ctx, found[0].ID.String())
 	}
 	return d.lockOneOrganization(ctx, w, by, nil, "input.organization", forChange, false)
 }

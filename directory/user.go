@@ -424,7 +424,7 @@ func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]strin
 func (d *Directory) endsUser(ctx context.Context, w *write, by UserRef) error {
 	users, err := d.findUsers(ctx, []*UserRef{&by}, nil, "")
 	if err == nil && users[0] != nil {
-		w.Ends(ctx, users[0].ID.String())
+		d.Writer.Ends(ctx, users[0].ID.String())
 	}
 	return err
 }
