@@ -324,7 +324,9 @@ func (d *Directory) lockKeyToEnd(ctx context.Context, w *write, text string, org
 	if id, malformed := db.ParseID[db.APIKeyKind](text); malformed == nil {
 		const find = "select * from api_keys where id = $1 and ($2::uuid is null or org_id = $2)"
 		if key, err = db.SelectOne[db.APIKey](ctx, d.db, find, id, org); key != nil {
-			d.Writer.Ends(ctx, id.String())
+			if err := d.interrupt(ctx, id.String(), key.UserID, key.OrgID); err != nil {
+				return nil, err
+			}
 			key, err = db.SelectOne[db.APIKey](ctx, d.db, find+" for no key update", id, org)
 		}
 	}

@@ -50,8 +50,8 @@ func (d *Directory) LockAhead(ctx context.Context, mutations []Mutation) error {
 	if err != nil {
 		return err
 	}
-	for _, party := range n.ending(found) {
-		d.Writer.Ends(ctx, party)
+	if err := d.interruptNamed(ctx, &n, found); err != nil {
+		return err
 	}
 	return d.Writer.RunFirst(ctx, n.lock(found))
 }
@@ -273,23 +273,31 @@ func (n *names) lock(found *resolved) *db.Batch {
 	return b
 }
 
-// ending returns the ids of all that the mutations may end, in text form: what the server
-// is doing for these must not be waited for.
-func (n *names) ending(found *resolved) (parties []string) {
+// interruptNamed interrupts what the server is doing for what the mutations may end, so
+// that they need not wait for it.
+func (d *Directory) interruptNamed(ctx context.Context, n *names, found *resolved) error {
 	for _, org := range found.organizations {
-		if org.lock == toChange {
-			parties = append(parties, db.OrganizationID(org.id).String())
+		if org.lock == toChange && n.reach == nil { // others are refused
+			d.Writer.Ends(ctx, db.OrganizationID(org.id).String())
 		}
 	}
-	if n.endsUsers {
-		for _, user := range found.users {
-			parties = append(parties, db.UserID(user.id).String())
+	for _, user := range found.users {
+		if id := db.UserID(user.id); n.endsUsers {
+			if err := d.interrupt(ctx, id.String(), &id, nil); err != nil {
+				return err
+			}
 		}
 	}
-	for _, key := range n.keys {
-		parties = append(parties, key.String())
+	if len(n.keys) == 0 {
+		return nil
 	}
-	return parties
+	keys, err := db.Select[db.APIKey](ctx, d.db, "select * from api_keys where id = any($1) and ($2::uuid is null or org_id = $2)", n.keys, n.reach)
+	for i := range keys {
+		if err := d.interrupt(ctx, keys[i].ID.String(), keys[i].UserID, keys[i].OrgID); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 func ids(all []target) []uuid.UUID {

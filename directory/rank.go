@@ -17,7 +17,7 @@ import (
 // the organization or, if at is nil, on the user as a whole. Actors may act on
 // themselves.
 func (d *Directory) outrank(ctx context.Context, w *write, user db.UserID, at *db.OrganizationID, field string) error {
-	lacking, err := d.lacking(ctx, w, []db.UserID{user}, at)
+	lacking, err := d.lacking(ctx, w.actor, []db.UserID{user}, at)
 	if err == nil {
 		w.mustOutrank(lacking, user, field)
 	}
@@ -35,7 +35,7 @@ func (d *Directory) outrankMembers(ctx context.Context, w *write, members []*db.
 	for i, m := range known {
 		users[i] = m.UserID
 	}
-	lacking, err := d.lacking(ctx, w, users, &known[0].OrgID)
+	lacking, err := d.lacking(ctx, w.actor, users, &known[0].OrgID)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ const rankText = `select distinct m.user_id, p.key from memberships m
 // Roster itself that they hold and the actor does not: in the organization or, if at
 // is nil, anywhere. Writes of grants lock the users whom they concern: a write that
 // must not act on what is granted meanwhile has locked them too.
-func (d *Directory) lacking(ctx context.Context, w *write, users []db.UserID, at *db.OrganizationID) (map[db.UserID][]string, error) {
+func (d *Directory) lacking(ctx context.Context, actor *access.Actor, users []db.UserID, at *db.OrganizationID) (map[db.UserID][]string, error) {
 	rows, err := db.Select[struct {
 		UserID db.UserID
 		Key    access.Permission
@@ -112,15 +112,30 @@ func (d *Directory) lacking(ctx context.Context, w *write, users []db.UserID, at
 	}
 	lacking := map[db.UserID][]string{}
 	for _, row := range rows {
-		holds := w.actor.HoldsEverywhere(row.Key)
+		holds := actor.HoldsEverywhere(row.Key)
 		if at != nil {
-			holds = w.actor.Holds(row.Key, *at)
+			holds = actor.Holds(row.Key, *at)
 		}
-		if !holds && !w.actor.Is(row.UserID) {
+		if !holds && !actor.Is(row.UserID) {
 			lacking[row.UserID] = append(lacking[row.UserID], string(row.Key))
 		}
 	}
 	return lacking, nil
+}
+
+// interrupt ends what the server is doing for a user or an API key, because the
+// transaction of ctx is going to end it. It does nothing if the actor must not act on the
+// user there: the write is going to say so, and interrupting would let anybody keep those
+// who rank higher from their work.
+func (d *Directory) interrupt(ctx context.Context, party string, user *db.UserID, at *db.OrganizationID) error {
+	if user != nil {
+		lacking, err := d.lacking(ctx, access.ActorOf(ctx), []db.UserID{*user}, at)
+		if err != nil || len(lacking) > 0 {
+			return err
+		}
+	}
+	d.Writer.Ends(ctx, party)
+	return nil
 }
 
 // mayTakeAway adds the fault FORBIDDEN at field if there are permissions of Roster

@@ -353,7 +353,7 @@ func (d *Directory) changeUser(ctx context.Context, by UserRef, action changes.A
 	var user *db.User
 	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
 		if action == changes.UserSuspended {
-			if err := d.endsUser(ctx, w, by); err != nil {
+			if err := d.interruptUser(ctx, by); err != nil {
 				return err
 			}
 		}
@@ -380,7 +380,7 @@ func (d *Directory) changeUser(ctx context.Context, by UserRef, action changes.A
 func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]string, error) {
 	var id string
 	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
-		if err := d.endsUser(ctx, w, in.User); err != nil {
+		if err := d.interruptUser(ctx, in.User); err != nil {
 			return err
 		}
 		user, err := d.lockUser(ctx, w, in.User)
@@ -419,14 +419,14 @@ func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]strin
 	return []string{id}, err
 }
 
-// endsUser interrupts what the user's API keys are doing, because the write is going to
-// end what they may do. The actor must be allowed to.
-func (d *Directory) endsUser(ctx context.Context, w *write, by UserRef) error {
+// interruptUser interrupts what the user's API keys are doing, because the write is going
+// to end what they may do.
+func (d *Directory) interruptUser(ctx context.Context, by UserRef) error {
 	users, err := d.findUsers(ctx, []*UserRef{&by}, nil, "")
-	if err == nil && users[0] != nil {
-		d.Writer.Ends(ctx, users[0].ID.String())
+	if err != nil || users[0] == nil {
+		return err
 	}
-	return err
+	return d.interrupt(ctx, users[0].ID.String(), &users[0].ID, nil)
 }
 
 // lockUser returns the user, locked for a write until the end of the transaction. If
