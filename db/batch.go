@@ -25,7 +25,7 @@ type queued struct {
 // Rows are the rows of a statement of a batch, after DB.Run.
 type Rows[T any] struct{ All []T }
 
-// One returns the first row; nil if there is none.
+// One returns the first row, or nil if there are no rows.
 func (r *Rows[T]) One() *T {
 	if len(r.All) == 0 {
 		return nil

@@ -18,8 +18,8 @@ type Concern struct {
 	Organizations []db.OrganizationID
 	// Keys are the API keys that it changed.
 	Keys []db.APIKeyID
-	// Adopted is the API key that another one answers for since then, instead of
-	// FormerResponsible (nil: the business); nil if there is none.
+	// Adopted is the API key that another one answers for since then, or nil if no key was
+	// adopted. FormerResponsible answered for it before; nil is the business.
 	Adopted, FormerResponsible *db.APIKeyID
 
 	// members are the ones whose memberships and grants it changed, each once.

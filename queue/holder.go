@@ -14,7 +14,7 @@ func WithHolders(ctx context.Context, holders ...any) context.Context {
 	return context.WithValue(ctx, holdersKey{}, holders)
 }
 
-// HolderOf returns the first holder of ctx; nil if there is none.
+// HolderOf returns the first holder of ctx, or nil if ctx has no holders.
 func HolderOf(ctx context.Context) any {
 	if holders := holdersOf(ctx); len(holders) > 0 {
 		return holders[0]

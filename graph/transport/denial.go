@@ -9,11 +9,8 @@ import (
 	"roster/access"
 	"roster/graph/budget"
 	"roster/problem"
+	"roster/telemetry"
 )
-
-// denials are the codes of errors by which a client is denied something, as opposed to
-// a request that is wrong.
-var denials = []string{string(problem.Unauthenticated), string(problem.Forbidden), string(problem.Escalation), string(problem.Limited)}
 
 // denialRate bounds the lines that one client's denials leave in the log. The metrics
 // count all of them.
@@ -25,7 +22,7 @@ func (r *request) noteDenials(errs gqlerror.List) {
 	var codes []string
 	reason := ""
 	for i, code := range codesOf(errs) {
-		if !slices.Contains(denials, code) {
+		if !slices.Contains(telemetry.DenialCodes, code) {
 			continue
 		}
 		if !slices.Contains(codes, code) {

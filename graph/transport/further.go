@@ -123,7 +123,7 @@ func subjects(one *problem.Error, args map[string]any) texts {
 	return names
 }
 
-// valueAt returns the argument at a path such as "input.users.3"; nil if there is none.
+// valueAt returns the argument at a path such as "input.users.3", or nil if nothing stands there.
 func valueAt(args map[string]any, path string) any {
 	var value any = args
 	for step := range strings.SplitSeq(path, ".") {
