@@ -81,6 +81,12 @@ type progress struct {
 	superseded chan struct{}
 }
 
+// reached reports whether everything in r has been applied or, if r belongs to another
+// timeline, everything that the database had at that moment.
+func (p *progress) reached(r Revision, at time.Time) bool {
+	return p.position.Covers(r) || p.position.differs(r) && p.confirmed.After(at)
+}
+
 // NewFollower returns a follower of the changes in d. At each step it calls apply with
 // the changes that became visible, which can be none: in order, and each change exactly
 // once. apply must not keep the slice. If apply returns true, another step follows at
@@ -163,13 +169,13 @@ func (f *Follower) Confirmed() time.Time { return f.progress.Load().confirmed }
 // everything that the database has now has been applied.
 func (f *Follower) Wait(ctx context.Context, r Revision) error {
 	began, at := time.Now(), f.progress.Load()
-	if at.position.Covers(r) {
+	if at.reached(r, began) {
 		return nil
 	}
 	timeout := time.NewTimer(f.options.WaitTimeout)
 	defer timeout.Stop()
 	signal(f.wanted)
-	for !at.position.Covers(r) && !(at.position.differs(r) && at.confirmed.After(began)) {
+	for !at.reached(r, began) {
 		select {
 		case <-at.superseded:
 			at = f.progress.Load()
