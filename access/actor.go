@@ -9,18 +9,26 @@ import (
 	"roster/problem"
 )
 
-// Actor is the party that a request runs for: an API key, or the server itself.
+// Actor is the party that a request runs for: an API key, a signed-in person, or the
+// server itself.
 type Actor struct {
-	// Key is the API key that the request carries; nil for the server itself.
+	// Key is the API key that the request carries, or nil.
 	Key *db.APIKey
-	// User is the user that the key stands for; nil if it stands for itself.
+	// Session is the session of the person who is signed in, or nil.
+	Session *db.Session
+	// User is the person, or the user that the key stands for; nil if it stands for itself.
 	User *db.UserID
-	// System is the name of the part of the server that acts; empty for an API key.
+	// System is the name of the part of the server that acts; empty for all others.
 	System string
 	// Permissions are the permissions that the actor holds, ordered by key: in
-	// Organization or, if that is nil, everywhere.
+	// Organization or, if that is nil, everywhere. Of a person, they are those of Roster
+	// itself.
 	Permissions  []Permission
 	Organization *db.OrganizationID
+	// Business are those of the Permissions of a person, ordered by key, that count
+	// everywhere, since the person holds them for the business as a whole. An API key that
+	// works in one organization has none.
+	Business []Permission
 }
 
 // System returns the actor for what the server does by itself. It may do
@@ -35,10 +43,13 @@ func System(name string) *Actor {
 const systemPrefix = "system:"
 
 // String returns the text form, by which rows refer to the actor: the id of the API
-// key, even if the key stands for a user, or "system:" and a name.
+// key, even if the key stands for a user, the id of the person, or "system:" and a name.
 func (a *Actor) String() string {
-	if a.Key != nil {
+	switch {
+	case a.Key != nil:
 		return a.Key.ID.String()
+	case a.Session != nil:
+		return a.User.String()
 	}
 	return systemPrefix + a.System
 }
@@ -58,13 +69,17 @@ func ParseActor(text string) (user *db.UserID, key *db.APIKeyID, system string) 
 
 // Holds reports whether the actor holds the permission in that organization.
 func (a *Actor) Holds(permission Permission, org db.OrganizationID) bool {
-	return a.HoldsSomewhere(permission) && (a.Organization == nil || *a.Organization == org)
+	return a.HoldsEverywhere(permission) || a.Organization != nil && *a.Organization == org && a.HoldsSomewhere(permission)
 }
 
 // HoldsEverywhere reports whether the actor holds the permission for the business
 // as a whole.
 func (a *Actor) HoldsEverywhere(permission Permission) bool {
-	return a.HoldsSomewhere(permission) && a.Organization == nil
+	if a.Organization == nil {
+		return a.HoldsSomewhere(permission)
+	}
+	_, found := slices.BinarySearch(a.Business, permission)
+	return found
 }
 
 // HoldsSomewhere reports whether the actor holds the permission in any
@@ -72,6 +87,15 @@ func (a *Actor) HoldsEverywhere(permission Permission) bool {
 func (a *Actor) HoldsSomewhere(permission Permission) bool {
 	_, found := slices.BinarySearch(a.Permissions, permission)
 	return found
+}
+
+// Bound returns the only organization that the actor's credential works in, or nil if it
+// works in all. A session works in all organizations of its person, one at a time.
+func (a *Actor) Bound() *db.OrganizationID {
+	if a.Key == nil {
+		return nil
+	}
+	return a.Organization
 }
 
 // Is reports whether the actor acts for each of the users, which may always read
@@ -99,7 +123,7 @@ func Require(ctx context.Context, permission Permission) error {
 	actor := ActorOf(ctx)
 	switch {
 	case actor == nil:
-		return problem.New(problem.Unauthenticated, "This needs a credential: send an API key as \"Authorization: Bearer rk_…\".")
+		return problem.New(problem.Unauthenticated, "This needs a credential: sign in, or send an API key as \"Authorization: Bearer rk_…\".")
 	case !actor.HoldsEverywhere(permission):
 		return Forbidden(permission)
 	}
@@ -111,7 +135,7 @@ func Require(ctx context.Context, permission Permission) error {
 // FORBIDDEN if the actor holds the permission nowhere.
 func ScopeOf(ctx context.Context, permission Permission) (*db.OrganizationID, error) {
 	actor := ActorOf(ctx)
-	if actor != nil && actor.HoldsSomewhere(permission) {
+	if actor != nil && actor.HoldsSomewhere(permission) && !actor.HoldsEverywhere(permission) {
 		return actor.Organization, nil
 	}
 	return nil, Require(ctx, permission)

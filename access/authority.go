@@ -13,9 +13,11 @@ import (
 // hands out lasts no longer than what lets the actor do so.
 type Authority struct {
 	actor *Actor
-	// until holds when each permission that the actor holds through a user ends. It is
-	// nil for an actor that stands for itself, which holds all its permissions for good.
-	until map[Permission]end
+	// until holds when each permission that the actor holds through a user, in its
+	// organization or for the business, ends; business is the same for those of the
+	// business alone. Both are nil for an actor that stands for itself, which holds all its
+	// permissions for good.
+	until, business map[Permission]end
 }
 
 // end is the moment at which something ends; nil means that it has no end.
@@ -57,13 +59,14 @@ const credentialName = "the API key of this request"
 // authoritySQL reads the grants to the user $1 in the organizations $2 that have not
 // ended, in the order in which they begin.
 const authoritySQL = `
-select g.role_id as target_id, true as is_role, g.starts_at, g.ends_at, g.starts_at <= statement_timestamp() as begun
+select g.org_id, g.role_id as target_id, true as is_role, g.starts_at, g.ends_at, g.starts_at <= statement_timestamp() as begun
 	from membership_roles g where g.user_id = $1 and g.org_id = any($2) and ` + notEndedSQL + `
-union all select g.permission_id, false, g.starts_at, g.ends_at, g.starts_at <= statement_timestamp()
+union all select g.org_id, g.permission_id, false, g.starts_at, g.ends_at, g.starts_at <= statement_timestamp()
 	from membership_permissions g where g.user_id = $1 and g.org_id = any($2) and ` + notEndedSQL + `
 order by starts_at`
 
 type authorityRow struct {
+	OrgID    db.OrganizationID
 	TargetID uuid.UUID
 	IsRole   bool
 	StartsAt time.Time
@@ -88,10 +91,13 @@ func (e *Engine) Authority(ctx context.Context, actor *Actor) (*Authority, error
 	if err != nil {
 		return nil, err
 	}
-	authority := &Authority{actor, map[Permission]end{}}
+	authority := &Authority{actor, map[Permission]end{}, map[Permission]end{}}
 	for i := range rows {
 		for _, p := range rows[i].permissions(catalogue) {
-			authority.extend(Permission(p.Key), &rows[i])
+			rows[i].extend(authority.until, Permission(p.Key))
+			if rows[i].OrgID == db.Root {
+				rows[i].extend(authority.business, Permission(p.Key))
+			}
 		}
 	}
 	return authority, nil
@@ -107,13 +113,13 @@ func (r *authorityRow) permissions(c *Catalogue) []*db.Permission {
 	return nil
 }
 
-// extend adds a grant that begins no earlier than the ones before it. Grants that
-// follow one another without a gap count as one.
-func (a *Authority) extend(p Permission, grant *authorityRow) {
-	until, held := a.until[p]
+// extend adds the grant, which begins no earlier than the ones before it, to all. Grants
+// that follow one another without a gap count as one.
+func (r *authorityRow) extend(all map[Permission]end, p Permission) {
+	until, held := all[p]
 	switch {
-	case !held && grant.Begun, held && until != nil && !grant.StartsAt.After(*until) && isBefore(until, grant.EndsAt):
-		a.until[p] = grant.EndsAt
+	case !held && r.Begun, held && until != nil && !r.StartsAt.After(*until) && isBefore(until, r.EndsAt):
+		all[p] = r.EndsAt
 	}
 }
 
@@ -122,13 +128,20 @@ func isBefore(a, b end) bool { return a != nil && (b == nil || a.Before(*b)) }
 
 // holds reports whether the actor holds the permission there, and until when.
 func (a *Authority) holds(p Permission, org *db.OrganizationID) (until end, held bool) {
-	if org != nil && !a.actor.Holds(p, *org) || org == nil && !a.actor.HoldsEverywhere(p) {
-		return nil, false
+	// Of a person, the actor has only the permissions of Roster itself.
+	if a.actor.Session == nil || p.IsSystem() {
+		if org != nil && !a.actor.Holds(p, *org) || org == nil && !a.actor.HoldsEverywhere(p) {
+			return nil, false
+		}
 	}
-	if a.until == nil {
+	switch {
+	case a.until == nil:
 		return nil, true
+	case a.actor.Session != nil && (org == nil || a.actor.Organization == nil || *org != *a.actor.Organization):
+		until, held = a.business[p]
+	default:
+		until, held = a.until[p]
 	}
-	until, held = a.until[p]
 	return until, held
 }
 

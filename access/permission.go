@@ -1,5 +1,7 @@
 package access
 
+import "strings"
+
 // Permission is the key of a permission, such as "invoices:read".
 type Permission string
 
@@ -19,11 +21,15 @@ const (
 	SettingsWrite      Permission = "roster:settings:write"
 	KeysWrite          Permission = "roster:keys:write"
 	ImportsWrite       Permission = "roster:imports:write"
+	SessionsWrite      Permission = "roster:sessions:write"
 	ChangesRead        Permission = "roster:changes:read"
 )
 
 // SystemPrefix begins the keys of the permissions of Roster itself.
 const SystemPrefix = "roster:"
+
+// IsSystem reports whether the permission is one of Roster itself.
+func (p Permission) IsSystem() bool { return strings.HasPrefix(string(p), SystemPrefix) }
 
 // SystemPermission describes a permission of Roster itself.
 type SystemPermission struct {
@@ -45,6 +51,7 @@ var SystemPermissions = []SystemPermission{
 	{Key: SettingsRead, Name: "Read settings", Description: "See the settings of the business."},
 	{Key: SettingsWrite, Name: "Write settings", Description: "Change the settings of the business."},
 	{Key: KeysWrite, Name: "Manage API keys", Description: "List, create and revoke API keys."},
+	{Key: SessionsWrite, Name: "End sessions", Description: "End the sessions of others."},
 	{Key: ImportsWrite, Name: "Import users", Description: "Import users from files."},
 	{Key: ChangesRead, Name: "Read changes", Description: "See the log of changes."},
 }

@@ -30,6 +30,9 @@ type (
 	APIKeyKind       struct{}
 	GrantKind        struct{}
 	ChangeKind       struct{}
+	SessionKind      struct{}
+	SignInKind       struct{}
+	FlowKind         struct{}
 )
 
 // The ids of each kind.
@@ -42,6 +45,9 @@ type (
 	APIKeyID       = ID[APIKeyKind]
 	GrantID        = ID[GrantKind]
 	ChangeID       = ID[ChangeKind]
+	SessionID      = ID[SessionKind]
+	SignInID       = ID[SignInKind]
+	FlowID         = ID[FlowKind]
 )
 
 // Prefix returns "user".
@@ -67,6 +73,15 @@ func (GrantKind) Prefix() string { return "grant" }
 
 // Prefix returns "change".
 func (ChangeKind) Prefix() string { return "change" }
+
+// Prefix returns "session".
+func (SessionKind) Prefix() string { return "session" }
+
+// Prefix returns "signin".
+func (SignInKind) Prefix() string { return "signin" }
+
+// Prefix returns "flow".
+func (FlowKind) Prefix() string { return "flow" }
 
 // NewID returns a new id, which sorts after all earlier ids of this process.
 func NewID[K Kind]() ID[K] {

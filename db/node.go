@@ -14,3 +14,9 @@ func (k *APIKey) NodeID() string { return k.ID.String() }
 
 // NodeID returns the text form of the change's id.
 func (c *Change) NodeID() string { return c.ID.String() }
+
+// NodeID returns the text form of the session's id.
+func (s *Session) NodeID() string { return s.ID.String() }
+
+// NodeID returns the text form of the sign-in's id.
+func (s *SignIn) NodeID() string { return s.ID.String() }

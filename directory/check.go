@@ -148,7 +148,7 @@ type findIDs func(ctx context.Context, users []*UserRef, orgs []*OrganizationRef
 func memberKeysOfUsers(ctx context.Context, users []db.UserID, org OrganizationRef, find findIDs) ([]access.MemberKey, error) {
 	within, err := access.ScopeOf(ctx, access.MembersRead)
 	if actor := access.ActorOf(ctx); problem.Is(err, problem.Forbidden) && actor.Is(users...) {
-		within, err = actor.Organization, nil
+		within, err = actor.Bound(), nil
 	}
 	if err != nil {
 		return nil, err

@@ -45,7 +45,7 @@ func visibleMembers(ctx context.Context) ([]list.Clause, error) {
 }
 
 // visibleMembersOf is visibleMembers for memberships of these users: all users may
-// see themselves, as far as their key works.
+// see themselves, as far as their credential works.
 func visibleMembersOf(ctx context.Context, users []db.UserID) ([]list.Clause, error) {
 	conditions, err := visibleMembers(ctx)
 	actor := access.ActorOf(ctx)
@@ -53,8 +53,8 @@ func visibleMembersOf(ctx context.Context, users []db.UserID) ([]list.Clause, er
 		return conditions, err
 	}
 	conditions = []list.Clause{list.Where("m.user_id = ?", *actor.User)}
-	if actor.Organization != nil {
-		conditions = append(conditions, list.Where("m.org_id = ?", *actor.Organization))
+	if bound := actor.Bound(); bound != nil {
+		conditions = append(conditions, list.Where("m.org_id = ?", *bound))
 	}
 	return conditions, nil
 }

@@ -77,7 +77,7 @@ func (w *write) mustOutrank(lacking map[db.UserID][]string, user db.UserID, fiel
 	const sentence = "You must hold every permission of Roster that the user holds"
 	switch missing := lacking[user]; {
 	case len(missing) == 0:
-	case w.actor.Organization != nil:
+	case w.actor.Organization != nil && len(w.actor.Business) == 0:
 		w.faults.Add(problem.Forbidden, field, sentence+".")
 	default:
 		w.faults.Add(problem.Forbidden, field, sentence+". You lack %s.", enumerate(missing))

@@ -1,0 +1,74 @@
+package db
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+// Session is a row of sessions: a person who is signed in on one device. It holds only
+// the SHA-256 of the secret, in Hash.
+type Session struct {
+	bun.BaseModel `bun:"table:sessions,alias:s" json:"-"`
+
+	UserID     UserID          `bun:",pk" json:"userId"`
+	ID         SessionID       `bun:",pk" json:"id"`
+	Hash       []byte          `json:"-"`
+	OrgID      *OrganizationID `json:"organizationId"`
+	Methods    []string        `bun:",array" json:"methods"`
+	Device     *string         `json:"device"`
+	Address    *string         `json:"address"`
+	CreatedAt  time.Time       `json:"createdAt"`
+	LastUsedAt time.Time       `json:"lastUsedAt"`
+	ExpiresAt  time.Time       `json:"expiresAt"`
+}
+
+// Password is a row of passwords.
+type Password struct {
+	bun.BaseModel `bun:"table:passwords,alias:pw"`
+
+	UserID UserID `bun:",pk"`
+	Hash   string
+	// Temporary is true of a password that must be changed at the next sign-in.
+	Temporary bool
+	ChangedAt time.Time
+}
+
+// Flow is a row of flows: a sign-in, or something else that takes several steps, under
+// way. Hash is the SHA-256 of its ticket's secret.
+type Flow struct {
+	bun.BaseModel `bun:"table:flows,alias:f"`
+
+	ID      FlowID `bun:",pk"`
+	Hash    []byte
+	Purpose string
+	Next    string
+	// UserID is nil for a sign-up, and for an unknown account.
+	UserID *UserID
+	// Account is what the person called their account, folded.
+	Account  string
+	Email    *string
+	CodeHash []byte
+	Tries    int
+	Methods  []string        `bun:",array"`
+	Wish     json.RawMessage `bun:"type:jsonb"`
+
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
+// SignIn is a row of sign_ins: one attempt to sign in.
+type SignIn struct {
+	bun.BaseModel `bun:"table:sign_ins,alias:si" json:"-"`
+
+	ID        SignInID `bun:",pk"`
+	At        time.Time
+	UserID    *UserID
+	Method    string
+	Succeeded bool
+	Reason    *string
+	Address   *string
+	Device    *string
+	OrgID     *OrganizationID
+}
