@@ -2,24 +2,16 @@ package credential
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
-
-	"github.com/dgraph-io/ristretto/v2"
 
 	"roster/access"
 	"roster/changes"
 	"roster/db"
 	"roster/secret"
 )
-
-// WaitTimeout is how long Find waits for the database.
-const WaitTimeout = 2 * time.Second
 
 // Key is an API key that works, with its permissions. It is shared, so that nobody may
 // modify it.
@@ -30,44 +22,22 @@ type Key struct {
 
 // Keys finds the API keys that work, and remembers them.
 type Keys struct {
-	db      *db.DB
-	writer  *changes.Writer
-	log     *slog.Logger
-	lookUps *lookUps
-	// known holds disposable copies. Each says itself whether it still counts.
-	known *ristretto.Cache[uint64, *knownKey]
+	*finder[workingKey]
+	db     *db.DB
+	writer *changes.Writer
+	log    *slog.Logger
 }
-
-// knownKey is a key that worked at the epoch. It counts while that is the current
-// one, and before until.
-type knownKey struct {
-	hash  [sha256.Size]byte
-	key   *Key
-	epoch uint64
-	until time.Time
-}
-
-// maxKnown is how many keys are remembered. Each takes some 2 kB.
-const maxKnown = 10_000
 
 // NewKeys returns the keys of a database, which notes their use by the writer; Close
 // ends them.
 func NewKeys(database *db.DB, writer *changes.Writer, log *slog.Logger) *Keys {
-	known, err := ristretto.NewCache(&ristretto.Config[uint64, *knownKey]{
-		NumCounters: 10 * maxKnown, MaxCost: maxKnown, BufferItems: 64, // as its documentation recommends
-		IgnoreInternalCost: true, // each entry costs 1
-	})
-	if err != nil {
-		panic(err) // the numbers above are wrong
-	}
-	return &Keys{db: database, writer: writer, log: log, lookUps: newLookUps(database), known: known}
+	k := &Keys{db: database, writer: writer, log: log}
+	k.finder = newFinder(k.read)
+	return k
 }
 
 // Close stops the work in the background. Keys must not be used afterwards.
-func (k *Keys) Close() {
-	k.lookUps.work.Wait()
-	k.known.Close()
-}
+func (k *Keys) Close() { k.close() }
 
 // Find returns the API key with that secret if it works now. It returns nil if the
 // secret is unknown or malformed, the key was revoked or has expired, its organization
@@ -87,27 +57,30 @@ func (k *Keys) Find(ctx context.Context, key secret.Text, epoch uint64, stalenes
 	if !hasForm(key) {
 		return nil, nil
 	}
-	hash, now := sum(key), time.Now() // read before the database, so that the row is no older
-	known := k.remembered(hash)
-	if known != nil && known.epoch == epoch && now.Before(known.until) {
-		return known.key, nil
+	row, err := k.find(ctx, sum(key), epoch, func(row *workingKey) time.Duration {
+		if row.UseIsNews {
+			k.noteUse(ctx, &row.APIKey)
+		}
+		return row.goodFor(staleness)
+	})
+	if row == nil {
+		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, WaitTimeout)
-	defer cancel()
-	shared, err := k.lookUps.find(ctx, hash, known != nil)
-	if err != nil {
-		return nil, fmt.Errorf("credential: %w", err)
-	}
-	if shared == nil {
-		k.known.Del(slot(hash))
-		return nil, nil
-	}
-	row := *shared // others have the same row, and noteUse changes it
-	if row.UseIsNews {
-		k.noteUse(ctx, &row.APIKey)
-	}
-	k.known.Set(slot(hash), &knownKey{hash: hash, key: &row.Key, epoch: epoch, until: now.Add(row.goodFor(staleness))}, 1)
 	return &row.Key, nil
+}
+
+// read returns the keys with these hashes that work.
+func (k *Keys) read(ctx context.Context, hashes []name) (map[name]*workingKey, error) {
+	all := make([][]byte, len(hashes))
+	for i := range hashes {
+		all[i] = hashes[i][:]
+	}
+	rows, err := db.Select[workingKey](ctx, k.db, workingKeyText, all)
+	byHash := make(map[name]*workingKey, len(rows))
+	for i := range rows {
+		byHash[name(rows[i].Hash)] = &rows[i]
+	}
+	return byHash, err
 }
 
 // Read returns the API key with that id if it works now, as the database says, in the
@@ -119,19 +92,6 @@ func (k *Keys) Read(ctx context.Context, id db.APIKeyID) (*Key, error) {
 	}
 	return &row.Key, nil
 }
-
-// remembered returns the entry of the key with that hash, whether it still counts or
-// not; nil if there is none.
-func (k *Keys) remembered(hash [sha256.Size]byte) *knownKey {
-	if known, ok := k.known.Get(slot(hash)); ok && known.hash == hash {
-		return known
-	}
-	return nil
-}
-
-// slot returns the key under which the cache keeps the entry of a hash. Hashes can share
-// a slot, so an entry carries its hash.
-func slot(hash [sha256.Size]byte) uint64 { return binary.BigEndian.Uint64(hash[:]) }
 
 // workingKey is a key as it was read.
 type workingKey struct {
