@@ -47,9 +47,9 @@ func (e *Entitlements) UserSuspended() bool { return e.status&userSuspended != 0
 // suspended.
 func (e *Entitlements) OrganizationSuspended() bool { return e.status&organizationSuspended != 0 }
 
-// mayAct reports whether grants count. The grants of a suspended user do not, nor do
-// the grants in a suspended organization.
-func (e *Entitlements) mayAct() bool { return e.status == isMember }
+// MayAct reports whether the user is a member whose grants count. The grants of a
+// suspended user do not, nor do the grants in a suspended organization.
+func (e *Entitlements) MayAct() bool { return e.status == isMember }
 
 // NewEntitlements returns the entitlements of a member who was granted these roles and
 // permissions. Repeated ones count once.
@@ -77,7 +77,7 @@ func compact(numbers []uint32, from int) []uint32 {
 // grants do not count, because the user or the organization is suspended.
 func (c *Catalogue) Effective(e *Entitlements) []*db.Permission {
 	permissions := []*db.Permission{}
-	if !e.mayAct() {
+	if !e.MayAct() {
 		return permissions
 	}
 	if e.exact != nil {
@@ -158,7 +158,7 @@ func (c *Catalogue) setOf(number uint32) set {
 // Allows reports whether the member has the permission with that key. It reports false
 // if no permission has it.
 func (c *Catalogue) Allows(e *Entitlements, key string) bool {
-	if !e.mayAct() {
+	if !e.MayAct() {
 		return false
 	}
 	if e.exact != nil {

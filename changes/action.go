@@ -39,6 +39,8 @@ type Effects struct {
 	Contents bool
 	// Credentials is true if API keys may have ended, or may now do something else.
 	Credentials bool
+	// Sessions is true if sessions of the user who is the subject may have ended.
+	Sessions bool
 	// Suspends is true if the grants to the user, or in the organization, no longer
 	// count, and Restores is true if they count again.
 	Suspends, Restores bool
@@ -53,10 +55,14 @@ type Effects struct {
 var (
 	UserCreated   = define[db.UserKind]("user.created", Effects{})
 	UserUpdated   = define[db.UserKind]("user.updated", Effects{Names: true})
-	UserSuspended = define[db.UserKind]("user.suspended", Effects{Entitlements: true, Credentials: true, Suspends: true, Administrator: true})
+	UserSuspended = define[db.UserKind]("user.suspended", Effects{Entitlements: true, Credentials: true, Sessions: true, Suspends: true, Administrator: true})
 	UserRestored  = define[db.UserKind]("user.restored", Effects{Entitlements: true, Restores: true})
 	// The memberships and API keys of a deleted user end by actions of their own.
-	UserDeleted = define[db.UserKind]("user.deleted", Effects{Names: true, Suspends: true})
+	UserDeleted = define[db.UserKind]("user.deleted", Effects{Names: true, Sessions: true, Suspends: true})
+
+	UserSessionsEnded    = define[db.UserKind]("user.sessions.ended", Effects{Sessions: true})
+	UserPasswordChanged  = define[db.UserKind]("user.password.changed", Effects{})
+	UserIdentityUnlinked = define[db.UserKind]("user.identity.unlinked", Effects{})
 )
 
 // The actions on organizations.

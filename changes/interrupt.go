@@ -125,7 +125,7 @@ func (w *Writer) Ends(ctx context.Context, party string) {
 // ended. It is for the changes of other servers.
 func (w *Writer) Ended(rows []db.Change) {
 	for i := range rows {
-		if !ActionByName(rows[i].Action).Effects().Credentials {
+		if effects := ActionByName(rows[i].Action).Effects(); !effects.Credentials && !effects.Sessions {
 			continue
 		}
 		w.interrupts.mu.Lock()

@@ -79,7 +79,7 @@ func (w *actionWorld) answers(d *directory.Directory) []string {
 		say("role %s %s: %s", r.Key, r.Name, keysOf(must(d.RolePermissions(w.ctx, []db.RoleID{r.ID}))(w.t)[0]))
 	}
 	for i, shown := range w.secrets {
-		actor, err := d.Authenticate(w.t.Context(), shown)
+		actor, err := d.Authenticate(w.t.Context(), shown, "")
 		if err != nil {
 			say("key %d: %v", i, err)
 			continue
@@ -279,7 +279,7 @@ func (b *business) asKeyThatEnds(ctx context.Context, at time.Time, permissions 
 	b.t.Helper()
 	key, shown := b.key("", permissions...)
 	_, child := b.descends(shown, "child", "", nil, permissions...)
-	actor := must(b.Authenticate(b.t.Context(), child))(b.t)
+	actor := must(b.Authenticate(b.t.Context(), child, ""))(b.t)
 	must(b.db.NewRaw("update api_keys set expires_at = ? where id = ?", at, key.ID).Exec(b.t.Context()))(b.t)
 	return access.WithActor(ctx, actor)
 }

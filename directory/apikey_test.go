@@ -64,7 +64,7 @@ func TestKeysOfUsers(t *testing.T) {
 	want := func(when, acme, business string) {
 		t.Helper()
 		for shown, want := range map[secret.Text]string{inAcme: acme, everywhere: business} {
-			actor := must(b.Authenticate(t.Context(), shown))(t)
+			actor := must(b.Authenticate(t.Context(), shown, ""))(t)
 			if got := permissionsOf(actor); got != want || actor.String() != actor.Key.ID.String() || !actor.Is(*actor.Key.UserID) {
 				t.Errorf("%s: %s holds %s, want %s", when, actor, got, want)
 			}
@@ -96,7 +96,7 @@ func TestKeysOfUsers(t *testing.T) {
 	must(b.RemoveMembers(b.ctx, directory.RemoveMembersInput{Organization: root, Users: []*directory.UserRef{&ada}}))(t)
 	want("out of the root", "[]", "[]")
 	must(b.SuspendUser(b.ctx, directory.UserActionInput{User: ada}))(t)
-	_, err := b.Authenticate(t.Context(), everywhere)
+	_, err := b.Authenticate(t.Context(), everywhere, "")
 	wantFaults(t, err, "UNAUTHENTICATED ")
 	must(b.RestoreUser(b.ctx, directory.UserActionInput{User: ada}))(t)
 	want("restored", "[]", "[]")
@@ -200,20 +200,20 @@ func TestKeysEnd(t *testing.T) {
 			key, shown := b.keyOf(ada, "acme", string(access.UsersRead), string(access.UsersWrite))
 			other := b.server()
 			for range 2 {
-				if actor := must(b.Authenticate(t.Context(), shown))(t); actor.Key.ID != key.ID || *actor.Organization != org.ID || permissionsOf(actor) != "[roster:users:read]" || !actor.Is(*key.UserID) {
+				if actor := must(b.Authenticate(t.Context(), shown, ""))(t); actor.Key.ID != key.ID || *actor.Organization != org.ID || permissionsOf(actor) != "[roster:users:read]" || !actor.Is(*key.UserID) {
 					t.Errorf("authenticated %+v", actor)
 				}
-				must(other.Authenticate(t.Context(), shown))(t)
+				must(other.Authenticate(t.Context(), shown, ""))(t)
 				time.Sleep(5 * time.Millisecond) // the caches take their time
 			}
 			if err := end(b, key, org); err != nil {
 				t.Fatal(err)
 			}
-			_, here := b.Authenticate(t.Context(), shown)
-			_, cold := b.server().Authenticate(t.Context(), shown)
+			_, here := b.Authenticate(t.Context(), shown, "")
+			_, cold := b.server().Authenticate(t.Context(), shown, "")
 			time.Sleep(1100 * time.Millisecond)
-			_, there := other.Authenticate(t.Context(), shown)
-			_, unknown := b.Authenticate(t.Context(), credential.New())
+			_, there := other.Authenticate(t.Context(), shown, "")
+			_, unknown := b.Authenticate(t.Context(), credential.New(), "")
 			for _, err := range []error{here, cold, there, unknown} {
 				wantFaults(t, err, "UNAUTHENTICATED ")
 				if err.Error() != unknown.Error() {
@@ -231,13 +231,13 @@ func TestMalformedSecretsCostNothing(t *testing.T) {
 	t.Cleanup(d.Close)
 	statements.Take()
 	for _, text := range []string{"", "rk", "RK_" + strings.Repeat("x", 43), "Bearer rk_x", "rk_" + strings.Repeat("x", 100_000)} {
-		_, err := d.Authenticate(t.Context(), secret.New(text))
+		_, err := d.Authenticate(t.Context(), secret.New(text), "")
 		wantFaults(t, err, "UNAUTHENTICATED ")
 	}
 	if done := statements.Take(); len(done) > 0 {
 		t.Errorf("asked the database: %q", done)
 	}
-	_, err := d.Authenticate(t.Context(), secret.New("rk_\x00\xff"))
+	_, err := d.Authenticate(t.Context(), secret.New("rk_\x00\xff"), "")
 	wantFaults(t, err, "UNAUTHENTICATED ")
 }
 
@@ -258,7 +258,7 @@ func (b *business) worksUntil(t *testing.T, shown secret.Text, expires *db.APIKe
 	worked := 0
 	for {
 		late := one[bool](b, "select clock_timestamp() >= expires_at from api_keys where id = $1", expires.ID)
-		_, err := b.Authenticate(t.Context(), shown)
+		_, err := b.Authenticate(t.Context(), shown, "")
 		switch {
 		case err == nil && late:
 			t.Fatal("a key works though it has expired, or one that answers for it")
@@ -289,7 +289,7 @@ func TestAuthenticationCosts(t *testing.T) {
 	statements.Take()
 	costs := func(d *directory.Directory, want int) *access.Actor {
 		t.Helper()
-		actor := must(d.Authenticate(t.Context(), shown))(t)
+		actor := must(d.Authenticate(t.Context(), shown, ""))(t)
 		if done := statements.Take(); len(done) != want {
 			t.Errorf("%d statements, want %d: %q", len(done), want, done)
 		}
@@ -299,7 +299,7 @@ func TestAuthenticationCosts(t *testing.T) {
 	free := func() {
 		t.Helper()
 		for range 100 {
-			must(b.Authenticate(t.Context(), shown))(t)
+			must(b.Authenticate(t.Context(), shown, ""))(t)
 			if len(statements.Take()) == 0 {
 				return
 			}
@@ -365,7 +365,7 @@ func TestRevokedKeyNeverWorks(t *testing.T) {
 			}
 			for after := 0; after < 50; {
 				late := answered.Load()
-				_, err := b.Authenticate(t.Context(), shown)
+				_, err := b.Authenticate(t.Context(), shown, "")
 				switch {
 				case err == nil && late:
 					return fmt.Errorf("round %d: a revoked key works", round)
@@ -395,7 +395,7 @@ func TestPermissionsOfKeys(t *testing.T) {
 	key, shown := b.key("", "c", "a", "b", "a")
 	holds := func(want string) {
 		t.Helper()
-		actor := must(b.Authenticate(t.Context(), shown))(t)
+		actor := must(b.Authenticate(t.Context(), shown, ""))(t)
 		listed := must(b.APIKeyPermissions(b.ctx, []db.APIKeyID{db.NewID[db.APIKeyKind](), key.ID}))(t)
 		if got := permissionsOf(actor); got != "["+want+"]" || keysOf(listed[1]) != want || len(listed[0]) != 0 {
 			t.Errorf("it holds %s, and %q is listed; want %q", got, keysOf(listed[1]), want)
@@ -485,7 +485,7 @@ func TestAdministratorKey(t *testing.T) {
 		if n := b.count("api_keys where name = 'Administrator' and created_by = 'system:setup' and org_id is null and revoked_at is null"); n != 1 {
 			t.Errorf("%s: there are %d", what, n)
 		}
-		actor := must(b.Authenticate(t.Context(), shown))(t)
+		actor := must(b.Authenticate(t.Context(), shown, ""))(t)
 		if permissionsOf(actor) != permissionsOf(access.System("x")) || actor.Organization != nil {
 			t.Errorf("%s: holds %v", what, actor.Permissions)
 		}
@@ -509,7 +509,7 @@ func TestAdministratorKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	is(second, "replaced")
-	if actor := must(b.Authenticate(t.Context(), ownSecret))(t); actor.Key.ID != own.ID {
+	if actor := must(b.Authenticate(t.Context(), ownSecret, ""))(t); actor.Key.ID != own.ID {
 		t.Errorf("someone else's key became %+v", actor)
 	}
 	for text, want := range map[string]string{
@@ -525,7 +525,7 @@ func TestAdministratorKey(t *testing.T) {
 	} {
 		wantFaults(t, b.EnsureAdministratorKey(t.Context(), secret.New(text)), want)
 	}
-	_, err = b.Authenticate(t.Context(), first)
+	_, err = b.Authenticate(t.Context(), first, "")
 	wantFaults(t, err, "UNAUTHENTICATED ")
 	is(second, "after all that")
 }

@@ -11,14 +11,20 @@ import (
 	"roster/secret"
 )
 
-// Authenticate returns the actor with that API key. It returns UNAUTHENTICATED, in
-// the same words, for every text that is not a working key: see credential.Keys.Find.
+// Authenticate returns the actor with that API key or session. It returns
+// UNAUTHENTICATED, in the same words, for every text that is neither: see
+// credential.Keys.Find and credential.Sessions.Find. A person acts in the organization of
+// that code or id, or else in the one that their session remembers; Authenticate returns
+// FORBIDDEN if they do not belong to it. A key always acts in its own.
 //
-// A key that was used just before costs no statement. A change that this server
+// A credential that was used just before costs no statement. A change that this server
 // makes counts at once, a change of another server within the staleness bound. It
 // returns context.DeadlineExceeded if the database has to be asked and does not answer
 // in time. The context must not carry a transaction.
-func (d *Directory) Authenticate(ctx context.Context, shown secret.Text) (*access.Actor, error) {
+func (d *Directory) Authenticate(ctx context.Context, shown secret.Text, organization string) (*access.Actor, error) {
+	if credential.IsSession(shown) {
+		return d.authenticateSession(ctx, shown, organization)
+	}
 	key, err := d.keys.Find(ctx, shown, d.engine.KeyEpoch(), d.engine.Staleness())
 	if err != nil {
 		return nil, err

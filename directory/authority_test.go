@@ -237,7 +237,7 @@ func TestAuthorityEnds(t *testing.T) {
 			}))(t)
 		}
 		_, shown := b.keyOf(*user[0], "", slices.Concat(forGood, ending)...)
-		return access.WithActor(t.Context(), must(b.Authenticate(t.Context(), shown))(t))
+		return access.WithActor(t.Context(), must(b.Authenticate(t.Context(), shown, ""))(t))
 	}
 	for name, ctx := range map[string]context.Context{
 		"what one holds":         actor(t, "one", writes, []string{anything}),
@@ -304,7 +304,7 @@ func TestAuthorityOverOneself(t *testing.T) {
 	}
 	must(0, grant(b.ctx, &friday))(t)
 	_, shown := b.keyOf(*eve[0], "acme", "p", string(access.MembersWrite), string(access.KeysWrite))
-	ctx := access.WithActor(t.Context(), must(b.Authenticate(t.Context(), shown))(t))
+	ctx := access.WithActor(t.Context(), must(b.Authenticate(t.Context(), shown, ""))(t))
 	for endsAt, want := range map[*time.Time]string{nil: "ESCALATION ", new(friday.Add(time.Hour)): "ESCALATION ", &friday: "", new(friday.Add(-time.Hour)): ""} {
 		wantFaults(t, grant(ctx, endsAt), want)
 	}
@@ -325,7 +325,7 @@ func TestExpiryOfACredentialBoundsCredentials(t *testing.T) {
 		Name: "provisioning", Permissions: permissionRefs("p", string(access.MembersWrite), string(access.KeysWrite)), ExpiresAt: &soon,
 	})
 	must(made, err)(t)
-	ctx := access.WithActor(t.Context(), must(b.Authenticate(t.Context(), shown))(t))
+	ctx := access.WithActor(t.Context(), must(b.Authenticate(t.Context(), shown, ""))(t))
 	for endsAt, want := range map[*time.Time]string{nil: "ESCALATION ", new(soon.Add(time.Microsecond)): "ESCALATION ", &soon: ""} {
 		for _, permissions := range [][]string{nil, {"p"}} {
 			_, _, err := b.CreateAPIKey(ctx, directory.CreateAPIKeyInput{Name: "x", Permissions: permissionRefs(permissions...), ExpiresAt: endsAt})

@@ -252,7 +252,7 @@ var errUndone = errors.New("undone")
 // it gave to whom, and undoes it. It returns 0 if none of its mutations was permitted.
 func (w *randomWorld) document() (done int) {
 	w.t.Helper()
-	actor, err := w.Authenticate(w.t.Context(), pick(w, w.callers))
+	actor, err := w.Authenticate(w.t.Context(), pick(w, w.callers), "")
 	if err != nil {
 		return 0 // the facts of the world have ended it
 	}

@@ -36,6 +36,23 @@ select (select count(*) from locked_keys) = (select count(*) from line_of)
 	and (select count(*) from locked_roles) = (select count(*) from roles_of) as locked,
 	exists (select from `
 
+// lockSessionText is lockActorText for the session $1 of the user $2.
+const lockSessionText = `
+with locked_sessions as (select * from sessions where user_id = $2 and id = $1 for share skip locked),
+	locked_users as (select * from users where id = $2 for share skip locked),
+	locked_organizations as (select id from organizations where id = any($3) for share skip locked),
+	locked_members as (select id from memberships where user_id = $2 and org_id = any($3) for share skip locked),
+	roles_of as (select distinct role_id from membership_roles where user_id = $2 and org_id = any($3) and live),
+	locked_roles as (select id from roles where id in (select role_id from roles_of) for share skip locked)
+select (select count(*) from locked_sessions) = (select count(*) from sessions where user_id = $2 and id = $1)
+	and (select count(*) from locked_users) = 1
+	and (select count(*) from locked_organizations) = cardinality($3)
+	and (select count(*) from locked_members) = (select count(*) from memberships where user_id = $2 and org_id = any($3))
+	and (select count(*) from locked_roles) = (select count(*) from roles_of) as locked,
+	exists (select from `
+
+var confirmSessionText = lockSessionText + credential.WorkingSession("locked_sessions", "locked_users", "$4::timestamptz") + `) as works`
+
 var confirmText = lockActorText + credential.Working("locked_keys", "locked_organizations", "locked_users") + `) as works`
 
 // How long a transaction tries to lock its actor, and how often it looks.
@@ -45,7 +62,7 @@ const (
 	lockActorRest  = 50 * time.Millisecond
 )
 
-var errEnded = problem.New(problem.Unauthenticated, "This API key is no longer valid.")
+var errEnded = problem.New(problem.Unauthenticated, "This credential is no longer valid.")
 
 // confirmActor returns a context whose actor may do what the database says now, and
 // keeps others from taking any of that away until the end of the transaction of ctx. It
@@ -54,11 +71,14 @@ var errEnded = problem.New(problem.Unauthenticated, "This API key is no longer v
 // ended. The server itself may always do everything.
 func (d *Directory) confirmActor(ctx context.Context) (context.Context, error) {
 	actor := access.ActorOf(ctx)
-	if actor == nil || actor.Key == nil {
+	if actor == nil || actor.System != "" {
 		return ctx, nil
 	}
 	if err := d.lockActor(ctx, actor); err != nil {
 		return ctx, err
+	}
+	if actor.Session != nil {
+		return d.confirmPerson(ctx, actor)
 	}
 	if actor.User == nil {
 		return ctx, nil
@@ -72,19 +92,41 @@ func (d *Directory) confirmActor(ctx context.Context) (context.Context, error) {
 	if err := d.limitToUser(ctx, &fresh); err != nil {
 		return ctx, err
 	}
-	if lost := slices.ContainsFunc(actor.Permissions, func(p access.Permission) bool { return !fresh.HoldsSomewhere(p) }); lost {
-		return access.WithActor(ctx, &fresh), changes.ErrActorChanged
+	return confirmed(ctx, actor, &fresh)
+}
+
+// confirmPerson is confirmActor for a person, whose session is locked.
+func (d *Directory) confirmPerson(ctx context.Context, actor *access.Actor) (context.Context, error) {
+	fresh := access.Actor{Session: actor.Session, User: actor.User}
+	if actor.Organization != nil {
+		if _, err := d.actIn(ctx, &fresh, *actor.Organization); err != nil {
+			return ctx, err
+		}
 	}
-	return access.WithActor(ctx, &fresh), nil
+	return confirmed(ctx, actor, &fresh)
+}
+
+// confirmed returns a context with the fresh actor, and changes.ErrActorChanged if that
+// may do less than the actor.
+func confirmed(ctx context.Context, actor, fresh *access.Actor) (context.Context, error) {
+	ctx = access.WithActor(ctx, fresh)
+	if slices.ContainsFunc(actor.Permissions, func(p access.Permission) bool { return !fresh.HoldsSomewhere(p) }) ||
+		slices.ContainsFunc(actor.Business, func(p access.Permission) bool { return !fresh.HoldsEverywhere(p) }) {
+		return ctx, changes.ErrActorChanged
+	}
+	return ctx, nil
 }
 
 // parties returns the ids of all for whom the actor of ctx acts.
 func parties(ctx context.Context) []string {
 	actor := access.ActorOf(ctx)
-	if actor == nil || actor.Key == nil {
+	if actor == nil || actor.System != "" {
 		return nil
 	}
-	all := []string{actor.Key.ID.String()}
+	var all []string
+	if actor.Key != nil {
+		all = append(all, actor.Key.ID.String())
+	}
 	if actor.User != nil {
 		all = append(all, actor.User.String())
 	}
@@ -103,7 +145,13 @@ func (d *Directory) lockActor(ctx context.Context, actor *access.Actor) error {
 	}
 	began := time.Now()
 	for pause := lockActorPause; ; pause = min(2*pause, lockActorRest) {
-		state, err := db.SelectOne[struct{ Locked, Works bool }](ctx, d.db, confirmText, actor.Key.ID, actor.User, places)
+		var state *struct{ Locked, Works bool }
+		var err error
+		if actor.Session != nil {
+			state, err = db.SelectOne[struct{ Locked, Works bool }](ctx, d.db, confirmSessionText, actor.Session.ID, actor.User, places, d.clock())
+		} else {
+			state, err = db.SelectOne[struct{ Locked, Works bool }](ctx, d.db, confirmText, actor.Key.ID, actor.User, places)
+		}
 		switch {
 		case err != nil:
 			return err

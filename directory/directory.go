@@ -28,16 +28,20 @@ type Directory struct {
 	feed   *changes.Follower
 	log    *slog.Logger
 	keys   *credential.Keys
+	// sessions are those of people.
+	sessions *credential.Sessions
+	clock    func() time.Time
 }
 
 // New returns the directory that is kept in database; Setup prepares a new one,
 // Follow makes it fast, and Close ends it.
 func New(database *db.DB, o access.Options) *Directory {
 	engine := access.NewEngine(database, o)
-	d := &Directory{db: database, engine: engine, log: o.Log}
-	d.feed = changes.NewFollower(database, o.Log, changes.FollowerOptions{Reset: engine.Reset}, d.apply)
-	d.Writer = changes.NewWriter(database, d.feed, o.Log, changes.Hooks{Check: keepAdministrator, Confirm: d.confirmActor, Parties: parties, Committed: engine.Committed})
+	d := &Directory{db: database, engine: engine, log: o.Log, clock: time.Now}
+	d.feed = changes.NewFollower(database, o.Log, changes.FollowerOptions{Reset: d.reset}, d.apply)
+	d.Writer = changes.NewWriter(database, d.feed, o.Log, changes.Hooks{Check: keepAdministrator, Confirm: d.confirmActor, Parties: parties, Committed: d.committed})
 	d.keys = credential.NewKeys(database, d.Writer, o.Log)
+	d.sessions = credential.NewSessions(database, d.Writer, func() time.Time { return d.clock() }, o.Log)
 	return d
 }
 
@@ -45,6 +49,7 @@ func New(database *db.DB, o access.Options) *Directory {
 // server is doing for those that they have ended is interrupted.
 func (d *Directory) apply(ctx context.Context, rows []db.Change) (again bool) {
 	again = d.engine.Apply(ctx, rows)
+	d.endSessions(rows)
 	d.Writer.Ended(rows)
 	return again
 }
@@ -103,6 +108,7 @@ func (d *Directory) Away() bool { return d.engine.Stats().Lag > d.engine.Stalene
 func (d *Directory) Close() {
 	d.feed.Close()
 	d.keys.Close()
+	d.sessions.Close()
 }
 
 // write is one write of the directory under way, and the actor who makes it.

@@ -29,7 +29,7 @@ func (b *business) descends(from secret.Text, name, organization string, user *d
 // as returns a context on which the API key acts.
 func (b *business) as(shown secret.Text) context.Context {
 	b.t.Helper()
-	return access.WithActor(b.t.Context(), must(b.Authenticate(b.t.Context(), shown))(b.t))
+	return access.WithActor(b.t.Context(), must(b.Authenticate(b.t.Context(), shown, ""))(b.t))
 }
 
 // family is a business in which keys descend from a key that stands for Mallory.
@@ -80,8 +80,8 @@ func (f *family) working() string {
 	f.t.Helper()
 	var names []string
 	for name, shown := range f.secrets {
-		_, here := f.Authenticate(f.t.Context(), shown)
-		_, there := f.other.Authenticate(f.t.Context(), shown)
+		_, here := f.Authenticate(f.t.Context(), shown, "")
+		_, there := f.other.Authenticate(f.t.Context(), shown, "")
 		if here == nil {
 			names = append(names, name)
 		}

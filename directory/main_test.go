@@ -27,9 +27,9 @@ type business struct {
 
 // Authenticate is Directory.Authenticate, which gives the database two seconds: on a busy
 // machine it is asked again.
-func (b *business) Authenticate(ctx context.Context, key secret.Text) (*access.Actor, error) {
+func (b *business) Authenticate(ctx context.Context, shown secret.Text, organization string) (*access.Actor, error) {
 	for {
-		actor, err := b.Directory.Authenticate(ctx, key)
+		actor, err := b.Directory.Authenticate(ctx, shown, organization)
 		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 			return actor, err
 		}

@@ -15,7 +15,7 @@ func TestNobodyInterruptsHigherRanks(t *testing.T) {
 	b := newBusiness(t)
 	boss := b.administrator("boss")
 	_, shown := b.keyOf(directory.UserRef{Username: &boss.user}, "", string(access.UsersWrite))
-	bosses := must(b.Authenticate(t.Context(), shown))(t)
+	bosses := must(b.Authenticate(t.Context(), shown, ""))(t)
 	weak := b.holding("", string(access.UsersWrite), string(access.KeysWrite))
 	user := directory.UserActionInput{User: directory.UserRef{Username: &boss.user}}
 	key := directory.APIKeyActionInput{APIKey: bosses.Key.ID.String()}

@@ -70,7 +70,7 @@ func (b *business) grantRole(username, organization, role string) error {
 func (b *business) holding(organization string, permissions ...string) context.Context {
 	b.t.Helper()
 	_, shown := b.key(organization, permissions...)
-	return access.WithActor(b.t.Context(), must(b.Authenticate(b.t.Context(), shown))(b.t))
+	return access.WithActor(b.t.Context(), must(b.Authenticate(b.t.Context(), shown, ""))(b.t))
 }
 
 func (b *business) key(organization string, permissions ...string) (*db.APIKey, secret.Text) {

@@ -53,7 +53,7 @@ func (r *request) authenticateAgain(ctx context.Context) (context.Context, error
 // actorOf returns the actor that a credential belongs to. If the database is needed
 // for that and is too busy, it returns a refusal.
 func (h *Handler) actorOf(ctx context.Context, credential secret.Text) (*access.Actor, error) {
-	actor, err := h.directory.Authenticate(ctx, credential)
+	actor, err := h.directory.Authenticate(ctx, credential, "")
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil, refuseBusy(err)
 	}

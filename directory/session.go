@@ -1,0 +1,133 @@
+package directory
+
+import (
+	"context"
+	"slices"
+
+	"roster/access"
+	"roster/changes"
+	"roster/credential"
+	"roster/db"
+	"roster/problem"
+	"roster/secret"
+)
+
+// A session says who acts. What the person may do is asked in the organization that the
+// request names or, if it names none, in the one that the session remembers.
+
+// errUnknownSession returns the problem of every text that is not the secret of a session
+// that works.
+func errUnknownSession() error {
+	return problem.New(problem.Unauthenticated, "This session has ended. Sign in again.")
+}
+
+func (d *Directory) authenticateSession(ctx context.Context, shown secret.Text, organization string) (*access.Actor, error) {
+	session, err := d.sessions.Find(ctx, shown, d.engine.Staleness())
+	if err != nil {
+		return nil, err
+	}
+	return d.actorOf(ctx, session, organization)
+}
+
+// AuthenticateNamed is Authenticate for a session that an access token names.
+func (d *Directory) AuthenticateNamed(ctx context.Context, of credential.SessionName, organization string) (*access.Actor, error) {
+	session, err := d.sessions.Named(ctx, of, d.engine.Staleness())
+	if err != nil {
+		return nil, err
+	}
+	return d.actorOf(ctx, session, organization)
+}
+
+// actorOf returns the actor of a session, which may be nil, in the organization of that
+// code or id, or else in the one that the session remembers.
+func (d *Directory) actorOf(ctx context.Context, session *db.Session, organization string) (*access.Actor, error) {
+	if session == nil {
+		return nil, errUnknownSession()
+	}
+	actor := &access.Actor{Session: session, User: &session.UserID}
+	org := session.OrgID
+	if organization != "" {
+		named, err := d.organizationNamed(ctx, organization)
+		if err != nil {
+			return nil, err
+		}
+		org = &named
+	}
+	if org == nil {
+		return actor, nil
+	}
+	isMember, err := d.actIn(ctx, actor, *org)
+	if err == nil && !isMember && organization != "" {
+		return nil, problem.New(problem.Forbidden, "You belong to no such organization (Roster-Organization).")
+	}
+	return actor, err
+}
+
+// actIn gives the actor, who is a person, what the person may do in the organization. It
+// reports false, and gives nothing, unless the person is a member who may act there.
+func (d *Directory) actIn(ctx context.Context, actor *access.Actor, org db.OrganizationID) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, credential.WaitTimeout)
+	defer cancel()
+	catalogue, held, err := d.engine.View(ctx, []access.MemberKey{{User: *actor.User, Organization: org}, {User: *actor.User, Organization: db.Root}})
+	if err != nil || !held[0].MayAct() || org == db.Root {
+		return false, err
+	}
+	actor.Organization = &org
+	for _, key := range access.SystemPermissions {
+		business := catalogue.Allows(held[1], string(key.Key))
+		if business {
+			actor.Business = append(actor.Business, key.Key)
+		}
+		if business || catalogue.Allows(held[0], string(key.Key)) {
+			actor.Permissions = append(actor.Permissions, key.Key)
+		}
+	}
+	slices.Sort(actor.Business)
+	slices.Sort(actor.Permissions)
+	return true, nil
+}
+
+// organizationNamed returns the id of the organization with that code or id; zero if
+// there is none.
+func (d *Directory) organizationNamed(ctx context.Context, text string) (db.OrganizationID, error) {
+	look := OrganizationRef{ID: &text}.lookUp()
+	if !look.ok {
+		look = OrganizationRef{Code: &text}.lookUp()
+	}
+	looks := []lookUp{look}
+	epoch := d.engine.Epoch() // before the database is read
+	recall(d.engine, looks, func(db.OrganizationID) bool { return true })
+	_, ids, err := d.idsOf(ctx, nil, looks, nil)
+	if err != nil {
+		return db.OrganizationID{}, err
+	}
+	remember(d.engine, looks, ids, epoch)
+	return ids[0], nil
+}
+
+// endSessions makes memory forget the sessions that the changes may have ended.
+func (d *Directory) endSessions(rows []db.Change) {
+	for i := range rows {
+		action := changes.ActionByName(rows[i].Action)
+		if action.Known() && !action.Effects().Sessions {
+			continue
+		}
+		if user, err := db.ParseID[db.UserKind](rows[i].Subject); err == nil {
+			d.sessions.End(user)
+		} else {
+			d.sessions.EndAll() // a later version recorded it
+		}
+	}
+}
+
+// committed makes memory forget what a commit of this server concerns.
+func (d *Directory) committed(rows []db.Change) {
+	d.engine.Committed(rows)
+	d.endSessions(rows)
+}
+
+// reset makes memory forget everything.
+func (d *Directory) reset() {
+	d.engine.Reset()
+	d.sessions.EndAll()
+}
