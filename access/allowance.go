@@ -31,6 +31,12 @@ func AllowDefaults(org db.OrganizationID, roles []db.RoleID) Allowance {
 	return allowance
 }
 
+// AllowFounder returns the allowance to make a person who signs up the administrator of
+// the organization that they make: the settings of the business let them.
+func AllowFounder(org db.OrganizationID, administrator db.RoleID) Allowance {
+	return AllowDefaults(org, []db.RoleID{administrator})
+}
+
 // AllowSetup returns the allowance to hand out everything. It is for setting up a
 // business, when nobody holds anything yet.
 func AllowSetup() Allowance { return Allowance{everything: true} }

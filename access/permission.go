@@ -62,11 +62,14 @@ type SystemRole struct {
 	Permissions            []Permission
 }
 
+// OrganizationAdministrator is the key of the role of those who manage one organization.
+const OrganizationAdministrator = "roster-organization-administrator"
+
 // SystemRoles are the roles that exist in every business. They can be neither
 // changed nor deleted.
 var SystemRoles = []SystemRole{
 	{Key: "roster-administrator", Name: "Administrator", Description: "Everything in Roster.", Permissions: allPermissions()},
-	{Key: "roster-organization-administrator", Name: "Organization administrator", Description: "The members of an organization and what they may do.",
+	{Key: OrganizationAdministrator, Name: "Organization administrator", Description: "The members of an organization and what they may do.",
 		Permissions: []Permission{MembersRead, MembersWrite, OrganizationsRead, RolesRead, ChangesRead}},
 	{Key: "roster-viewer", Name: "Viewer", Description: "Sees everything in Roster, changes nothing.",
 		Permissions: []Permission{UsersRead, OrganizationsRead, MembersRead, RolesRead, SettingsRead, ChangesRead}},

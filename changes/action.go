@@ -61,6 +61,7 @@ var (
 	UserDeleted = define[db.UserKind]("user.deleted", Effects{Names: true, Sessions: true, Suspends: true})
 
 	UserSessionsEnded    = define[db.UserKind]("user.sessions.ended", Effects{Sessions: true})
+	UserSwitched         = define[db.UserKind]("user.organization.switched", Effects{Sessions: true})
 	UserPasswordChanged  = define[db.UserKind]("user.password.changed", Effects{})
 	UserIdentityUnlinked = define[db.UserKind]("user.identity.unlinked", Effects{})
 )

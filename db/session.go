@@ -58,6 +58,18 @@ type Flow struct {
 	ExpiresAt time.Time
 }
 
+// Attempt is a row of attempts: how often something that is limited was tried. Name is a
+// hash of what that is.
+type Attempt struct {
+	bun.BaseModel `bun:"table:attempts,alias:a"`
+
+	Name   []byte `bun:",pk"`
+	Number float64
+	At     time.Time
+	// FreeAt is before when no other attempt is made.
+	FreeAt time.Time
+}
+
 // SignIn is a row of sign_ins: one attempt to sign in.
 type SignIn struct {
 	bun.BaseModel `bun:"table:sign_ins,alias:si" json:"-"`

@@ -1,0 +1,121 @@
+package signin
+
+import (
+	"context"
+
+	"roster/db"
+	"roster/directory"
+	"roster/mail"
+)
+
+// mailCode stores the flow and mails a code for its next step. Nothing is mailed for an
+// account without an address; then no code is right. A kind that has no code, such as the
+// notice that there is an account already, is mailed in its place.
+func (s *Service) mailCode(ctx context.Context, f *flow, kind mail.Kind) (*Result, error) {
+	err := s.atomically(ctx, func(ctx context.Context, _ func(error) error) error {
+		if err := s.count(ctx, mailsPerAddress.of(f.Account), mailsPerSource.source(ctx)); err != nil {
+			return err
+		}
+		code := newCode()
+		if f.Email != nil && kind.HasCode() {
+			f.CodeHash = f.ticket.hashOf(code.Reveal())
+		}
+		if err := s.save(ctx, f); err != nil || f.Email == nil {
+			return err
+		}
+		return s.send(ctx, mail.Message{Kind: kind, To: *f.Email, Code: code, ExpiresAt: &f.ExpiresAt})
+	})
+	return &Result{Step: f.step()}, err
+}
+
+// send puts the message into the outbox, in the transaction of ctx.
+func (s *Service) send(ctx context.Context, m mail.Message) error {
+	settings, err := s.Directory.SignInSettings(ctx)
+	if err != nil {
+		return err
+	}
+	m.Branding = mail.Branding(settings.Branding)
+	return s.Outbox.Add(ctx, s.Directory.Writer.Unrecorded(ctx), m)
+}
+
+// tell mails a notice to the user, if they have an address.
+func (s *Service) tell(ctx context.Context, kind mail.Kind, user db.UserID) error {
+	email, err := db.SelectOne[string](ctx, s.Database, "select email from users where id = $1 and email is not null", user)
+	if err != nil || email == nil {
+		return err
+	}
+	return s.send(ctx, mail.Message{Kind: kind, To: *email})
+}
+
+// RequestEmailChange mails a code to the new address of the person who is signed in. If
+// the address is somebody's, they get a mail that says so, and whoever asks learns nothing
+// of it.
+func (s *Service) RequestEmailChange(ctx context.Context, email string) (*Step, error) {
+	actor, err := personOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	user, err := s.Directory.Newcomer(directory.CreateUserInput{Email: &email})
+	if err != nil {
+		return nil, err
+	}
+	taken, err := s.account(ctx, directory.UserRef{Email: user.Email})
+	if err != nil {
+		return nil, err
+	}
+	kind := mail.EmailChangeCode
+	if taken.user != nil && taken.user.ID != *actor.User {
+		kind = mail.AlreadyRegistered
+	}
+	f := s.newFlow(forEmailChange, EmailCode, taken.typed, actor.User, user.Email, wish{})
+	result, err := s.mailCode(ctx, f, kind)
+	if err != nil {
+		return nil, err
+	}
+	return result.Step, nil
+}
+
+// ConfirmEmailChangeInput has the code that was mailed to the new address.
+type ConfirmEmailChangeInput struct{ Ticket, Code string }
+
+// ConfirmEmailChange changes the address of the person who is signed in, and tells the old
+// one.
+func (s *Service) ConfirmEmailChange(ctx context.Context, in ConfirmEmailChangeInput) (*db.User, error) {
+	actor, err := personOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	attempts := []attempt{perAccount.of(actor.User.String()), perSource.source(ctx)}
+	if err := s.count(ctx, attempts...); err != nil {
+		return nil, err
+	}
+	var user *db.User
+	err = s.atomically(ctx, func(ctx context.Context, refuse func(error) error) error {
+		f, err := s.find(ctx, in.Ticket, forEmailChange)
+		if err != nil {
+			return err
+		}
+		if !actor.Is(*f.UserID) {
+			return errNoFlow
+		}
+		right, err := s.try(ctx, f, in.Code)
+		switch {
+		case err != nil:
+			return err
+		case !right:
+			return refuse(errWrongCode())
+		}
+		if err := s.end(ctx, f); err != nil {
+			return err
+		}
+		if err := s.tell(ctx, mail.EmailChanged, *actor.User); err != nil { // before it changes
+			return err
+		}
+		user, err = s.Directory.ChangeOwnEmail(ctx, *f.Email)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return user, s.forgive(ctx, attempts...)
+}

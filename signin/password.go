@@ -1,0 +1,220 @@
+package signin
+
+import (
+	"context"
+	"errors"
+
+	"roster/access"
+	"roster/changes"
+	"roster/credential"
+	"roster/db"
+	"roster/directory"
+	"roster/mail"
+	"roster/problem"
+	"roster/secret"
+)
+
+// newPassword returns the hash of a password that may be chosen for an account with that
+// address; field is that of the input.
+func (s *Service) newPassword(ctx context.Context, field string, password secret.Text, email *string) (string, error) {
+	settings, err := s.Directory.SignInSettings(ctx)
+	if err != nil {
+		return "", err
+	}
+	words := []string{settings.Branding.Name}
+	if email != nil {
+		words = append(words, *email)
+	}
+	if err := credential.CheckPassword(password, settings.MinimumPasswordLength, words...); err != nil {
+		return "", at(field, err)
+	}
+	return s.Passwords.Hash(ctx, password)
+}
+
+// at says of problems that concern no single input that they concern the field.
+func at(field string, err error) error {
+	if one, ok := errors.AsType[*problem.Error](err); ok && one.Field == "" {
+		return problem.At(one.Kind, field, "%s", one.Message)
+	}
+	return err
+}
+
+// storePassword stores the hash of the user's password.
+func (s *Service) storePassword(ctx context.Context, user db.UserID, hash string, temporary bool) error {
+	row := &db.Password{UserID: user, Hash: hash, Temporary: temporary, ChangedAt: s.now()}
+	_, err := s.Directory.Writer.Unrecorded(ctx).NewInsert().Model(row).On("conflict (user_id) do update").
+		Set("hash = excluded.hash, temporary = excluded.temporary, changed_at = excluded.changed_at").Exec(ctx)
+	return err
+}
+
+// setPassword is storePassword, with a record of the change.
+func (s *Service) setPassword(ctx context.Context, user db.UserID, hash string, temporary bool) error {
+	if err := s.storePassword(ctx, user, hash, temporary); err != nil {
+		return err
+	}
+	return s.Directory.Writer.Write(ctx, actorText(ctx, user), func(_ context.Context, w *changes.Write) error {
+		return w.Record(changes.UserPasswordChanged, user.String(), nil, nil, changes.Values{"temporary": temporary})
+	})
+}
+
+// actorText returns the text form of the actor of ctx or, without one, of the user, who
+// has shown that they are the one.
+func actorText(ctx context.Context, user db.UserID) string {
+	if actor := access.ActorOf(ctx); actor != nil {
+		return actor.String()
+	}
+	return user.String()
+}
+
+// RequestPasswordReset mails a code to the address, if it is that of an account, by which
+// the password can be set anew. The answer is the same for every address.
+func (s *Service) RequestPasswordReset(ctx context.Context, email string) (*Step, error) {
+	account, err := s.account(ctx, directory.UserRef{Email: &email})
+	if err != nil {
+		return nil, err
+	}
+	f := s.newFlow(forPasswordReset, EmailCode, account.typed, account.userID(), account.email(), wish{})
+	result, err := s.mailCode(ctx, f, mail.PasswordResetCode)
+	if err != nil {
+		return nil, err
+	}
+	return result.Step, nil
+}
+
+// ResetPasswordInput has the code that was mailed, and the new password.
+type ResetPasswordInput struct{ Ticket, Code, Password string }
+
+// ResetPassword sets the password anew, ends all sessions of the person, and tells them
+// by mail. It returns INVALID for a wrong code.
+func (s *Service) ResetPassword(ctx context.Context, in ResetPasswordInput) error {
+	f, err := s.find(ctx, in.Ticket, forPasswordReset)
+	if err != nil {
+		return err
+	}
+	account, err := s.accountOf(ctx, f)
+	if err != nil {
+		return err
+	}
+	hash, err := s.newPassword(ctx, "input.password", secret.New(in.Password), f.Email)
+	if err != nil {
+		return err
+	}
+	attempts := account.attempts(ctx)
+	if err := s.count(ctx, attempts...); err != nil {
+		return err
+	}
+	err = s.atomically(ctx, func(ctx context.Context, refuse func(error) error) error {
+		f, err := s.find(ctx, in.Ticket, forPasswordReset)
+		if err != nil {
+			return err
+		}
+		right, err := s.try(ctx, f, in.Code)
+		switch {
+		case err != nil:
+			return err
+		case !right:
+			return refuse(errWrongCode())
+		}
+		if err := s.Directory.ProveEmail(ctx, *f.UserID, *f.Email); err != nil {
+			return err
+		}
+		if err := s.end(ctx, f); err != nil {
+			return err
+		}
+		if err := s.setPassword(ctx, *f.UserID, hash, false); err != nil {
+			return err
+		}
+		if _, err := s.endSessionsOf(ctx, *f.UserID, nil); err != nil {
+			return err
+		}
+		return s.tell(ctx, mail.PasswordReset, *f.UserID)
+	})
+	if err != nil {
+		return err
+	}
+	return s.forgive(ctx, attempts...)
+}
+
+// ChangePasswordInput has the present password and the new one.
+type ChangePasswordInput struct{ CurrentPassword, NewPassword string }
+
+// ChangePassword changes the password of the person who is signed in, ends their other
+// sessions, and tells them by mail. Somebody who has no password sets one by
+// RequestPasswordReset.
+func (s *Service) ChangePassword(ctx context.Context, in ChangePasswordInput) error {
+	actor, err := personOf(ctx)
+	if err != nil {
+		return err
+	}
+	account, err := s.accountByID(ctx, *actor.User)
+	if err != nil {
+		return err
+	}
+	right, _, err := s.checkPassword(ctx, account, secret.New(in.CurrentPassword))
+	if err != nil || !right {
+		return or(err, problem.At(problem.Invalid, "input.currentPassword", "This is not your present password."))
+	}
+	hash, err := s.newPassword(ctx, "input.newPassword", secret.New(in.NewPassword), account.email())
+	if err != nil {
+		return err
+	}
+	return s.atomically(ctx, func(ctx context.Context, _ func(error) error) error {
+		if err := s.stillHas(ctx, account, ""); err != nil {
+			return err
+		}
+		if err := s.setPassword(ctx, *actor.User, hash, false); err != nil {
+			return err
+		}
+		if _, err := s.endSessionsOf(ctx, *actor.User, &actor.Session.ID); err != nil {
+			return err
+		}
+		return s.tell(ctx, mail.PasswordChanged, *actor.User)
+	})
+}
+
+// SetTemporaryPasswordInput has a password for somebody else.
+type SetTemporaryPasswordInput struct {
+	User     directory.UserRef
+	Password string
+}
+
+// SetTemporaryPassword sets a password that the user must change at the next sign-in, and
+// ends all of their sessions. The actor must write users, and outrank this one.
+func (s *Service) SetTemporaryPassword(ctx context.Context, in SetTemporaryPasswordInput) (*db.User, error) {
+	if err := access.Require(ctx, access.UsersWrite); err != nil {
+		return nil, err
+	}
+	hash, err := s.newPassword(ctx, "input.password", secret.New(in.Password), nil)
+	if err != nil {
+		return nil, err
+	}
+	var user *db.User
+	err = s.atomically(ctx, func(ctx context.Context, _ func(error) error) error {
+		return s.Directory.ActOnUser(ctx, access.UsersWrite, in.User, func(ctx context.Context, _ *changes.Write, on *db.User) error {
+			user = on
+			if err := s.setPassword(ctx, user.ID, hash, true); err != nil {
+				return err
+			}
+			_, err := s.endSessionsOf(ctx, user.ID, nil)
+			return err
+		})
+	})
+	return user, err
+}
+
+// accountByID returns the account of a user.
+func (s *Service) accountByID(ctx context.Context, user db.UserID) (*account, error) {
+	return s.accountOf(ctx, &flow{Flow: db.Flow{UserID: &user, Account: user.String()}})
+}
+
+// personOf returns the actor of ctx, who must be a person who is signed in.
+func personOf(ctx context.Context) (*access.Actor, error) {
+	actor := access.ActorOf(ctx)
+	if actor == nil {
+		return nil, problem.New(problem.Unauthenticated, "Sign in first.")
+	}
+	if actor.Session == nil {
+		return nil, problem.New(problem.Forbidden, "This is for people who are signed in.")
+	}
+	return actor, nil
+}

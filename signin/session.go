@@ -1,0 +1,112 @@
+package signin
+
+import (
+	"context"
+
+	"roster/access"
+	"roster/changes"
+	"roster/db"
+	"roster/directory"
+	"roster/problem"
+)
+
+// SignOut ends the session of the request or, if it is to be everywhere, all sessions of
+// the person. It returns how many it has ended.
+func (s *Service) SignOut(ctx context.Context, everywhere bool) (int, error) {
+	actor, err := personOf(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if everywhere {
+		return s.endSessionsOf(ctx, *actor.User, nil)
+	}
+	return s.endSessionsWhere(ctx, *actor.User, "id = ?", actor.Session.ID)
+}
+
+// EndSession ends a session: one's own or, with roster:sessions:write, that of somebody
+// whom the actor outranks.
+func (s *Service) EndSession(ctx context.Context, id string) (int, error) {
+	errNone := problem.At(problem.NotFound, "input.session", "There is no such session.")
+	session, err := db.ParseID[db.SessionKind](id)
+	if err != nil {
+		return 0, errNone
+	}
+	owner, err := db.SelectOne[db.UserID](ctx, s.Database, "select user_id from sessions where id = $1", session)
+	if err != nil {
+		return 0, err
+	}
+	if owner != nil && access.ActorOf(ctx).Is(*owner) {
+		return s.endSessionsWhere(ctx, *owner, "id = ?", session)
+	}
+	if err := access.Require(ctx, access.SessionsWrite); err != nil {
+		return 0, err
+	}
+	if owner == nil {
+		return 0, errNone
+	}
+	var ended int
+	err = s.Directory.ActOnUser(ctx, access.SessionsWrite, directory.UserRef{ID: new(owner.String())}, func(ctx context.Context, _ *changes.Write, _ *db.User) (err error) {
+		ended, err = s.endSessionsWhere(ctx, *owner, "id = ?", session)
+		return err
+	})
+	return ended, err
+}
+
+// endSessionsOf ends all sessions of the user but one, if that is not nil, and whatever
+// else is under way for them.
+func (s *Service) endSessionsOf(ctx context.Context, user db.UserID, but *db.SessionID) (int, error) {
+	if _, err := s.Directory.Writer.Unrecorded(ctx).NewDelete().Table("flows").Where("user_id = ?", user).Exec(ctx); err != nil {
+		return 0, err
+	}
+	return s.endSessionsWhere(ctx, user, "id is distinct from ?", but)
+}
+
+// endSessionsWhere ends the sessions of the user that the condition selects, and records
+// it.
+func (s *Service) endSessionsWhere(ctx context.Context, user db.UserID, condition string, arg any) (int, error) {
+	var ended []db.SessionID
+	err := s.Directory.Writer.Write(ctx, actorText(ctx, user), func(ctx context.Context, w *changes.Write) error {
+		ended = nil
+		if _, err := w.NewDelete().Table("sessions").Where("user_id = ?", user).Where(condition, arg).Returning("id").Exec(ctx, &ended); err != nil {
+			return err
+		}
+		if len(ended) == 0 {
+			return nil
+		}
+		return w.Record(changes.UserSessionsEnded, user.String(), nil, changes.Values{"sessions": ended}, nil)
+	})
+	return len(ended), err
+}
+
+// SwitchOrganization makes the organization the one that the session of the request
+// remembers. It returns NOT_FOUND if the person may not act there.
+func (s *Service) SwitchOrganization(ctx context.Context, ref directory.OrganizationRef) (*db.Session, error) {
+	actor, err := personOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	org, err := s.Directory.OrganizationID(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	session := *actor.Session
+	err = s.Directory.Writer.Write(ctx, actor.String(), func(ctx context.Context, w *changes.Write) error {
+		person, err := s.person(ctx, *actor.User)
+		switch {
+		case err != nil:
+			return err
+		case person == nil || person.choose(&org, false) == nil:
+			return problem.At(problem.NotFound, "input.organization", "You belong to no such organization.")
+		}
+		before := session.OrgID
+		session.OrgID = &org
+		if _, err := w.NewUpdate().Model(&session).Column("org_id").WherePK().Exec(ctx); err != nil {
+			return err
+		}
+		if _, err := w.NewUpdate().Table("users").Set("last_org_id = ?", org).Where("id = ?", *actor.User).Exec(ctx); err != nil {
+			return err
+		}
+		return w.Record(changes.UserSwitched, actor.User.String(), nil, changes.Values{"organizationId": before}, changes.Values{"organizationId": org})
+	})
+	return &session, err
+}

@@ -1,0 +1,146 @@
+// Package signin lets people in: it holds the rules of signing up, signing in, sessions,
+// passwords and proven addresses. GraphQL mutations and hosted pages are two faces of
+// the same functions.
+//
+//	SignUp, SignIn ──▶ flow ──Continue──▶ flow ──▶ … ──▶ session
+//	                   one row: what was shown so far, and what comes next
+//
+// A flow is named by a ticket, and takes each of its steps once. Whatever somebody asks
+// for an unknown account takes the same steps, work and answers as for a known one. What
+// people are, and where they belong, is the business of package directory.
+//
+// Begin with Service.SignIn in enter.go, and Service.advance in step.go, which decides
+// what comes next.
+package signin
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"roster/credential"
+	"roster/db"
+	"roster/directory"
+	"roster/mail"
+	"roster/problem"
+	"roster/token"
+)
+
+// Options are what a service needs. All are required unless it says otherwise.
+type Options struct {
+	Database  *db.DB
+	Directory *directory.Directory
+	Passwords *credential.Passwords
+	Outbox    *mail.Outbox
+	// Tokens sign access tokens. Nil makes none, and accepts none.
+	Tokens *token.Keys
+	// Issuer is the public address of this server, which access tokens name as their
+	// issuer, and accept as their audience here. Audiences are the others for whom they
+	// may be made.
+	Issuer    string
+	Audiences []string
+	Log       *slog.Logger
+	// Clock returns the present time; nil means time.Now.
+	Clock func() time.Time
+}
+
+// Service holds the rules of signing in.
+type Service struct {
+	Options
+	inFlight inFlight
+}
+
+// New returns a service; Sweep deletes what has passed.
+func New(o Options) *Service {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	o.Directory.SetClock(o.Clock)
+	return &Service{Options: o}
+}
+
+// Client is where a request comes from, as far as it says.
+type Client struct {
+	// Address is the IP address, in text form.
+	Address string
+	// UserAgent is the header of that name.
+	UserAgent string
+}
+
+type clientKey struct{}
+
+// WithClient returns a context of a request from the client.
+func WithClient(ctx context.Context, c Client) context.Context {
+	return context.WithValue(ctx, clientKey{}, c)
+}
+
+func clientOf(ctx context.Context) Client {
+	c, _ := ctx.Value(clientKey{}).(Client)
+	return c
+}
+
+// now returns the present time, in the precision that the database keeps.
+func (s *Service) now() time.Time { return s.Clock().UTC().Truncate(time.Microsecond) }
+
+// refused is the outcome of something that was refused, but has left something behind,
+// such as the count of tries: its transaction commits.
+type refused struct{ err error }
+
+// atomically runs fn in a transaction of its own, which commits also if fn refuses. It
+// returns the refusal as an error.
+func (s *Service) atomically(ctx context.Context, fn func(ctx context.Context, refuse func(error) error) error) error {
+	var why refused
+	err := s.Directory.Writer.Atomically(ctx, func(ctx context.Context) error {
+		why = refused{}
+		return fn(ctx, func(err error) error { why.err = err; return nil })
+	})
+	if err == nil {
+		err = why.err
+	}
+	if err == nil {
+		s.Outbox.Wake()
+	}
+	return err
+}
+
+// Sweep deletes flows, sessions, attempts and sign-ins that have passed, until ctx ends.
+func (s *Service) Sweep(ctx context.Context) {
+	const pause = 10 * time.Minute
+	for {
+		if err := s.sweep(ctx); err != nil && ctx.Err() == nil {
+			s.Log.WarnContext(ctx, "what has passed of signing in was not deleted", "cause", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// keepSignIns is how long the log of sign-ins goes back.
+const keepSignIns = 400 * 24 * time.Hour
+
+func (s *Service) sweep(ctx context.Context) error {
+	now := s.now()
+	for _, passed := range []struct {
+		table, condition string
+		until            time.Time
+	}{
+		{"flows", "expires_at < ?", now},
+		{"sessions", "expires_at < ?", now},
+		{"sessions", "last_used_at < ? - (select make_interval(secs => session_idle_seconds) from settings)", now},
+		{"attempts", "at < ?", now.Add(-24 * time.Hour)},
+		{"sign_ins", "at < ?", now.Add(-keepSignIns)},
+	} {
+		if _, err := s.Directory.Writer.Unrecorded(ctx).NewDelete().Table(passed.table).Where(passed.condition, passed.until).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unauthenticated is the answer to every wrong combination.
+func unauthenticated() error {
+	return problem.New(problem.Unauthenticated, "This combination of account and password is unknown.")
+}

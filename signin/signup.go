@@ -1,0 +1,126 @@
+package signin
+
+import (
+	"context"
+
+	"roster/access"
+	"roster/db"
+	"roster/directory"
+	"roster/mail"
+	"roster/problem"
+	"roster/secret"
+)
+
+// SignUpInput describes a person who wants an account.
+type SignUpInput struct {
+	Email                           string
+	Password, GivenName, FamilyName *string
+	// Organization is the one to join.
+	Organization *directory.OrganizationRef
+	// CreateOrganization is the name of an organization to be made, which the person will
+	// administer.
+	CreateOrganization *string
+}
+
+// SignUp begins to make an account: it mails a code to the address, and the account is made
+// when the code comes back. Somebody who has an account already gets a mail that says so,
+// and whoever asks learns nothing of it. It returns INVITATION_ONLY to everybody while
+// nobody may sign up.
+func (s *Service) SignUp(ctx context.Context, in SignUpInput) (*Result, error) {
+	settings, err := s.Directory.SignInSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := maySignUp(settings); err != nil {
+		return nil, err
+	}
+	user, err := s.Directory.Newcomer(directory.CreateUserInput{Email: &in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName})
+	if err != nil {
+		return nil, err
+	}
+	w := wish{GivenName: user.GivenName, FamilyName: user.FamilyName, CreateOrganization: in.CreateOrganization}
+	if w.Organization, err = s.organizationToJoin(ctx, settings, in, *user.Email); err != nil {
+		return nil, err
+	}
+	if w.PasswordHash, err = s.firstPassword(ctx, settings, in.Password, user.Email); err != nil {
+		return nil, err
+	}
+	account, err := s.account(ctx, directory.UserRef{Email: user.Email})
+	if err != nil {
+		return nil, err
+	}
+	f := s.newFlow(forSignUp, EmailCode, account.typed, nil, user.Email, w)
+	if account.user != nil {
+		return s.mailCode(ctx, f, mail.AlreadyRegistered)
+	}
+	return s.mailCode(ctx, f, mail.SignUpCode)
+}
+
+func maySignUp(settings *directory.Settings) error {
+	if settings.AllowSelfSignUp {
+		return nil
+	}
+	return problem.New(problem.InvitationOnly, "Accounts are made by invitation only.")
+}
+
+// organizationToJoin returns the organization that was named, if somebody with that
+// address may join it.
+func (s *Service) organizationToJoin(ctx context.Context, settings *directory.Settings, in SignUpInput, email string) (*db.OrganizationID, error) {
+	switch {
+	case in.Organization != nil && in.CreateOrganization != nil:
+		return nil, problem.At(problem.Invalid, "input.createOrganization", "Name an organization to join, or one to be made, not both.")
+	case in.CreateOrganization != nil && !settings.AllowOrganizationSignUp:
+		return nil, problem.At(problem.Forbidden, "input.createOrganization", "Who signs up may not make an organization here.")
+	case in.CreateOrganization != nil:
+		return nil, s.Directory.CheckOrganizationName("input.createOrganization", *in.CreateOrganization)
+	case in.Organization == nil:
+		return nil, nil
+	}
+	org, err := s.Directory.OpenOrganization(ctx, *in.Organization, email)
+	if err == nil && org == nil {
+		err = problem.At(problem.NotFound, "input.organization", "There is no such organization that you could join.")
+	}
+	return org, err
+}
+
+// firstPassword returns the hash of the password of a new account. Without one, the
+// account is entered by codes.
+func (s *Service) firstPassword(ctx context.Context, settings *directory.Settings, password *string, email *string) (string, error) {
+	switch {
+	case password == nil && !settings.AllowCodeSignIn:
+		return "", problem.At(problem.Invalid, "input.password", "A password is needed.")
+	case password == nil:
+		return "", nil
+	case !settings.AllowPasswordSignIn:
+		return "", problem.At(problem.Forbidden, "input.password", "Signing in by password is switched off.")
+	}
+	return s.newPassword(ctx, "input.password", secret.New(*password), email)
+}
+
+// completeSignUp makes the account of the flow, whose address is proven, unless signing up
+// was closed in the meantime.
+func (s *Service) completeSignUp(ctx context.Context, f *flow) error {
+	settings, err := s.Directory.SignInSettings(ctx)
+	if err != nil {
+		return err
+	}
+	if err := maySignUp(settings); err != nil {
+		return err
+	}
+	ctx = access.WithActor(ctx, access.System("sign-up"))
+	user, created, err := s.Directory.SignUp(ctx, directory.SignUpInput{
+		Email: *f.Email, GivenName: f.wish.GivenName, FamilyName: f.wish.FamilyName,
+		Organization: f.wish.Organization, CreateOrganization: f.wish.CreateOrganization,
+	})
+	if err != nil {
+		return err
+	}
+	f.UserID = &user.ID
+	if created != nil {
+		f.wish.Organization = created
+	}
+	if f.wish.PasswordHash == "" {
+		return nil
+	}
+	return s.storePassword(ctx, user.ID, f.wish.PasswordHash, false)
+}

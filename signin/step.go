@@ -1,0 +1,272 @@
+package signin
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"roster/credential"
+	"roster/db"
+	"roster/directory"
+	"roster/problem"
+	"roster/secret"
+)
+
+// ContinueInput is what a step asked for: exactly one of Code, Password and Organization.
+type ContinueInput struct {
+	Ticket         string
+	Code, Password *string
+	Organization   *directory.OrganizationRef
+}
+
+// Continue takes the next step of a flow that SignIn or SignUp has begun. It returns
+// INVALID for a step that the flow does not need now, and for a wrong code.
+func (s *Service) Continue(ctx context.Context, in ContinueInput) (*Result, error) {
+	given := 0
+	for _, is := range []bool{in.Code != nil, in.Password != nil, in.Organization != nil} {
+		if is {
+			given++
+		}
+	}
+	if given != 1 {
+		return nil, problem.At(problem.Invalid, "input", "Give exactly one of code, password and organization: what the step asks for.")
+	}
+	f, err := s.find(ctx, in.Ticket, forSignIn, forSignUp)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case in.Code != nil:
+		return s.continueByCode(ctx, f, *in.Code)
+	case in.Organization != nil:
+		return s.continueIn(ctx, f, *in.Organization)
+	case Next(f.Next) == NewPassword:
+		return s.continueByNewPassword(ctx, f, secret.New(*in.Password))
+	}
+	if err := f.needs(Password); err != nil {
+		return nil, err
+	}
+	account, err := s.accountOf(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	return s.takePassword(ctx, f, secret.New(*in.Password), account)
+}
+
+func (s *Service) continueByCode(ctx context.Context, f *flow, code string) (*Result, error) {
+	if err := f.needs(EmailCode); err != nil {
+		return nil, err
+	}
+	account, err := s.accountOf(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	attempts := account.attempts(ctx)
+	if err := s.count(ctx, attempts...); err != nil {
+		return nil, s.note(ctx, f, methodCode, err)
+	}
+	var result *Result
+	err = s.atomically(ctx, func(ctx context.Context, refuse func(error) error) error {
+		if f, err = s.find(ctx, f.ticket.String(), f.Purpose); err != nil {
+			return err
+		}
+		if err := f.needs(EmailCode); err != nil {
+			return err
+		}
+		right, err := s.try(ctx, f, code)
+		if err != nil {
+			return err
+		}
+		if !right {
+			return refuse(errWrongCode())
+		}
+		if f.Purpose == forSignUp {
+			if err := s.completeSignUp(ctx, f); err != nil {
+				return err
+			}
+		} else if err := s.Directory.ProveEmail(ctx, *f.UserID, *f.Email); err != nil {
+			return err
+		}
+		f.Methods = append(f.Methods, methodCode)
+		result, err = s.advance(ctx, f, f.wish.Organization)
+		return err
+	})
+	if err != nil {
+		return nil, s.note(ctx, f, methodCode, err)
+	}
+	return result, s.forgive(ctx, attempts...)
+}
+
+// continueIn chooses the organization.
+func (s *Service) continueIn(ctx context.Context, f *flow, ref directory.OrganizationRef) (*Result, error) {
+	if err := f.needs(Organization); err != nil {
+		return nil, err
+	}
+	org, err := s.Directory.OrganizationID(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	var result *Result
+	err = s.atomically(ctx, func(ctx context.Context, _ func(error) error) error {
+		if f, err = s.find(ctx, f.ticket.String(), f.Purpose); err != nil {
+			return err
+		}
+		if err := f.needs(Organization); err != nil {
+			return err
+		}
+		if result, err = s.advance(ctx, f, &org); err == nil && result.Session == nil {
+			return problem.At(problem.NotFound, "input.organization", "You belong to no such organization.")
+		}
+		return err
+	})
+	return result, err
+}
+
+// continueByNewPassword replaces a temporary password.
+func (s *Service) continueByNewPassword(ctx context.Context, f *flow, password secret.Text) (*Result, error) {
+	account, err := s.accountOf(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	if account.user == nil {
+		return nil, errNoFlow
+	}
+	hash, err := s.newPassword(ctx, "input.password", password, account.user.Email)
+	if err != nil {
+		return nil, err
+	}
+	if same, _, err := s.Passwords.Verify(ctx, account.user.PasswordHash, password); err != nil || same {
+		return nil, or(err, problem.At(problem.Invalid, "input.password", "Choose another password than the temporary one."))
+	}
+	return s.proceed(ctx, f, "", func(ctx context.Context) error {
+		return s.setPassword(ctx, *f.UserID, hash, false)
+	})
+}
+
+// proceed takes one step of the flow in a transaction, which check joins. method is what
+// the step has shown, if it has shown anything.
+func (s *Service) proceed(ctx context.Context, f *flow, method string, check func(ctx context.Context) error) (*Result, error) {
+	var result *Result
+	begun := *f
+	err := s.atomically(ctx, func(ctx context.Context, _ func(error) error) (err error) {
+		f := new(begun)
+		if begun.stored {
+			if f, err = s.find(ctx, begun.ticket.String(), begun.Purpose); err != nil {
+				return err
+			}
+			if err := f.needs(Next(begun.Next)); err != nil {
+				return err
+			}
+		}
+		if err := check(ctx); err != nil {
+			return err
+		}
+		if method != "" {
+			f.Methods = append(f.Methods, method)
+		}
+		result, err = s.advance(ctx, f, f.wish.Organization)
+		return err
+	})
+	if err != nil {
+		return nil, s.note(ctx, f, method, err)
+	}
+	return result, nil
+}
+
+// advance returns what comes next for a person who has shown enough to be let in: a new
+// password, the choice of an organization, or the session. org is the one that was asked
+// for, if any; it is as good as none if the person may not act there.
+func (s *Service) advance(ctx context.Context, f *flow, org *db.OrganizationID) (*Result, error) {
+	person, err := s.person(ctx, *f.UserID)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case person == nil:
+		return nil, unauthenticated()
+	case person.Status != db.Active:
+		return nil, problem.New(problem.Suspended, "This account is suspended. Ask an administrator.")
+	case person.Temporary && slices.Contains(f.Methods, methodPassword):
+		f.Next = string(NewPassword)
+		return &Result{Step: f.step()}, s.save(ctx, f)
+	case len(person.Organizations) == 0:
+		return nil, problem.New(problem.Suspended, "You cannot act in any organization at the moment. Ask an administrator.")
+	}
+	settings, err := s.Directory.SignInSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	chosen := person.choose(org, settings.RememberOrganization)
+	if chosen == nil {
+		f.Next = string(Organization)
+		step := f.step()
+		step.Choices = person.Organizations
+		return &Result{Step: step}, s.save(ctx, f)
+	}
+	if err := s.end(ctx, f); err != nil {
+		return nil, err
+	}
+	session, shown, err := s.startSession(ctx, settings, person.ID, *chosen, f.Methods)
+	return &Result{Session: session, Secret: shown}, err
+}
+
+// person is somebody who is being signed in.
+type person struct {
+	ID     db.UserID
+	Status db.Status
+	// Temporary is true if the password is.
+	Temporary bool
+	// LastOrgID is where the person acted last.
+	LastOrgID *db.OrganizationID
+	// Organizations are those that the person may act in, in the order of joining.
+	Organizations []db.OrganizationID `bun:",array"`
+}
+
+// person returns the person with that id, and locks them; nil if they are deleted.
+func (s *Service) person(ctx context.Context, id db.UserID) (*person, error) {
+	return db.SelectOne[person](ctx, s.Database, `
+select u.id, u.status, u.last_org_id, coalesce((select temporary from passwords p where p.user_id = u.id), false) as temporary,
+	array(select m.org_id from memberships m join organizations o on o.id = m.org_id
+		where m.user_id = u.id and m.org_id <> $2 and m.status = 'ACTIVE' and o.status = 'ACTIVE' and o.deleted_at is null
+		order by m.joined_at, m.id) as organizations
+from users u where u.id = $1 and u.deleted_at is null for no key update of u`, id, db.Root)
+}
+
+// choose returns the organization for the session, or nil if the person has to choose.
+func (p *person) choose(asked *db.OrganizationID, remember bool) *db.OrganizationID {
+	switch {
+	case asked != nil && slices.Contains(p.Organizations, *asked):
+		return asked
+	case asked == nil && len(p.Organizations) == 1:
+		return &p.Organizations[0]
+	case asked == nil && remember && p.LastOrgID != nil && slices.Contains(p.Organizations, *p.LastOrgID):
+		return p.LastOrgID
+	}
+	return nil
+}
+
+// startSession starts a session of the person, who is locked, in the organization.
+func (s *Service) startSession(ctx context.Context, settings *directory.Settings, user db.UserID, org db.OrganizationID, methods []string) (*db.Session, secret.Text, error) {
+	now, client := s.now(), clientOf(ctx)
+	session := &db.Session{
+		UserID: user, ID: db.NewID[db.SessionKind](), OrgID: &org, Methods: methods, Device: deviceOf(client.UserAgent), Address: nonEmpty(client.Address),
+		CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(time.Duration(settings.SessionMaximumSeconds) * time.Second),
+	}
+	var shown secret.Text
+	shown, session.Hash = credential.NewSession(credential.SessionName{User: user, Session: session.ID})
+	out := s.Directory.Writer.Unrecorded(ctx)
+	if _, err := out.NewInsert().Model(session).Exec(ctx); err != nil {
+		return nil, shown, err
+	}
+	if _, err := out.NewUpdate().Table("users").Set("last_signed_in_at = ?, sign_in_count = sign_in_count + 1, last_org_id = ?", now, org).Where("id = ?", user).Exec(ctx); err != nil {
+		return nil, shown, err
+	}
+	return session, shown, s.noteSession(ctx, session)
+}
+
+func nonEmpty(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
