@@ -13,7 +13,7 @@ import (
 // newAPI returns the handler of GraphQL.
 func (s *server) newAPI() *transport.Handler {
 	return transport.NewHandler(transport.Options{
-		Schema: graph.NewSchema(s.directory), Directory: s.directory, Log: s.log, Introspection: s.dev, Metrics: s.metrics,
+		Schema: graph.NewSchema(s.directory, nil), Directory: s.directory, Log: s.log, Introspection: s.dev, Metrics: s.metrics,
 		CostPerSecond: s.costPerSecond, Trusted: s.trusted, TrustedOnly: s.trustedOnly,
 	})
 }

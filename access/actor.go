@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"roster/db"
 	"roster/problem"
@@ -108,13 +109,23 @@ type actorKey struct{}
 
 // WithActor returns a context in which everything runs on behalf of the actor.
 func WithActor(ctx context.Context, actor *Actor) context.Context {
-	return context.WithValue(ctx, actorKey{}, actor)
+	return context.WithValue(ctx, actorKey{}, func() *Actor { return actor })
+}
+
+// WithSignIn returns a context of a request that may sign somebody in: from when signedIn
+// is called on, everything runs on behalf of that actor.
+func WithSignIn(ctx context.Context) (in context.Context, signedIn func(actor *Actor)) {
+	var current atomic.Pointer[Actor]
+	current.Store(ActorOf(ctx))
+	return context.WithValue(ctx, actorKey{}, current.Load), current.Store
 }
 
 // ActorOf returns the actor of ctx; nil if the request carries no credential.
 func ActorOf(ctx context.Context) *Actor {
-	actor, _ := ctx.Value(actorKey{}).(*Actor)
-	return actor
+	if actor, ok := ctx.Value(actorKey{}).(func() *Actor); ok {
+		return actor()
+	}
+	return nil
 }
 
 // Require returns nil if the actor of ctx holds the permission for the business as

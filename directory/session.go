@@ -38,6 +38,11 @@ func (d *Directory) AuthenticateNamed(ctx context.Context, of credential.Session
 	return d.actorOf(ctx, session, organization)
 }
 
+// ActorOf returns the actor of a session that has just begun.
+func (d *Directory) ActorOf(ctx context.Context, session *db.Session) (*access.Actor, error) {
+	return d.actorOf(ctx, session, "")
+}
+
 // actorOf returns the actor of a session, which may be nil, in the organization of that
 // code or id, or else in the one that the session remembers.
 func (d *Directory) actorOf(ctx context.Context, session *db.Session, organization string) (*access.Actor, error) {
@@ -103,6 +108,28 @@ func (d *Directory) organizationNamed(ctx context.Context, text string) (db.Orga
 	}
 	remember(d.engine, looks, ids, epoch)
 	return ids[0], nil
+}
+
+// OrganizationsOfSessions returns the id of the organization of each session that its
+// person may act in now; zero where there is none.
+func (d *Directory) OrganizationsOfSessions(ctx context.Context, sessions []*db.Session) ([]db.OrganizationID, error) {
+	members := make([]access.MemberKey, len(sessions))
+	for i, s := range sessions {
+		if s.OrgID != nil {
+			members[i] = access.MemberKey{User: s.UserID, Organization: *s.OrgID}
+		}
+	}
+	_, held, err := d.engine.View(ctx, members)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]db.OrganizationID, len(sessions))
+	for i := range held {
+		if held[i].MayAct() {
+			ids[i] = members[i].Organization
+		}
+	}
+	return ids, nil
 }
 
 // endSessions makes memory forget the sessions that the changes may have ended.

@@ -73,8 +73,8 @@ func domainOfAddress(email string) string {
 	return key[strings.LastIndexByte(key, '@')+1:]
 }
 
-// SignUpInput describes a person who has proven their address.
-type SignUpInput struct {
+// NewPerson is a person who signs up, and has proven their address.
+type NewPerson struct {
 	Email                 string
 	GivenName, FamilyName *string
 	// Organization is the one to join, if it is open to the address.
@@ -87,7 +87,7 @@ type SignUpInput struct {
 // lets them. The user joins the organization that was named, if it is open, and those that
 // their domain leads to; without any, the default one. In each they get the default
 // roles. Whoever makes an organization administers it; its id is returned as created.
-func (d *Directory) SignUp(ctx context.Context, in SignUpInput) (user *db.User, created *db.OrganizationID, err error) {
+func (d *Directory) SignUp(ctx context.Context, in NewPerson) (user *db.User, created *db.OrganizationID, err error) {
 	err = d.write(ctx, func(ctx context.Context, w *write) error {
 		user, created = w.faults.newUser(CreateUserInput{Email: &in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName}), nil
 		user.EmailVerified, user.CreatedAt, user.UpdatedAt = true, w.At, w.At
@@ -120,7 +120,7 @@ func (d *Directory) SignUp(ctx context.Context, in SignUpInput) (user *db.User, 
 
 // organizationsOfNewcomer returns the organizations to join, other than one to be made,
 // and keeps them from being deleted.
-func (d *Directory) organizationsOfNewcomer(ctx context.Context, in SignUpInput) ([]*db.Organization, error) {
+func (d *Directory) organizationsOfNewcomer(ctx context.Context, in NewPerson) ([]*db.Organization, error) {
 	orgs, err := pointers(db.Select[db.Organization](ctx, d.db, `select * from organizations where id <> $3 and status = 'ACTIVE' and deleted_at is null
 		and (id = $1::uuid and allow_self_sign_up or $2 = any(auto_join_domains)) order by id `+forMembers, in.Organization, domainOfAddress(in.Email), db.Root))
 	if err != nil || len(orgs) > 0 || in.CreateOrganization != nil {
@@ -171,6 +171,11 @@ func (d *Directory) ProveEmail(ctx context.Context, user db.UserID, email string
 		row.EmailVerified = true
 		return w.update(ctx, row, changes.UserUpdated, row.ID.String(), &before, func() { row.Version, row.UpdatedAt = row.Version+1, w.At })
 	})
+}
+
+// ActOnOneself runs fn in a write on the person who is signed in, and who is locked.
+func (d *Directory) ActOnOneself(ctx context.Context, fn func(ctx context.Context, w *changes.Write, user *db.User) error) error {
+	return d.own(ctx, func(ctx context.Context, w *write, user *db.User) error { return fn(ctx, w.Write, user) })
 }
 
 // ActOnUser runs fn in a write on a user whom the actor outranks, and who is locked. The

@@ -8,6 +8,7 @@ import (
 	"roster/graph/execute"
 	"roster/graph/generated"
 	"roster/loaders"
+	"roster/signin"
 )
 
 //go:generate go run ./generate
@@ -15,6 +16,7 @@ import (
 // resolver resolves every field that is not just read from its parent.
 type resolver struct {
 	*directory.Directory
+	signIn  *signin.Service
 	loaders loaders.Loaders
 }
 
@@ -34,6 +36,10 @@ type (
 	impactResolver           struct{ *resolver }
 	permissionChangeResolver struct{ *resolver }
 	explanationResolver      struct{ *resolver }
+	sessionResolver          struct{ *resolver }
+	signInResolver           struct{ *resolver }
+	signInStepResolver       struct{ *resolver }
+	accessTokenResolver      struct{ *resolver }
 )
 
 func (r *resolver) Query() generated.QueryResolver               { return queryResolver{r} }
@@ -52,6 +58,10 @@ func (r *resolver) ApiKey() generated.ApiKeyResolver           { return apiKeyRe
 func (r *resolver) Change() generated.ChangeResolver           { return changeResolver{r} }
 func (r *resolver) Impact() generated.ImpactResolver           { return impactResolver{r} }
 func (r *resolver) Explanation() generated.ExplanationResolver { return explanationResolver{r} }
+func (r *resolver) Session() generated.SessionResolver         { return sessionResolver{r} }
+func (r *resolver) SignIn() generated.SignInResolver           { return signInResolver{r} }
+func (r *resolver) SignInStep() generated.SignInStepResolver   { return signInStepResolver{r} }
+func (r *resolver) AccessToken() generated.AccessTokenResolver { return accessTokenResolver{r} }
 func (r *resolver) PermissionChange() generated.PermissionChangeResolver {
 	return permissionChangeResolver{r}
 }

@@ -11,14 +11,15 @@ import (
 	"roster/graph/execute"
 	"roster/graph/generated"
 	"roster/loaders"
+	"roster/signin"
 )
 
-// NewSchema returns the schema that the server speaks, resolved by d. With a nil
-// directory it can be read, but not run.
-func NewSchema(d *directory.Directory) *execute.Schema {
+// NewSchema returns the schema that the server speaks, resolved by d and s. With nil ones
+// it can be read, but not run.
+func NewSchema(d *directory.Directory, s *signin.Service) *execute.Schema {
 	return generated.NewSchema(generated.Config{
 		Schema:    contract(),
-		Resolvers: &resolver{d, loaders.Loaders{Directory: d}},
+		Resolvers: &resolver{d, s, loaders.Loaders{Directory: d}},
 	})
 }
 

@@ -35,6 +35,29 @@ func (r viewerResolver) Organization(ctx context.Context, viewers []*model.Viewe
 	return r.loaders.Organizations(ctx, ids, selected(ctx))
 }
 
+func (r viewerResolver) Organizations(ctx context.Context, viewers []*model.Viewer) ([][]*db.Organization, error) {
+	ids, err := r.ViewerOrganizations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.organizationsEach(ctx, mapSlice(viewers, func(*model.Viewer) []db.OrganizationID { return ids }))
+}
+
+func (r viewerResolver) Sessions(ctx context.Context, viewers []*model.Viewer) ([][]*db.Session, error) {
+	sessions, err := r.signIn.OwnSessions(ctx)
+	return mapSlice(viewers, func(*model.Viewer) []*db.Session { return sessions }), err
+}
+
+func (r viewerResolver) Permissions(ctx context.Context, viewers []*model.Viewer) ([][]string, error) {
+	keys, err := r.ViewerPermissions(ctx)
+	return mapSlice(viewers, func(*model.Viewer) []string { return keys }), err
+}
+
+func (r viewerResolver) Can(ctx context.Context, viewers []*model.Viewer, permission string) ([]bool, error) {
+	can, err := r.ViewerCan(ctx, permission)
+	return mapSlice(viewers, func(*model.Viewer) bool { return can }), err
+}
+
 func (queryResolver) ErrorCodes(context.Context) ([]model.ErrorCode, error) {
 	return model.AllErrorCode, nil
 }

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Kind classifies a problem. Its values are the values of the schema's ErrorCode.
@@ -47,6 +48,8 @@ type Error struct {
 	// Field is the path of the input at fault, such as "input.users.3.email". It is
 	// empty if no single input is at fault.
 	Field string
+	// RetryAfter is how long to wait before another try; 0 if that is of no use.
+	RetryAfter time.Duration
 }
 
 // Error returns the message, after the field if there is one.

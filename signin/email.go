@@ -6,24 +6,26 @@ import (
 	"roster/db"
 	"roster/directory"
 	"roster/mail"
+	"roster/secret"
 )
 
 // mailCode stores the flow and mails a code for its next step. Nothing is mailed for an
 // account without an address; then no code is right. A kind that has no code, such as the
 // notice that there is an account already, is mailed in its place.
 func (s *Service) mailCode(ctx context.Context, f *flow, kind mail.Kind) (*Result, error) {
+	var code secret.Text
+	if f.Email != nil && kind != mail.AccountExists {
+		code = newCode()
+		f.CodeHash = f.ticket.hashOf(code.Reveal())
+	}
 	err := s.atomically(ctx, func(ctx context.Context, _ func(error) error) error {
 		if err := s.count(ctx, mailsPerAddress.of(f.Account), mailsPerSource.source(ctx)); err != nil {
 			return err
 		}
-		code := newCode()
-		if f.Email != nil && kind.HasCode() {
-			f.CodeHash = f.ticket.hashOf(code.Reveal())
-		}
 		if err := s.save(ctx, f); err != nil || f.Email == nil {
 			return err
 		}
-		return s.send(ctx, mail.Message{Kind: kind, To: *f.Email, Code: code, ExpiresAt: &f.ExpiresAt})
+		return s.send(ctx, mail.Message{Kind: kind, To: *f.Email, Code: code, Lifetime: flowLife})
 	})
 	return &Result{Step: f.step()}, err
 }
@@ -34,17 +36,26 @@ func (s *Service) send(ctx context.Context, m mail.Message) error {
 	if err != nil {
 		return err
 	}
-	m.Branding = mail.Branding(settings.Branding)
+	b := settings.Branding
+	m.Branding = mail.Branding{Name: b.Name, LogoURL: orEmpty(b.LogoURL), Colour: orEmpty(b.Colour), PrivacyURL: orEmpty(b.PrivacyURL), TermsURL: orEmpty(b.TermsURL)}
+	m.Device, m.Link = orEmpty(deviceOf(visitOf(ctx).UserAgent)), s.Issuer+"/signin"
 	return s.Outbox.Add(ctx, s.Directory.Writer.Unrecorded(ctx), m)
 }
 
+func orEmpty(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
+}
+
 // tell mails a notice to the user, if they have an address.
-func (s *Service) tell(ctx context.Context, kind mail.Kind, user db.UserID) error {
+func (s *Service) tell(ctx context.Context, kind mail.Kind, user db.UserID, newAddress string) error {
 	email, err := db.SelectOne[string](ctx, s.Database, "select email from users where id = $1 and email is not null", user)
 	if err != nil || email == nil {
 		return err
 	}
-	return s.send(ctx, mail.Message{Kind: kind, To: *email})
+	return s.send(ctx, mail.Message{Kind: kind, To: *email, NewAddress: newAddress})
 }
 
 // RequestEmailChange mails a code to the new address of the person who is signed in. If
@@ -63,9 +74,9 @@ func (s *Service) RequestEmailChange(ctx context.Context, email string) (*Step, 
 	if err != nil {
 		return nil, err
 	}
-	kind := mail.EmailChangeCode
+	kind := mail.AddressCode
 	if taken.user != nil && taken.user.ID != *actor.User {
-		kind = mail.AlreadyRegistered
+		kind = mail.AccountExists
 	}
 	f := s.newFlow(forEmailChange, EmailCode, taken.typed, actor.User, user.Email, wish{})
 	result, err := s.mailCode(ctx, f, kind)
@@ -108,7 +119,7 @@ func (s *Service) ConfirmEmailChange(ctx context.Context, in ConfirmEmailChangeI
 		if err := s.end(ctx, f); err != nil {
 			return err
 		}
-		if err := s.tell(ctx, mail.EmailChanged, *actor.User); err != nil { // before it changes
+		if err := s.tell(ctx, mail.AddressChanged, *actor.User, *f.Email); err != nil { // before it changes
 			return err
 		}
 		user, err = s.Directory.ChangeOwnEmail(ctx, *f.Email)

@@ -52,7 +52,8 @@ func (s *Service) SignIn(ctx context.Context, in SignInInput) (*Result, error) {
 		return nil, problem.At(problem.Forbidden, "input.password", "Signing in by password is switched off.")
 	case in.Password != nil:
 		f := s.newFlow(forSignIn, Password, account.typed, account.userID(), account.email(), wish)
-		return s.takePassword(ctx, f, secret.New(*in.Password), account)
+		result, err := s.takePassword(ctx, f, secret.New(*in.Password), account)
+		return s.let(ctx, result, err)
 	case settings.AllowCodeSignIn:
 		return s.mailSignInCode(ctx, account, wish)
 	}

@@ -111,7 +111,7 @@ func (s *Service) forgive(ctx context.Context, attempts ...attempt) error {
 // source returns the attempt of the client of ctx. A client with one address of version
 // 6 has 2⁶⁴ of them, which count as one.
 func (l limit) source(ctx context.Context) attempt {
-	address := clientOf(ctx).Address
+	address := visitOf(ctx).Address
 	if ip, err := netip.ParseAddr(address); err == nil && ip.Unmap().Is6() {
 		prefix, _ := ip.Prefix(64)
 		address = prefix.String()

@@ -40,9 +40,9 @@ func (s *Service) noteSession(ctx context.Context, session *db.Session) error {
 }
 
 func (s *Service) signIn(ctx context.Context, method string) *db.SignIn {
-	client := clientOf(ctx)
+	visit := visitOf(ctx)
 	return &db.SignIn{
-		ID: db.NewID[db.SignInKind](), At: s.now(), Method: method, Address: nonEmpty(client.Address), Device: deviceOf(client.UserAgent),
+		ID: db.NewID[db.SignInKind](), At: s.now(), Method: method, Address: nonEmpty(visit.Address), Device: deviceOf(visit.UserAgent),
 	}
 }
 

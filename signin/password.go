@@ -74,7 +74,7 @@ func (s *Service) RequestPasswordReset(ctx context.Context, email string) (*Step
 		return nil, err
 	}
 	f := s.newFlow(forPasswordReset, EmailCode, account.typed, account.userID(), account.email(), wish{})
-	result, err := s.mailCode(ctx, f, mail.PasswordResetCode)
+	result, err := s.mailCode(ctx, f, mail.ResetCode)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (s *Service) ResetPassword(ctx context.Context, in ResetPasswordInput) erro
 		if _, err := s.endSessionsOf(ctx, *f.UserID, nil); err != nil {
 			return err
 		}
-		return s.tell(ctx, mail.PasswordReset, *f.UserID)
+		return s.tell(ctx, mail.PasswordReset, *f.UserID, "")
 	})
 	if err != nil {
 		return err
@@ -168,7 +168,7 @@ func (s *Service) ChangePassword(ctx context.Context, in ChangePasswordInput) er
 		if _, err := s.endSessionsOf(ctx, *actor.User, &actor.Session.ID); err != nil {
 			return err
 		}
-		return s.tell(ctx, mail.PasswordChanged, *actor.User)
+		return s.tell(ctx, mail.PasswordChanged, *actor.User, "")
 	})
 }
 

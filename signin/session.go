@@ -10,6 +10,22 @@ import (
 	"roster/problem"
 )
 
+// These are the inputs of mutations that take one thing.
+type (
+	// SwitchOrganizationInput names the organization to switch to.
+	SwitchOrganizationInput struct{ Organization directory.OrganizationRef }
+	// LeaveOrganizationInput names the organization to leave.
+	LeaveOrganizationInput struct{ Organization directory.OrganizationRef }
+	// SignOutInput says whether all sessions of the person are to end.
+	SignOutInput struct{ Everywhere bool }
+	// EndSessionInput names a session by its id.
+	EndSessionInput struct{ Session string }
+	// RequestPasswordResetInput names an account by its address.
+	RequestPasswordResetInput struct{ Email string }
+	// RequestEmailChangeInput has the new address.
+	RequestEmailChangeInput struct{ Email string }
+)
+
 // SignOut ends the session of the request or, if it is to be everywhere, all sessions of
 // the person. It returns how many it has ended.
 func (s *Service) SignOut(ctx context.Context, everywhere bool) (int, error) {
@@ -17,6 +33,7 @@ func (s *Service) SignOut(ctx context.Context, everywhere bool) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	visitOf(ctx).Ended = true
 	if everywhere {
 		return s.endSessionsOf(ctx, *actor.User, nil)
 	}

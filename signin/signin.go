@@ -18,11 +18,13 @@ import (
 	"log/slog"
 	"time"
 
+	"roster/access"
 	"roster/credential"
 	"roster/db"
 	"roster/directory"
 	"roster/mail"
 	"roster/problem"
+	"roster/secret"
 	"roster/token"
 )
 
@@ -59,24 +61,55 @@ func New(o Options) *Service {
 	return &Service{Options: o}
 }
 
-// Client is where a request comes from, as far as it says.
-type Client struct {
-	// Address is the IP address, in text form.
-	Address string
-	// UserAgent is the header of that name.
-	UserAgent string
+// Visit is one request: where it comes from, and what has come of it.
+type Visit struct {
+	// Address is the IP address, in text form, and UserAgent the header of that name.
+	Address, UserAgent string
+	// Browser is true if a page sent the request. It gets sessions as cookies, and no
+	// secret that it could read.
+	Browser bool
+	// Started is the session that the request has started, or nil, and Secret its secret.
+	Started *db.Session
+	Secret  secret.Text
+	// Ended is true if the request has ended the session that it belongs to.
+	Ended bool
+	// signedIn makes everything that follows run on behalf of the actor.
+	signedIn func(actor *access.Actor)
 }
 
-type clientKey struct{}
+type visitKey struct{}
 
-// WithClient returns a context of a request from the client.
-func WithClient(ctx context.Context, c Client) context.Context {
-	return context.WithValue(ctx, clientKey{}, c)
+// WithVisit returns a context of the request. If the request starts a session, everything
+// that it does afterwards is done as the person who is signed in.
+func WithVisit(ctx context.Context, v *Visit) context.Context {
+	ctx, v.signedIn = access.WithSignIn(ctx)
+	return context.WithValue(ctx, visitKey{}, v)
 }
 
-func clientOf(ctx context.Context) Client {
-	c, _ := ctx.Value(clientKey{}).(Client)
-	return c
+func visitOf(ctx context.Context) *Visit {
+	if v, ok := ctx.Value(visitKey{}).(*Visit); ok {
+		return v
+	}
+	return &Visit{signedIn: func(*access.Actor) {}}
+}
+
+// let returns the result of a step after its transaction. If it is a session, the request
+// goes on as the person.
+func (s *Service) let(ctx context.Context, r *Result, err error) (*Result, error) {
+	if err != nil || r.Session == nil {
+		return r, err
+	}
+	actor, err := s.Directory.ActorOf(ctx, r.Session)
+	if err != nil {
+		return nil, err
+	}
+	visit := visitOf(ctx)
+	visit.Started, visit.Secret = r.Session, r.Secret
+	visit.signedIn(actor)
+	if visit.Browser {
+		r.Secret = secret.Text{}
+	}
+	return r, nil
 }
 
 // now returns the present time, in the precision that the database keeps.

@@ -51,7 +51,7 @@ func (s *Service) SignUp(ctx context.Context, in SignUpInput) (*Result, error) {
 	}
 	f := s.newFlow(forSignUp, EmailCode, account.typed, nil, user.Email, w)
 	if account.user != nil {
-		return s.mailCode(ctx, f, mail.AlreadyRegistered)
+		return s.mailCode(ctx, f, mail.AccountExists)
 	}
 	return s.mailCode(ctx, f, mail.SignUpCode)
 }
@@ -108,7 +108,7 @@ func (s *Service) completeSignUp(ctx context.Context, f *flow) error {
 		return err
 	}
 	ctx = access.WithActor(ctx, access.System("sign-up"))
-	user, created, err := s.Directory.SignUp(ctx, directory.SignUpInput{
+	user, created, err := s.Directory.SignUp(ctx, directory.NewPerson{
 		Email: *f.Email, GivenName: f.wish.GivenName, FamilyName: f.wish.FamilyName,
 		Organization: f.wish.Organization, CreateOrganization: f.wish.CreateOrganization,
 	})

@@ -12,8 +12,8 @@ import (
 	"roster/secret"
 )
 
-// ContinueInput is what a step asked for: exactly one of Code, Password and Organization.
-type ContinueInput struct {
+// ContinueSignInInput is what a step asked for: exactly one of Code, Password and Organization.
+type ContinueSignInInput struct {
 	Ticket         string
 	Code, Password *string
 	Organization   *directory.OrganizationRef
@@ -21,7 +21,7 @@ type ContinueInput struct {
 
 // Continue takes the next step of a flow that SignIn or SignUp has begun. It returns
 // INVALID for a step that the flow does not need now, and for a wrong code.
-func (s *Service) Continue(ctx context.Context, in ContinueInput) (*Result, error) {
+func (s *Service) Continue(ctx context.Context, in ContinueSignInInput) (*Result, error) {
 	given := 0
 	for _, is := range []bool{in.Code != nil, in.Password != nil, in.Organization != nil} {
 		if is {
@@ -35,13 +35,19 @@ func (s *Service) Continue(ctx context.Context, in ContinueInput) (*Result, erro
 	if err != nil {
 		return nil, err
 	}
+	result, err := s.take(ctx, f, in)
+	return s.let(ctx, result, err)
+}
+
+// take takes the next step of the flow.
+func (s *Service) take(ctx context.Context, f *flow, in ContinueSignInInput) (*Result, error) {
 	switch {
 	case in.Code != nil:
-		return s.continueByCode(ctx, f, *in.Code)
+		return s.takeCode(ctx, f, *in.Code)
 	case in.Organization != nil:
-		return s.continueIn(ctx, f, *in.Organization)
+		return s.takeOrganization(ctx, f, *in.Organization)
 	case Next(f.Next) == NewPassword:
-		return s.continueByNewPassword(ctx, f, secret.New(*in.Password))
+		return s.takeNewPassword(ctx, f, secret.New(*in.Password))
 	}
 	if err := f.needs(Password); err != nil {
 		return nil, err
@@ -53,7 +59,7 @@ func (s *Service) Continue(ctx context.Context, in ContinueInput) (*Result, erro
 	return s.takePassword(ctx, f, secret.New(*in.Password), account)
 }
 
-func (s *Service) continueByCode(ctx context.Context, f *flow, code string) (*Result, error) {
+func (s *Service) takeCode(ctx context.Context, f *flow, code string) (*Result, error) {
 	if err := f.needs(EmailCode); err != nil {
 		return nil, err
 	}
@@ -97,8 +103,8 @@ func (s *Service) continueByCode(ctx context.Context, f *flow, code string) (*Re
 	return result, s.forgive(ctx, attempts...)
 }
 
-// continueIn chooses the organization.
-func (s *Service) continueIn(ctx context.Context, f *flow, ref directory.OrganizationRef) (*Result, error) {
+// takeOrganization chooses the organization.
+func (s *Service) takeOrganization(ctx context.Context, f *flow, ref directory.OrganizationRef) (*Result, error) {
 	if err := f.needs(Organization); err != nil {
 		return nil, err
 	}
@@ -122,8 +128,8 @@ func (s *Service) continueIn(ctx context.Context, f *flow, ref directory.Organiz
 	return result, err
 }
 
-// continueByNewPassword replaces a temporary password.
-func (s *Service) continueByNewPassword(ctx context.Context, f *flow, password secret.Text) (*Result, error) {
+// takeNewPassword replaces a temporary password.
+func (s *Service) takeNewPassword(ctx context.Context, f *flow, password secret.Text) (*Result, error) {
 	account, err := s.accountOf(ctx, f)
 	if err != nil {
 		return nil, err
@@ -247,9 +253,9 @@ func (p *person) choose(asked *db.OrganizationID, remember bool) *db.Organizatio
 
 // startSession starts a session of the person, who is locked, in the organization.
 func (s *Service) startSession(ctx context.Context, settings *directory.Settings, user db.UserID, org db.OrganizationID, methods []string) (*db.Session, secret.Text, error) {
-	now, client := s.now(), clientOf(ctx)
+	now, visit := s.now(), visitOf(ctx)
 	session := &db.Session{
-		UserID: user, ID: db.NewID[db.SessionKind](), OrgID: &org, Methods: methods, Device: deviceOf(client.UserAgent), Address: nonEmpty(client.Address),
+		UserID: user, ID: db.NewID[db.SessionKind](), OrgID: &org, Methods: methods, Device: deviceOf(visit.UserAgent), Address: nonEmpty(visit.Address),
 		CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(time.Duration(settings.SessionMaximumSeconds) * time.Second),
 	}
 	var shown secret.Text

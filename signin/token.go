@@ -22,8 +22,8 @@ const tokenLife = 10 * time.Minute
 // clientID is the client of the access tokens that people get with their session.
 const clientID = "roster"
 
-// AccessToken is a token by which another server knows who asks, and what they may do.
-type AccessToken struct {
+// Token is an access token, by which another server knows who asks, and what they may do.
+type Token struct {
 	Token        secret.Text
 	ExpiresAt    time.Time
 	Organization db.OrganizationID
@@ -37,7 +37,7 @@ type AccessTokenInput struct {
 }
 
 // AccessToken returns an access token (RFC 9068) for the person who is signed in.
-func (s *Service) AccessToken(ctx context.Context, in AccessTokenInput) (*AccessToken, error) {
+func (s *Service) AccessToken(ctx context.Context, in AccessTokenInput) (*Token, error) {
 	actor, err := personOf(ctx)
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func (s *Service) AccessToken(ctx context.Context, in AccessTokenInput) (*Access
 		SessionID: actor.Session.ID.String(), OrganizationID: org.String(), OrganizationCode: held.Code, Roles: held.Roles, Permissions: held.Permissions,
 		Revision: s.Directory.Position().String(),
 	})
-	return &AccessToken{signed, expires, *org}, err
+	return &Token{signed, expires, *org}, err
 }
 
 // Authenticate returns the actor of a credential: an API key, a session, or an access

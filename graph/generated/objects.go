@@ -4,6 +4,7 @@ package generated
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"roster/db"
 	"roster/db/list"
@@ -11,6 +12,7 @@ import (
 	"roster/graph/execute"
 	"roster/graph/model"
 	"roster/impact"
+	"roster/signin"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -22,6 +24,9 @@ func NewSchema(cfg Config) *execute.Schema {
 	schema := &executableSchema{SchemaData: cfg.Schema, Resolvers: cfg.Resolvers, Directives: cfg.Directives}
 	ec := newExecutionContext(nil, schema, nil)
 	return execute.New(ec.Schema(),
+		ec.objectAcceptedPayload(schema),
+		ec.objectAccessToken(schema),
+		ec.objectAccessTokenPayload(schema),
 		ec.objectApiKey(schema),
 		ec.objectApiKeyConnection(schema),
 		ec.objectApiKeyEdge(schema),
@@ -61,8 +66,19 @@ func NewSchema(cfg Config) *execute.Schema {
 		ec.objectRoleEdge(schema),
 		ec.objectRoleGrant(schema),
 		ec.objectRolePayload(schema),
+		ec.objectSession(schema),
+		ec.objectSessionConnection(schema),
+		ec.objectSessionEdge(schema),
+		ec.objectSessionPayload(schema),
 		ec.objectSettings(schema),
 		ec.objectSettingsPayload(schema),
+		ec.objectSignIn(schema),
+		ec.objectSignInConnection(schema),
+		ec.objectSignInEdge(schema),
+		ec.objectSignInPayload(schema),
+		ec.objectSignInStep(schema),
+		ec.objectSignInStepPayload(schema),
+		ec.objectSignOutPayload(schema),
 		ec.objectSystem(schema),
 		ec.objectUser(schema),
 		ec.objectUserConnection(schema),
@@ -78,6 +94,40 @@ func NewSchema(cfg Config) *execute.Schema {
 	)
 }
 
+func (ec *executionContext) objectAcceptedPayload(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "AcceptedPayload", Fields: map[string]*execute.Field{
+		"accepted": {GoName: "Accepted", Value: func(b []byte, parent any) []byte {
+			return execute.AppendBool(b, parent.(*model.AcceptedPayload).Accepted)
+		}},
+	}}
+}
+
+func (ec *executionContext) objectAccessToken(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "AccessToken", Fields: map[string]*execute.Field{
+		"token": {GoName: "Token", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*model.AccessToken).Token)
+		}},
+		"expiresAt": {GoName: "ExpiresAt", Value: func(b []byte, parent any) []byte {
+			return execute.AppendTime(b, parent.(*model.AccessToken).ExpiresAt)
+		}},
+		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddStruct[signin.Next]), func(objs []*model.AccessToken) ([]signin.Next, error) {
+				return ec.Resolvers.AccessToken().Organization(ctx, objs)
+			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectAccessTokenPayload(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "AccessTokenPayload", Fields: map[string]*execute.Field{
+		"accessToken": {GoName: "AccessToken", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[model.AccessToken]), func(obj *model.AccessTokenPayload) (*model.AccessToken, error) {
+				return obj.AccessToken, nil
+			})
+		}},
+	}}
+}
+
 func (ec *executionContext) objectApiKey(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "ApiKey", Fields: map[string]*execute.Field{
 		"id": {GoName: "ID", Value: func(b []byte, parent any) []byte {
@@ -90,7 +140,7 @@ func (ec *executionContext) objectApiKey(schema *executableSchema) *execute.Obje
 			return execute.AppendString(b, parent.(*db.APIKey).Prefix)
 		}},
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*db.APIKey) ([]*db.Organization, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[signin.Next]), func(objs []*db.APIKey) ([]*signin.Next, error) {
 				return ec.Resolvers.ApiKey().Organization(ctx, objs)
 			})
 		}},
@@ -210,7 +260,7 @@ func (ec *executionContext) objectChange(schema *executableSchema) *execute.Obje
 			return execute.AppendString(b, parent.(*db.Change).Subject)
 		}},
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*db.Change) ([]*db.Organization, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[signin.Next]), func(objs []*db.Change) ([]*signin.Next, error) {
 				return ec.Resolvers.Change().Organization(ctx, objs)
 			})
 		}},
@@ -427,7 +477,7 @@ func (ec *executionContext) objectMembership(schema *executableSchema) *execute.
 			})
 		}},
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*db.Membership) ([]*db.Organization, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddStruct[signin.Next]), func(objs []*db.Membership) ([]signin.Next, error) {
 				return ec.Resolvers.Membership().Organization(ctx, objs)
 			})
 		}},
@@ -677,56 +727,158 @@ func (ec *executionContext) objectMutation(schema *executableSchema) *execute.Ob
 				return ec.Resolvers.Mutation().AdoptAPIKey(ctx, fc.Args["input"].(directory.APIKeyActionInput))
 			})
 		}},
+		"signUp": {GoName: "SignUp", Args: ec.field_Mutation_signUp_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.SignInPayload]), func() (*model.SignInPayload, error) {
+				return ec.Resolvers.Mutation().SignUp(ctx, fc.Args["input"].(signin.SignUpInput))
+			})
+		}},
+		"signIn": {GoName: "SignIn", Args: ec.field_Mutation_signIn_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.SignInPayload]), func() (*model.SignInPayload, error) {
+				return ec.Resolvers.Mutation().SignIn(ctx, fc.Args["input"].(signin.SignInInput))
+			})
+		}},
+		"continueSignIn": {GoName: "ContinueSignIn", Args: ec.field_Mutation_continueSignIn_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.SignInPayload]), func() (*model.SignInPayload, error) {
+				return ec.Resolvers.Mutation().ContinueSignIn(ctx, fc.Args["input"].(signin.ContinueSignInInput))
+			})
+		}},
+		"switchOrganization": {GoName: "SwitchOrganization", Args: ec.field_Mutation_switchOrganization_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.SessionPayload]), func() (*model.SessionPayload, error) {
+				return ec.Resolvers.Mutation().SwitchOrganization(ctx, fc.Args["input"].(signin.SwitchOrganizationInput))
+			})
+		}},
+		"signOut": {GoName: "SignOut", Args: ec.field_Mutation_signOut_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.SignOutPayload]), func() (*model.SignOutPayload, error) {
+				return ec.Resolvers.Mutation().SignOut(ctx, fc.Args["input"].(*signin.SignOutInput))
+			})
+		}},
+		"endSession": {GoName: "EndSession", Args: ec.field_Mutation_endSession_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.SignOutPayload]), func() (*model.SignOutPayload, error) {
+				return ec.Resolvers.Mutation().EndSession(ctx, fc.Args["input"].(signin.EndSessionInput))
+			})
+		}},
+		"accessToken": {GoName: "AccessToken", Args: ec.field_Mutation_accessToken_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.AccessTokenPayload]), func() (*model.AccessTokenPayload, error) {
+				return ec.Resolvers.Mutation().AccessToken(ctx, fc.Args["input"].(signin.AccessTokenInput))
+			})
+		}},
+		"requestPasswordReset": {GoName: "RequestPasswordReset", Args: ec.field_Mutation_requestPasswordReset_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.SignInStepPayload]), func() (*model.SignInStepPayload, error) {
+				return ec.Resolvers.Mutation().RequestPasswordReset(ctx, fc.Args["input"].(signin.RequestPasswordResetInput))
+			})
+		}},
+		"resetPassword": {GoName: "ResetPassword", Args: ec.field_Mutation_resetPassword_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.AcceptedPayload]), func() (*model.AcceptedPayload, error) {
+				return ec.Resolvers.Mutation().ResetPassword(ctx, fc.Args["input"].(signin.ResetPasswordInput))
+			})
+		}},
+		"changePassword": {GoName: "ChangePassword", Args: ec.field_Mutation_changePassword_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.AcceptedPayload]), func() (*model.AcceptedPayload, error) {
+				return ec.Resolvers.Mutation().ChangePassword(ctx, fc.Args["input"].(signin.ChangePasswordInput))
+			})
+		}},
+		"setTemporaryPassword": {GoName: "SetTemporaryPassword", Args: ec.field_Mutation_setTemporaryPassword_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.UserPayload]), func() (*model.UserPayload, error) {
+				return ec.Resolvers.Mutation().SetTemporaryPassword(ctx, fc.Args["input"].(signin.SetTemporaryPasswordInput))
+			})
+		}},
+		"updateViewer": {GoName: "UpdateViewer", Args: ec.field_Mutation_updateViewer_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.UserPayload]), func() (*model.UserPayload, error) {
+				return ec.Resolvers.Mutation().UpdateViewer(ctx, fc.Args["input"].(directory.UpdateViewerInput))
+			})
+		}},
+		"requestEmailChange": {GoName: "RequestEmailChange", Args: ec.field_Mutation_requestEmailChange_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.SignInStepPayload]), func() (*model.SignInStepPayload, error) {
+				return ec.Resolvers.Mutation().RequestEmailChange(ctx, fc.Args["input"].(signin.RequestEmailChangeInput))
+			})
+		}},
+		"confirmEmailChange": {GoName: "ConfirmEmailChange", Args: ec.field_Mutation_confirmEmailChange_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.UserPayload]), func() (*model.UserPayload, error) {
+				return ec.Resolvers.Mutation().ConfirmEmailChange(ctx, fc.Args["input"].(signin.ConfirmEmailChangeInput))
+			})
+		}},
+		"leaveOrganization": {GoName: "LeaveOrganization", Args: ec.field_Mutation_leaveOrganization_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.DeletePayload]), func() (*model.DeletePayload, error) {
+				return ec.Resolvers.Mutation().LeaveOrganization(ctx, fc.Args["input"].(signin.LeaveOrganizationInput))
+			})
+		}},
+		"unlinkIdentity": {GoName: "UnlinkIdentity", Args: ec.field_Mutation_unlinkIdentity_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.UserPayload]), func() (*model.UserPayload, error) {
+				return ec.Resolvers.Mutation().UnlinkIdentity(ctx, fc.Args["input"].(signin.UnlinkIdentityInput))
+			})
+		}},
 	}}
 }
 
 func (ec *executionContext) objectOrganization(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Organization", Fields: map[string]*execute.Field{
-		"id": {GoName: "ID", Value: func(b []byte, parent any) []byte {
-			return parent.(*db.Organization).ID.AppendJSON(b)
+		"id": {GoName: "ID", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[string](execute.AppendString), func(objs []*signin.Next) ([]string, error) {
+				return ec.Resolvers.Organization().ID(ctx, objs)
+			})
 		}},
-		"code": {GoName: "Code", Value: func(b []byte, parent any) []byte {
-			return execute.AppendString(b, parent.(*db.Organization).Code)
+		"code": {GoName: "Code", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[string](execute.AppendString), func(objs []*signin.Next) ([]string, error) {
+				return ec.Resolvers.Organization().Code(ctx, objs)
+			})
 		}},
-		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
-			return execute.AppendString(b, parent.(*db.Organization).Name)
+		"name": {GoName: "Name", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[string](execute.AppendString), func(objs []*signin.Next) ([]string, error) {
+				return ec.Resolvers.Organization().Name(ctx, objs)
+			})
 		}},
-		"externalId": {GoName: "ExternalID", Value: func(b []byte, parent any) []byte {
-			return execute.AppendNullable(b, parent.(*db.Organization).ExternalID, execute.AppendString)
+		"externalId": {GoName: "ExternalID", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[*string](func(b []byte, v *string) []byte { return execute.AppendNullable(b, v, execute.AppendString) }), func(objs []*signin.Next) ([]*string, error) {
+				return ec.Resolvers.Organization().ExternalID(ctx, objs)
+			})
 		}},
-		"isDefault": {GoName: "IsDefault", Value: func(b []byte, parent any) []byte {
-			return execute.AppendBool(b, parent.(*db.Organization).IsDefault)
+		"isDefault": {GoName: "IsDefault", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[bool](execute.AppendBool), func(objs []*signin.Next) ([]bool, error) {
+				return ec.Resolvers.Organization().IsDefault(ctx, objs)
+			})
 		}},
-		"status": {GoName: "Status", Value: func(b []byte, parent any) []byte {
-			return execute.AppendString(b, string(parent.(*db.Organization).Status))
+		"status": {GoName: "Status", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[db.Status](func(b []byte, v db.Status) []byte { return execute.AppendString(b, string(v)) }), func(objs []*signin.Next) ([]db.Status, error) {
+				return ec.Resolvers.Organization().Status(ctx, objs)
+			})
 		}},
-		"properties": {GoName: "Properties", Value: func(b []byte, parent any) []byte {
-			return execute.AppendRaw(b, parent.(*db.Organization).Properties)
+		"properties": {GoName: "Properties", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[json.RawMessage](execute.AppendRaw), func(objs []*signin.Next) ([]json.RawMessage, error) {
+				return ec.Resolvers.Organization().Properties(ctx, objs)
+			})
 		}},
-		"autoJoinDomains": {GoName: "AutoJoinDomains", Value: func(b []byte, parent any) []byte {
-			return execute.AppendList(b, parent.(*db.Organization).AutoJoinDomains, execute.AppendString)
+		"autoJoinDomains": {GoName: "AutoJoinDomains", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[[]string](func(b []byte, v []string) []byte { return execute.AppendList(b, v, execute.AppendString) }), func(objs []*signin.Next) ([][]string, error) {
+				return ec.Resolvers.Organization().AutoJoinDomains(ctx, objs)
+			})
 		}},
 		"defaultRoles": {GoName: "DefaultRoles", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(objs []*db.Organization) ([][]*db.Role, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(objs []*signin.Next) ([][]*db.Role, error) {
 				return ec.Resolvers.Organization().DefaultRoles(ctx, objs)
 			})
 		}},
-		"version": {GoName: "Version", Value: func(b []byte, parent any) []byte {
-			return execute.AppendInt(b, parent.(*db.Organization).Version)
+		"version": {GoName: "Version", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[int](execute.AppendInt), func(objs []*signin.Next) ([]int, error) {
+				return ec.Resolvers.Organization().Version(ctx, objs)
+			})
 		}},
-		"createdAt": {GoName: "CreatedAt", Value: func(b []byte, parent any) []byte {
-			return execute.AppendTime(b, parent.(*db.Organization).CreatedAt)
+		"createdAt": {GoName: "CreatedAt", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[*time.Time](func(b []byte, v *time.Time) []byte { return execute.AppendNullable(b, v, execute.AppendTime) }), func(objs []*signin.Next) ([]*time.Time, error) {
+				return ec.Resolvers.Organization().CreatedAt(ctx, objs)
+			})
 		}},
-		"updatedAt": {GoName: "UpdatedAt", Value: func(b []byte, parent any) []byte {
-			return execute.AppendTime(b, parent.(*db.Organization).UpdatedAt)
+		"updatedAt": {GoName: "UpdatedAt", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[*time.Time](func(b []byte, v *time.Time) []byte { return execute.AppendNullable(b, v, execute.AppendTime) }), func(objs []*signin.Next) ([]*time.Time, error) {
+				return ec.Resolvers.Organization().UpdatedAt(ctx, objs)
+			})
 		}},
 		"members": {GoName: "Members", Args: ec.field_Organization_members_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[list.Connection[db.Membership]]), func(objs []*db.Organization) ([]*list.Connection[db.Membership], error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[list.Connection[db.Membership]]), func(objs []*signin.Next) ([]*list.Connection[db.Membership], error) {
 				return ec.Resolvers.Organization().Members(ctx, objs, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*directory.MemberFilter), fc.Args["orderBy"].(*directory.MemberOrder))
 			})
 		}},
 		"member": {GoName: "Member", Args: ec.field_Organization_member_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Membership]), func(objs []*db.Organization) ([]*db.Membership, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Membership]), func(objs []*signin.Next) ([]*db.Membership, error) {
 				return ec.Resolvers.Organization().Member(ctx, objs, fc.Args["user"].(directory.UserRef))
 			})
 		}},
@@ -741,8 +893,8 @@ func (ec *executionContext) objectOrganizationConnection(schema *executableSchem
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Organization])), func(obj *list.Connection[db.Organization]) ([]*db.Organization, error) {
-				return obj.Nodes, nil
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddStruct[signin.Next])), func(objs []*list.Connection[db.Organization]) ([][]signin.Next, error) {
+				return ec.Resolvers.OrganizationConnection().Nodes(ctx, objs)
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
@@ -764,8 +916,8 @@ func (ec *executionContext) objectOrganizationEdge(schema *executableSchema) *ex
 			return execute.AppendString(b, parent.(*list.Edge[db.Organization]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Organization]), func(obj *list.Edge[db.Organization]) (*db.Organization, error) {
-				return obj.Node, nil
+			execute.LoadBatch(fc, execute.Composite(execute.AddStruct[signin.Next]), func(objs []*list.Edge[db.Organization]) ([]signin.Next, error) {
+				return ec.Resolvers.OrganizationEdge().Node(ctx, objs)
 			})
 		}},
 	}}
@@ -774,7 +926,7 @@ func (ec *executionContext) objectOrganizationEdge(schema *executableSchema) *ex
 func (ec *executionContext) objectOrganizationPayload(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "OrganizationPayload", Fields: map[string]*execute.Field{
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Organization]), func(obj *model.OrganizationPayload) (*db.Organization, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddStruct[signin.Next]), func(obj *model.OrganizationPayload) (signin.Next, error) {
 				return obj.Organization, nil
 			})
 		}},
@@ -849,7 +1001,7 @@ func (ec *executionContext) objectPermissionChange(schema *executableSchema) *ex
 			})
 		}},
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*impact.PermissionChange) ([]*db.Organization, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddStruct[signin.Next]), func(objs []*impact.PermissionChange) ([]signin.Next, error) {
 				return ec.Resolvers.PermissionChange().Organization(ctx, objs)
 			})
 		}},
@@ -1001,7 +1153,7 @@ func (ec *executionContext) objectQuery(schema *executableSchema) *execute.Objec
 			})
 		}},
 		"organization": {GoName: "Organization", Args: ec.field_Query_organization_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[db.Organization]), func() (*db.Organization, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[signin.Next]), func() (*signin.Next, error) {
 				return ec.Resolvers.Query().Organization(ctx, fc.Args["by"].(directory.OrganizationRef))
 			})
 		}},
@@ -1065,6 +1217,11 @@ func (ec *executionContext) objectQuery(schema *executableSchema) *execute.Objec
 		"changes": {GoName: "Changes", Args: ec.field_Query_changes_args, Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[list.Connection[db.Change]]), func() (*list.Connection[db.Change], error) {
 				return ec.Resolvers.Query().Changes(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*directory.ChangeFilter))
+			})
+		}},
+		"signIns": {GoName: "SignIns", Args: ec.field_Query_signIns_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[list.Connection[db.SignIn]]), func() (*list.Connection[db.SignIn], error) {
+				return ec.Resolvers.Query().SignIns(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
 			})
 		}},
 		"__type": {GoName: "IntrospectType", Args: ec.field_Query___type_args, Load: func(ctx context.Context, fc *execute.Call) {
@@ -1220,6 +1377,95 @@ func (ec *executionContext) objectRolePayload(schema *executableSchema) *execute
 	}}
 }
 
+func (ec *executionContext) objectSession(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "Session", Fields: map[string]*execute.Field{
+		"id": {GoName: "ID", Value: func(b []byte, parent any) []byte {
+			return parent.(*db.Session).ID.AppendJSON(b)
+		}},
+		"user": {GoName: "User", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.User]), func(objs []*db.Session) ([]*db.User, error) {
+				return ec.Resolvers.Session().User(ctx, objs)
+			})
+		}},
+		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[signin.Next]), func(objs []*db.Session) ([]*signin.Next, error) {
+				return ec.Resolvers.Session().Organization(ctx, objs)
+			})
+		}},
+		"createdAt": {GoName: "CreatedAt", Value: func(b []byte, parent any) []byte {
+			return execute.AppendTime(b, parent.(*db.Session).CreatedAt)
+		}},
+		"lastUsedAt": {GoName: "LastUsedAt", Value: func(b []byte, parent any) []byte {
+			return execute.AppendTime(b, parent.(*db.Session).LastUsedAt)
+		}},
+		"expiresAt": {GoName: "ExpiresAt", Value: func(b []byte, parent any) []byte {
+			return execute.AppendTime(b, parent.(*db.Session).ExpiresAt)
+		}},
+		"methods": {GoName: "Methods", Value: func(b []byte, parent any) []byte {
+			return execute.AppendList(b, parent.(*db.Session).Methods, execute.AppendString)
+		}},
+		"device": {GoName: "Device", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.Session).Device, execute.AppendString)
+		}},
+		"address": {GoName: "Address", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.Session).Address, execute.AppendString)
+		}},
+		"current": {GoName: "Current", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[bool](execute.AppendBool), func(objs []*db.Session) ([]bool, error) {
+				return ec.Resolvers.Session().Current(ctx, objs)
+			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectSessionConnection(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "SessionConnection", Fields: map[string]*execute.Field{
+		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[list.Edge[db.Session]])), func(obj *list.Connection[db.Session]) ([]*list.Edge[db.Session], error) {
+				return obj.Edges(), nil
+			})
+		}},
+		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Session])), func(obj *list.Connection[db.Session]) ([]*db.Session, error) {
+				return obj.Nodes, nil
+			})
+		}},
+		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[list.PageInfo]), func(obj *list.Connection[db.Session]) (*list.PageInfo, error) {
+				return obj.PageInfo(), nil
+			})
+		}},
+		"totalCount": {GoName: "TotalCount", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *list.Connection[db.Session]) (int, error) {
+				return obj.TotalCount(ctx)
+			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectSessionEdge(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "SessionEdge", Fields: map[string]*execute.Field{
+		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*list.Edge[db.Session]).Cursor())
+		}},
+		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Session]), func(obj *list.Edge[db.Session]) (*db.Session, error) {
+				return obj.Node, nil
+			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectSessionPayload(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "SessionPayload", Fields: map[string]*execute.Field{
+		"session": {GoName: "Session", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Session]), func(obj *model.SessionPayload) (*db.Session, error) {
+				return obj.Session, nil
+			})
+		}},
+	}}
+}
+
 func (ec *executionContext) objectSettings(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Settings", Fields: map[string]*execute.Field{
 		"allowSelfSignUp": {GoName: "AllowSelfSignUp", Value: func(b []byte, parent any) []byte {
@@ -1229,8 +1475,8 @@ func (ec *executionContext) objectSettings(schema *executableSchema) *execute.Ob
 			return execute.AppendBool(b, parent.(*directory.Settings).SyncProfilesOnSignIn)
 		}},
 		"defaultOrganization": {GoName: "DefaultOrganization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Organization]), func(obj *directory.Settings) (*db.Organization, error) {
-				return obj.DefaultOrganization, nil
+			execute.LoadBatch(fc, execute.Composite(execute.AddStruct[signin.Next]), func(objs []*directory.Settings) ([]signin.Next, error) {
+				return ec.Resolvers.Settings().DefaultOrganization(ctx, objs)
 			})
 		}},
 		"defaultRoles": {GoName: "DefaultRoles", Load: func(ctx context.Context, fc *execute.Call) {
@@ -1247,6 +1493,134 @@ func (ec *executionContext) objectSettingsPayload(schema *executableSchema) *exe
 			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.Settings]), func(obj *model.SettingsPayload) (*directory.Settings, error) {
 				return obj.Settings, nil
 			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectSignIn(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "SignIn", Fields: map[string]*execute.Field{
+		"id": {GoName: "ID", Value: func(b []byte, parent any) []byte {
+			return parent.(*db.SignIn).ID.AppendJSON(b)
+		}},
+		"at": {GoName: "At", Value: func(b []byte, parent any) []byte {
+			return execute.AppendTime(b, parent.(*db.SignIn).At)
+		}},
+		"user": {GoName: "User", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.User]), func(objs []*db.SignIn) ([]*db.User, error) {
+				return ec.Resolvers.SignIn().User(ctx, objs)
+			})
+		}},
+		"method": {GoName: "Method", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*db.SignIn).Method)
+		}},
+		"succeeded": {GoName: "Succeeded", Value: func(b []byte, parent any) []byte {
+			return execute.AppendBool(b, parent.(*db.SignIn).Succeeded)
+		}},
+		"reason": {GoName: "Reason", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[*model.ErrorCode](func(b []byte, v *model.ErrorCode) []byte {
+				return execute.AppendNullable(b, v, func(b []byte, v model.ErrorCode) []byte { return execute.AppendString(b, string(v)) })
+			}), func(objs []*db.SignIn) ([]*model.ErrorCode, error) {
+				return ec.Resolvers.SignIn().Reason(ctx, objs)
+			})
+		}},
+		"address": {GoName: "Address", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.SignIn).Address, execute.AppendString)
+		}},
+		"device": {GoName: "Device", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.SignIn).Device, execute.AppendString)
+		}},
+		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[signin.Next]), func(objs []*db.SignIn) ([]*signin.Next, error) {
+				return ec.Resolvers.SignIn().Organization(ctx, objs)
+			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectSignInConnection(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "SignInConnection", Fields: map[string]*execute.Field{
+		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[list.Edge[db.SignIn]])), func(obj *list.Connection[db.SignIn]) ([]*list.Edge[db.SignIn], error) {
+				return obj.Edges(), nil
+			})
+		}},
+		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.SignIn])), func(obj *list.Connection[db.SignIn]) ([]*db.SignIn, error) {
+				return obj.Nodes, nil
+			})
+		}},
+		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[list.PageInfo]), func(obj *list.Connection[db.SignIn]) (*list.PageInfo, error) {
+				return obj.PageInfo(), nil
+			})
+		}},
+		"totalCount": {GoName: "TotalCount", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *list.Connection[db.SignIn]) (int, error) {
+				return obj.TotalCount(ctx)
+			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectSignInEdge(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "SignInEdge", Fields: map[string]*execute.Field{
+		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*list.Edge[db.SignIn]).Cursor())
+		}},
+		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.SignIn]), func(obj *list.Edge[db.SignIn]) (*db.SignIn, error) {
+				return obj.Node, nil
+			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectSignInPayload(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "SignInPayload", Fields: map[string]*execute.Field{
+		"result": {GoName: "Result", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddAbstract[model.SignInResult](identifySignInResult)), func(obj *model.SignInPayload) (model.SignInResult, error) {
+				return obj.Result, nil
+			})
+		}},
+		"secret": {GoName: "Secret", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*model.SignInPayload).Secret, execute.AppendString)
+		}},
+	}}
+}
+
+func (ec *executionContext) objectSignInStep(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "SignInStep", Fields: map[string]*execute.Field{
+		"ticket": {GoName: "Ticket", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*model.SignInStep).Ticket)
+		}},
+		"next": {GoName: "Next", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, string(parent.(*model.SignInStep).Next))
+		}},
+		"expiresAt": {GoName: "ExpiresAt", Value: func(b []byte, parent any) []byte {
+			return execute.AppendTime(b, parent.(*model.SignInStep).ExpiresAt)
+		}},
+		"organizations": {GoName: "Organizations", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddStruct[signin.Next])), func(objs []*model.SignInStep) ([][]signin.Next, error) {
+				return ec.Resolvers.SignInStep().Organizations(ctx, objs)
+			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectSignInStepPayload(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "SignInStepPayload", Fields: map[string]*execute.Field{
+		"step": {GoName: "Step", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[model.SignInStep]), func(obj *model.SignInStepPayload) (*model.SignInStep, error) {
+				return obj.Step, nil
+			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectSignOutPayload(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "SignOutPayload", Fields: map[string]*execute.Field{
+		"endedSessions": {GoName: "EndedSessions", Value: func(b []byte, parent any) []byte {
+			return execute.AppendInt(b, parent.(*model.SignOutPayload).EndedSessions)
 		}},
 	}}
 }
@@ -1332,6 +1706,16 @@ func (ec *executionContext) objectUser(schema *executableSchema) *execute.Object
 				return ec.Resolvers.User().Can(ctx, objs, fc.Args["organization"].(directory.OrganizationRef), fc.Args["permission"].(string))
 			})
 		}},
+		"sessions": {GoName: "Sessions", Args: ec.field_User_sessions_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[list.Connection[db.Session]]), func(objs []*db.User) ([]*list.Connection[db.Session], error) {
+				return ec.Resolvers.User().Sessions(ctx, objs, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			})
+		}},
+		"signIns": {GoName: "SignIns", Args: ec.field_User_signIns_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[list.Connection[db.SignIn]]), func(objs []*db.User) ([]*list.Connection[db.SignIn], error) {
+				return ec.Resolvers.User().SignIns(ctx, objs, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			})
+		}},
 	}}
 }
 
@@ -1395,14 +1779,29 @@ func (ec *executionContext) objectViewer(schema *executableSchema) *execute.Obje
 				return ec.Resolvers.Viewer().User(ctx, objs)
 			})
 		}},
+		"session": {GoName: "Session", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Session]), func(obj *model.Viewer) (*db.Session, error) {
+				return obj.Session(), nil
+			})
+		}},
 		"apiKey": {GoName: "APIKey", Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.APIKey]), func(obj *model.Viewer) (*db.APIKey, error) {
 				return obj.APIKey(), nil
 			})
 		}},
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*model.Viewer) ([]*db.Organization, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[signin.Next]), func(objs []*model.Viewer) ([]*signin.Next, error) {
 				return ec.Resolvers.Viewer().Organization(ctx, objs)
+			})
+		}},
+		"organizations": {GoName: "Organizations", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddStruct[signin.Next])), func(objs []*model.Viewer) ([][]signin.Next, error) {
+				return ec.Resolvers.Viewer().Organizations(ctx, objs)
+			})
+		}},
+		"sessions": {GoName: "Sessions", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Session])), func(objs []*model.Viewer) ([][]*db.Session, error) {
+				return ec.Resolvers.Viewer().Sessions(ctx, objs)
 			})
 		}},
 		"membership": {GoName: "Membership", Load: func(ctx context.Context, fc *execute.Call) {
@@ -1410,12 +1809,14 @@ func (ec *executionContext) objectViewer(schema *executableSchema) *execute.Obje
 				return ec.Resolvers.Viewer().Membership(ctx, objs)
 			})
 		}},
-		"permissions": {GoName: "Permissions", Value: func(b []byte, parent any) []byte {
-			return execute.AppendList(b, parent.(*model.Viewer).Permissions(), execute.AppendString)
+		"permissions": {GoName: "Permissions", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[[]string](func(b []byte, v []string) []byte { return execute.AppendList(b, v, execute.AppendString) }), func(objs []*model.Viewer) ([][]string, error) {
+				return ec.Resolvers.Viewer().Permissions(ctx, objs)
+			})
 		}},
 		"can": {GoName: "Can", Args: ec.field_Viewer_can_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Leaf[bool](execute.AppendBool), func(obj *model.Viewer) (bool, error) {
-				return obj.Can(fc.Args["permission"].(string)), nil
+			execute.LoadBatch(fc, execute.Leaf[bool](execute.AppendBool), func(objs []*model.Viewer) ([]bool, error) {
+				return ec.Resolvers.Viewer().Can(ctx, objs, fc.Args["permission"].(string))
 			})
 		}},
 	}}
@@ -1648,6 +2049,18 @@ func identifyNode(v any) (string, any) {
 		if v != nil {
 			return "User", v
 		}
+	case db.SignIn:
+		return "SignIn", &v
+	case *db.SignIn:
+		if v != nil {
+			return "SignIn", v
+		}
+	case db.Session:
+		return "Session", &v
+	case *db.Session:
+		if v != nil {
+			return "Session", v
+		}
 	case db.Role:
 		return "Role", &v
 	case *db.Role:
@@ -1660,9 +2073,9 @@ func identifyNode(v any) (string, any) {
 		if v != nil {
 			return "Permission", v
 		}
-	case db.Organization:
+	case signin.Next:
 		return "Organization", &v
-	case *db.Organization:
+	case *signin.Next:
 		if v != nil {
 			return "Organization", v
 		}
@@ -1686,6 +2099,27 @@ func identifyNode(v any) (string, any) {
 		}
 	default:
 		panic(fmt.Errorf("unexpected %T for Node", v))
+	}
+	return "", nil
+}
+
+func identifySignInResult(v any) (string, any) {
+	switch v := v.(type) {
+	case nil:
+	case db.Session:
+		return "Session", &v
+	case *db.Session:
+		if v != nil {
+			return "Session", v
+		}
+	case model.SignInStep:
+		return "SignInStep", &v
+	case *model.SignInStep:
+		if v != nil {
+			return "SignInStep", v
+		}
+	default:
+		panic(fmt.Errorf("unexpected %T for SignInResult", v))
 	}
 	return "", nil
 }

@@ -89,7 +89,7 @@ func (b *Server) StandingFor(t testing.TB, email, org string, permissions ...str
 func (b *Server) WithOptions(t testing.TB, o transport.Options) *Server {
 	t.Helper()
 	other := *b
-	o.Schema, o.Directory, o.Log = graph.NewSchema(b.Directory), b.Directory, slog.New(slog.NewTextHandler(t.Output(), nil))
+	o.Schema, o.Directory, o.Log = graph.NewSchema(b.Directory, nil), b.Directory, slog.New(slog.NewTextHandler(t.Output(), nil))
 	other.Handler = transport.NewHandler(o)
 	return &other
 }

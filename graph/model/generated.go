@@ -8,8 +8,21 @@ import (
 	"io"
 	"roster/db"
 	"roster/directory"
+	"roster/signin"
 	"strconv"
 )
+
+// The answer to a mutation that returns nothing.
+type AcceptedPayload struct {
+	// True; else there is an error.
+	Accepted bool `json:"accepted"`
+}
+
+// The answer to `accessToken`.
+type AccessTokenPayload struct {
+	// The token.
+	AccessToken *AccessToken `json:"accessToken"`
+}
 
 // The API key as it is now.
 type APIKeyPayload struct {
@@ -54,7 +67,7 @@ type MembershipsPayload struct {
 // The organization as it is now.
 type OrganizationPayload struct {
 	// The organization as it is now.
-	Organization *db.Organization `json:"organization"`
+	Organization signin.Next `json:"organization"`
 	// Which effective permissions and API keys this field of the document gave and took.
 	Impact *directory.Impact `json:"impact"`
 }
@@ -80,10 +93,36 @@ type RolePayload struct {
 	Impact *directory.Impact `json:"impact"`
 }
 
+// The answer to `switchOrganization`.
+type SessionPayload struct {
+	// The session as it is now.
+	Session *db.Session `json:"session"`
+}
+
 // The settings as they are now.
 type SettingsPayload struct {
 	// The settings as they are now.
 	Settings *directory.Settings `json:"settings"`
+}
+
+// The answer to a step of signing in. What is read below it is read as the new session.
+type SignInPayload struct {
+	// The session, or what is still needed.
+	Result SignInResult `json:"result"`
+	// Only for clients that are no browsers: what goes behind `Authorization: Bearer`. Null for requests with an Origin, which get a cookie.
+	Secret *string `json:"secret,omitempty"`
+}
+
+// The answer to a request that mails a code.
+type SignInStepPayload struct {
+	// What comes next: the code.
+	Step *SignInStep `json:"step"`
+}
+
+// The answer to `signOut` and `endSession`.
+type SignOutPayload struct {
+	// How many sessions have ended.
+	EndedSessions int `json:"endedSessions"`
 }
 
 // The user as it is now.
@@ -187,6 +226,70 @@ func (e *ErrorCode) UnmarshalJSON(b []byte) error {
 }
 
 func (e ErrorCode) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What a sign-in needs next.
+type SignInNext string
+
+const (
+	// The code of 8 digits that was mailed.
+	SignInNextEmailCode SignInNext = "EMAIL_CODE"
+	// The password.
+	SignInNextPassword SignInNext = "PASSWORD"
+	// A new password, since the present one is temporary: to be given as `password`.
+	SignInNextNewPassword SignInNext = "NEW_PASSWORD"
+	// One of `organizations`.
+	SignInNextOrganization SignInNext = "ORGANIZATION"
+)
+
+var AllSignInNext = []SignInNext{
+	SignInNextEmailCode,
+	SignInNextPassword,
+	SignInNextNewPassword,
+	SignInNextOrganization,
+}
+
+func (e SignInNext) IsValid() bool {
+	switch e {
+	case SignInNextEmailCode, SignInNextPassword, SignInNextNewPassword, SignInNextOrganization:
+		return true
+	}
+	return false
+}
+
+func (e SignInNext) String() string {
+	return string(e)
+}
+
+func (e *SignInNext) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = SignInNext(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid SignInNext", str)
+	}
+	return nil
+}
+
+func (e SignInNext) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *SignInNext) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e SignInNext) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -3,6 +3,8 @@
 package model
 
 import (
+	"time"
+
 	"roster/access"
 	"roster/db"
 	"roster/db/list"
@@ -19,6 +21,8 @@ type (
 	ApiKeyConnection       = list.Connection[db.APIKey]
 	ChangeConnection       = list.Connection[db.Change]
 	ImpactConnection       = list.Connection[impact.PermissionChange]
+	SessionConnection      = list.Connection[db.Session]
+	SignInConnection       = list.Connection[db.SignIn]
 
 	UserEdge         = list.Edge[db.User]
 	OrganizationEdge = list.Edge[db.Organization]
@@ -28,6 +32,8 @@ type (
 	ApiKeyEdge       = list.Edge[db.APIKey]
 	ChangeEdge       = list.Edge[db.Change]
 	ImpactEdge       = list.Edge[impact.PermissionChange]
+	SessionEdge      = list.Edge[db.Session]
+	SignInEdge       = list.Edge[db.SignIn]
 )
 
 // Node is a row that has an id: a pointer to one of package db.
@@ -45,16 +51,23 @@ type Viewer struct{ Actor *access.Actor }
 // APIKey is the one that the request carries.
 func (v *Viewer) APIKey() *db.APIKey { return v.Actor.Key }
 
-// Permissions are the keys of all that the caller may do, ordered.
-func (v *Viewer) Permissions() []string {
-	keys := make([]string, len(v.Actor.Permissions))
-	for i, key := range v.Actor.Permissions {
-		keys[i] = string(key)
-	}
-	return keys
+// Session is the one of the request.
+func (v *Viewer) Session() *db.Session { return v.Actor.Session }
+
+// SignInResult is how a step of signing in ended: a *db.Session or a *SignInStep.
+type SignInResult any
+
+// SignInStep is what is still needed to sign in.
+type SignInStep struct {
+	Ticket    string
+	Next      SignInNext
+	ExpiresAt time.Time
+	Choices   []db.OrganizationID
 }
 
-// Can tells whether the caller may do what the permission names.
-func (v *Viewer) Can(permission string) bool {
-	return v.Actor.HoldsSomewhere(access.Permission(permission))
+// AccessToken is a token by which another server knows who asks.
+type AccessToken struct {
+	Token     string
+	ExpiresAt time.Time
+	In        db.OrganizationID
 }

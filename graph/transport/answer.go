@@ -72,6 +72,9 @@ func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 // failed, the status says so to clients that know the native media type.
 func (r *request) answer(response *graphql.Response) {
 	r.noteDenials(response.Errors)
+	if len(response.Errors) == 0 {
+		r.endVisit()
+	}
 	pooled := buffers.Get().(*[]byte)
 	revision, _ := response.Extensions["revision"].(string)
 	body := r.appendAnswer((*pooled)[:0], response.Errors, response.Data, revision)

@@ -12,26 +12,48 @@ import (
 )
 
 // authenticate sets the context of the request, on which everything runs on behalf
-// of the credential's actor, and its meter. Without a credential there is no actor.
-func (r *request) authenticate() error {
-	h, authorization := r.handler, r.http.Header.Get("Authorization")
+// of the credential's actor, and its meter. Without a credential there is no actor, nor
+// with the cookie of a session that has ended, which is cleared.
+func (r *request) authenticate() (err error) {
+	h := r.handler
 	address := addressOf(r.http.RemoteAddr)
 	r.ctx = queue.WithHolders(r.ctx, address) // until it is known who asks
-	if authorization == "" {
-		r.meter = h.meterOfAddress(address)
-		return nil
-	}
-	scheme, key, _ := strings.Cut(authorization, " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return errNoKey
-	}
-	credential := secret.New(strings.TrimSpace(key))
-	actor, err := h.actorOf(r.ctx, credential)
-	if err != nil {
+	var byCookie bool
+	if r.credential, byCookie, err = r.readCredential(); err != nil {
 		return err
 	}
-	r.ctx, r.credential, r.meter = queue.WithHolders(access.WithActor(r.ctx, actor), holders(actor)...), credential, h.meterOfKey(actor)
+	if !r.credential.Empty() {
+		actor, err := h.actorOf(r.ctx, r.credential, r.http.Header.Get(organizationHeader))
+		if err == nil {
+			r.ctx, r.meter = queue.WithHolders(access.WithActor(r.ctx, actor), holders(actor)...), h.meterOf(actor)
+			return nil
+		}
+		r.credential = secret.Text{}
+		if !byCookie || !problem.Is(err, problem.Unauthenticated) {
+			return err
+		}
+		h.options.Cookies.Clear(r.writer)
+	}
+	r.meter = h.meterOfAddress(address)
 	return nil
+}
+
+// organizationHeader names the organization that a person acts in by its code or id.
+const organizationHeader = "Roster-Organization"
+
+// readCredential returns the credential of the request, which is empty if there is none:
+// the one of the header or, without that, the one of the cookie.
+func (r *request) readCredential() (shown secret.Text, byCookie bool, err error) {
+	authorization := r.http.Header.Get("Authorization")
+	if authorization == "" {
+		shown, err = r.handler.options.Cookies.Read(r.http)
+		return shown, true, err
+	}
+	scheme, text, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return shown, false, errNoKey
+	}
+	return secret.New(strings.TrimSpace(text)), false, nil
 }
 
 var errNoKey = problem.New(problem.Unauthenticated, "Send an API key as \"Authorization: Bearer rk_…\".")
@@ -43,7 +65,7 @@ func (r *request) authenticateAgain(ctx context.Context) (context.Context, error
 	if r.credential.Empty() {
 		return ctx, nil
 	}
-	actor, err := r.handler.actorOf(ctx, r.credential)
+	actor, err := r.handler.actorOf(ctx, r.credential, r.http.Header.Get(organizationHeader))
 	if err != nil {
 		return ctx, err
 	}
@@ -52,8 +74,8 @@ func (r *request) authenticateAgain(ctx context.Context) (context.Context, error
 
 // actorOf returns the actor that a credential belongs to. If the database is needed
 // for that and is too busy, it returns a refusal.
-func (h *Handler) actorOf(ctx context.Context, credential secret.Text) (*access.Actor, error) {
-	actor, err := h.directory.Authenticate(ctx, credential, "")
+func (h *Handler) actorOf(ctx context.Context, credential secret.Text, organization string) (*access.Actor, error) {
+	actor, err := h.options.Authenticate(ctx, credential, organization)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil, refuseBusy(err)
 	}

@@ -20,6 +20,8 @@ const (
 	Anonymous
 	// Keys are clients with an API key.
 	Keys
+	// People are clients with a session or an access token.
+	People
 	// AllClients are all clients, of these classes and of none.
 	AllClients = ^Clients(0)
 )
@@ -35,10 +37,12 @@ func ParseClients(text string) (all Clients, err error) {
 			all |= Anonymous
 		case "keys":
 			all |= Keys
+		case "people":
+			all |= People
 		case "all":
 			all |= AllClients
 		default:
-			return 0, fmt.Errorf("%q is none of browsers, anonymous, keys and all", name)
+			return 0, fmt.Errorf("%q is none of browsers, anonymous, keys, people and all", name)
 		}
 	}
 	return all, nil
@@ -55,6 +59,8 @@ func (r *request) clients() (all Clients) {
 		all |= Anonymous
 	case actor.Key != nil:
 		all |= Keys
+	case actor.Session != nil:
+		all |= People
 	}
 	return all
 }

@@ -42,7 +42,10 @@ const (
 // user it stands for, and the organization it is bound to. The many keys of one of
 // them have one share.
 func holders(actor *access.Actor) []any {
-	all := []any{budget.Principal{Kind: principalKey, ID: actor.Key.ID}}
+	var all []any
+	if actor.Key != nil {
+		all = append(all, budget.Principal{Kind: principalKey, ID: actor.Key.ID})
+	}
 	if actor.User != nil {
 		all = append(all, budget.Principal{Kind: principalUser, ID: *actor.User})
 	}
@@ -62,8 +65,16 @@ type meter struct {
 	requested int
 }
 
-func (h *Handler) meterOfKey(actor *access.Actor) meter {
-	return meter{budgets: h.budgets, rate: h.costs, principal: budget.Principal{Kind: principalKey, ID: [16]byte(actor.Key.ID)}}
+// meterOf returns the meter of an API key, or of a person, whose sessions have one
+// together.
+func (h *Handler) meterOf(actor *access.Actor) meter {
+	m := meter{budgets: h.budgets, rate: h.costs}
+	if actor.Key != nil {
+		m.principal = budget.Principal{Kind: principalKey, ID: [16]byte(actor.Key.ID)}
+	} else {
+		m.principal = budget.Principal{Kind: principalUser, ID: [16]byte(*actor.User)}
+	}
+	return m
 }
 
 // meterOfAddress returns the meter of a client without a credential.

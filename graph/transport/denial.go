@@ -59,10 +59,12 @@ func (r *request) principal() budget.Principal {
 // idsOf returns the ids of an actor for the log; none for a client without a
 // credential that works.
 func idsOf(actor *access.Actor) (ids []slog.Attr) {
-	if actor == nil || actor.Key == nil {
+	if actor == nil || actor.System != "" {
 		return nil
 	}
-	ids = append(ids, slog.String("key", actor.Key.ID.String()))
+	if actor.Key != nil {
+		ids = append(ids, slog.String("key", actor.Key.ID.String()))
+	}
 	if actor.User != nil {
 		ids = append(ids, slog.String("user", actor.User.String()))
 	}

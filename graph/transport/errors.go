@@ -56,8 +56,12 @@ func (p errorPresenter) present(ctx context.Context, err error, field string, pa
 	shown := make([]*gqlerror.Error, 0, len(problems))
 	for _, one := range problems[:min(len(problems), maxErrors)] {
 		shown = append(shown, &gqlerror.Error{Message: truncate(one.Message, maxMessage), Path: path, Extensions: extensions(ctx, one.Kind, truncate(one.Field, maxField))})
+		wait := one.RetryAfter
 		if one == errContended || one.Kind == problem.Unavailable {
-			shown[len(shown)-1].Extensions["retryAfter"] = seconds(time.Second)
+			wait = max(wait, time.Second)
+		}
+		if wait > 0 {
+			shown[len(shown)-1].Extensions["retryAfter"] = seconds(wait)
 		}
 	}
 	return shown

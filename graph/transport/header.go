@@ -13,7 +13,7 @@ import (
 func (r *request) checkHeader() error {
 	media, acceptable := negotiate(r.http.Header["Accept"])
 	r.media = media
-	for _, name := range []string{"Authorization", "Content-Type"} {
+	for _, name := range []string{"Authorization", "Content-Type", organizationHeader} {
 		if len(r.http.Header[name]) > 1 { // as with names in JSON, another reader might take the other one
 			return problem.New(problem.Invalid, "There is more than one header %s.", name)
 		}

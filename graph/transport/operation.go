@@ -53,6 +53,9 @@ func (r *request) runInTurn(ctx context.Context, queue *queue.Queue, operation *
 	if queue == r.handler.queues.urgent {
 		ctx = db.Urgently(ctx)
 	}
+	if operation.Operation.Operation == ast.Mutation {
+		ctx = r.withVisit(ctx)
+	}
 	return r.handler.run(ctx, operation)
 }
 
@@ -85,6 +88,9 @@ func (h *Handler) runMutation(ctx context.Context, run execute.Run) error {
 		return i.run(ctx, h.directory, run)
 	}
 	plainly := func(ctx context.Context) error { _, err := run(ctx); return err }
+	if carriesCredential(graphql.GetOperationContext(ctx).Operation) {
+		return plainly(ctx) // it has transactions of its own
+	}
 	if isDryRun(graphql.GetOperationContext(ctx).Operation) {
 		return h.directory.Writer.DryRun(ctx, plainly)
 	}
@@ -93,6 +99,9 @@ func (h *Handler) runMutation(ctx context.Context, run execute.Run) error {
 
 // lockAhead locks what a mutation document names before its first field runs.
 func (h *Handler) lockAhead(ctx context.Context, fields []execute.MutationField) error {
+	if !db.HasTx(ctx) {
+		return nil
+	}
 	mutations := make([]directory.Mutation, len(fields))
 	for i, f := range fields {
 		mutations[i] = directory.Mutation{Name: f.Name, Input: f.Args["input"]}

@@ -13,6 +13,7 @@ import (
 	"roster/problem"
 	"roster/queue"
 	"roster/secret"
+	"roster/signin"
 )
 
 // request is one request on its way to its answer.
@@ -29,6 +30,8 @@ type request struct {
 	releaseBody func()
 	// credential is the secret that authenticated the client.
 	credential secret.Text
+	// visit is what comes of a mutation that signs somebody in or out.
+	visit signin.Visit
 	// repeatable is nil unless the client may send the request again.
 	repeatable *repeatable
 }
@@ -121,6 +124,9 @@ func (r *request) prepare(params *graphql.RawParams) (*graphql.OperationContext,
 	}
 	if operation.Operation.Operation != ast.Query && r.http.Method != http.MethodPost {
 		return nil, nil, refuseMethod("POST", "Only queries are answered to GET. Send mutations by POST.")
+	}
+	if err := r.checkCredential(operation.Operation); err != nil {
+		return nil, nil, err
 	}
 	cost := max(document.Cost(operation.Operation, operation.Variables), r.size/bytesPerCost)
 	return operation, h.queues.of(admission.ClassOf(operation.Operation), cost), r.meter.charge(cost, h.gate.MaxCost())

@@ -23,11 +23,13 @@ import (
 	"github.com/99designs/gqlgen/graphql/executor"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"roster/access"
 	"roster/directory"
 	"roster/graph/admission"
 	"roster/graph/budget"
 	"roster/graph/execute"
 	"roster/queue"
+	"roster/secret"
 	"roster/telemetry"
 )
 
@@ -38,6 +40,11 @@ type Options struct {
 	Schema    *execute.Schema
 	Directory *directory.Directory
 	Log       *slog.Logger
+	// Authenticate returns the actor of a credential, in the organization of that code or
+	// id. Nil means directory.Directory.Authenticate, which takes no access tokens.
+	Authenticate func(ctx context.Context, shown secret.Text, organization string) (*access.Actor, error)
+	// Cookies are how browsers hold sessions; nil means over http.
+	Cookies *Cookies
 	// Metrics measure operations; nil measures nothing.
 	Metrics *telemetry.Metrics
 	// Introspection lets clients ask for the schema, and lets errors suggest names
@@ -60,7 +67,7 @@ type Options struct {
 }
 
 // Handler answers GraphQL over HTTP (GraphQL over HTTP, draft of August 2026) on
-// behalf of the actor that the request's API key belongs to.
+// behalf of the actor that the request's credential belongs to.
 type Handler struct {
 	options   Options
 	directory *directory.Directory
@@ -90,6 +97,12 @@ func NewHandler(o Options) *Handler {
 		budgets: budget.New(nil), costs: keyRate(o.CostPerSecond), queues: newQueues(o), bodies: queue.NewRoom(maxBodies),
 	}
 	h.denialLines = budget.New(nil)
+	if o.Authenticate == nil {
+		h.options.Authenticate = o.Directory.Authenticate
+	}
+	if o.Cookies == nil {
+		h.options.Cookies = &Cookies{protection: http.NewCrossOriginProtection()}
+	}
 	h.options.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
 	o.Schema.Present = h.errors.present
 	o.Schema.Mutation, o.Schema.Ahead = h.runMutation, h.lockAhead
