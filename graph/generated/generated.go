@@ -536,8 +536,10 @@ type Organization implements Node {
   status: OrganizationStatus!
   "Free-form data of the product that uses this API: a JSON object. At most 16 KiB, with its numbers written out: 1E2 is 100."
   properties: JSON!
-  "Users who sign up with an email address of one of these domains join by themselves."
+  "Users who sign up with an email address of one of these domains, which nobody else has, join by themselves. It counts for addresses that were proven, and not for subdomains."
   autoJoinDomains: [String!]!
+  "Whether anybody may join who names it at sign-up; off at first."
+  allowSelfSignUp: Boolean!
   "Roles given to those who join this organization, ordered by key; when empty, the business's default roles."
   defaultRoles: [Role!]!
   "Grows with every change; give it back as ` + "`" + `ifVersion` + "`" + ` to change only what you saw."
@@ -1047,6 +1049,36 @@ type Settings {
   defaultOrganization: Organization!
   "Roles given to new members where the organization names none of its own, ordered by key."
   defaultRoles: [Role!]!
+  "Whether people may sign in by a password. One of the two ways is always allowed."
+  allowPasswordSignIn: Boolean!
+  "Whether people may sign in by a code that is mailed to them. One of the two ways is always allowed."
+  allowCodeSignIn: Boolean!
+  "Whether those who sign up may make an organization of their own, which they administer; off at first."
+  allowOrganizationSignUp: Boolean!
+  "How many characters a password without a second factor has at least: 8 to 64; 15 at first. It counts for new passwords."
+  minimumPasswordLength: Int!
+  "Whether those who have several organizations land in the last one instead of being asked; off at first."
+  rememberOrganization: Boolean!
+  "After how many seconds without a request a session ends: 300 to 31,536,000 (a year); 1,209,600 (14 days) at first."
+  sessionIdleSeconds: Int!
+  "How many seconds a session lasts at most: 300 to 157,680,000 (5 years), and no fewer than it may be idle; 7,776,000 (90 days) at first."
+  sessionMaximumSeconds: Int!
+  "What hosted pages and mails show."
+  branding: Branding!
+}
+
+"What hosted pages and mails show of the business."
+type Branding {
+  "The name of the business; ` + "`" + `Roster` + "`" + ` at first."
+  name: String!
+  "The address of its logo, https."
+  logoUrl: String
+  "The colour of buttons and links, such as ` + "`" + `#0a7cff` + "`" + `, in lower case."
+  colour: String
+  "The address of its privacy notice, https."
+  privacyUrl: String
+  "The address of its terms of service, https."
+  termsUrl: String
 }
 
 # ─── What happened ────────────────────────────────────────────────────────────────────────────
@@ -1550,8 +1582,10 @@ input CreateOrganizationInput {
   externalId: String
   "A JSON object of at most 16 KiB; {} when left out."
   properties: JSON
-  "At most 100 domains, such as example.com."
+  "At most 100 domains, such as example.com. CONFLICT for one of another organization, however it is written."
   autoJoinDomains: [String!]
+  "Whether anybody may join who names it at sign-up."
+  allowSelfSignUp: Boolean! = false
   "Roles for those who join; the business's default roles when left out or empty. ESCALATION for what the caller may not hand out."
   defaultRoles: [RoleRef!]
 }
@@ -1568,8 +1602,10 @@ input UpdateOrganizationInput {
   externalId: String
   "Takes the place of all properties: a JSON object of at most 16 KiB. Null: {}."
   properties: JSON
-  "Takes the place of all domains; at most 100."
+  "Takes the place of all domains; at most 100. CONFLICT for one of another organization, however it is written."
   autoJoinDomains: [String!]
+  "Whether anybody may join who names it at sign-up; null is INVALID."
+  allowSelfSignUp: Boolean
   "Takes the place of all default roles. ESCALATION for new ones that contain what the caller may not hand out."
   defaultRoles: [RoleRef!]
 }
@@ -1760,6 +1796,36 @@ input UpdateSettingsInput {
   defaultOrganization: OrganizationRef
   "Takes the place of all default roles; null or empty: none. INVALID for roles with system permissions, ESCALATION for what the caller may not hand out."
   defaultRoles: [RoleRef!]
+  "Whether people may sign in by a password. INVALID when neither a password nor a code would be left."
+  allowPasswordSignIn: Boolean
+  "Whether people may sign in by a code that is mailed to them. INVALID when neither a password nor a code would be left."
+  allowCodeSignIn: Boolean
+  "Whether those who sign up may make an organization of their own."
+  allowOrganizationSignUp: Boolean
+  "How many characters a password without a second factor has at least: 8 to 64."
+  minimumPasswordLength: Int
+  "Whether those who have several organizations land in the last one instead of being asked."
+  rememberOrganization: Boolean
+  "After how many seconds without a request a session ends: 300 to 31,536,000 (a year). INVALID when a session would last for a shorter time."
+  sessionIdleSeconds: Int
+  "How many seconds a session lasts at most: 300 to 157,680,000 (5 years). INVALID when it may be idle for a longer time."
+  sessionMaximumSeconds: Int
+  "What hosted pages and mails show; what is left out stays."
+  branding: BrandingInput
+}
+
+"What to change about what hosted pages and mails show. What is left out stays; null empties."
+input BrandingInput {
+  "The name of the business, 1 to 200 characters; null is INVALID."
+  name: String
+  "The address of its logo: https, at most 2048 characters."
+  logoUrl: String
+  "The colour of buttons and links: ` + "`" + `#rrggbb` + "`" + `, whatever the letter case."
+  colour: String
+  "The address of its privacy notice: https, at most 2048 characters."
+  privacyUrl: String
+  "The address of its terms of service: https, at most 2048 characters."
+  termsUrl: String
 }
 
 "A new API key."
@@ -3328,6 +3394,64 @@ func (ec *executionContext) unmarshalInputApiKeyActionInput(ctx context.Context,
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputBrandingInput(ctx context.Context, obj any) (directory.BrandingInput, error) {
+	var it directory.BrandingInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "logoUrl", "colour", "privacyUrl", "termsUrl"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = graphql.OmittableOf(data)
+		case "logoUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("logoUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.LogoURL = graphql.OmittableOf(data)
+		case "colour":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("colour"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Colour = graphql.OmittableOf(data)
+		case "privacyUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("privacyUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PrivacyURL = graphql.OmittableOf(data)
+		case "termsUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("termsUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TermsURL = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputChangeFilter(ctx context.Context, obj any) (directory.ChangeFilter, error) {
 	var it directory.ChangeFilter
 	if obj == nil {
@@ -3506,7 +3630,11 @@ func (ec *executionContext) unmarshalInputCreateOrganizationInput(ctx context.Co
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"code", "name", "externalId", "properties", "autoJoinDomains", "defaultRoles"}
+	if _, present := asMap["allowSelfSignUp"]; !present {
+		asMap["allowSelfSignUp"] = false
+	}
+
+	fieldsInOrder := [...]string{"code", "name", "externalId", "properties", "autoJoinDomains", "allowSelfSignUp", "defaultRoles"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -3548,6 +3676,13 @@ func (ec *executionContext) unmarshalInputCreateOrganizationInput(ctx context.Co
 				return it, err
 			}
 			it.AutoJoinDomains = data
+		case "allowSelfSignUp":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allowSelfSignUp"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AllowSelfSignUp = data
 		case "defaultRoles":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("defaultRoles"))
 			data, err := ec.unmarshalORoleRef2ᚕᚖrosterᚋdirectoryᚐRoleRefᚄ(ctx, v)
@@ -4523,7 +4658,7 @@ func (ec *executionContext) unmarshalInputUpdateOrganizationInput(ctx context.Co
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"organization", "ifVersion", "name", "externalId", "properties", "autoJoinDomains", "defaultRoles"}
+	fieldsInOrder := [...]string{"organization", "ifVersion", "name", "externalId", "properties", "autoJoinDomains", "allowSelfSignUp", "defaultRoles"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -4572,6 +4707,13 @@ func (ec *executionContext) unmarshalInputUpdateOrganizationInput(ctx context.Co
 				return it, err
 			}
 			it.AutoJoinDomains = graphql.OmittableOf(data)
+		case "allowSelfSignUp":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allowSelfSignUp"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AllowSelfSignUp = graphql.OmittableOf(data)
 		case "defaultRoles":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("defaultRoles"))
 			data, err := ec.unmarshalORoleRef2ᚕᚖrosterᚋdirectoryᚐRoleRefᚄ(ctx, v)
@@ -4718,7 +4860,7 @@ func (ec *executionContext) unmarshalInputUpdateSettingsInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"allowSelfSignUp", "syncProfilesOnSignIn", "defaultOrganization", "defaultRoles"}
+	fieldsInOrder := [...]string{"allowSelfSignUp", "syncProfilesOnSignIn", "defaultOrganization", "defaultRoles", "allowPasswordSignIn", "allowCodeSignIn", "allowOrganizationSignUp", "minimumPasswordLength", "rememberOrganization", "sessionIdleSeconds", "sessionMaximumSeconds", "branding"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -4753,6 +4895,62 @@ func (ec *executionContext) unmarshalInputUpdateSettingsInput(ctx context.Contex
 				return it, err
 			}
 			it.DefaultRoles = graphql.OmittableOf(data)
+		case "allowPasswordSignIn":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allowPasswordSignIn"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AllowPasswordSignIn = graphql.OmittableOf(data)
+		case "allowCodeSignIn":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allowCodeSignIn"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AllowCodeSignIn = graphql.OmittableOf(data)
+		case "allowOrganizationSignUp":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allowOrganizationSignUp"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AllowOrganizationSignUp = graphql.OmittableOf(data)
+		case "minimumPasswordLength":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("minimumPasswordLength"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MinimumPasswordLength = graphql.OmittableOf(data)
+		case "rememberOrganization":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rememberOrganization"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RememberOrganization = graphql.OmittableOf(data)
+		case "sessionIdleSeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionIdleSeconds"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SessionIdleSeconds = graphql.OmittableOf(data)
+		case "sessionMaximumSeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sessionMaximumSeconds"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SessionMaximumSeconds = graphql.OmittableOf(data)
+		case "branding":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("branding"))
+			data, err := ec.unmarshalOBrandingInput2ᚖrosterᚋdirectoryᚐBrandingInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Branding = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -5324,6 +5522,14 @@ func (ec *executionContext) unmarshalOBoolean2ᚖbool(ctx context.Context, v any
 		return nil, nil
 	}
 	res, err := scalar.UnmarshalBoolean(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOBrandingInput2ᚖrosterᚋdirectoryᚐBrandingInput(ctx context.Context, v any) (*directory.BrandingInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputBrandingInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 

@@ -26,6 +26,7 @@ func NewSchema(cfg Config) *execute.Schema {
 		ec.objectApiKeyConnection(schema),
 		ec.objectApiKeyEdge(schema),
 		ec.objectApiKeyPayload(schema),
+		ec.objectBranding(schema),
 		ec.objectChange(schema),
 		ec.objectChangeConnection(schema),
 		ec.objectChangeEdge(schema),
@@ -178,6 +179,26 @@ func (ec *executionContext) objectApiKeyPayload(schema *executableSchema) *execu
 			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.Impact]), func(obj *model.APIKeyPayload) (*directory.Impact, error) {
 				return obj.Impact, nil
 			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectBranding(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "Branding", Fields: map[string]*execute.Field{
+		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*db.Branding).Name)
+		}},
+		"logoUrl": {GoName: "LogoURL", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.Branding).LogoURL, execute.AppendString)
+		}},
+		"colour": {GoName: "Colour", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.Branding).Colour, execute.AppendString)
+		}},
+		"privacyUrl": {GoName: "PrivacyURL", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.Branding).PrivacyURL, execute.AppendString)
+		}},
+		"termsUrl": {GoName: "TermsURL", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.Branding).TermsURL, execute.AppendString)
 		}},
 	}}
 }
@@ -705,6 +726,9 @@ func (ec *executionContext) objectOrganization(schema *executableSchema) *execut
 		}},
 		"autoJoinDomains": {GoName: "AutoJoinDomains", Value: func(b []byte, parent any) []byte {
 			return execute.AppendList(b, parent.(*db.Organization).AutoJoinDomains, execute.AppendString)
+		}},
+		"allowSelfSignUp": {GoName: "AllowSelfSignUp", Value: func(b []byte, parent any) []byte {
+			return execute.AppendBool(b, parent.(*db.Organization).AllowSelfSignUp)
 		}},
 		"defaultRoles": {GoName: "DefaultRoles", Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(objs []*db.Organization) ([][]*db.Role, error) {
@@ -1236,6 +1260,32 @@ func (ec *executionContext) objectSettings(schema *executableSchema) *execute.Ob
 		"defaultRoles": {GoName: "DefaultRoles", Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(obj *directory.Settings) ([]*db.Role, error) {
 				return obj.DefaultRoles, nil
+			})
+		}},
+		"allowPasswordSignIn": {GoName: "AllowPasswordSignIn", Value: func(b []byte, parent any) []byte {
+			return execute.AppendBool(b, parent.(*directory.Settings).AllowPasswordSignIn)
+		}},
+		"allowCodeSignIn": {GoName: "AllowCodeSignIn", Value: func(b []byte, parent any) []byte {
+			return execute.AppendBool(b, parent.(*directory.Settings).AllowCodeSignIn)
+		}},
+		"allowOrganizationSignUp": {GoName: "AllowOrganizationSignUp", Value: func(b []byte, parent any) []byte {
+			return execute.AppendBool(b, parent.(*directory.Settings).AllowOrganizationSignUp)
+		}},
+		"minimumPasswordLength": {GoName: "MinimumPasswordLength", Value: func(b []byte, parent any) []byte {
+			return execute.AppendInt(b, parent.(*directory.Settings).MinimumPasswordLength)
+		}},
+		"rememberOrganization": {GoName: "RememberOrganization", Value: func(b []byte, parent any) []byte {
+			return execute.AppendBool(b, parent.(*directory.Settings).RememberOrganization)
+		}},
+		"sessionIdleSeconds": {GoName: "SessionIdleSeconds", Value: func(b []byte, parent any) []byte {
+			return execute.AppendInt(b, parent.(*directory.Settings).SessionIdleSeconds)
+		}},
+		"sessionMaximumSeconds": {GoName: "SessionMaximumSeconds", Value: func(b []byte, parent any) []byte {
+			return execute.AppendInt(b, parent.(*directory.Settings).SessionMaximumSeconds)
+		}},
+		"branding": {GoName: "Branding", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddStruct[db.Branding]), func(obj *directory.Settings) (db.Branding, error) {
+				return obj.Branding, nil
 			})
 		}},
 	}}
