@@ -10,6 +10,7 @@ var constraints = map[string]problem.Error{
 	"users_external_id_key_key":       {Kind: problem.Conflict, Field: "input.externalId", Message: "Another user has this external id."},
 	"organizations_code":              {Kind: problem.Conflict, Field: "input.code", Message: "Another organization has this code."},
 	"organizations_external_id":       {Kind: problem.Conflict, Field: "input.externalId", Message: "Another organization has this external id."},
+	"organization_domains_pkey":       {Kind: problem.Conflict, Field: "input.autoJoinDomains", Message: "Another organization has one of these domains."},
 	"permissions_key":                 {Kind: problem.Conflict, Field: "input.key", Message: "Another permission has this key."},
 	"roles_key":                       {Kind: problem.Conflict, Field: "input.key", Message: "Another role has this key."},
 	"memberships_once":                {Kind: problem.Conflict, Field: "input.users", Message: "The user was added to the organization at the same moment."},

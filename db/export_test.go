@@ -6,6 +6,16 @@ import (
 	"log/slog"
 )
 
+// MigrateTo is Migrate as it was when the version was the last one.
+func (d *DB) MigrateTo(ctx context.Context, log *slog.Logger, version int64) error {
+	provider, err := d.provider(log)
+	if err != nil {
+		return err
+	}
+	_, err = provider.UpTo(ctx, version)
+	return err
+}
+
 // Refold does what migration 5 does, on rows that were made later.
 func (d *DB) Refold(ctx context.Context, log *slog.Logger) error {
 	return d.inMigration(ctx, func(tx *sql.Tx) error { return refolding{db: d, tx: tx, log: log}.run(ctx) })

@@ -25,7 +25,13 @@ import (
 // It logs the rows that a migration leaves to people.
 func (d *DB) Migrate(ctx context.Context, log *slog.Logger) (applied int, err error) {
 	const holdingLock, migrating = 1, 1
-	own, err := open(ctx, d.connector, d.connector.unlimited("migrations", holdingLock+migrating))
+	config := d.connector.unlimited("migrations", holdingLock+migrating)
+	config.ConnConfig.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) {
+		if notice.SeverityUnlocalized == "WARNING" { // raised by a migration in SQL
+			log.WarnContext(ctx, notice.Message)
+		}
+	}
+	own, err := open(ctx, d.connector, config)
 	if err != nil {
 		return 0, err
 	}

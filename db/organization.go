@@ -21,6 +21,7 @@ type Organization struct {
 	Status          Status          `json:"status"`
 	Properties      json.RawMessage `bun:"type:jsonb" json:"properties"`
 	AutoJoinDomains []string        `bun:",array" json:"autoJoinDomains"`
+	AllowSelfSignUp bool            `json:"allowSelfSignUp"`
 	Search          string          `json:"-"`
 	Version         int             `json:"version"`
 	CreatedAt       time.Time       `json:"createdAt"`
@@ -43,6 +44,16 @@ func (o *Organization) Derive() {
 func (o *Organization) DeriveFrom(before *Organization) {
 	o.Derive()
 	keepKey(&o.ExternalIDKey, o.ExternalID, before.ExternalIDKey, before.ExternalID)
+}
+
+// OrganizationDomain is a row of organization_domains: people with an address of the
+// domain, in the form that Domain returns, join the organization, which has it in
+// AutoJoinDomains.
+type OrganizationDomain struct {
+	bun.BaseModel `bun:"table:organization_domains,alias:od"`
+
+	Domain string `bun:",pk"`
+	OrgID  OrganizationID
 }
 
 // OrganizationDefaultRole is a row of organization_default_roles: a role that new

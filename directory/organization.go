@@ -112,7 +112,7 @@ func (d *Directory) OrganizationsByID(ctx context.Context, ids []db.Organization
 // reached through something else.
 func asSeen(ctx context.Context, org *db.Organization) {
 	if seesNameOnly(ctx, org.ID) {
-		org.ExternalID, org.Properties, org.AutoJoinDomains = nil, json.RawMessage("{}"), []string{}
+		org.ExternalID, org.Properties, org.AutoJoinDomains, org.AllowSelfSignUp = nil, json.RawMessage("{}"), []string{}, false
 	}
 }
 
@@ -132,6 +132,7 @@ type CreateOrganizationInput struct {
 	ExternalID      *string
 	Properties      json.RawMessage
 	AutoJoinDomains []string
+	AllowSelfSignUp bool
 	// DefaultRoles are granted to new members; without any, the business's are.
 	DefaultRoles []*RoleRef
 }
@@ -144,6 +145,10 @@ func (d *Directory) CreateOrganization(ctx context.Context, in CreateOrganizatio
 	err := d.change(ctx, access.OrganizationsWrite, func(ctx context.Context, w *write) error {
 		org = w.faults.newOrganization(in)
 		org.CreatedAt, org.UpdatedAt = w.At, w.At
+		var err error
+		if org.AutoJoinDomains, err = w.joinDomains(ctx, "input.autoJoinDomains", in.AutoJoinDomains, org.ID); err != nil {
+			return err
+		}
 		roles, allowance, err := d.rolesForNewcomers(ctx, w, &organizationValues{Organization: org}, in.DefaultRoles)
 		if err != nil {
 			return err
@@ -160,7 +165,7 @@ func (f *faults) newOrganization(in CreateOrganizationInput) *db.Organization {
 		Name:            f.name("input.name", in.Name),
 		ExternalID:      f.identifier("input.externalId", in.ExternalID, maxExternalID),
 		Properties:      f.properties("input.properties", in.Properties),
-		AutoJoinDomains: f.domains("input.autoJoinDomains", in.AutoJoinDomains),
+		AllowSelfSignUp: in.AllowSelfSignUp,
 		Status:          db.Active,
 		Version:         1,
 	}
@@ -178,6 +183,9 @@ func (w *write) insertOrganization(ctx context.Context, org *db.Organization, ro
 	if err := w.insertWithCode(ctx, org); err != nil {
 		return err
 	}
+	if err := w.setDomains(ctx, org, nil); err != nil {
+		return err
+	}
 	if err := w.setDefaultRoles(ctx, org, roles, nil, by); err != nil {
 		return err
 	}
@@ -192,6 +200,7 @@ type UpdateOrganizationInput struct {
 	Name, ExternalID graphql.Omittable[*string]
 	Properties       graphql.Omittable[json.RawMessage]
 	AutoJoinDomains  graphql.Omittable[[]string]
+	AllowSelfSignUp  graphql.Omittable[*bool]
 	DefaultRoles     graphql.Omittable[[]*RoleRef]
 }
 
@@ -207,8 +216,12 @@ func (d *Directory) UpdateOrganization(ctx context.Context, in UpdateOrganizatio
 		editText(of(f.identifier, maxExternalID), "input.externalId", in.ExternalID, &org.ExternalID)
 		f.setProperties("input.properties", in.Properties, &org.Properties)
 		if in.AutoJoinDomains.IsSet() {
-			org.AutoJoinDomains = f.domains("input.autoJoinDomains", in.AutoJoinDomains.Value())
+			var err error
+			if org.AutoJoinDomains, err = w.joinDomains(ctx, "input.autoJoinDomains", in.AutoJoinDomains.Value(), org.ID); err != nil {
+				return err
+			}
 		}
+		f.flag("input.allowSelfSignUp", in.AllowSelfSignUp, &org.AllowSelfSignUp)
 		if !in.DefaultRoles.IsSet() {
 			return nil
 		}
@@ -291,6 +304,9 @@ func (d *Directory) changeOrganization(ctx context.Context, by OrganizationRef, 
 		}
 		org.Version, org.UpdatedAt = org.Version+1, w.At
 		if err := w.save(ctx, org); err != nil {
+			return err
+		}
+		if err := w.setDomains(ctx, org, old.AutoJoinDomains); err != nil {
 			return err
 		}
 		return w.Record(action, org.ID.String(), &org.ID, before, after)

@@ -38,6 +38,9 @@ func (d *Directory) DeleteOrganization(ctx context.Context, in OrganizationActio
 		if _, err := w.NewUpdate().Model(org).WherePK().Exec(ctx); err != nil {
 			return err
 		}
+		if err := w.setDomains(ctx, org, before.AutoJoinDomains); err != nil {
+			return err
+		}
 		return w.Record(changes.OrganizationDeleted, id, &org.ID, before, nil)
 	})
 	return []string{id}, err

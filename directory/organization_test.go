@@ -604,3 +604,61 @@ func TestDeletionRacesWithNewMembers(t *testing.T) {
 		}
 	}
 }
+
+// A domain leads to one organization, however it is written, also when several want it
+// at the same moment; another can have it once it is given up.
+func TestDomainLeadsToOneOrganization(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	orgs := []*db.Organization{b.organization("A"), b.organization("B"), b.organization("C")}
+	set := func(org *db.Organization, domains ...string) error {
+		_, err := b.UpdateOrganization(b.ctx, directory.UpdateOrganizationInput{Organization: orgID(org), AutoJoinDomains: graphql.OmittableOf(domains)})
+		return err
+	}
+	owners := func() string {
+		t.Helper()
+		all, err := db.Select[string](t.Context(), b.db, `select d.domain || ' ' || o.code from organization_domains d join organizations o on o.id = d.org_id
+			where d.domain = any(o.auto_join_domains) order by 1`)
+		must(all, err)(t)
+		if listed := b.count("organizations, unnest(auto_join_domains)"); len(all) != listed || len(all) != b.count("organization_domains") {
+			t.Errorf("%v lead somewhere, and organizations list %d", all, listed)
+		}
+		return strings.Join(all, ", ")
+	}
+	must(0, set(orgs[0], "bücher.example", "a.example"))(t)
+	wantFaults(t, set(orgs[1], "b.example", "XN--Bcher-KVA.example", "mail.a.example"), "CONFLICT input.autoJoinDomains.1")
+	must(0, set(orgs[1], "b.example", "mail.a.example"))(t)
+	must(0, set(orgs[0], "a.example", "new.example"))(t)
+	must(b.CreateOrganization(b.ctx, directory.CreateOrganizationInput{Name: "D", AutoJoinDomains: []string{"bücher.example"}}))(t)
+	_, err := b.CreateOrganization(b.ctx, directory.CreateOrganizationInput{Name: "E", AutoJoinDomains: []string{"e.example", "bücher.example"}})
+	wantFaults(t, err, "CONFLICT input.autoJoinDomains.1")
+	must(b.DeleteOrganization(b.ctx, directory.OrganizationActionInput{Organization: orgID(orgs[1])}))(t)
+	if got, want := owners(), "a.example a, bücher.example d, new.example a"; got != want {
+		t.Errorf("domains are %s, want %s", got, want)
+	}
+	for round := range 8 {
+		names := []string{fmt.Sprintf("x%d.example", round), fmt.Sprintf("y%d.example", round)}
+		won := 0
+		for _, err := range race(4, func(i int) error {
+			domains := slices.Clone(names)
+			if i%2 == 1 {
+				slices.Reverse(domains)
+			}
+			if i < 2 {
+				return set(orgs[2*i], domains...)
+			}
+			_, err := b.CreateOrganization(b.ctx, directory.CreateOrganizationInput{Name: "New", AutoJoinDomains: domains})
+			return err
+		}) {
+			if got := faults(t, err); got == "" {
+				won++
+			} else if !strings.Contains(got, "CONFLICT input.autoJoinDomains") {
+				t.Errorf("refused by %v", err)
+			}
+		}
+		if won != 1 {
+			t.Errorf("%d organizations have the domains: %s", won, owners())
+		}
+	}
+	owners()
+}

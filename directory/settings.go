@@ -10,16 +10,13 @@ import (
 	"roster/access"
 	"roster/changes"
 	"roster/db"
+	"roster/db/list"
 	"roster/problem"
 )
 
 // Settings are the settings of the business.
 type Settings struct {
-	// AllowSelfSignUp is false if users come only by invitation, import or an
-	// administrator.
-	AllowSelfSignUp bool
-	// SyncProfilesOnSignIn lets the identity provider refresh profiles.
-	SyncProfilesOnSignIn bool
+	db.Settings
 	// DefaultOrganization gets the users who are created without naming one.
 	DefaultOrganization *db.Organization
 	// DefaultRoles are granted to new members if the organization has no default roles of
@@ -32,48 +29,67 @@ func (d *Directory) Settings(ctx context.Context) (*Settings, error) {
 	if err := access.Require(ctx, access.SettingsRead); err != nil {
 		return nil, err
 	}
-	return d.settings(ctx, "")
+	return d.SignInSettings(ctx)
 }
 
-// settings reads all settings from the rows as they are now. With lock, it keeps
-// others from changing any of them.
-func (d *Directory) settings(ctx context.Context, lock string) (*Settings, error) {
-	row, err := db.SelectOne[db.Settings](ctx, d.db, "select * from settings "+lock)
+// SignInSettings is Settings for a person who signs in, and who holds no permission yet:
+// it is for package signin, not for what a caller asks to see. It reads the settings as
+// they are now, by one statement; the rows of default roles come from memory.
+func (d *Directory) SignInSettings(ctx context.Context) (*Settings, error) {
+	row, err := db.SelectOne[settingsRow](ctx, d.db, `select s.*, array(select id from roles where is_default and deleted_at is null) as default_roles`+
+		list.ColumnsAs[db.Organization](d.db, "o", "organization__", nil)+` from settings s, organizations o where o.is_default`)
 	if err != nil {
 		return nil, err
 	}
-	org, err := db.SelectOne[db.Organization](ctx, d.db, "select * from organizations where is_default")
-	if err != nil {
-		return nil, err
-	}
-	if row == nil || org == nil {
+	if row == nil {
 		return nil, errNotSetUp
 	}
-	roles, err := pointers(db.Select[db.Role](ctx, d.db, "select * from roles where is_default and deleted_at is null order by key"))
+	catalogue, err := d.engine.Catalogue(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &Settings{row.AllowSelfSignUp, row.SyncProfilesOnSignIn, org, roles}, nil
+	return &Settings{Settings: row.Settings, DefaultOrganization: row.Organization, DefaultRoles: existingRoles(catalogue, row.DefaultRoles)}, nil
+}
+
+// settingsRow is the row of settings, and what else belongs to them.
+type settingsRow struct {
+	db.Settings  `bun:",extend"`
+	DefaultRoles []db.RoleID      `bun:",array"`
+	Organization *db.Organization `bun:"embed:organization__"`
+}
+
+// lockSettings keeps others from changing any of the settings, wherever they are kept.
+func (d *Directory) lockSettings(ctx context.Context) error {
+	_, err := db.Select[bool](ctx, d.db, "select id from settings for update")
+	return err
 }
 
 // settingsValues are the values of the settings in the log of changes.
 type settingsValues struct {
-	AllowSelfSignUp      bool              `json:"allowSelfSignUp"`
-	SyncProfilesOnSignIn bool              `json:"syncProfilesOnSignIn"`
-	DefaultOrganization  db.OrganizationID `json:"defaultOrganization"`
-	DefaultRoles         []string          `json:"defaultRoles"`
+	db.Settings
+	DefaultOrganization db.OrganizationID `json:"defaultOrganization"`
+	DefaultRoles        []string          `json:"defaultRoles"`
 }
 
 func (s *Settings) values() settingsValues {
-	return settingsValues{s.AllowSelfSignUp, s.SyncProfilesOnSignIn, s.DefaultOrganization.ID, roleKeys(s.DefaultRoles)}
+	return settingsValues{s.Settings, s.DefaultOrganization.ID, roleKeys(s.DefaultRoles)}
 }
 
 // UpdateSettingsInput changes the fields that are set. Only DefaultRoles may be null,
 // which means an empty list.
 type UpdateSettingsInput struct {
-	AllowSelfSignUp, SyncProfilesOnSignIn graphql.Omittable[*bool]
-	DefaultOrganization                   graphql.Omittable[*OrganizationRef]
-	DefaultRoles                          graphql.Omittable[[]*RoleRef]
+	AllowSelfSignUp, SyncProfilesOnSignIn                                               graphql.Omittable[*bool]
+	AllowPasswordSignIn, AllowCodeSignIn, AllowOrganizationSignUp, RememberOrganization graphql.Omittable[*bool]
+	MinimumPasswordLength, SessionIdleSeconds, SessionMaximumSeconds                    graphql.Omittable[*int]
+	Branding                                                                            graphql.Omittable[*BrandingInput]
+	DefaultOrganization                                                                 graphql.Omittable[*OrganizationRef]
+	DefaultRoles                                                                        graphql.Omittable[[]*RoleRef]
+}
+
+// BrandingInput changes the fields that are set; null empties one. Name must not be
+// emptied.
+type BrandingInput struct {
+	Name, LogoURL, Colour, PrivacyURL, TermsURL graphql.Omittable[*string]
 }
 
 // UpdateSettings changes the settings. The default organization must be active, and
@@ -82,14 +98,15 @@ type UpdateSettingsInput struct {
 func (d *Directory) UpdateSettings(ctx context.Context, in UpdateSettingsInput) (*Settings, error) {
 	var settings *Settings
 	err := d.change(ctx, access.SettingsWrite, func(ctx context.Context, w *write) error {
-		var err error
-		// The one row is the lock on all of the settings, wherever they are kept.
-		if settings, err = d.settings(ctx, "for update"); err != nil {
+		if err := d.lockSettings(ctx); err != nil {
 			return err
 		}
-		before, f := *settings, &w.faults
-		f.flag("input.allowSelfSignUp", in.AllowSelfSignUp, &settings.AllowSelfSignUp)
-		f.flag("input.syncProfilesOnSignIn", in.SyncProfilesOnSignIn, &settings.SyncProfilesOnSignIn)
+		var err error
+		if settings, err = d.SignInSettings(ctx); err != nil {
+			return err
+		}
+		before := *settings
+		w.faults.editSettings(in, &settings.Settings)
 		if err := d.newDefaultOrganization(ctx, w, in.DefaultOrganization, settings); err != nil {
 			return err
 		}
@@ -97,23 +114,12 @@ func (d *Directory) UpdateSettings(ctx context.Context, in UpdateSettingsInput) 
 		if err != nil {
 			return err
 		}
-		if err := f.Err(); err != nil {
+		if err := w.faults.Err(); err != nil {
 			return err
 		}
 		return w.updateSettings(ctx, &before, settings, allowance)
 	})
 	return settings, err
-}
-
-// flag sets into to a value that must not be null, if there is one.
-func (f *faults) flag(field string, value graphql.Omittable[*bool], into *bool) {
-	switch {
-	case !value.IsSet():
-	case value.Value() == nil:
-		f.Add(problem.Invalid, field, "Must be true or false.")
-	default:
-		*into = *value.Value()
-	}
 }
 
 // newDefaultOrganization locks the organization that is to be the default one,
@@ -187,8 +193,7 @@ func (w *write) updateSettings(ctx context.Context, before, after *Settings, by 
 	if reflect.DeepEqual(old, now) {
 		return nil
 	}
-	row := &db.Settings{ID: true, AllowSelfSignUp: after.AllowSelfSignUp, SyncProfilesOnSignIn: after.SyncProfilesOnSignIn}
-	if _, err := w.NewUpdate().Model(row).WherePK().Exec(ctx); err != nil {
+	if _, err := w.NewUpdate().Model(&after.Settings).WherePK().Exec(ctx); err != nil {
 		return err
 	}
 	if old.DefaultOrganization != now.DefaultOrganization {

@@ -1,12 +1,14 @@
 package directory_test
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 
 	"github.com/99designs/gqlgen/graphql"
 
 	"roster/access"
+	"roster/db"
 	"roster/directory"
 )
 
@@ -47,7 +49,9 @@ func TestSettingsAreReadAndChanged(t *testing.T) {
 	}
 	must(b.UpdateSettings(b.ctx, directory.UpdateSettingsInput{DefaultRoles: graphql.OmittableOf[[]*directory.RoleRef](nil)}))(t)
 	want := []string{
-		`settings.created - {"allowSelfSignUp": true, "syncProfilesOnSignIn": true}`,
+		`settings.created - {"branding": {"name": "Roster", "colour": null, "logoUrl": null, "termsUrl": null, "privacyUrl": null}, "allowCodeSignIn": true,` +
+			` "allowSelfSignUp": true, "sessionIdleSeconds": 1209600, "allowPasswordSignIn": true, "rememberOrganization": false, "syncProfilesOnSignIn": true,` +
+			` "minimumPasswordLength": 15, "sessionMaximumSeconds": 7776000, "allowOrganizationSignUp": false}`,
 		`settings.updated {"defaultRoles": [], "allowSelfSignUp": true, "defaultOrganization": "` + first.ID.String() + `"}` +
 			` {"defaultRoles": ["another", "basic"], "allowSelfSignUp": false, "defaultOrganization": "` + acme.ID.String() + `"}`,
 		`settings.updated {"defaultRoles": ["another", "basic"]} {"defaultRoles": []}`,
@@ -92,6 +96,61 @@ func TestSettingsFaultsAreToldAtOnce(t *testing.T) {
 	}
 	if got := b.changesOf("settings"); len(got) != 1 {
 		t.Errorf("recorded %q", got)
+	}
+}
+
+// A setting of signing in is judged together with those that stay.
+func TestSettingsOfSigningIn(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	text := func(value string) graphql.Omittable[*string] { return graphql.OmittableOf(&value) }
+	no, number := graphql.OmittableOf(new(false)), func(n int) graphql.Omittable[*int] { return graphql.OmittableOf(&n) }
+	branding := func(in directory.BrandingInput) directory.UpdateSettingsInput {
+		return directory.UpdateSettingsInput{Branding: graphql.OmittableOf(&in)}
+	}
+	const day = 24 * 60 * 60
+	for _, c := range []struct {
+		name string
+		in   directory.UpdateSettingsInput
+		want string
+	}{
+		{"no password", directory.UpdateSettingsInput{AllowPasswordSignIn: no}, ""},
+		{"neither way", directory.UpdateSettingsInput{AllowCodeSignIn: no}, "INVALID input.allowCodeSignIn"},
+		{"the other way", directory.UpdateSettingsInput{AllowCodeSignIn: no, AllowPasswordSignIn: graphql.OmittableOf(new(true))}, ""},
+		{"neither way again", directory.UpdateSettingsInput{AllowPasswordSignIn: no}, "INVALID input.allowPasswordSignIn"},
+		{"shortest", directory.UpdateSettingsInput{MinimumPasswordLength: number(8)}, ""},
+		{"longest", directory.UpdateSettingsInput{MinimumPasswordLength: number(64)}, ""},
+		{"too long", directory.UpdateSettingsInput{MinimumPasswordLength: number(65)}, "INVALID input.minimumPasswordLength"},
+		{"idle for longer than it lasts", directory.UpdateSettingsInput{SessionIdleSeconds: number(91 * day)}, "INVALID input.sessionIdleSeconds"},
+		{"lasts for less than it is idle", directory.UpdateSettingsInput{SessionMaximumSeconds: number(13 * day)}, "INVALID input.sessionMaximumSeconds"},
+		{"the least", directory.UpdateSettingsInput{SessionIdleSeconds: number(300), SessionMaximumSeconds: number(300)}, ""},
+		{"the most", directory.UpdateSettingsInput{SessionIdleSeconds: number(365 * day), SessionMaximumSeconds: number(5 * 365 * day)}, ""},
+		{"too much", directory.UpdateSettingsInput{SessionIdleSeconds: number(365*day + 1), SessionMaximumSeconds: number(5*365*day + 1)}, "INVALID input.sessionIdleSeconds, INVALID input.sessionMaximumSeconds"},
+		{"no branding", directory.UpdateSettingsInput{Branding: graphql.OmittableOf[*directory.BrandingInput](nil)}, "INVALID input.branding"},
+		{"branding", branding(directory.BrandingInput{Name: text(" Ärzte "), LogoURL: text("https://example.com/logo.svg"), Colour: text("#0A7CFF"), PrivacyURL: text("https://example.com/p"), TermsURL: text("https://example.com/t")}), ""},
+		{"a part of it", branding(directory.BrandingInput{TermsURL: graphql.OmittableOf[*string](nil)}), ""},
+		{"no name", branding(directory.BrandingInput{Name: graphql.OmittableOf[*string](nil)}), "INVALID input.branding.name"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			before := must(b.Settings(b.ctx))(t)
+			_, err := b.UpdateSettings(b.ctx, c.in)
+			wantFaults(t, err, c.want)
+			if after := must(b.Settings(b.ctx))(t); reflect.DeepEqual(before.Settings, after.Settings) != (c.want != "") {
+				t.Errorf("settings were %+v and are %+v", before.Settings, after.Settings)
+			}
+		})
+	}
+	// A person who signs in holds no permission.
+	got, err := b.SignInSettings(t.Context())
+	want := db.Settings{
+		ID: true, AllowSelfSignUp: true, SyncProfilesOnSignIn: true, AllowPasswordSignIn: true, MinimumPasswordLength: 64, SessionIdleSeconds: 365 * day, SessionMaximumSeconds: 5 * 365 * day,
+		Branding: db.Branding{Name: "Ärzte", LogoURL: new("https://example.com/logo.svg"), Colour: new("#0a7cff"), PrivacyURL: new("https://example.com/p")},
+	}
+	if must(got, err)(t); !reflect.DeepEqual(got.Settings, want) {
+		t.Errorf("settings are %+v", got.Settings)
+	}
+	if _, err := b.Settings(t.Context()); err == nil {
+		t.Error("anybody may ask for the settings")
 	}
 }
 

@@ -174,15 +174,12 @@ func permissionKeys(permissions []*db.Permission) []string {
 }
 
 func (d *Directory) setUpSettings(ctx context.Context, w *write) error {
-	settings := &db.Settings{ID: true, AllowSelfSignUp: true, SyncProfilesOnSignIn: true}
-	result, err := w.NewInsert().Model(settings).On("conflict do nothing").Exec(ctx)
-	if err != nil {
+	var inserted []db.Settings
+	err := w.NewRaw("insert into settings default values on conflict do nothing returning *").Scan(ctx, &inserted)
+	if err != nil || len(inserted) == 0 {
 		return err
 	}
-	if inserted, err := result.RowsAffected(); err != nil || inserted == 0 {
-		return err
-	}
-	return w.Record(changes.SettingsCreated, changes.SettingsSubject, nil, nil, settings)
+	return w.Record(changes.SettingsCreated, changes.SettingsSubject, nil, nil, inserted[0])
 }
 
 // The default organization that a new business gets.

@@ -185,12 +185,22 @@ func (f *faults) phone(field string, value *string) *string {
 }
 
 func (f *faults) url(field string, value *string) *string {
+	return f.address(field, value, "https", "http")
+}
+
+// secureURL checks an address for pages on which people sign in.
+func (f *faults) secureURL(field string, value *string) *string {
+	return f.address(field, value, "https")
+}
+
+// address checks a URL with one of the schemes.
+func (f *faults) address(field string, value *string, schemes ...string) *string {
 	clean := f.identifier(field, value, maxURL)
 	if clean == nil {
 		return nil
 	}
-	if parsed, err := url.Parse(*clean); err != nil || parsed.Host == "" || parsed.Scheme != "https" && parsed.Scheme != "http" {
-		f.Add(problem.Invalid, field, "Not an address that begins with https:// or http://.")
+	if parsed, err := url.Parse(*clean); err != nil || parsed.Host == "" || !slices.Contains(schemes, parsed.Scheme) {
+		f.Add(problem.Invalid, field, "Not an address that begins with %s://.", strings.Join(schemes, ":// or "))
 	}
 	return clean
 }

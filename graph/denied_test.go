@@ -313,11 +313,11 @@ func TestOrganizationOfAKeyThatReadsNothing(t *testing.T) {
 	t.Parallel()
 	b := graphtest.New(t)
 	b.Ask(t, graphtest.SmallBusiness)
-	b.Ask(t, `mutation { updateOrganization(input: {organization: {code: "acme"}, externalId: "ERP-1", properties: {plan: "gold"}, autoJoinDomains: ["acme.example"], defaultRoles: [{key: "clerk"}]}) { organization { id } } }`)
-	const query = `{ viewer { organization { name externalId properties autoJoinDomains defaultRoles { key } } } }`
+	b.Ask(t, `mutation { updateOrganization(input: {organization: {code: "acme"}, externalId: "ERP-1", properties: {plan: "gold"}, autoJoinDomains: ["acme.example"], allowSelfSignUp: true, defaultRoles: [{key: "clerk"}]}) { organization { id } } }`)
+	const query = `{ viewer { organization { name externalId properties autoJoinDomains allowSelfSignUp defaultRoles { key } } } }`
 	for need, want := range map[string]string{
-		"roster:users:read":         `{"name":"Acme","externalId":null,"properties":{},"autoJoinDomains":[],"defaultRoles":[]}`,
-		"roster:organizations:read": `{"name":"Acme","externalId":"ERP-1","properties":{"plan": "gold"},"autoJoinDomains":["acme.example"],"defaultRoles":[{"key":"clerk"}]}`,
+		"roster:users:read":         `{"name":"Acme","externalId":null,"properties":{},"autoJoinDomains":[],"allowSelfSignUp":false,"defaultRoles":[]}`,
+		"roster:organizations:read": `{"name":"Acme","externalId":"ERP-1","properties":{"plan": "gold"},"autoJoinDomains":["acme.example"],"allowSelfSignUp":true,"defaultRoles":[{"key":"clerk"}]}`,
 	} {
 		if a := b.As(t, b.Holding(t, "acme", need), query, nil); !strings.Contains(string(a.Body), want) {
 			t.Errorf("with %s: %s", need, a.Body)

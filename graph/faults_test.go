@@ -14,7 +14,7 @@ const faultsSeed = `mutation {
 	createUser(input: {email: "e@example.com", organizations: [{code: "acme"}]}) { user { id } }
 	u: createUser(input: {username: "taken", organizations: [{code: "acme"}]}) { user { id } }
 	x: createUser(input: {externalId: "X-1", organizations: [{code: "globex"}]}) { user { id } }
-	createOrganization(input: {code: "paused", name: "Paused", externalId: "O-1", defaultRoles: [{key: "clerk"}]}) { organization { id } }
+	createOrganization(input: {code: "paused", name: "Paused", externalId: "O-1", autoJoinDomains: ["bücher.example"], defaultRoles: [{key: "clerk"}]}) { organization { id } }
 	suspendOrganization(input: {organization: {code: "paused"}}) { organization { id } }
 	createRole(input: {key: "empty"}) { role { id } }
 	d: createRole(input: {key: "newcomer", isDefault: true}) { role { id } }
@@ -57,12 +57,12 @@ var faultCases = []faultCase{
 	{`updateUser(input: {user: {email: "ada@example.com"}, ` + names + `}) { user { id } }`, "CONFLICT input.email, CONFLICT input.externalId, CONFLICT input.username"},
 	{`updateUser(input: {user: {email: "nobody@example.com"}, ifVersion: 9, ` + names + `, ` + profile + `}) { user { id } }`,
 		"CONFLICT input.email, CONFLICT input.externalId, CONFLICT input.username, " + profileFaults + ", NOT_FOUND input.user"},
-	{`createOrganization(input: {code: "ACME", name: " ", externalId: "o-1", properties: 1, autoJoinDomains: ["x"], defaultRoles: [{key: "clerk"}, {key: "none"}]}) { organization { id } }`,
-		"CONFLICT input.externalId, ESCALATION , INVALID input.autoJoinDomains.0, INVALID input.code, INVALID input.name, INVALID input.properties, NOT_FOUND input.defaultRoles.1"},
+	{`createOrganization(input: {code: "ACME", name: " ", externalId: "o-1", properties: 1, autoJoinDomains: ["x", "Bücher.example", "free.example", "xn--bcher-kva.EXAMPLE"], defaultRoles: [{key: "clerk"}, {key: "none"}]}) { organization { id } }`,
+		"CONFLICT input.autoJoinDomains.1, CONFLICT input.autoJoinDomains.3, CONFLICT input.externalId, ESCALATION , INVALID input.autoJoinDomains.0, INVALID input.code, INVALID input.name, INVALID input.properties, NOT_FOUND input.defaultRoles.1"},
 	{`createOrganization(input: {code: "acme", name: "x", externalId: "o-1"}) { organization { id } }`, "CONFLICT input.code, CONFLICT input.externalId"},
 	{`createOrganization(input: {name: "acme", externalId: "o-1"}) { organization { id } }`, "CONFLICT input.externalId"},
-	{`updateOrganization(input: {organization: {code: "acme"}, ifVersion: 9, name: null, externalId: "o-1", properties: 1, autoJoinDomains: ["x"], defaultRoles: [{key: "clerk"}, {key: "none"}]}) { organization { id } }`,
-		"CONFLICT input.externalId, CONFLICT input.ifVersion, ESCALATION , INVALID input.autoJoinDomains.0, INVALID input.name, INVALID input.properties, NOT_FOUND input.defaultRoles.1"},
+	{`updateOrganization(input: {organization: {code: "acme"}, ifVersion: 9, name: null, externalId: "o-1", properties: 1, autoJoinDomains: ["x", "bücher.example"], allowSelfSignUp: null, defaultRoles: [{key: "clerk"}, {key: "none"}]}) { organization { id } }`,
+		"CONFLICT input.autoJoinDomains.1, CONFLICT input.externalId, CONFLICT input.ifVersion, ESCALATION , INVALID input.allowSelfSignUp, INVALID input.autoJoinDomains.0, INVALID input.name, INVALID input.properties, NOT_FOUND input.defaultRoles.1"},
 	{`updateOrganization(input: {organization: {code: "acme"}, externalId: "o-1", defaultRoles: [{key: "empty"}]}) { organization { id } }`, "CONFLICT input.externalId"},
 	{`updateOrganization(input: {organization: {code: "none"}, ifVersion: 9, name: " ", externalId: "o-1", properties: 1, autoJoinDomains: ["x"], defaultRoles: [{key: "clerk"}, {key: "none"}]}) { organization { id } }`,
 		"CONFLICT input.externalId, INVALID input.autoJoinDomains.0, INVALID input.name, INVALID input.properties, NOT_FOUND input.defaultRoles.1, NOT_FOUND input.organization"},
@@ -97,6 +97,10 @@ var faultCases = []faultCase{
 	{`removeRolePermissions(input: {role: {key: "roster-viewer"}, permissions: [{key: "none"}]}) { role { id } }`, "FORBIDDEN input.role, NOT_FOUND input.permissions.0"},
 	{`updateSettings(input: {allowSelfSignUp: null, syncProfilesOnSignIn: null, defaultOrganization: {code: "paused"}, defaultRoles: [{key: "clerk"}, {key: "none"}, {key: "powerful"}]}) { settings { allowSelfSignUp } }`,
 		"ESCALATION , INVALID input.allowSelfSignUp, INVALID input.defaultOrganization, INVALID input.defaultRoles, INVALID input.syncProfilesOnSignIn, NOT_FOUND input.defaultRoles.1"},
+	{`updateSettings(input: {allowPasswordSignIn: false, allowCodeSignIn: false, allowOrganizationSignUp: null, rememberOrganization: null, minimumPasswordLength: 7, sessionIdleSeconds: 299,
+		sessionMaximumSeconds: null, branding: {name: " ", logoUrl: "http://example.com/logo", colour: "red", privacyUrl: "` + long + `", termsUrl: "x"}}) { settings { allowSelfSignUp } }`,
+		"INVALID input.allowCodeSignIn, INVALID input.allowOrganizationSignUp, INVALID input.branding.colour, INVALID input.branding.logoUrl, INVALID input.branding.name, INVALID input.branding.privacyUrl, " +
+			"INVALID input.branding.termsUrl, INVALID input.minimumPasswordLength, INVALID input.rememberOrganization, INVALID input.sessionIdleSeconds, INVALID input.sessionMaximumSeconds"},
 	{`createApiKey(input: {name: " ", permissions: [{key: "invoices:read"}, {key: "none"}], expiresAt: "2020-01-01T00:00:00Z", user: {email: "nobody@example.com"}}) { secret }`,
 		"ESCALATION , INVALID input.expiresAt, INVALID input.name, NOT_FOUND input.permissions.1, NOT_FOUND input.user"},
 	{`createApiKey(input: {organization: {code: "none"}, name: " ", permissions: [{key: "none"}], expiresAt: "2020-01-01T00:00:00Z", user: {email: "nobody@example.com"}}) { secret }`,

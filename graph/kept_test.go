@@ -48,6 +48,7 @@ var keptSamples = map[string]string{
 	"email": `"keptN@example.com"`, "username": `"keptN"`, "phone": `"+44207946N"`, "givenName": `"Kept N"`, "familyName": `"Kept N"`, "name": `"Kept N"`,
 	"pictureUrl": `"https://example.com/N"`, "externalId": `"kept-N"`, "properties": `{kept: N}`, "code": `"keptN"`, "autoJoinDomains": `["keptN.example"]`,
 	"key": `"keptN"`, "description": `"Kept N"`, "expiresAt": `"2090-01-01T00:00:00.000NZ"`,
+	"minimumPasswordLength": "20", "sessionIdleSeconds": "86400", "sessionMaximumSeconds": "8640000",
 }
 
 func (k *kept) check(t *testing.T, f, result *ast.FieldDefinition, owner string, field *ast.FieldDefinition) {

@@ -78,7 +78,7 @@ func (s *Service) RequestEmailChange(ctx context.Context, email string) (*Step, 
 	if taken.user != nil && taken.user.ID != *actor.User {
 		kind = mail.AccountExists
 	}
-	f := s.newFlow(forEmailChange, EmailCode, taken.typed, actor.User, user.Email, wish{})
+	f := s.newFlow(forEmailChange, NextEmailCode, taken.typed, actor.User, user.Email, wish{})
 	result, err := s.mailCode(ctx, f, kind)
 	if err != nil {
 		return nil, err

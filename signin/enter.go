@@ -51,13 +51,13 @@ func (s *Service) SignIn(ctx context.Context, in SignInInput) (*Result, error) {
 	case in.Password != nil && !settings.AllowPasswordSignIn:
 		return nil, problem.At(problem.Forbidden, "input.password", "Signing in by password is switched off.")
 	case in.Password != nil:
-		f := s.newFlow(forSignIn, Password, account.typed, account.userID(), account.email(), wish)
+		f := s.newFlow(forSignIn, NextPassword, account.typed, account.userID(), account.email(), wish)
 		result, err := s.takePassword(ctx, f, secret.New(*in.Password), account)
 		return s.let(ctx, result, err)
 	case settings.AllowCodeSignIn:
 		return s.mailSignInCode(ctx, account, wish)
 	}
-	f := s.newFlow(forSignIn, Password, account.typed, account.userID(), account.email(), wish)
+	f := s.newFlow(forSignIn, NextPassword, account.typed, account.userID(), account.email(), wish)
 	return &Result{Step: f.step()}, s.save(ctx, f)
 }
 
@@ -194,7 +194,7 @@ func (s *Service) stillHas(ctx context.Context, account *account, fresh string) 
 // mailSignInCode begins a flow whose first step is a code by mail. For an account without
 // an address it is the same, except that nothing is mailed.
 func (s *Service) mailSignInCode(ctx context.Context, account *account, w wish) (*Result, error) {
-	f := s.newFlow(forSignIn, EmailCode, account.typed, account.userID(), account.email(), w)
+	f := s.newFlow(forSignIn, NextEmailCode, account.typed, account.userID(), account.email(), w)
 	return s.mailCode(ctx, f, mail.SignInCode)
 }
 

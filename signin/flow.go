@@ -30,10 +30,10 @@ type Next string
 
 // What a flow can need next.
 const (
-	EmailCode    Next = "EMAIL_CODE"
-	Password     Next = "PASSWORD"
-	NewPassword  Next = "NEW_PASSWORD"
-	Organization Next = "ORGANIZATION"
+	NextEmailCode    Next = "EMAIL_CODE"
+	NextPassword     Next = "PASSWORD"
+	NextNewPassword  Next = "NEW_PASSWORD"
+	NextOrganization Next = "ORGANIZATION"
 )
 
 // Step is what is still needed to sign in.
@@ -42,7 +42,7 @@ type Step struct {
 	Ticket    string
 	Next      Next
 	ExpiresAt time.Time
-	// Choices are the organizations to choose from, if Next is Organization.
+	// Choices are the organizations to choose from, if Next is NextOrganization.
 	Choices []db.OrganizationID
 }
 

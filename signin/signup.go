@@ -49,7 +49,7 @@ func (s *Service) SignUp(ctx context.Context, in SignUpInput) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := s.newFlow(forSignUp, EmailCode, account.typed, nil, user.Email, w)
+	f := s.newFlow(forSignUp, NextEmailCode, account.typed, nil, user.Email, w)
 	if account.user != nil {
 		return s.mailCode(ctx, f, mail.AccountExists)
 	}

@@ -46,10 +46,10 @@ func (s *Service) take(ctx context.Context, f *flow, in ContinueSignInInput) (*R
 		return s.takeCode(ctx, f, *in.Code)
 	case in.Organization != nil:
 		return s.takeOrganization(ctx, f, *in.Organization)
-	case Next(f.Next) == NewPassword:
+	case Next(f.Next) == NextNewPassword:
 		return s.takeNewPassword(ctx, f, secret.New(*in.Password))
 	}
-	if err := f.needs(Password); err != nil {
+	if err := f.needs(NextPassword); err != nil {
 		return nil, err
 	}
 	account, err := s.accountOf(ctx, f)
@@ -60,7 +60,7 @@ func (s *Service) take(ctx context.Context, f *flow, in ContinueSignInInput) (*R
 }
 
 func (s *Service) takeCode(ctx context.Context, f *flow, code string) (*Result, error) {
-	if err := f.needs(EmailCode); err != nil {
+	if err := f.needs(NextEmailCode); err != nil {
 		return nil, err
 	}
 	account, err := s.accountOf(ctx, f)
@@ -76,7 +76,7 @@ func (s *Service) takeCode(ctx context.Context, f *flow, code string) (*Result, 
 		if f, err = s.find(ctx, f.ticket.String(), f.Purpose); err != nil {
 			return err
 		}
-		if err := f.needs(EmailCode); err != nil {
+		if err := f.needs(NextEmailCode); err != nil {
 			return err
 		}
 		right, err := s.try(ctx, f, code)
@@ -105,7 +105,7 @@ func (s *Service) takeCode(ctx context.Context, f *flow, code string) (*Result, 
 
 // takeOrganization chooses the organization.
 func (s *Service) takeOrganization(ctx context.Context, f *flow, ref directory.OrganizationRef) (*Result, error) {
-	if err := f.needs(Organization); err != nil {
+	if err := f.needs(NextOrganization); err != nil {
 		return nil, err
 	}
 	org, err := s.Directory.OrganizationID(ctx, ref)
@@ -117,7 +117,7 @@ func (s *Service) takeOrganization(ctx context.Context, f *flow, ref directory.O
 		if f, err = s.find(ctx, f.ticket.String(), f.Purpose); err != nil {
 			return err
 		}
-		if err := f.needs(Organization); err != nil {
+		if err := f.needs(NextOrganization); err != nil {
 			return err
 		}
 		if result, err = s.advance(ctx, f, &org); err == nil && result.Session == nil {
@@ -193,7 +193,7 @@ func (s *Service) advance(ctx context.Context, f *flow, org *db.OrganizationID) 
 	case person.Status != db.Active:
 		return nil, problem.New(problem.Suspended, "This account is suspended. Ask an administrator.")
 	case person.Temporary && slices.Contains(f.Methods, methodPassword):
-		f.Next = string(NewPassword)
+		f.Next = string(NextNewPassword)
 		return &Result{Step: f.step()}, s.save(ctx, f)
 	case len(person.Organizations) == 0:
 		return nil, problem.New(problem.Suspended, "You cannot act in any organization at the moment. Ask an administrator.")
@@ -204,7 +204,7 @@ func (s *Service) advance(ctx context.Context, f *flow, org *db.OrganizationID) 
 	}
 	chosen := person.choose(org, settings.RememberOrganization)
 	if chosen == nil {
-		f.Next = string(Organization)
+		f.Next = string(NextOrganization)
 		step := f.step()
 		step.Choices = person.Organizations
 		return &Result{Step: step}, s.save(ctx, f)

@@ -4,7 +4,6 @@ package generated
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"roster/db"
 	"roster/db/list"
@@ -31,6 +30,7 @@ func NewSchema(cfg Config) *execute.Schema {
 		ec.objectApiKeyConnection(schema),
 		ec.objectApiKeyEdge(schema),
 		ec.objectApiKeyPayload(schema),
+		ec.objectBranding(schema),
 		ec.objectChange(schema),
 		ec.objectChangeConnection(schema),
 		ec.objectChangeEdge(schema),
@@ -111,7 +111,7 @@ func (ec *executionContext) objectAccessToken(schema *executableSchema) *execute
 			return execute.AppendTime(b, parent.(*model.AccessToken).ExpiresAt)
 		}},
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddStruct[signin.Next]), func(objs []*model.AccessToken) ([]signin.Next, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*model.AccessToken) ([]*db.Organization, error) {
 				return ec.Resolvers.AccessToken().Organization(ctx, objs)
 			})
 		}},
@@ -140,7 +140,7 @@ func (ec *executionContext) objectApiKey(schema *executableSchema) *execute.Obje
 			return execute.AppendString(b, parent.(*db.APIKey).Prefix)
 		}},
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[signin.Next]), func(objs []*db.APIKey) ([]*signin.Next, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*db.APIKey) ([]*db.Organization, error) {
 				return ec.Resolvers.ApiKey().Organization(ctx, objs)
 			})
 		}},
@@ -232,6 +232,26 @@ func (ec *executionContext) objectApiKeyPayload(schema *executableSchema) *execu
 	}}
 }
 
+func (ec *executionContext) objectBranding(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "Branding", Fields: map[string]*execute.Field{
+		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*db.Branding).Name)
+		}},
+		"logoUrl": {GoName: "LogoURL", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.Branding).LogoURL, execute.AppendString)
+		}},
+		"colour": {GoName: "Colour", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.Branding).Colour, execute.AppendString)
+		}},
+		"privacyUrl": {GoName: "PrivacyURL", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.Branding).PrivacyURL, execute.AppendString)
+		}},
+		"termsUrl": {GoName: "TermsURL", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.Branding).TermsURL, execute.AppendString)
+		}},
+	}}
+}
+
 func (ec *executionContext) objectChange(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Change", Fields: map[string]*execute.Field{
 		"id": {GoName: "ID", Value: func(b []byte, parent any) []byte {
@@ -260,7 +280,7 @@ func (ec *executionContext) objectChange(schema *executableSchema) *execute.Obje
 			return execute.AppendString(b, parent.(*db.Change).Subject)
 		}},
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[signin.Next]), func(objs []*db.Change) ([]*signin.Next, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*db.Change) ([]*db.Organization, error) {
 				return ec.Resolvers.Change().Organization(ctx, objs)
 			})
 		}},
@@ -477,7 +497,7 @@ func (ec *executionContext) objectMembership(schema *executableSchema) *execute.
 			})
 		}},
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddStruct[signin.Next]), func(objs []*db.Membership) ([]signin.Next, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*db.Membership) ([]*db.Organization, error) {
 				return ec.Resolvers.Membership().Organization(ctx, objs)
 			})
 		}},
@@ -812,73 +832,54 @@ func (ec *executionContext) objectMutation(schema *executableSchema) *execute.Ob
 
 func (ec *executionContext) objectOrganization(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Organization", Fields: map[string]*execute.Field{
-		"id": {GoName: "ID", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Leaf[string](execute.AppendString), func(objs []*signin.Next) ([]string, error) {
-				return ec.Resolvers.Organization().ID(ctx, objs)
-			})
+		"id": {GoName: "ID", Value: func(b []byte, parent any) []byte {
+			return parent.(*db.Organization).ID.AppendJSON(b)
 		}},
-		"code": {GoName: "Code", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Leaf[string](execute.AppendString), func(objs []*signin.Next) ([]string, error) {
-				return ec.Resolvers.Organization().Code(ctx, objs)
-			})
+		"code": {GoName: "Code", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*db.Organization).Code)
 		}},
-		"name": {GoName: "Name", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Leaf[string](execute.AppendString), func(objs []*signin.Next) ([]string, error) {
-				return ec.Resolvers.Organization().Name(ctx, objs)
-			})
+		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*db.Organization).Name)
 		}},
-		"externalId": {GoName: "ExternalID", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Leaf[*string](func(b []byte, v *string) []byte { return execute.AppendNullable(b, v, execute.AppendString) }), func(objs []*signin.Next) ([]*string, error) {
-				return ec.Resolvers.Organization().ExternalID(ctx, objs)
-			})
+		"externalId": {GoName: "ExternalID", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.Organization).ExternalID, execute.AppendString)
 		}},
-		"isDefault": {GoName: "IsDefault", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Leaf[bool](execute.AppendBool), func(objs []*signin.Next) ([]bool, error) {
-				return ec.Resolvers.Organization().IsDefault(ctx, objs)
-			})
+		"isDefault": {GoName: "IsDefault", Value: func(b []byte, parent any) []byte {
+			return execute.AppendBool(b, parent.(*db.Organization).IsDefault)
 		}},
-		"status": {GoName: "Status", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Leaf[db.Status](func(b []byte, v db.Status) []byte { return execute.AppendString(b, string(v)) }), func(objs []*signin.Next) ([]db.Status, error) {
-				return ec.Resolvers.Organization().Status(ctx, objs)
-			})
+		"status": {GoName: "Status", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, string(parent.(*db.Organization).Status))
 		}},
-		"properties": {GoName: "Properties", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Leaf[json.RawMessage](execute.AppendRaw), func(objs []*signin.Next) ([]json.RawMessage, error) {
-				return ec.Resolvers.Organization().Properties(ctx, objs)
-			})
+		"properties": {GoName: "Properties", Value: func(b []byte, parent any) []byte {
+			return execute.AppendRaw(b, parent.(*db.Organization).Properties)
 		}},
-		"autoJoinDomains": {GoName: "AutoJoinDomains", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Leaf[[]string](func(b []byte, v []string) []byte { return execute.AppendList(b, v, execute.AppendString) }), func(objs []*signin.Next) ([][]string, error) {
-				return ec.Resolvers.Organization().AutoJoinDomains(ctx, objs)
-			})
+		"autoJoinDomains": {GoName: "AutoJoinDomains", Value: func(b []byte, parent any) []byte {
+			return execute.AppendList(b, parent.(*db.Organization).AutoJoinDomains, execute.AppendString)
+		}},
+		"allowSelfSignUp": {GoName: "AllowSelfSignUp", Value: func(b []byte, parent any) []byte {
+			return execute.AppendBool(b, parent.(*db.Organization).AllowSelfSignUp)
 		}},
 		"defaultRoles": {GoName: "DefaultRoles", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(objs []*signin.Next) ([][]*db.Role, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(objs []*db.Organization) ([][]*db.Role, error) {
 				return ec.Resolvers.Organization().DefaultRoles(ctx, objs)
 			})
 		}},
-		"version": {GoName: "Version", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Leaf[int](execute.AppendInt), func(objs []*signin.Next) ([]int, error) {
-				return ec.Resolvers.Organization().Version(ctx, objs)
-			})
+		"version": {GoName: "Version", Value: func(b []byte, parent any) []byte {
+			return execute.AppendInt(b, parent.(*db.Organization).Version)
 		}},
-		"createdAt": {GoName: "CreatedAt", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Leaf[*time.Time](func(b []byte, v *time.Time) []byte { return execute.AppendNullable(b, v, execute.AppendTime) }), func(objs []*signin.Next) ([]*time.Time, error) {
-				return ec.Resolvers.Organization().CreatedAt(ctx, objs)
-			})
+		"createdAt": {GoName: "CreatedAt", Value: func(b []byte, parent any) []byte {
+			return execute.AppendTime(b, parent.(*db.Organization).CreatedAt)
 		}},
-		"updatedAt": {GoName: "UpdatedAt", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Leaf[*time.Time](func(b []byte, v *time.Time) []byte { return execute.AppendNullable(b, v, execute.AppendTime) }), func(objs []*signin.Next) ([]*time.Time, error) {
-				return ec.Resolvers.Organization().UpdatedAt(ctx, objs)
-			})
+		"updatedAt": {GoName: "UpdatedAt", Value: func(b []byte, parent any) []byte {
+			return execute.AppendTime(b, parent.(*db.Organization).UpdatedAt)
 		}},
 		"members": {GoName: "Members", Args: ec.field_Organization_members_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[list.Connection[db.Membership]]), func(objs []*signin.Next) ([]*list.Connection[db.Membership], error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[list.Connection[db.Membership]]), func(objs []*db.Organization) ([]*list.Connection[db.Membership], error) {
 				return ec.Resolvers.Organization().Members(ctx, objs, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*directory.MemberFilter), fc.Args["orderBy"].(*directory.MemberOrder))
 			})
 		}},
 		"member": {GoName: "Member", Args: ec.field_Organization_member_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Membership]), func(objs []*signin.Next) ([]*db.Membership, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Membership]), func(objs []*db.Organization) ([]*db.Membership, error) {
 				return ec.Resolvers.Organization().Member(ctx, objs, fc.Args["user"].(directory.UserRef))
 			})
 		}},
@@ -893,8 +894,8 @@ func (ec *executionContext) objectOrganizationConnection(schema *executableSchem
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddStruct[signin.Next])), func(objs []*list.Connection[db.Organization]) ([][]signin.Next, error) {
-				return ec.Resolvers.OrganizationConnection().Nodes(ctx, objs)
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Organization])), func(obj *list.Connection[db.Organization]) ([]*db.Organization, error) {
+				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
@@ -916,8 +917,8 @@ func (ec *executionContext) objectOrganizationEdge(schema *executableSchema) *ex
 			return execute.AppendString(b, parent.(*list.Edge[db.Organization]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddStruct[signin.Next]), func(objs []*list.Edge[db.Organization]) ([]signin.Next, error) {
-				return ec.Resolvers.OrganizationEdge().Node(ctx, objs)
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Organization]), func(obj *list.Edge[db.Organization]) (*db.Organization, error) {
+				return obj.Node, nil
 			})
 		}},
 	}}
@@ -926,7 +927,7 @@ func (ec *executionContext) objectOrganizationEdge(schema *executableSchema) *ex
 func (ec *executionContext) objectOrganizationPayload(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "OrganizationPayload", Fields: map[string]*execute.Field{
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddStruct[signin.Next]), func(obj *model.OrganizationPayload) (signin.Next, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Organization]), func(obj *model.OrganizationPayload) (*db.Organization, error) {
 				return obj.Organization, nil
 			})
 		}},
@@ -1001,7 +1002,7 @@ func (ec *executionContext) objectPermissionChange(schema *executableSchema) *ex
 			})
 		}},
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddStruct[signin.Next]), func(objs []*impact.PermissionChange) ([]signin.Next, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*impact.PermissionChange) ([]*db.Organization, error) {
 				return ec.Resolvers.PermissionChange().Organization(ctx, objs)
 			})
 		}},
@@ -1153,7 +1154,7 @@ func (ec *executionContext) objectQuery(schema *executableSchema) *execute.Objec
 			})
 		}},
 		"organization": {GoName: "Organization", Args: ec.field_Query_organization_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[signin.Next]), func() (*signin.Next, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[db.Organization]), func() (*db.Organization, error) {
 				return ec.Resolvers.Query().Organization(ctx, fc.Args["by"].(directory.OrganizationRef))
 			})
 		}},
@@ -1388,7 +1389,7 @@ func (ec *executionContext) objectSession(schema *executableSchema) *execute.Obj
 			})
 		}},
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[signin.Next]), func(objs []*db.Session) ([]*signin.Next, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*db.Session) ([]*db.Organization, error) {
 				return ec.Resolvers.Session().Organization(ctx, objs)
 			})
 		}},
@@ -1475,13 +1476,39 @@ func (ec *executionContext) objectSettings(schema *executableSchema) *execute.Ob
 			return execute.AppendBool(b, parent.(*directory.Settings).SyncProfilesOnSignIn)
 		}},
 		"defaultOrganization": {GoName: "DefaultOrganization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddStruct[signin.Next]), func(objs []*directory.Settings) ([]signin.Next, error) {
-				return ec.Resolvers.Settings().DefaultOrganization(ctx, objs)
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Organization]), func(obj *directory.Settings) (*db.Organization, error) {
+				return obj.DefaultOrganization, nil
 			})
 		}},
 		"defaultRoles": {GoName: "DefaultRoles", Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(obj *directory.Settings) ([]*db.Role, error) {
 				return obj.DefaultRoles, nil
+			})
+		}},
+		"allowPasswordSignIn": {GoName: "AllowPasswordSignIn", Value: func(b []byte, parent any) []byte {
+			return execute.AppendBool(b, parent.(*directory.Settings).AllowPasswordSignIn)
+		}},
+		"allowCodeSignIn": {GoName: "AllowCodeSignIn", Value: func(b []byte, parent any) []byte {
+			return execute.AppendBool(b, parent.(*directory.Settings).AllowCodeSignIn)
+		}},
+		"allowOrganizationSignUp": {GoName: "AllowOrganizationSignUp", Value: func(b []byte, parent any) []byte {
+			return execute.AppendBool(b, parent.(*directory.Settings).AllowOrganizationSignUp)
+		}},
+		"minimumPasswordLength": {GoName: "MinimumPasswordLength", Value: func(b []byte, parent any) []byte {
+			return execute.AppendInt(b, parent.(*directory.Settings).MinimumPasswordLength)
+		}},
+		"rememberOrganization": {GoName: "RememberOrganization", Value: func(b []byte, parent any) []byte {
+			return execute.AppendBool(b, parent.(*directory.Settings).RememberOrganization)
+		}},
+		"sessionIdleSeconds": {GoName: "SessionIdleSeconds", Value: func(b []byte, parent any) []byte {
+			return execute.AppendInt(b, parent.(*directory.Settings).SessionIdleSeconds)
+		}},
+		"sessionMaximumSeconds": {GoName: "SessionMaximumSeconds", Value: func(b []byte, parent any) []byte {
+			return execute.AppendInt(b, parent.(*directory.Settings).SessionMaximumSeconds)
+		}},
+		"branding": {GoName: "Branding", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddStruct[db.Branding]), func(obj *directory.Settings) (db.Branding, error) {
+				return obj.Branding, nil
 			})
 		}},
 	}}
@@ -1530,7 +1557,7 @@ func (ec *executionContext) objectSignIn(schema *executableSchema) *execute.Obje
 			return execute.AppendNullable(b, parent.(*db.SignIn).Device, execute.AppendString)
 		}},
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[signin.Next]), func(objs []*db.SignIn) ([]*signin.Next, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*db.SignIn) ([]*db.Organization, error) {
 				return ec.Resolvers.SignIn().Organization(ctx, objs)
 			})
 		}},
@@ -1600,7 +1627,7 @@ func (ec *executionContext) objectSignInStep(schema *executableSchema) *execute.
 			return execute.AppendTime(b, parent.(*model.SignInStep).ExpiresAt)
 		}},
 		"organizations": {GoName: "Organizations", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddStruct[signin.Next])), func(objs []*model.SignInStep) ([][]signin.Next, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Organization])), func(objs []*model.SignInStep) ([][]*db.Organization, error) {
 				return ec.Resolvers.SignInStep().Organizations(ctx, objs)
 			})
 		}},
@@ -1790,12 +1817,12 @@ func (ec *executionContext) objectViewer(schema *executableSchema) *execute.Obje
 			})
 		}},
 		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[signin.Next]), func(objs []*model.Viewer) ([]*signin.Next, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*model.Viewer) ([]*db.Organization, error) {
 				return ec.Resolvers.Viewer().Organization(ctx, objs)
 			})
 		}},
 		"organizations": {GoName: "Organizations", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddStruct[signin.Next])), func(objs []*model.Viewer) ([][]signin.Next, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Organization])), func(objs []*model.Viewer) ([][]*db.Organization, error) {
 				return ec.Resolvers.Viewer().Organizations(ctx, objs)
 			})
 		}},
@@ -2073,9 +2100,9 @@ func identifyNode(v any) (string, any) {
 		if v != nil {
 			return "Permission", v
 		}
-	case signin.Next:
+	case db.Organization:
 		return "Organization", &v
-	case *signin.Next:
+	case *db.Organization:
 		if v != nil {
 			return "Organization", v
 		}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"roster/db"
 	"roster/directory"
-	"roster/signin"
 	"strconv"
 )
 
@@ -67,7 +66,7 @@ type MembershipsPayload struct {
 // The organization as it is now.
 type OrganizationPayload struct {
 	// The organization as it is now.
-	Organization signin.Next `json:"organization"`
+	Organization *db.Organization `json:"organization"`
 	// Which effective permissions and API keys this field of the document gave and took.
 	Impact *directory.Impact `json:"impact"`
 }
