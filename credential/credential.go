@@ -1,5 +1,7 @@
-// Package credential holds the secrets by which callers identify themselves: API keys.
-// It makes them and stores only their hashes, and it finds the key whose secret came
+// Package credential holds the secrets by which callers identify themselves: API keys
+// and passwords.
+//
+// It makes API keys and stores only their hashes, and it finds the key whose secret came
 // with a request:
 //
 //	secret ──▶ Keys.Find ──▶ memory: the key worked at this epoch
@@ -7,6 +9,9 @@
 //
 // A key in use therefore costs no statement. Package directory decides who may make a
 // key and what it may do, and records both.
+//
+// Passwords (password.go) hashes and verifies passwords, a few at a time, in the forms
+// of hash.go. CheckPassword (choice.go) says which ones may be chosen.
 //
 // Begin with Keys in keys.go; this file has the secrets.
 package credential
