@@ -2,13 +2,15 @@ package mail
 
 import (
 	"fmt"
-	"net/mail"
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 
+	"roster/db"
 	"roster/secret"
 )
 
@@ -103,10 +105,16 @@ func (m *Message) check() error {
 const maxAddress = 254
 
 // isAddress reports whether text is an address alone, without a name or anything else
-// around it.
+// around it. It takes all that an account can have, such as "a..b@example.com".
 func isAddress(text string) bool {
-	parsed, err := mail.ParseAddress(text)
-	return err == nil && len(text) <= maxAddress && parsed.Name == "" && parsed.String() == "<"+text+">"
+	at := strings.LastIndexByte(text, '@')
+	if at < 1 || len(text) > maxAddress {
+		return false
+	}
+	local := text[:at]
+	_, err := db.Domain(text[at+1:])
+	return err == nil && !strings.ContainsAny(local, ` <>()[],;:\"@`) &&
+		utf8.ValidString(local) && !strings.ContainsFunc(local, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // domainOf returns the part of an address after the @.
@@ -115,7 +123,11 @@ func domainOf(address string) string { return address[strings.LastIndexByte(addr
 // asciiDomain returns the address with its domain in the form that DNS has, since few
 // servers take another one (RFC 6531).
 func asciiDomain(address string) (string, error) {
-	domain := domainOf(address)
-	ascii, err := idna.Lookup.ToASCII(domain)
-	return strings.TrimSuffix(address, domain) + ascii, err
+	written := domainOf(address)
+	domain, err := db.Domain(written)
+	if err != nil {
+		return "", err
+	}
+	ascii, err := idna.Punycode.ToASCII(domain)
+	return strings.TrimSuffix(address, written) + ascii, err
 }

@@ -146,9 +146,7 @@ func (s *SMTP) message(m *Mail) (*gomail.Msg, error) {
 	}
 	message := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary("part-"+m.ID))
 	message.FromMailAddress(s.from)
-	if err := message.To(to); err != nil {
-		return nil, errors.New("the address is none for SMTP")
-	}
+	message.ToMailAddress(&netmail.Address{Address: to}) // which quotes it where that is needed
 	message.Subject(m.Subject)
 	message.SetMessageIDWithValue(m.ID + "@" + m.Domain)
 	message.SetDateWithValue(m.At)
