@@ -35,6 +35,7 @@ type config struct {
 	pooler      db.Pooler
 	postgres    string
 	adminKey    secret.Text
+	secretKey   secret.Text // one or more, separated by commas
 	demo        bool
 	publicURL   string
 	dev         bool
@@ -66,12 +67,13 @@ type setting struct {
 func settings() []setting {
 	return []setting{
 		{"ROSTER_ADDR", "addr", "localhost:8080", "listen address; port 0 picks one", (*config).setAddr},
-		{"ROSTER_DATA_DIR", "data-dir", "./data", "folder of the embedded database and of the administrator's key", (*config).setDataDir},
+		{"ROSTER_DATA_DIR", "data-dir", "./data", "folder of the embedded database, the administrator's key and the secret key", (*config).setDataDir},
 		{"DATABASE_URL", "database-url", "", "a PostgreSQL to use instead of the embedded one", (*config).setDatabaseURL},
 		{"ROSTER_DATABASE_POOLER", "database-pooler", "", "what stands before that PostgreSQL, where it is not detected: \"transaction\", such as pgbouncer", (*config).setPooler},
 		{"ROSTER_POSTGRES", "postgres", "", "for the embedded database: a folder of PostgreSQL binaries, or \"download\"", (*config).setPostgres},
 		{"ROSTER_ADMIN_KEY", "admin-key", "", "the administrator's API key: rk_ and at least 32 characters; made on the first start if not set; the list of processes shows flags", (*config).setAdminKey},
 		{"ROSTER_ADMIN_KEY_FILE", "admin-key-file", "", "a file with the administrator's API key", (*config).setAdminKeyFile},
+		{"ROSTER_SECRET_KEY", "secret-key", "", "the key that seals secrets in the database: 32 bytes in base64, the same for all servers of a database; made on the first start if not set; while it is replaced, the new key, a comma and the old one", (*config).setSecretKey},
 		{"ROSTER_DEMO", "demo", "", "fill an empty database with the demo business; default true with the embedded database", boolean(func(c *config) *bool { return &c.demo })},
 		{"ROSTER_PUBLIC_URL", "public-url", "", "the address that links are built from", (*config).setPublicURL},
 		{"ROSTER_DEV", "dev", "", "open introspection, playground and suggestions; default true on a loopback address", boolean(func(c *config) *bool { return &c.dev })},
@@ -234,7 +236,17 @@ func (c *config) setAdminKeyFile(value string) error {
 		return err
 	}
 	defer f.Close()
-	c.adminKey, err = readKey(f)
+	c.adminKey, err = readKey(f, checkAdminKey)
+	return err
+}
+
+// setSecretKey takes the key of this server, and those that it replaces.
+func (c *config) setSecretKey(value string) error {
+	if value == "" {
+		return nil
+	}
+	c.secretKey = secret.New(value)
+	_, err := secret.ParseKeyring(value)
 	return err
 }
 

@@ -4,18 +4,21 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"roster/credential"
 	"roster/db/dbtest"
 	"roster/secret"
 )
@@ -58,6 +61,8 @@ func TestWrongConfiguration(t *testing.T) {
 		"no file of a key":           {"ROSTER_ADMIN_KEY_FILE=/nowhere", nil, "ROSTER_ADMIN_KEY_FILE (-admin-key-file): open /nowhere"},
 		"file of another kind":       {"", []string{"-admin-key-file=" + manifest}, "ROSTER_ADMIN_KEY_FILE (-admin-key-file): " + manifest + " holds no API key"},
 		"a key and a file":           {"ROSTER_ADMIN_KEY=rk_chosen-by-the-operator-0123456789", []string{"-admin-key-file=" + manifest}, "ROSTER_ADMIN_KEY_FILE (-admin-key-file): ROSTER_ADMIN_KEY is set, too"},
+		"secret key":                 {"ROSTER_SECRET_KEY=" + password, nil, "ROSTER_SECRET_KEY (-secret-key): key 1 is not 32 bytes in base64"},
+		"second secret key":          {"", []string{"-secret-key", secret.NewKey().Reveal() + "," + password}, "ROSTER_SECRET_KEY (-secret-key): key 2 is not 32 bytes in base64"},
 		"demo":                       {"ROSTER_DEMO=perhaps", nil, `ROSTER_DEMO (-demo): "perhaps" is neither true nor false`},
 		"public URL":                 {"ROSTER_PUBLIC_URL=accounts.example.com", nil, "ROSTER_PUBLIC_URL (-public-url): "},
 		"public URL with a password": {"ROSTER_PUBLIC_URL=https://me:" + password + "@example.com", nil, "ROSTER_PUBLIC_URL (-public-url): "},
@@ -177,50 +182,81 @@ func section(t *testing.T, document, heading string) string {
 	return before
 }
 
-// A key file with something else in it is neither used nor overwritten.
-func TestAdminKeyFile(t *testing.T) {
+// keyFiles are the files with keys in a data folder, and what makes such a key.
+var keyFiles = map[string]struct {
+	in     func(dataDir string) keyFile
+	newKey func() secret.Text
+}{
+	"admin-key":  {adminKeyFile, credential.New},
+	"secret-key": {secretKeyFile, secret.NewKey},
+}
+
+// A key is made once, also by servers that start at the same time, and found again.
+func TestKeyFileIsMadeOnce(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "admin-key")
-	must(t, os.WriteFile(path, []byte("notes\n"), 0o600))
-	var out bytes.Buffer
-	if _, err := adminKeyFile(dir, true, &out); err == nil || !strings.Contains(err.Error(), path+" holds no API key") {
-		t.Errorf("an unusable file: %v", err)
-	}
-	if text, err := os.ReadFile(path); err != nil || string(text) != "notes\n" || out.Len() > 0 {
-		t.Errorf("the file now holds %q, %v; %s", text, err, &out)
+	for name, kind := range keyFiles {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := kind.in(filepath.Join(t.TempDir(), "data"))
+			var all [8]secret.Text
+			var makers atomic.Int64
+			var starts sync.WaitGroup
+			for i := range all {
+				starts.Go(func() {
+					got, made, err := file.ensure(kind.newKey)
+					if err != nil {
+						t.Error(err)
+					}
+					if made {
+						makers.Add(1)
+					}
+					all[i] = got
+				})
+			}
+			starts.Wait()
+			if makers.Load() != 1 || slices.ContainsFunc(all[:], func(got secret.Text) bool { return !got.Equal(all[0]) }) {
+				t.Errorf("%d keys are made", makers.Load())
+			}
+		})
 	}
 }
 
-// A file that somebody else could have planted, or can read, is refused.
-func TestPlantedAdminKey(t *testing.T) {
+// A file that somebody else could have planted, or can read, is refused, and so is one
+// with something else in it. None is overwritten.
+func TestPlantedKeyFile(t *testing.T) {
 	t.Parallel()
-	const key = "rk_0123456789abcdef0123456789abcdef"
 	for name, test := range map[string]struct {
-		plant func(path string) error
+		plant func(path, key string) error
 		want  string
 	}{
-		"ours": {func(path string) error { return os.WriteFile(path, []byte(key), 0o600) }, ""},
-		"others may read it": {func(path string) error {
+		"ours": {func(path, key string) error { return os.WriteFile(path, []byte(key), 0o600) }, ""},
+		"others may read it": {func(path, key string) error {
 			return errors.Join(os.WriteFile(path, []byte(key), 0o600), os.Chmod(path, 0o644))
 		}, "has the mode 0644"},
-		"a folder": {func(path string) error { return os.Mkdir(path, 0o700) }, "is not a file"},
-		"another owner's": {func(path string) error {
+		"a folder": {func(path, _ string) error { return os.Mkdir(path, 0o700) }, "is not a file"},
+		"another owner's": {func(path, key string) error {
 			return errors.Join(os.WriteFile(path, []byte(key), 0o600), os.Chown(path, 12345, -1))
 		}, "belongs to another account"},
+		"notes": {func(path, _ string) error { return os.WriteFile(path, []byte("notes\n"), 0o600) }, " holds no "},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if name == "another owner's" && os.Geteuid() != 0 {
-				t.Skip("only root can give files away")
-			}
-			dir := t.TempDir()
-			must(t, test.plant(adminKeyPath(dir)))
-			got, err := adminKeyFile(dir, true, io.Discard)
-			if test.want == "" && (err != nil || got.Reveal() != key) || test.want != "" && (err == nil || !got.Empty() || !strings.Contains(err.Error(), test.want)) {
-				t.Errorf("got error %v, want %q", err, test.want)
-			}
-		})
+		for file, kind := range keyFiles {
+			t.Run(name+", "+file, func(t *testing.T) {
+				t.Parallel()
+				if name == "another owner's" && os.Geteuid() != 0 {
+					t.Skip("only root can give files away")
+				}
+				file, key := kind.in(t.TempDir()), kind.newKey().Reveal()
+				must(t, test.plant(file.path, key))
+				before, _ := os.ReadFile(file.path)
+				got, made, err := file.ensure(kind.newKey)
+				if test.want == "" && (err != nil || got.Reveal() != key) || test.want != "" && (err == nil || !got.Empty() || !strings.Contains(err.Error(), file.path+" "+strings.TrimPrefix(test.want, " "))) {
+					t.Errorf("got error %v, want %q", err, test.want)
+				}
+				if after, _ := os.ReadFile(file.path); made || !bytes.Equal(before, after) {
+					t.Errorf("the file now holds %q", after)
+				}
+			})
+		}
 	}
 }
 

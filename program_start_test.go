@@ -189,7 +189,7 @@ func TestSecondServerIsRefused(t *testing.T) {
 }
 
 // With a database that others run, the program starts none and leaves out the demo. Only
-// the first server makes the administrator's key.
+// the first server makes the administrator's key, and the others are given its secret key.
 func TestDatabaseURL(t *testing.T) {
 	t.Parallel()
 	dsn := dbtest.DSN(t)
@@ -198,13 +198,16 @@ func TestDatabaseURL(t *testing.T) {
 	one := first.start()
 	one.wantLines("listening")
 	one.wantKeyKept()
-	if files := names(t, first.data()); strings.Join(files, " ") != "admin-key" {
+	if files := names(t, first.data()); strings.Join(files, " ") != "admin-key secret-key" {
 		t.Errorf("the data folder holds %v", files)
 	}
 	if emails := one.emails(); len(emails) != 0 {
 		t.Errorf("there are users: %v", emails)
 	}
 
+	key, err := secretKeyFile(first.data()).read()
+	must(t, err)
+	second.env = append(second.env, "ROSTER_SECRET_KEY="+key.Reveal())
 	two := second.start()
 	two.wantLines("listening")
 	if files := names(t, second.dir); len(files) != 0 || two.stdout.String() != "" {

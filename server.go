@@ -107,10 +107,12 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 // server is the running program.
 type server struct {
 	*config
-	log       *slog.Logger
-	metrics   *telemetry.Metrics
-	out       io.Writer
-	db        *db.DB
+	log     *slog.Logger
+	metrics *telemetry.Metrics
+	out     io.Writer
+	db      *db.DB
+	// keyring seals what the database holds and must be readable again.
+	keyring   *secret.Keyring
 	directory *directory.Directory
 	http      *http.Server
 	listener  net.Listener
@@ -138,6 +140,9 @@ func (s *server) start(ctx context.Context) error {
 	}
 	s.onClose(func() error { return stopTracing(context.WithoutCancel(ctx)) })
 	if err := s.openDatabase(ctx); err != nil {
+		return err
+	}
+	if s.keyring, _, err = s.openKeyring(); err != nil {
 		return err
 	}
 	s.directory = directory.New(s.db, access.Options{Entries: cmp.Or(s.cacheEntries, defaultCacheEntries()), Staleness: s.staleness, Log: s.log})
@@ -210,7 +215,7 @@ func (s *server) setUpAdministrator(ctx context.Context) (secret.Text, error) {
 		}
 		// Other servers on a shared database rely on a key that is not known here;
 		// a database of our own has no others.
-		if key, err = adminKeyFile(s.dataDir, !exists || s.embedded(), s.out); err != nil || key.Empty() {
+		if key, err = keptAdminKey(s.dataDir, !exists || s.embedded(), s.out); err != nil || key.Empty() {
 			return secret.Text{}, err
 		}
 	}
