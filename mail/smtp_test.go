@@ -151,16 +151,12 @@ func TestEncryption(t *testing.T) {
 // A password is not sent to a server from which somebody on the way has taken STARTTLS.
 func TestPasswordNeedsTLS(t *testing.T) {
 	t.Parallel()
-	o := openPostOffice(t, func(o *postOffice, _ *smtp.Server) { o.password = password })
-	s := o.sender(t, "smtp://me:c4n4ry@", "")
-	_, port, err := net.SplitHostPort(o.address)
-	must(t, err)
-	s.host = "localhost.localdomain" // to the library, localhost is as good as TLS
-	if _, err := net.DefaultResolver.LookupHost(t.Context(), s.host); err != nil {
-		t.Skip("the machine has no other name")
-	}
-	if err := s.Send(t.Context(), sample(t, "ada@example.org")); err == nil || len(o.all()) > 0 {
-		t.Error(port, err)
+	// To the library, the usual loopback address is as good as TLS.
+	o := openPostOffice(t, func(o *postOffice, _ *smtp.Server) { o.address, o.password = "127.0.0.2:0", password })
+	err := o.sender(t, "smtp://me%40example.com:c4n4ry%2F+%3A%40@", "").Send(t.Context(), sample(t, "ada@example.org"))
+	wantFailure(t, err, false, "unencrypted connection")
+	if len(o.all()) > 0 {
+		t.Error("the mail was sent")
 	}
 }
 
