@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	netmail "net/mail"
 	"net/netip"
 	"net/url"
 	"os"
@@ -23,6 +24,7 @@ import (
 	"roster/db"
 	"roster/graph"
 	"roster/graph/transport"
+	"roster/mail"
 	"roster/secret"
 )
 
@@ -50,6 +52,11 @@ type config struct {
 	staleness time.Duration
 	// cacheEntries is 0 for a share of the memory.
 	cacheEntries int
+	// mailFrom is nil if it is not set, and so is smtp.
+	mailFrom *netmail.Address
+	smtp     *mail.SMTP
+	// mailTemplates is nil for Roster's own.
+	mailTemplates *mail.Templates
 }
 
 // embedded reports whether the server runs its own PostgreSQL.
@@ -83,6 +90,9 @@ func settings() []setting {
 		{"ROSTER_COST_PER_SECOND", "cost-per-second", "", "what one API key may spend in the long run; 50,000,000 when not set", (*config).setCostPerSecond},
 		{"ROSTER_STALENESS_BOUND", "staleness-bound", "", "how long checks are answered from memory while the feed of changes is cut, from 500ms to 1m; 1s when not set", (*config).setStaleness},
 		{"ROSTER_CACHE_ENTRIES", "cache-entries", "", "how many members are kept in memory at most, for checks; a 20th of the memory when not set", (*config).setCacheEntries},
+		{"ROSTER_MAIL_FROM", "mail-from", "", "the sender of mails, such as \"Example <accounts@example.com>\"", (*config).setMailFrom},
+		{"ROSTER_SMTP_URL", "smtp-url", "", "the server that sends mails: smtps://user:password@host:port, or smtp:// for STARTTLS where it is offered (?starttls=required or never); the list of processes shows flags", (*config).setSMTP},
+		{"ROSTER_MAIL_TEMPLATES", "mail-templates", "", "a folder of templates that stand in for Roster's own", (*config).setMailTemplates},
 	}
 }
 
@@ -352,6 +362,31 @@ func (c *config) setCacheEntries(value string) error {
 	}
 	c.cacheEntries = n
 	return nil
+}
+
+func (c *config) setMailFrom(value string) (err error) {
+	if value != "" {
+		c.mailFrom, err = mail.ParseFrom(value)
+	}
+	return err
+}
+
+func (c *config) setSMTP(value string) (err error) {
+	if value == "" {
+		return nil
+	}
+	if c.mailFrom == nil {
+		return errors.New("needs ROSTER_MAIL_FROM")
+	}
+	c.smtp, err = mail.ParseSMTP(secret.New(value), c.mailFrom)
+	return err
+}
+
+func (c *config) setMailTemplates(value string) (err error) {
+	if value != "" {
+		c.mailTemplates, err = mail.ParseTemplates(value)
+	}
+	return err
 }
 
 // boolean returns the apply function of a setting for a field that is true or false.

@@ -33,6 +33,7 @@ import (
 	"roster/graph/graphiql"
 	"roster/graph/transport"
 	"roster/idempotency"
+	"roster/mail"
 	"roster/problem"
 	"roster/secret"
 	"roster/telemetry"
@@ -119,6 +120,10 @@ type server struct {
 	// sessions let the playground act as the administrator; nil without a playground
 	// or without a key that is known here.
 	sessions *graphiql.Sessions
+	// outbox has the mails that are to be sent. mailbox shows them instead; nil unless this is
+	// development without an SMTP server.
+	outbox  *mail.Outbox
+	mailbox http.Handler
 	// watched is true if the log goes to a terminal, where it may contain the
 	// one-time token of the playground.
 	watched bool
@@ -164,7 +169,10 @@ func (s *server) start(ctx context.Context) error {
 		return err
 	}
 	if s.dev && !adminKey.Empty() {
-		s.sessions = graphiql.NewSessions(adminKey, apiPath)
+		s.sessions = graphiql.NewSessions(adminKey)
+	}
+	if err := s.startMail(ctx, adminKey); err != nil {
+		return err
 	}
 	s.http = s.newHTTPServer(api, api.ServeSDL)
 	return nil
@@ -297,6 +305,10 @@ func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc) *http.
 		playground := graphiql.Handler(graphiql.Options{Endpoint: apiPath, Sessions: s.sessions, Demo: s.demo})
 		mux.Handle("GET /{$}", playground)
 		mux.Handle("/graphiql/", playground)
+	}
+	if s.mailbox != nil {
+		mux.Handle(mail.MailboxPath, s.mailbox)
+		mux.Handle(mail.MailboxPath+"/", s.mailbox)
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)

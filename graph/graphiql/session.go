@@ -35,8 +35,7 @@ const pageHeader = "Roster-Playground"
 // A session is in memory only: it ends after sessionTime, with the key, or with the
 // server.
 type Sessions struct {
-	key  secret.Text
-	path string // of the endpoint, where the cookie goes
+	key secret.Text
 
 	mu           sync.Mutex
 	token        string // empty after its first use
@@ -45,9 +44,9 @@ type Sessions struct {
 }
 
 // NewSessions returns the sessions of a server whose administrator's key is key,
-// with a new token. Endpoint is the path of the GraphQL endpoint.
-func NewSessions(key secret.Text, endpoint string) *Sessions {
-	return &Sessions{key: key, path: endpoint, token: rand.Text()}
+// with a new token.
+func NewSessions(key secret.Text) *Sessions {
+	return &Sessions{key: key, token: rand.Text()}
 }
 
 // Link returns the address of the page at base, such as http://localhost:8080, that
@@ -72,7 +71,7 @@ func (s *Sessions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.SetCookie(w, &http.Cookie{
-		Name: cookieName(r), Value: cookie, Path: s.path, MaxAge: int(sessionTime.Seconds()),
+		Name: cookieName(r), Value: cookie, Path: "/", MaxAge: int(sessionTime.Seconds()),
 		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: strings.HasPrefix(r.Header.Get("Origin"), "https:"),
 	})
 	w.Header().Set("Content-Type", "application/json")

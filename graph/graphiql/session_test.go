@@ -14,7 +14,7 @@ import (
 
 const testKey = "rk_0123456789abcdef0123456789abcdef"
 
-func newSessions() *Sessions { return NewSessions(secret.New(testKey), "/graphql") }
+func newSessions() *Sessions { return NewSessions(secret.New(testKey)) }
 
 // exchange sends a token as the page does, after change has edited the request.
 func exchange(s *Sessions, token string, change func(*http.Request)) *http.Response {
@@ -58,7 +58,7 @@ func TestLinkWorksOnce(t *testing.T) {
 		}
 	}
 	cookie, page := opened(t, s)
-	if !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode || cookie.Path != "/graphql" || cookie.Secure || cookie.Value == page {
+	if !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode || cookie.Path != "/" || cookie.Secure || cookie.Value == page {
 		t.Errorf("the cookie is %v", cookie)
 	}
 	for _, used := range []string{token, ""} {
