@@ -41,6 +41,8 @@ type config struct {
 	demo        bool
 	publicURL   string
 	dev         bool
+	// audiences are those of access tokens, beside this server.
+	audiences []string
 	// corsOrigins are separated by commas.
 	corsOrigins string
 	// trusted is nil without a manifest.
@@ -83,6 +85,7 @@ func settings() []setting {
 		{"ROSTER_SECRET_KEY", "secret-key", "", "the key that seals secrets in the database: 32 bytes in base64, the same for all servers of a database; made on the first start if not set; while it is replaced, the new key, a comma and the old one", (*config).setSecretKey},
 		{"ROSTER_DEMO", "demo", "", "fill an empty database with the demo business; default true with the embedded database", boolean(func(c *config) *bool { return &c.demo })},
 		{"ROSTER_PUBLIC_URL", "public-url", "", "the address that links are built from", (*config).setPublicURL},
+		{"ROSTER_AUDIENCES", "audiences", "", "whom access tokens may be made for, separated by commas, such as https://api.example.com", (*config).setAudiences},
 		{"ROSTER_DEV", "dev", "", "open introspection, playground and suggestions; default true on a loopback address", boolean(func(c *config) *bool { return &c.dev })},
 		{"ROSTER_CORS_ORIGINS", "cors-origins", "", "origins whose pages may call the API, separated by commas, such as https://app.example.com", (*config).setCORSOrigins},
 		{"ROSTER_TRUSTED_DOCUMENTS", "trusted-documents", "", "a manifest of documents that clients may name by id: graphql-codegen's or Apollo's", (*config).setTrustedDocuments},
@@ -269,6 +272,15 @@ func (c *config) setPublicURL(value string) error {
 		return errors.New("not an address such as https://accounts.example.com") // without the value, which may hold a password
 	}
 	c.publicURL = value
+	return nil
+}
+
+func (c *config) setAudiences(value string) error {
+	for audience := range strings.SplitSeq(value, ",") {
+		if audience = strings.TrimSpace(audience); audience != "" {
+			c.audiences = append(c.audiences, audience)
+		}
+	}
 	return nil
 }
 

@@ -13,22 +13,31 @@ import (
 // newAPI returns the handler of GraphQL.
 func (s *server) newAPI() *transport.Handler {
 	return transport.NewHandler(transport.Options{
-		Schema: graph.NewSchema(s.directory, nil), Directory: s.directory, Log: s.log, Introspection: s.dev, Metrics: s.metrics,
+		Schema: graph.NewSchema(s.directory, s.signIn), Directory: s.directory, Authenticate: s.signIn.Authenticate, Cookies: s.cookies, Log: s.log, Introspection: s.dev, Metrics: s.metrics,
 		CostPerSecond: s.costPerSecond, Trusted: s.trusted, TrustedOnly: s.trustedOnly,
 	})
 }
 
-// withCORS lets pages of the configured origins call the API (Fetch, 3.2). Requests
-// carry API keys and no cookies, so that no credentials are allowed.
+// origins returns the origins whose pages may call the API.
+func (s *server) origins() []string {
+	if s.corsOrigins == "" {
+		return nil
+	}
+	return strings.Split(s.corsOrigins, ",")
+}
+
+// withCORS lets pages of the configured origins, and of no others, call the API with the
+// cookie of a session (Fetch, 3.2).
 func (s *server) withCORS(next http.Handler) http.Handler {
 	if s.corsOrigins == "" {
 		return next
 	}
 	return cors.New(cors.Options{
-		AllowedOrigins: strings.Split(s.corsOrigins, ","),
-		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost},
+		AllowedOrigins:   s.origins(),
+		AllowCredentials: true,
+		AllowedMethods:   []string{http.MethodGet, http.MethodHead, http.MethodPost},
 		AllowedHeaders: []string{
-			"Authorization", "Content-Type", "Roster-At-Least", "Idempotency-Key", "X-Request-Id",
+			"Authorization", "Content-Type", "Roster-At-Least", "Roster-Organization", "Idempotency-Key", "X-Request-Id",
 			"X-GraphQL-Preflight", "Apollo-Require-Preflight", "X-Apollo-Operation-Name", "X-Apollo-Operation-Id",
 			"Apollographql-Client-Name", "Apollographql-Client-Version", "Graphql-Client-Name", "Graphql-Client-Version", "X-Requested-With",
 			"Traceparent", "Tracestate", "Baggage", "Sentry-Trace", // of browsers that take part in a trace

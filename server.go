@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -26,6 +27,7 @@ import (
 	"time"
 
 	"roster/access"
+	"roster/credential"
 	"roster/db"
 	"roster/db/embedded"
 	"roster/demo"
@@ -36,6 +38,7 @@ import (
 	"roster/mail"
 	"roster/problem"
 	"roster/secret"
+	"roster/signin"
 	"roster/telemetry"
 )
 
@@ -124,6 +127,9 @@ type server struct {
 	// development without an SMTP server.
 	outbox  *mail.Outbox
 	mailbox http.Handler
+	// signIn lets people in, and cookies are how browsers hold their sessions.
+	signIn  *signin.Service
+	cookies *transport.Cookies
 	// watched is true if the log goes to a terminal, where it may contain the
 	// one-time token of the playground.
 	watched bool
@@ -164,18 +170,46 @@ func (s *server) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	api := s.newAPI()
-	if err := s.fillWithDemo(ctx, api); err != nil {
-		return err
-	}
 	if s.dev && !adminKey.Empty() {
 		s.sessions = graphiql.NewSessions(adminKey)
 	}
 	if err := s.startMail(ctx, adminKey); err != nil {
 		return err
 	}
+	if err := s.startSignIn(ctx); err != nil {
+		return err
+	}
+	api := s.newAPI()
+	if err := s.fillWithDemo(ctx, api); err != nil {
+		return err
+	}
 	s.http = s.newHTTPServer(api, api.ServeSDL)
 	return nil
+}
+
+// waitingPasswords is how many passwords wait for each core to be hashed, which takes some
+// 50 ms.
+const waitingPasswords = 50
+
+// startSignIn lets people sign in.
+func (s *server) startSignIn(ctx context.Context) error {
+	cores := runtime.GOMAXPROCS(0)
+	s.signIn = signin.New(signin.Options{
+		Database: s.db, Directory: s.directory, Passwords: credential.NewPasswords(cores, waitingPasswords*cores), Outbox: s.outbox,
+		Issuer: s.publicAddress(), Audiences: s.audiences, Log: s.log,
+	})
+	s.background(ctx, s.signIn.Sweep)
+	s.cookies = &transport.Cookies{Secure: strings.HasPrefix(s.publicURL, "https:"), TrustedOrigins: s.origins()}
+	return s.cookies.Prepare()
+}
+
+// publicAddress returns the address of this server as browsers know it, without a slash
+// behind it.
+func (s *server) publicAddress() string {
+	if s.publicURL != "" {
+		return strings.TrimSuffix(s.publicURL, "/")
+	}
+	return "http://" + browserAddr(s.listener.Addr().String(), s.addr)
 }
 
 // openDatabase starts the database if it is the server's own, connects to it, and

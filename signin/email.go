@@ -6,6 +6,7 @@ import (
 	"roster/db"
 	"roster/directory"
 	"roster/mail"
+	"roster/problem"
 	"roster/secret"
 )
 
@@ -13,6 +14,9 @@ import (
 // account without an address; then no code is right. A kind that has no code, such as the
 // notice that there is an account already, is mailed in its place.
 func (s *Service) mailCode(ctx context.Context, f *flow, kind mail.Kind) (*Result, error) {
+	if !s.Outbox.Configured() {
+		return nil, problem.New(problem.Forbidden, "This server sends no mail: ROSTER_SMTP_URL is not set.")
+	}
 	var code secret.Text
 	if f.Email != nil && kind != mail.AccountExists {
 		code = newCode()

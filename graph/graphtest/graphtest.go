@@ -24,6 +24,7 @@ import (
 	"roster/graph"
 	"roster/graph/transport"
 	"roster/secret"
+	"roster/signin"
 )
 
 // Server is the whole server without its socket, over a database of its own.
@@ -31,6 +32,9 @@ type Server struct {
 	Database  *db.DB
 	Directory *directory.Directory
 	Handler   *transport.Handler
+	SignIn    *signin.Service
+	// Mail has what was mailed.
+	Mail *Mailbox
 	// Key is the administrator's API key.
 	Key string
 }
@@ -50,6 +54,7 @@ func Over(t testing.TB, database *db.DB) *Server {
 	Must(t, b.Directory.Setup(t.Context()))
 	Must(t, b.Directory.EnsureAdministratorKey(t.Context(), secret.New(b.Key)))
 	Must(t, b.Directory.Follow(t.Context()))
+	b.startSignIn(t, log)
 	return b.WithOptions(t, transport.Options{Introspection: true})
 }
 
@@ -89,7 +94,8 @@ func (b *Server) StandingFor(t testing.TB, email, org string, permissions ...str
 func (b *Server) WithOptions(t testing.TB, o transport.Options) *Server {
 	t.Helper()
 	other := *b
-	o.Schema, o.Directory, o.Log = graph.NewSchema(b.Directory, nil), b.Directory, slog.New(slog.NewTextHandler(t.Output(), nil))
+	o.Schema, o.Directory, o.Log = graph.NewSchema(b.Directory, b.SignIn), b.Directory, slog.New(slog.NewTextHandler(t.Output(), nil))
+	o.Authenticate = b.SignIn.Authenticate
 	other.Handler = transport.NewHandler(o)
 	return &other
 }
