@@ -21,6 +21,7 @@ var ownWriters = map[string]string{
 	"db/migrations": "they are SQL",
 	"db/dbtest":     "it makes the databases of tests",
 	"db/embedded":   "it makes the database itself",
+	"token":         "signing keys belong to the servers, which read them by themselves",
 	"idempotency":   "its rows stand beside the changes of a document's transaction",
 	"bench":         "it fills databases of its own",
 }
