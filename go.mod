@@ -34,6 +34,7 @@ require (
 
 require (
 	github.com/mileusna/useragent v1.3.5 // indirect
+	github.com/go-jose/go-jose/v4 v4.1.9 // indirect
 	github.com/pbnjay/memory v0.0.0-20210728143218-7b4eea64cf58 // indirect
 )
 

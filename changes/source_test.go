@@ -22,6 +22,7 @@ var ownWriters = map[string]string{
 	"db/dbtest":     "it makes the databases of tests",
 	"db/embedded":   "it makes the database itself",
 	"mail":          "its rows stand in the transaction of what they tell, and are no facts about anybody",
+	"token":         "signing keys belong to the servers, which read them by themselves",
 	"idempotency":   "its rows stand beside the changes of a document's transaction",
 	"bench":         "it fills databases of its own",
 }

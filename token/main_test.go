@@ -1,0 +1,9 @@
+package token
+
+import (
+	"testing"
+
+	"roster/db/dbtest"
+)
+
+func TestMain(m *testing.M) { dbtest.Main(m) }

@@ -1,0 +1,190 @@
+package token
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"roster/db"
+)
+
+// The life of a key. No verifier ever meets a token by a key that it cannot know, since
+//   - a server signs, and publishes keys, only by a table that it has read within maxStale;
+//   - whoever has asked for the public keys may keep them for jwksMaxAge;
+//   - so everybody can know a key when it signs, lead after it was made, and there is some
+//     time to spare for clocks that differ;
+//   - the last token of a retired key is signed by a server that has not read yet that it is
+//     retired, and expires retention after its successor began to sign, or before.
+const (
+	// DefaultAge is how long each key signs.
+	DefaultAge = 90 * 24 * time.Hour
+
+	refreshEvery = time.Minute
+	maxStale     = 10 * time.Minute
+	jwksMaxAge   = time.Hour
+	lead         = jwksMaxAge + maxStale + 20*time.Minute
+	retention    = maxStale + MaxLife + 20*time.Minute
+)
+
+// Run calls Refresh each minute until ctx ends.
+func (k *Keys) Run(ctx context.Context) {
+	ticker := time.NewTicker(refreshEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if err := k.Refresh(ctx); err != nil && ctx.Err() == nil {
+			k.options.Log.WarnContext(ctx, "the signing keys in memory are not new", "cause", err)
+		}
+	}
+}
+
+// Rotate lets the next key sign as soon as everybody can know it, and returns that moment:
+// now, unless the next key is new itself.
+func (k *Keys) Rotate(ctx context.Context) (time.Time, error) {
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	now := k.clock()
+	var signsFrom time.Time
+	rows, err := k.maintain(ctx, now, func(next *db.SigningKey) {
+		signsFrom = next.CreatedAt.Add(lead)
+		if signsFrom.Before(now) {
+			signsFrom = now
+		}
+		if signsFrom.After(next.SignsFrom) {
+			signsFrom = next.SignsFrom
+		}
+		next.SignsFrom = signsFrom
+	})
+	if err != nil {
+		return time.Time{}, err
+	}
+	t, err := k.build(rows, now)
+	if err != nil {
+		return time.Time{}, err
+	}
+	k.table.Store(t)
+	return signsFrom, nil
+}
+
+// isDue reports whether maintain has anything to do.
+func (k *Keys) isDue(rows []db.SigningKey, now time.Time) bool {
+	if len(rows) == 0 || !rows[len(rows)-1].SignsFrom.After(now) {
+		return true
+	}
+	for i := range rows {
+		if !k.keyring.Current(rows[i].PrivateKey) && k.isOpen(&rows[i]) || isOver(rows, i, now) {
+			return true
+		}
+	}
+	return false
+}
+
+// isOpen reports whether the keyring opens the key.
+func (k *Keys) isOpen(row *db.SigningKey) bool {
+	_, err := k.keyring.Open(purpose, row.PrivateKey)
+	return err == nil
+}
+
+// isOver reports whether the tokens of the key at i have expired, whoever has signed them.
+func isOver(rows []db.SigningKey, i int, now time.Time) bool {
+	return i+1 < len(rows) && rows[i+1].SignsFrom.Add(retention).Before(now)
+}
+
+// maintain brings the keys of the database up to date while no other server does, and
+// returns them. It calls change, unless that is nil, with the next key.
+func (k *Keys) maintain(ctx context.Context, now time.Time, change func(next *db.SigningKey)) (rows []db.SigningKey, err error) {
+	err = k.db.InTx(ctx, func(ctx context.Context, tx bun.IDB) error {
+		// Readers do not wait for this lock, only servers that are about to do the same.
+		if _, err := tx.NewRaw("lock table signing_keys in share row exclusive mode").Exec(ctx); err != nil {
+			return err
+		}
+		if rows, err = k.read(ctx); err != nil {
+			return err
+		}
+		if _, err := k.build(rows, now); err != nil {
+			return err // and nothing is sealed by a keyring that is not the one of the others
+		}
+		if err := k.complete(ctx, tx, rows, now); err != nil {
+			return err
+		}
+		if change != nil {
+			if rows, err = k.read(ctx); err != nil {
+				return err
+			}
+			next := &rows[len(rows)-1]
+			change(next)
+			if _, err := tx.NewUpdate().Model(next).Column("signs_from").WherePK().Exec(ctx); err != nil {
+				return err
+			}
+			if err := k.complete(ctx, tx, rows, now); err != nil {
+				return err
+			}
+		}
+		rows, err = k.read(ctx)
+		return err
+	})
+	return rows, err
+}
+
+// complete makes the keys that are missing: one that signs now and one that signs next. It
+// deletes the ones that are over, and seals again what an older key has sealed.
+func (k *Keys) complete(ctx context.Context, tx bun.IDB, rows []db.SigningKey, now time.Time) error {
+	for i := range rows {
+		row := &rows[i]
+		var err error
+		switch {
+		case isOver(rows, i, now):
+			_, err = tx.NewDelete().Model(row).WherePK().Exec(ctx)
+		case !k.keyring.Current(row.PrivateKey) && k.isOpen(row):
+			var der []byte
+			if der, err = k.keyring.Open(purpose, row.PrivateKey); err == nil {
+				row.PrivateKey = k.keyring.Seal(purpose, der)
+				_, err = tx.NewUpdate().Model(row).Column("private_key").WherePK().Exec(ctx)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	last := now
+	if len(rows) == 0 {
+		if err := k.insert(ctx, tx, now, now); err != nil {
+			return err
+		}
+	} else if last = rows[len(rows)-1].SignsFrom; last.After(now) {
+		return nil
+	}
+	signsFrom := last.Add(k.options.Age)
+	if soonest := now.Add(lead); signsFrom.Before(soonest) {
+		signsFrom = soonest
+	}
+	return k.insert(ctx, tx, now, signsFrom)
+}
+
+// insert makes a key.
+func (k *Keys) insert(ctx context.Context, tx bun.IDB, now, signsFrom time.Time) error {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return err
+	}
+	kid, err := thumbprint(private)
+	if err != nil {
+		return err
+	}
+	row := &db.SigningKey{KID: kid, Algorithm: string(algorithm), PrivateKey: k.keyring.Seal(purpose, der), CreatedAt: now, SignsFrom: signsFrom}
+	_, err = tx.NewInsert().Model(row).Exec(ctx)
+	return err
+}
