@@ -65,7 +65,7 @@ func ParseTemplates(folder string) (*Templates, error) {
 	files := layered{own: own}
 	if folder != "" {
 		files.over = os.DirFS(folder)
-		if err := checkNames(files); err != nil {
+		if err := checkNames(folder, own); err != nil {
 			return nil, err
 		}
 	}
@@ -102,16 +102,16 @@ func (l layered) Open(name string) (fs.File, error) {
 	return l.own.Open(name)
 }
 
-// checkNames returns an error if the upper folder has a file that stands in for no
-// other: it was probably meant to.
-func checkNames(files layered) error {
-	entries, err := fs.ReadDir(files.over, ".")
+// checkNames returns an error if the folder has a file that stands in for none of
+// Roster's own: it was probably meant to.
+func checkNames(folder string, own fs.FS) error {
+	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
-		if _, err := fs.Stat(files.own, entry.Name()); err != nil && !strings.HasPrefix(entry.Name(), ".") {
-			known, _ := fs.Glob(files.own, "*.txt") // the pattern is well-formed
+		if _, err := fs.Stat(own, entry.Name()); err != nil && !strings.HasPrefix(entry.Name(), ".") {
+			known, _ := fs.Glob(own, "*.txt") // the pattern is well-formed
 			return fmt.Errorf("%q is the name of no template; there are %s, and the same with .html", entry.Name(), strings.Join(known, ", "))
 		}
 	}
