@@ -269,7 +269,7 @@ func (w *write) leave(ctx context.Context, d *Directory, members []*db.Membershi
 			return err
 		}
 	}
-	err := w.revokeKeys(ctx, "k.user_id is not null and (k.org_id, k.user_id) in (select m.org_id, m.user_id from memberships m where m.id = any(?))", idArray(ids))
+	_, err := w.revokeKeys(ctx, "k.user_id is not null and (k.org_id, k.user_id) in (select m.org_id, m.user_id from memberships m where m.id = any(?))", idArray(ids))
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func (d *Directory) removeAllMembers(ctx context.Context, w *write, org *db.Orga
 			return err
 		}
 	}
-	if err := w.revokeKeys(ctx, "k.org_id = ?", org.ID); err != nil {
+	if _, err := w.revokeKeys(ctx, "k.org_id = ?", org.ID); err != nil {
 		return err
 	}
 	if err := d.moveMembers(ctx, w, org.ID, fallback); err != nil {
