@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -55,20 +56,21 @@ type Refusal struct {
 const credentialName = "the API key of this request"
 
 // authoritySQL reads the grants to the user $1 in the organizations $2 that have not
-// ended, in the order in which they begin.
+// ended, for each of the permissions $3 that it amounts to, in the order in which they
+// begin.
 const authoritySQL = `
-select g.role_id as target_id, true as is_role, g.starts_at, g.ends_at, g.starts_at <= statement_timestamp() as begun
-	from membership_roles g where g.user_id = $1 and g.org_id = any($2) and ` + notEndedSQL + `
-union all select g.permission_id, false, g.starts_at, g.ends_at, g.starts_at <= statement_timestamp()
-	from membership_permissions g where g.user_id = $1 and g.org_id = any($2) and ` + notEndedSQL + `
-order by starts_at`
+select p.key as permission, g.starts_at, g.ends_at, g.starts_at <= statement_timestamp() as begun from (
+	select rp.permission_id, g.starts_at, g.ends_at from membership_roles g join role_permissions rp on rp.role_id = g.role_id and rp.revoked_at is null
+		where g.user_id = $1 and g.org_id = any($2) and ` + notEndedSQL + `
+	union all select g.permission_id, g.starts_at, g.ends_at from membership_permissions g where g.user_id = $1 and g.org_id = any($2) and ` + notEndedSQL + `) g
+join permissions p on p.id = g.permission_id and p.deleted_at is null and p.key = any($3)
+order by g.starts_at`
 
 type authorityRow struct {
-	TargetID uuid.UUID
-	IsRole   bool
-	StartsAt time.Time
-	EndsAt   *time.Time
-	Begun    bool
+	Permission Permission
+	StartsAt   time.Time
+	EndsAt     *time.Time
+	Begun      bool
 }
 
 // Authority reads the authority of the actor, in the transaction of ctx if there is one.
@@ -76,40 +78,39 @@ func (e *Engine) Authority(ctx context.Context, actor *Actor) (*Authority, error
 	if actor.User == nil {
 		return &Authority{actor: actor}, nil
 	}
-	catalogue, err := e.Catalogue(ctx)
+	rows, err := db.Select[authorityRow](ctx, e.db, authoritySQL, authorityArgs(actor)...)
 	if err != nil {
 		return nil, err
 	}
-	orgs := []db.OrganizationID{db.Root}
-	if actor.Organization != nil {
-		orgs = append(orgs, *actor.Organization)
-	}
-	rows, err := db.Select[authorityRow](ctx, e.db, authoritySQL, *actor.User, orgs)
-	if err != nil {
-		return nil, err
-	}
-	authority := &Authority{actor, map[Permission]end{}}
-	for i := range rows {
-		for _, p := range rows[i].permissions(catalogue) {
-			authority.extend(Permission(p.Key), &rows[i])
-		}
-	}
-	return authority, nil
+	return newAuthority(actor, rows), nil
 }
 
-func (r *authorityRow) permissions(c *Catalogue) []*db.Permission {
-	if r.IsRole {
-		return c.RolePermissions(db.RoleID(r.TargetID))
+// QueueAuthority is Engine.Authority as a part of a batch. The function that it returns
+// may be called when the batch has run.
+func QueueAuthority(b *db.Batch, actor *Actor) func() *Authority {
+	if actor.User == nil {
+		return func() *Authority { return &Authority{actor: actor} }
 	}
-	if p := c.Permission(db.PermissionID(r.TargetID)); p != nil {
-		return []*db.Permission{p}
+	rows := db.Queue[authorityRow](b, authoritySQL, authorityArgs(actor)...)
+	return func() *Authority { return newAuthority(actor, rows.All) }
+}
+
+func authorityArgs(actor *Actor) []any {
+	return []any{*actor.User, actor.Organizations(), actor.Permissions}
+}
+
+func newAuthority(actor *Actor, grants []authorityRow) *Authority {
+	a := &Authority{actor, map[Permission]end{}}
+	for i := range grants {
+		a.extend(&grants[i])
 	}
-	return nil
+	return a
 }
 
 // extend adds a grant that begins no earlier than the ones before it. Grants that
 // follow one another without a gap count as one.
-func (a *Authority) extend(p Permission, grant *authorityRow) {
+func (a *Authority) extend(grant *authorityRow) {
+	p := grant.Permission
 	until, held := a.until[p]
 	switch {
 	case !held && grant.Begun, held && until != nil && !grant.StartsAt.After(*until) && isBefore(until, grant.EndsAt):
@@ -119,6 +120,26 @@ func (a *Authority) extend(p Permission, grant *authorityRow) {
 
 // isBefore reports whether a comes before b.
 func isBefore(a, b end) bool { return a != nil && (b == nil || a.Before(*b)) }
+
+// Held returns the permissions among these that the actor holds, through its user if it
+// stands for one.
+func (a *Authority) Held(permissions []Permission) []Permission {
+	if a.until == nil {
+		return permissions
+	}
+	return slices.DeleteFunc(slices.Clone(permissions), func(p Permission) bool { _, held := a.until[p]; return !held })
+}
+
+// EndsBefore reports whether something that the actor holds by the other authority ends
+// earlier by this one, or is not held at all.
+func (a *Authority) EndsBefore(other *Authority) bool {
+	for p, until := range other.until {
+		if now, held := a.until[p]; !held || isBefore(now, until) {
+			return true
+		}
+	}
+	return false
+}
 
 // holds reports whether the actor holds the permission there, and until when.
 func (a *Authority) holds(p Permission, org *db.OrganizationID) (until end, held bool) {

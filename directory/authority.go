@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"roster/access"
+	"roster/changes"
 	"roster/db"
 	"roster/problem"
 )
@@ -27,6 +28,7 @@ func (d *Directory) allow(ctx context.Context, w *write, h access.Handout) (acce
 			return access.Allowance{}, err
 		}
 		w.authority = authority
+		changes.WrittenIn(ctx).Grounds = append(authoritiesIn(ctx), authority)
 	}
 	allowance, refused := w.authority.Allow(h)
 	if !refused.Empty() {

@@ -2,9 +2,7 @@ package directory
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"time"
 
 	"roster/access"
 	"roster/changes"
@@ -14,18 +12,18 @@ import (
 )
 
 // lockActorText locks what the authority of the key $1 stands on against being changed,
-// as far as nobody changes it now, and selects whether it is all locked, and whether the
-// key works: the keys of its line, their users and organizations, and the memberships of
-// its user $2 in the organizations $3, with the roles granted there. A row that somebody
-// else writes to is skipped: waiting for it here could be waiting for someone who waits
-// for this transaction.
+// as far as nobody changes it now, and selects whether it is all locked: the keys of its
+// line, their users and organizations, and the memberships of its user $2 in the
+// organizations $3, with the roles granted there, and the permissions that the key has. A
+// row that somebody else writes to is skipped: waiting for it here could be waiting for
+// someone who waits for this transaction.
 const lockActorText = `
 with recursive line_of as (
 		select id, responsible_id, user_id, org_id from api_keys where id = $1
 		union select a.id, a.responsible_id, a.user_id, a.org_id from line_of join api_keys a on a.id = line_of.responsible_id),
-	locked_keys as (select * from api_keys where id in (select id from line_of) for share skip locked),
-	locked_users as (select * from users where id in (select user_id from line_of) for share skip locked),
-	locked_organizations as (select * from organizations where id in (select org_id from line_of) for share skip locked),
+	locked_keys as (select id from api_keys where id in (select id from line_of) for share skip locked),
+	locked_users as (select id from users where id in (select user_id from line_of) for share skip locked),
+	locked_organizations as (select id from organizations where id in (select org_id from line_of) for share skip locked),
 	locked_members as (select id from memberships where user_id = $2::uuid and org_id = any($3) for share skip locked),
 	roles_of as (select distinct role_id from membership_roles where user_id = $2::uuid and org_id = any($3) and live),
 	locked_roles as (select id from roles where id in (select role_id from roles_of) for share skip locked)
@@ -33,49 +31,45 @@ select (select count(*) from locked_keys) = (select count(*) from line_of)
 	and (select count(*) from locked_users) = (select count(distinct user_id) from line_of)
 	and (select count(*) from locked_organizations) = (select count(distinct org_id) from line_of)
 	and (select count(*) from locked_members) = (select count(*) from memberships where user_id = $2::uuid and org_id = any($3))
-	and (select count(*) from locked_roles) = (select count(*) from roles_of) as locked,
-	exists (select from `
-
-var confirmText = lockActorText + credential.Working("locked_keys", "locked_organizations", "locked_users") + `) as works`
-
-// How long a transaction tries to lock its actor, and how often it looks.
-const (
-	lockActorTime  = time.Second
-	lockActorPause = 2 * time.Millisecond
-	lockActorRest  = 50 * time.Millisecond
-)
+	and (select count(*) from locked_roles) = (select count(*) from roles_of)`
 
 var errEnded = problem.New(problem.Unauthenticated, "This API key is no longer valid.")
 
-// confirmActor returns a context whose actor may do what the database says now, and
-// keeps others from taking any of that away until the end of the transaction of ctx. It
-// returns changes.ErrActorChanged if that is less than the actor of ctx may do, and
-// UNAUTHENTICATED if it is nothing, because the key, its user or its organization has
-// ended. The server itself may always do everything.
-func (d *Directory) confirmActor(ctx context.Context) (context.Context, error) {
+// lookAtActor adds to b the statements that lock what the actor of ctx stands on and read
+// what it may do: see changes.Hooks. The server itself may always do everything. An actor
+// may do less than before, too, if something that has authorised a write of the
+// transaction now ends earlier.
+func lookAtActor(ctx context.Context, b *db.Batch) func() (context.Context, error) {
 	actor := access.ActorOf(ctx)
 	if actor == nil || actor.Key == nil {
-		return ctx, nil
+		return func() (context.Context, error) { return ctx, nil }
 	}
-	if err := d.lockActor(ctx, actor); err != nil {
-		return ctx, err
+	locked := db.Queue[bool](b, lockActorText, actor.Key.ID, actor.User, actor.Organizations())
+	readKey, readAuthority := credential.QueueWorking(b, actor.Key.ID), access.QueueAuthority(b, actor)
+	return func() (context.Context, error) {
+		if !*locked.One() {
+			return ctx, changes.ErrActorLocked
+		}
+		key, authority := readKey(), readAuthority()
+		if key == nil {
+			return ctx, errEnded
+		}
+		fresh := *actor
+		fresh.Permissions = authority.Held(key.Permissions)
+		lost := slices.ContainsFunc(actor.Permissions, func(p access.Permission) bool { return !fresh.HoldsSomewhere(p) })
+		shortened := slices.ContainsFunc(authoritiesIn(ctx), authority.EndsBefore)
+		if lost || shortened {
+			return access.WithActor(ctx, &fresh), changes.ErrActorChanged
+		}
+		return access.WithActor(ctx, &fresh), nil
 	}
-	if actor.User == nil {
-		return ctx, nil
-	}
-	fresh := *actor
-	key, err := d.keys.Read(ctx, actor.Key.ID)
-	if err != nil || key == nil {
-		return ctx, errors.Join(err, errEnded)
-	}
-	fresh.Permissions = key.Permissions
-	if err := d.limitToUser(ctx, &fresh); err != nil {
-		return ctx, err
-	}
-	if lost := slices.ContainsFunc(actor.Permissions, func(p access.Permission) bool { return !fresh.HoldsSomewhere(p) }); lost {
-		return access.WithActor(ctx, &fresh), changes.ErrActorChanged
-	}
-	return access.WithActor(ctx, &fresh), nil
+}
+
+// authoritiesIn returns the authorities by which the writes of the transaction of ctx have
+// handed something out.
+func authoritiesIn(ctx context.Context) []*access.Authority {
+	authorities, _ := changes.WrittenIn(ctx).Grounds.([]*access.Authority)
+	return authorities
 }
 
 // parties returns the ids of all for whom the actor of ctx acts.
@@ -92,32 +86,4 @@ func parties(ctx context.Context) []string {
 		all = append(all, actor.Organization.String())
 	}
 	return all
-}
-
-// lockActor locks what the actor's authority stands on, or returns an error if the
-// actor has ended, or somebody changes it all the while.
-func (d *Directory) lockActor(ctx context.Context, actor *access.Actor) error {
-	places := []db.OrganizationID{db.Root}
-	if actor.Organization != nil {
-		places = append(places, *actor.Organization)
-	}
-	began := time.Now()
-	for pause := lockActorPause; ; pause = min(2*pause, lockActorRest) {
-		state, err := db.SelectOne[struct{ Locked, Works bool }](ctx, d.db, confirmText, actor.Key.ID, actor.User, places)
-		switch {
-		case err != nil:
-			return err
-		case state.Locked && !state.Works:
-			return errEnded
-		case state.Locked:
-			return nil
-		case time.Since(began) > lockActorTime:
-			return changes.ErrActorLocked
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
-	}
 }

@@ -36,7 +36,7 @@ func New(database *db.DB, o access.Options) *Directory {
 	engine := access.NewEngine(database, o)
 	d := &Directory{db: database, engine: engine, log: o.Log}
 	d.feed = changes.NewFollower(database, o.Log, changes.FollowerOptions{Reset: engine.Reset}, d.apply)
-	d.Writer = changes.NewWriter(database, d.feed, o.Log, changes.Hooks{Check: keepAdministrator, Confirm: d.confirmActor, Parties: parties, Committed: engine.Committed})
+	d.Writer = changes.NewWriter(database, d.feed, o.Log, changes.Hooks{Check: keepAdministrator, Look: lookAtActor, Parties: parties, Committed: engine.Committed})
 	d.keys = credential.NewKeys(database, d.Writer, o.Log)
 	return d
 }
