@@ -194,10 +194,12 @@ func (w *Writer) appendAndLook(ctx context.Context, write *Write) error {
 // errDryRun rolls a dry run back.
 var errDryRun = errors.New("dry run")
 
+type dryRunKey struct{}
+
 // DryRun is Atomically, except that it rolls the transaction back in the end. It returns
 // the error that Atomically would return.
 func (w *Writer) DryRun(ctx context.Context, fn func(ctx context.Context) error) error {
-	err := w.Atomically(ctx, func(ctx context.Context) error {
+	err := w.Atomically(context.WithValue(ctx, dryRunKey{}, true), func(ctx context.Context) error {
 		if err := fn(ctx); err != nil {
 			return err
 		}

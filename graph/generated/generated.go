@@ -239,6 +239,12 @@ directive @requires(
 ) on FIELD_DEFINITION
 
 """
+The mutation does nothing but take access away. A document of such mutations alone gets through however busy the server is:
+places and connections are kept for it. A test compares this with what the mutations record.
+"""
+directive @endsAccess on FIELD_DEFINITION
+
+"""
 Runs the whole mutation document, answers exactly as if it had been carried out, and then undoes it.
 Nothing is stored, mailed or published. A client with a normalized cache (Apollo, urql, Relay) must not keep the answer: it
 has ids of real things, with values that they do not have. Send such a document past the cache (fetchPolicy "no-cache").
@@ -1310,7 +1316,7 @@ type Mutation {
   suspendUser(
     "Which one."
     input: UserActionInput!
-  ): UserPayload! @requires(permission: "roster:users:write")
+  ): UserPayload! @requires(permission: "roster:users:write") @endsAccess
   """
   Ends a suspension: what was granted counts again. FORBIDDEN unless the caller holds every permission of Roster that the user
   was granted anywhere, ESCALATION for who may not hand out the rest.
@@ -1326,7 +1332,7 @@ type Mutation {
   deleteUser(
     "Which one."
     input: UserActionInput!
-  ): DeletePayload! @requires(permission: "roster:users:write")
+  ): DeletePayload! @requires(permission: "roster:users:write") @endsAccess
 
   "Adds an organization without members. CONFLICT when code or external id is taken."
   createOrganization(
@@ -1342,7 +1348,7 @@ type Mutation {
   suspendOrganization(
     "Which one."
     input: OrganizationActionInput!
-  ): OrganizationPayload! @requires(permission: "roster:organizations:write")
+  ): OrganizationPayload! @requires(permission: "roster:organizations:write") @endsAccess
   "Ends a suspension: what was granted counts again, and its API keys work again. ESCALATION for who may not hand out what they give."
   restoreOrganization(
     "Which one."
@@ -1352,7 +1358,7 @@ type Mutation {
   deleteOrganization(
     "Which one."
     input: OrganizationActionInput!
-  ): DeletePayload! @requires(permission: "roster:organizations:write")
+  ): DeletePayload! @requires(permission: "roster:organizations:write") @endsAccess
 
   "Adds users to an organization. Who is a member already stays one. ESCALATION for roles that contain what the caller does not hold."
   addMembers(
@@ -1367,7 +1373,7 @@ type Mutation {
   removeMembers(
     "Who, and where."
     input: RemoveMembersInput!
-  ): DeletePayload! @requires(permission: "roster:members:write")
+  ): DeletePayload! @requires(permission: "roster:members:write") @endsAccess
   """
   Takes a user from one organization to another in one step, with or without roles and permissions. FORBIDDEN unless the caller
   holds every permission of Roster that the user holds in the one that they leave.
@@ -1391,7 +1397,7 @@ type Mutation {
   deletePermission(
     "Which one."
     input: PermissionActionInput!
-  ): DeletePayload! @requires(permission: "roster:roles:write")
+  ): DeletePayload! @requires(permission: "roster:roles:write") @endsAccess
   "Defines a role. ESCALATION when it contains what the caller does not hold."
   createRole(
     "What it is to be."
@@ -1406,7 +1412,7 @@ type Mutation {
   deleteRole(
     "Which one."
     input: RoleActionInput!
-  ): DeletePayload! @requires(permission: "roster:roles:write")
+  ): DeletePayload! @requires(permission: "roster:roles:write") @endsAccess
   "Adds permissions to a role, and so to all who hold it. What it contains already is passed over."
   addRolePermissions(
     "Which role, and which permissions."
@@ -1419,7 +1425,7 @@ type Mutation {
   removeRolePermissions(
     "Which role, and which permissions."
     input: RolePermissionsInput!
-  ): RolePayload! @requires(permission: "roster:roles:write")
+  ): RolePayload! @requires(permission: "roster:roles:write") @endsAccess
 
   """
   Gives every named role to every named user in the organization. Giving one again for the same term changes nothing but its
@@ -1438,7 +1444,7 @@ type Mutation {
   revokeRoles(
     "What is taken from whom, and where."
     input: RevokeRolesInput!
-  ): MembershipsPayload! @requires(permission: "roster:members:write")
+  ): MembershipsPayload! @requires(permission: "roster:members:write") @endsAccess
   """
   Gives every named permission to every named user in the organization, on top of roles. Giving one again for the same term
   changes nothing but its reason; another term is a grant beside those that there are, which stay as they are: to shorten
@@ -1456,7 +1462,7 @@ type Mutation {
   revokePermissions(
     "What is taken from whom, and where."
     input: RevokePermissionsInput!
-  ): MembershipsPayload! @requires(permission: "roster:members:write")
+  ): MembershipsPayload! @requires(permission: "roster:members:write") @endsAccess
 
   "Changes the settings of the business. To make another organization the default one needs ` + "`" + `roster:members:write` + "`" + ` there, too."
   updateSettings(
@@ -1475,7 +1481,7 @@ type Mutation {
   revokeApiKey(
     "Which one."
     input: ApiKeyActionInput!
-  ): ApiKeyPayload! @requires(permission: "roster:keys:write")
+  ): ApiKeyPayload! @requires(permission: "roster:keys:write") @endsAccess
   """
   The key of this request, which may hand out all that the API key holds, answers for it from now on: the API key no longer falls with who made it. INVALID for
   a key that answers, itself or through others, for the one of this request.
