@@ -105,6 +105,15 @@ func (a *Actor) Is(users ...db.UserID) bool {
 	return a != nil && a.User != nil && !slices.ContainsFunc(users, func(id db.UserID) bool { return id != *a.User })
 }
 
+// Organizations returns the organizations in which what the user is granted counts for
+// the actor.
+func (a *Actor) Organizations() []db.OrganizationID {
+	if a.Organization == nil {
+		return []db.OrganizationID{db.Root}
+	}
+	return []db.OrganizationID{db.Root, *a.Organization}
+}
+
 type actorKey struct{}
 
 // WithActor returns a context in which everything runs on behalf of the actor.

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -57,21 +58,22 @@ type Refusal struct {
 const credentialName = "the API key of this request"
 
 // authoritySQL reads the grants to the user $1 in the organizations $2 that have not
-// ended, in the order in which they begin.
+// ended, for each of the permissions $3 that it amounts to, or all if that is null, in the
+// order in which they begin.
 const authoritySQL = `
-select g.org_id, g.role_id as target_id, true as is_role, g.starts_at, g.ends_at, g.starts_at <= statement_timestamp() as begun
-	from membership_roles g where g.user_id = $1 and g.org_id = any($2) and ` + notEndedSQL + `
-union all select g.org_id, g.permission_id, false, g.starts_at, g.ends_at, g.starts_at <= statement_timestamp()
-	from membership_permissions g where g.user_id = $1 and g.org_id = any($2) and ` + notEndedSQL + `
-order by starts_at`
+select p.key as permission, g.org_id, g.starts_at, g.ends_at, g.starts_at <= statement_timestamp() as begun from (
+	select g.org_id, rp.permission_id, g.starts_at, g.ends_at from membership_roles g join role_permissions rp on rp.role_id = g.role_id and rp.revoked_at is null
+		where g.user_id = $1 and g.org_id = any($2) and ` + notEndedSQL + `
+	union all select g.org_id, g.permission_id, g.starts_at, g.ends_at from membership_permissions g where g.user_id = $1 and g.org_id = any($2) and ` + notEndedSQL + `) g
+join permissions p on p.id = g.permission_id and p.deleted_at is null and ($3::text[] is null or p.key = any($3))
+order by g.starts_at`
 
 type authorityRow struct {
-	OrgID    db.OrganizationID
-	TargetID uuid.UUID
-	IsRole   bool
-	StartsAt time.Time
-	EndsAt   *time.Time
-	Begun    bool
+	Permission Permission
+	OrgID      db.OrganizationID
+	StartsAt   time.Time
+	EndsAt     *time.Time
+	Begun      bool
 }
 
 // Authority reads the authority of the actor, in the transaction of ctx if there is one.
@@ -79,52 +81,83 @@ func (e *Engine) Authority(ctx context.Context, actor *Actor) (*Authority, error
 	if actor.User == nil {
 		return &Authority{actor: actor}, nil
 	}
-	catalogue, err := e.Catalogue(ctx)
+	rows, err := db.Select[authorityRow](ctx, e.db, authoritySQL, authorityArgs(actor)...)
 	if err != nil {
 		return nil, err
 	}
-	orgs := []db.OrganizationID{db.Root}
-	if actor.Organization != nil {
-		orgs = append(orgs, *actor.Organization)
-	}
-	rows, err := db.Select[authorityRow](ctx, e.db, authoritySQL, *actor.User, orgs)
-	if err != nil {
-		return nil, err
-	}
-	authority := &Authority{actor, map[Permission]end{}, map[Permission]end{}}
-	for i := range rows {
-		for _, p := range rows[i].permissions(catalogue) {
-			rows[i].extend(authority.until, Permission(p.Key))
-			if rows[i].OrgID == db.Root {
-				rows[i].extend(authority.business, Permission(p.Key))
-			}
-		}
-	}
-	return authority, nil
+	return newAuthority(actor, rows), nil
 }
 
-func (r *authorityRow) permissions(c *Catalogue) []*db.Permission {
-	if r.IsRole {
-		return c.RolePermissions(db.RoleID(r.TargetID))
+// QueueAuthority is Engine.Authority as a part of a batch. The function that it returns
+// may be called when the batch has run.
+func QueueAuthority(b *db.Batch, actor *Actor) func() *Authority {
+	if actor.User == nil {
+		return func() *Authority { return &Authority{actor: actor} }
 	}
-	if p := c.Permission(db.PermissionID(r.TargetID)); p != nil {
-		return []*db.Permission{p}
+	rows := db.Queue[authorityRow](b, authoritySQL, authorityArgs(actor)...)
+	return func() *Authority { return newAuthority(actor, rows.All) }
+}
+
+func authorityArgs(actor *Actor) []any {
+	among := actor.Permissions
+	if actor.Session != nil {
+		among = nil // whatever the person holds
 	}
-	return nil
+	return []any{*actor.User, actor.Organizations(), among}
+}
+
+func newAuthority(actor *Actor, grants []authorityRow) *Authority {
+	a := &Authority{actor, map[Permission]end{}, map[Permission]end{}}
+	for i := range grants {
+		grants[i].extend(a.until)
+		if grants[i].OrgID == db.Root {
+			grants[i].extend(a.business)
+		}
+	}
+	return a
 }
 
 // extend adds the grant, which begins no earlier than the ones before it, to all. Grants
 // that follow one another without a gap count as one.
-func (r *authorityRow) extend(all map[Permission]end, p Permission) {
-	until, held := all[p]
+func (r *authorityRow) extend(all map[Permission]end) {
+	until, held := all[r.Permission]
 	switch {
 	case !held && r.Begun, held && until != nil && !r.StartsAt.After(*until) && isBefore(until, r.EndsAt):
-		all[p] = r.EndsAt
+		all[r.Permission] = r.EndsAt
 	}
 }
 
 // isBefore reports whether a comes before b.
 func isBefore(a, b end) bool { return a != nil && (b == nil || a.Before(*b)) }
+
+// Held returns the permissions among these that the actor holds, through its user if it
+// stands for one.
+func (a *Authority) Held(permissions []Permission) []Permission {
+	if a.until == nil {
+		return permissions
+	}
+	return heldIn(a.until, permissions)
+}
+
+// HeldForBusiness is Held for what the user holds for the business as a whole.
+func (a *Authority) HeldForBusiness(permissions []Permission) []Permission {
+	return heldIn(a.business, permissions)
+}
+
+func heldIn(until map[Permission]end, permissions []Permission) []Permission {
+	return slices.DeleteFunc(slices.Clone(permissions), func(p Permission) bool { _, held := until[p]; return !held })
+}
+
+// EndsBefore reports whether something that the actor holds by the other authority ends
+// earlier by this one, or is not held at all.
+func (a *Authority) EndsBefore(other *Authority) bool {
+	for p, until := range other.until {
+		if now, held := a.until[p]; !held || isBefore(now, until) {
+			return true
+		}
+	}
+	return false
+}
 
 // holds reports whether the actor holds the permission there, and until when.
 func (a *Authority) holds(p Permission, org *db.OrganizationID) (until end, held bool) {

@@ -3,7 +3,7 @@
 // statement and sends the same answer. For checks, the plain handler only sends the
 // same bytes.
 //
-//	go run ./bench [-queries user,page,members,can,checks,matrix] [-rounds 5] [-duration 2s] [-cpuprofile roster.pprof]
+//	go run ./bench [-queries user,page,members,can,checks,matrix,grant] [-rounds 5] [-duration 2s] [-cpuprofile roster.pprof]
 //
 //	                   ┌─> Roster ────────┐
 //	load generator ────┤   (in turns)     ├─> PostgreSQL
@@ -32,6 +32,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // options holds the flags.
@@ -52,7 +54,7 @@ func main() {
 	flag.DurationVar(&o.duration, "duration", 2*time.Second, "how long one turn of one server takes")
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each server has its turn")
 	flag.IntVar(&o.connections, "connections", 32, "how many connections ask at the same time")
-	flag.StringVar(&o.queries, "queries", "user,page,members,can,checks,matrix", "which queries to measure")
+	flag.StringVar(&o.queries, "queries", "user,page,members,can,checks,matrix,grant", "which queries to measure")
 	flag.StringVar(&o.cache, "cache", cacheFolder(), "folder where the database is kept for the next run")
 	flag.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of Roster's process to this file")
 	flag.IntVar(&o.entries, "entries", 0, "how many memberships Roster remembers; 0 is its own default, -1 none")
@@ -119,12 +121,26 @@ func run(ctx context.Context, o options, args []string, out io.Writer) (err erro
 			return err
 		}
 		result, err := m.measure(ctx, q, cases, plain, roster)
-		if err != nil {
+		if err := errors.Join(err, q.clean(context.WithoutCancel(ctx), dsn)); err != nil {
 			return err
 		}
 		result.print(out)
 	}
 	return nil
+}
+
+// clean removes what the query has written into the database.
+func (q query) clean(ctx context.Context, dsn string) error {
+	if q.undo == "" {
+		return nil
+	}
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, q.undo)
+	return err
 }
 
 // choose returns the queries with the given names, separated by commas.

@@ -18,6 +18,8 @@ type cases struct {
 	users, userPages, memberPages []variables
 	// checks and named ask about one membership, batches and matrices about many.
 	checks, named, batches, matrices []variables
+	// One for each of some memberships.
+	grants []variables
 }
 
 // gatherCases returns the cases for the business in the database. To find the

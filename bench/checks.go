@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"math/rand/v2"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -30,6 +31,11 @@ func (c *cases) gatherChecks(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return err
 	}
+	roles, err := selectIDs(ctx, conn, "select id from roles where not is_system order by key")
+	if err != nil {
+		return err
+	}
+	c.gatherGrants(members, roles)
 	const checks, batches, matrices = 5000, 50, 100
 	for range checks {
 		m, permission := members[rand.IntN(len(members))], permissions[rand.IntN(len(permissions))]
@@ -61,6 +67,20 @@ func (c *cases) gatherChecks(ctx context.Context, conn *pgx.Conn) error {
 		}})
 	}
 	return nil
+}
+
+// gatherGrants adds the cases of grants, each with an end of its own: what a member holds
+// with the same term is not granted again.
+func (c *cases) gatherGrants(members []member, roles []uuid.UUID) {
+	const grants = 50_000
+	first := time.Date(2081, 1, 1, 0, 0, 0, 0, time.UTC)
+	for i := range grants {
+		m, role, endsAt := members[rand.IntN(len(members))], roles[rand.IntN(len(roles))], first.Add(time.Duration(i)*time.Second).Format(time.RFC3339)
+		c.grants = append(c.grants, variables{
+			document:  map[string]any{"user": m.user(), "organization": m.organization(), "role": db.RoleID(role).String(), "endsAt": endsAt},
+			statement: []string{m.Organization.String(), m.User.String(), role.String(), endsAt},
+		})
+	}
 }
 
 // member is a user in an organization.

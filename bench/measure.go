@@ -31,6 +31,9 @@ type result struct {
 
 // measure sends load to both servers in turns.
 func (m measurement) measure(ctx context.Context, q query, all *cases, plain, roster *process) (*result, error) {
+	if q.connections > 0 {
+		m.connections = q.connections
+	}
 	r := &result{query: q, plain: &side{process: plain}, roster: &side{process: roster}}
 	for _, s := range []*side{r.plain, r.roster} {
 		for _, v := range q.cases(all) {

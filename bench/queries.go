@@ -14,6 +14,11 @@ type query struct {
 	answers int
 	// cases returns the cases of the query.
 	cases func(*cases) []variables
+	// connections is how many ask at the same time; 0 means as many as the flag says.
+	connections int
+	// undo removes what the query has written, for the next run; empty for queries that
+	// only read.
+	undo string
 }
 
 // variables are one case of a query.
@@ -66,7 +71,18 @@ var queries = []query{
 		document: `query ($organization: ID!, $users: [UserRef!]!, $permissions: [String!]!) {
 			checkMatrix(organization: {id: $organization}, users: $users, permissions: $permissions) }`,
 	},
+	{
+		name: "grant", about: "one grant of a role, which begins later, so that the other queries do not see it", connections: 16,
+		cases: func(c *cases) []variables { return c.grants },
+		document: `mutation ($organization: ID!, $user: ID!, $role: ID!, $endsAt: DateTime!) { grantRoles(input: {organization: {id: $organization},
+			users: [{id: $user}], roles: [{id: $role}], startsAt: "` + grantsBegin + `", endsAt: $endsAt}) { memberships { joinedAt } } }`,
+		statement: grantStatement,
+		undo:      `delete from membership_roles where starts_at = '` + grantsBegin + `'; delete from changes where action = 'membership.role.granted'`,
+	},
 }
+
+// grantsBegin is when the grants of the query "grant" begin.
+const grantsBegin = "2080-01-01T00:00:00Z"
 
 // The sizes of one request.
 const (
@@ -124,4 +140,19 @@ select json_build_object('data', json_build_object('organization', json_build_ob
 from (
 	select * from memberships where org_id = $1 and (joined_at, id) > ($2, $3) order by joined_at, id limit 100) m
 join users u on u.id = m.user_id join organizations o on o.id = m.org_id`
+
+	// It is a transaction of its own, which locks what must not change meanwhile, and writes
+	// the rows that Roster writes.
+	grantStatement = `
+with m as materialized (select m.* from memberships m join organizations o on o.id = m.org_id join users u on u.id = m.user_id
+	where m.org_id = $1 and m.user_id = $2 and o.deleted_at is null and u.deleted_at is null for no key update of m for share of o, u),
+r as materialized (select id, key from roles where id = $3 and deleted_at is null for share),
+g as (insert into membership_roles (id, org_id, user_id, role_id, starts_at, ends_at, granted_at, granted_by)
+	select gen_random_uuid(), m.org_id, m.user_id, r.id, '` + grantsBegin + `', $4, statement_timestamp(), '` + seededBy + `' from m, r returning *),
+c as (insert into changes (id, actor, action, subject, org_id, after)
+	select gen_random_uuid(), '` + seededBy + `', 'membership.role.granted', m.id::text, m.org_id, jsonb_build_object(
+		'grantId', g.id, 'userId', g.user_id, 'role', r.key, 'startsAt', g.starts_at, 'endsAt', g.ends_at, 'reason', g.reason) from m, r, g)
+select json_build_object('data', json_build_object('grantRoles', json_build_object('memberships', json_agg(json_build_object(
+	'joinedAt', to_char(m.joined_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))))))
+from m, g`
 )

@@ -109,8 +109,11 @@ func (i *interrupts) interrupt(party string, but *attempt) {
 // Ends says that the transaction of ctx is going to end a party: an API key, a user or an
 // organization, by its id in text form. It interrupts what this server is doing for the
 // party, and lets nothing begin for it until the transaction is over. Call it before
-// waiting for the party's locks.
+// waiting for the party's locks. A dry run ends nobody, and interrupts nothing.
 func (w *Writer) Ends(ctx context.Context, party string) {
+	if ctx.Value(dryRunKey{}) != nil {
+		return
+	}
 	own, i := ctx.Value(attemptKey{}).(*attempt), w.interrupts
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -27,7 +27,7 @@ type Writer struct {
 	interrupts *interrupts
 }
 
-// The errors of Hooks.Confirm.
+// The errors of Hooks.Look.
 var (
 	ErrActorChanged = errors.New("the actor may do less than before")
 	ErrActorLocked  = errors.New("somebody is changing what the actor may do")
@@ -38,13 +38,15 @@ type Hooks struct {
 	// Check is called in the transaction of a write when all its work is done, and its
 	// changes are in the log. The write fails with the error that it returns.
 	Check func(ctx context.Context, w *Write) error
-	// Confirm is called in each transaction that has changed something, before it commits,
-	// or else before it begins. It keeps others from taking anything from the actor of ctx
-	// until the transaction ends, and returns a context with the actor as it is now. It
-	// returns ErrActorChanged with it if that may do less than ctx says, ErrActorLocked if
-	// somebody is just changing what the actor may do, and another error if the actor has
-	// ended.
-	Confirm func(ctx context.Context) (context.Context, error)
+	// Look looks at the actor of ctx, in each transaction that has changed something, before
+	// it commits, or else before it begins. It adds to b the statements which keep others
+	// from taking anything from the actor until the transaction ends, and which read what the
+	// actor may do; they must not wait for locks. The function that it returns is called when
+	// they have run. It returns a context with the actor as it is now: with ErrActorChanged
+	// if that may do less than ctx says, or than the writes of the transaction were
+	// authorised by (see Written.Grounds). It returns ErrActorLocked if somebody is just
+	// changing what the actor may do, and another error if the actor has ended.
+	Look func(ctx context.Context, b *db.Batch) func() (context.Context, error)
 	// Parties returns the ids, in text form, of all for whom ctx works: the API key, its
 	// user, its organization.
 	Parties func(ctx context.Context) []string
@@ -116,12 +118,13 @@ func (w *Writer) attempt(ctx context.Context, confirmFirst bool, fn func(ctx con
 	err = w.db.InNewTx(context.WithValue(ctx, writtenKey{}, &done), first, func(ctx context.Context, _ bun.IDB) error {
 		done.began = *began.One()
 		if confirmFirst {
-			if ctx, undone = w.hooks.Confirm(ctx); undone != nil && !errors.Is(undone, ErrActorChanged) {
+			if ctx, undone = w.confirm(ctx); undone != nil && !errors.Is(undone, ErrActorChanged) {
 				return undone
 			}
+			done.confirmed = true
 		}
-		if undone = fn(ctx); undone == nil && !confirmFirst && len(done.rows) > 0 {
-			_, undone = w.hooks.Confirm(ctx)
+		if undone = fn(ctx); undone == nil && !done.confirmed && len(done.rows) > 0 {
+			_, undone = w.confirm(ctx)
 			unconfirmed = undone != nil
 		}
 		if undone == nil {
@@ -141,13 +144,62 @@ func (w *Writer) attempt(ctx context.Context, confirmFirst bool, fn func(ctx con
 	return unconfirmed, err
 }
 
+// How long a transaction tries to look at its actor while somebody is changing that, and
+// how often.
+const (
+	lookTime  = time.Second
+	lookPause = 2 * time.Millisecond
+	lookRest  = 50 * time.Millisecond
+)
+
+// confirm looks at the actor of ctx until nobody is changing it; see Hooks.Look.
+func (w *Writer) confirm(ctx context.Context) (context.Context, error) {
+	began := time.Now()
+	for pause := lookPause; ; pause = min(2*pause, lookRest) {
+		var b db.Batch
+		judge := w.hooks.Look(ctx, &b)
+		if err := w.db.Run(ctx, &b); err != nil {
+			return ctx, err
+		}
+		confirmed, err := judge()
+		if !errors.Is(err, ErrActorLocked) || time.Since(began) > lookTime {
+			return confirmed, err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// appendAndLook writes what was recorded into the log. In the first write of a transaction
+// that has changed something, a look at the actor goes along, in the same round trip: if
+// it finds all in order, the transaction is confirmed; otherwise confirm says what is
+// wrong in the end.
+func (w *Writer) appendAndLook(ctx context.Context, write *Write) error {
+	done := WrittenIn(ctx)
+	if done.confirmed || len(write.rows) == 0 {
+		return write.append(ctx)
+	}
+	judge := w.hooks.Look(ctx, &write.later)
+	if err := write.append(ctx); err != nil {
+		return err
+	}
+	_, err := judge()
+	done.confirmed = err == nil
+	return nil
+}
+
 // errDryRun rolls a dry run back.
 var errDryRun = errors.New("dry run")
+
+type dryRunKey struct{}
 
 // DryRun is Atomically, except that it rolls the transaction back in the end. It returns
 // the error that Atomically would return.
 func (w *Writer) DryRun(ctx context.Context, fn func(ctx context.Context) error) error {
-	err := w.Atomically(ctx, func(ctx context.Context) error {
+	err := w.Atomically(context.WithValue(ctx, dryRunKey{}, true), func(ctx context.Context) error {
 		if err := fn(ctx); err != nil {
 			return err
 		}
@@ -228,7 +280,7 @@ func (w *Writer) Write(ctx context.Context, actor string, fn func(ctx context.Co
 			if err := write.Faults.Err(); err != nil {
 				return err
 			}
-			if err := write.append(ctx); err != nil {
+			if err := w.appendAndLook(ctx, write); err != nil {
 				return err
 			}
 			if err := w.hooks.Check(ctx, write); err != nil {
@@ -281,9 +333,13 @@ type Written struct {
 	// began is when the transaction began, until its first write; see Write.begin.
 	began time.Time
 	rows  []db.Change
+	// confirmed is true once a look at the actor has found all in order.
+	confirmed bool
 	// Last holds the changes of the last write, and At its moment.
 	Last []db.Change
 	At   time.Time
+	// Grounds is what has authorised the writes, for Hooks.Look.
+	Grounds any
 }
 
 type writtenKey struct{}

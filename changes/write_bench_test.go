@@ -41,7 +41,9 @@ func BenchmarkWrites(b *testing.B) {
 
 	writer := changes.NewWriter(d, feed, slog.New(slog.DiscardHandler), changes.Hooks{
 		Check: func(context.Context, *changes.Write) error { return nil }, Committed: func([]db.Change) {},
-		Confirm: func(ctx context.Context) (context.Context, error) { return ctx, nil }, Parties: func(context.Context) []string { return nil },
+		Look: func(ctx context.Context, _ *db.Batch) func() (context.Context, error) {
+			return func() (context.Context, error) { return ctx, nil }
+		}, Parties: func(context.Context) []string { return nil },
 	})
 	var grants atomic.Int64
 	grant := func(logged bool) error {

@@ -83,14 +83,17 @@ func (k *Keys) read(ctx context.Context, hashes []name) (map[name]*workingKey, e
 	return byHash, err
 }
 
-// Read returns the API key with that id if it works now, as the database says, in the
-// transaction of ctx if there is one; otherwise nil.
-func (k *Keys) Read(ctx context.Context, id db.APIKeyID) (*Key, error) {
-	row, err := db.SelectOne[workingKey](ctx, k.db, workingKeyByIDText, id)
-	if err != nil || row == nil {
-		return nil, err
+// QueueWorking adds to the batch the statement that reads the API key with that id if it
+// works now. The function that it returns may be called when the batch has run; it returns
+// nil if the key does not work.
+func QueueWorking(b *db.Batch, id db.APIKeyID) func() *Key {
+	rows := db.Queue[workingKey](b, workingKeyByIDText, id)
+	return func() *Key {
+		if row := rows.One(); row != nil {
+			return &row.Key
+		}
+		return nil
 	}
-	return &row.Key, nil
 }
 
 // workingKey is a key as it was read.

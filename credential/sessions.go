@@ -162,6 +162,13 @@ select s.*, extract(epoch from least(s.expires_at, s.last_used_at + make_interva
 	s.last_used_at < $3 - interval '1 minute' as use_is_news
 from ` + WorkingSession("sessions", "users", "$3::timestamptz") + ` and (s.user_id, s.id) in (select * from unnest($1::uuid[], $2::uuid[]))`
 
+// QueueWorkingSession adds to the batch the statement that looks whether the session works
+// at that moment. The function that it returns may be called when the batch has run.
+func QueueWorkingSession(b *db.Batch, of SessionName, at time.Time) func() bool {
+	rows := db.Queue[workingSession](b, workingSessionText, []db.UserID{of.User}, []db.SessionID{of.Session}, at)
+	return func() bool { return rows.One() != nil }
+}
+
 func (s *Sessions) read(ctx context.Context, names []name) (map[name]*workingSession, error) {
 	users, ids := make([]uuid.UUID, len(names)), make([]uuid.UUID, len(names))
 	for i, name := range names {

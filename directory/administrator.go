@@ -78,7 +78,8 @@ func (d *Directory) completeKey(ctx context.Context, w *write, key *db.APIKey, p
 }
 
 func (d *Directory) revokeFormerAdministrators(ctx context.Context, w *write, present *db.APIKey) error {
-	return w.revokeKeys(ctx, "k.name = ? and k.created_by = ? and k.org_id is null and k.id <> ?", administratorKeyName, w.actor.String(), present.ID)
+	_, err := w.revokeKeys(ctx, "k.name = ? and k.created_by = ? and k.org_id is null and k.id <> ?", administratorKeyName, w.actor.String(), present.ID)
+	return err
 }
 
 // HasAdministratorKey reports whether EnsureAdministratorKey has made a key that

@@ -6,7 +6,6 @@ import (
 
 	"roster/access"
 	"roster/credential"
-	"roster/db"
 	"roster/problem"
 	"roster/secret"
 )
@@ -51,9 +50,9 @@ func (d *Directory) limitToUser(ctx context.Context, actor *access.Actor) error 
 	if actor.User == nil {
 		return nil
 	}
-	members := []access.MemberKey{{User: *actor.User, Organization: db.Root}}
-	if actor.Organization != nil {
-		members = append(members, access.MemberKey{User: *actor.User, Organization: *actor.Organization})
+	var members []access.MemberKey
+	for _, org := range actor.Organizations() {
+		members = append(members, access.MemberKey{User: *actor.User, Organization: org})
 	}
 	ctx, cancel := context.WithTimeout(ctx, credential.WaitTimeout)
 	defer cancel()

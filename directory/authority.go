@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"roster/access"
+	"roster/changes"
 	"roster/db"
 	"roster/problem"
 )
@@ -27,6 +28,7 @@ func (d *Directory) allow(ctx context.Context, w *write, h access.Handout) (acce
 			return access.Allowance{}, err
 		}
 		w.authority = authority
+		changes.WrittenIn(ctx).Grounds = append(authoritiesIn(ctx), authority)
 	}
 	allowance, refused := w.authority.Allow(h)
 	if !refused.Empty() {
@@ -80,6 +82,11 @@ func (d *Directory) grantItems(ctx context.Context, w *write, roles []db.RoleID,
 	if err != nil {
 		return nil, err
 	}
+	return itemsIn(catalogue, roles, direct, endsAt), nil
+}
+
+// itemsIn is grantItems for roles and permissions as the catalogue has them.
+func itemsIn(catalogue *access.Catalogue, roles []db.RoleID, direct []db.PermissionID, endsAt *time.Time) []access.Item {
 	items := make([]access.Item, 0, len(roles)+len(direct))
 	for _, role := range roles {
 		items = append(items, access.Item{ID: uuid.UUID(role), Permissions: catalogue.RolePermissions(role), EndsAt: endsAt})
@@ -87,7 +94,7 @@ func (d *Directory) grantItems(ctx context.Context, w *write, roles []db.RoleID,
 	for _, id := range direct {
 		items = append(items, access.Item{ID: uuid.UUID(id), Permissions: []*db.Permission{catalogue.Permission(id)}, EndsAt: endsAt})
 	}
-	return items, nil
+	return items
 }
 
 // permissionItems returns the items of permissions that end at that moment.
@@ -166,11 +173,12 @@ func (d *Directory) mayRestore(ctx context.Context, w *write, by access.Permissi
 	if err != nil {
 		return err
 	}
+	catalogue, err := d.engine.Catalogue(ctx) // which is read anew in a transaction
+	if err != nil {
+		return err
+	}
 	for _, row := range rows {
-		items, err := d.grantItems(ctx, w, row.Roles, row.Direct, row.EndsAt)
-		if err != nil {
-			return err
-		}
+		items := itemsIn(catalogue, row.Roles, row.Direct, row.EndsAt)
 		if _, err := d.allow(ctx, w, access.Handout{By: by, Organization: row.OrgID, Items: items}); err != nil {
 			return err
 		}

@@ -2,9 +2,7 @@ package directory
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"time"
 
 	"roster/access"
 	"roster/changes"
@@ -14,18 +12,18 @@ import (
 )
 
 // lockActorText locks what the authority of the key $1 stands on against being changed,
-// as far as nobody changes it now, and selects whether it is all locked, and whether the
-// key works: the keys of its line, their users and organizations, and the memberships of
-// its user $2 in the organizations $3, with the roles granted there. A row that somebody
-// else writes to is skipped: waiting for it here could be waiting for someone who waits
-// for this transaction.
+// as far as nobody changes it now, and selects whether it is all locked: the keys of its
+// line, their users and organizations, and the memberships of its user $2 in the
+// organizations $3, with the roles granted there, and the permissions that the key has. A
+// row that somebody else writes to is skipped: waiting for it here could be waiting for
+// someone who waits for this transaction.
 const lockActorText = `
 with recursive line_of as (
 		select id, responsible_id, user_id, org_id from api_keys where id = $1
 		union select a.id, a.responsible_id, a.user_id, a.org_id from line_of join api_keys a on a.id = line_of.responsible_id),
-	locked_keys as (select * from api_keys where id in (select id from line_of) for share skip locked),
-	locked_users as (select * from users where id in (select user_id from line_of) for share skip locked),
-	locked_organizations as (select * from organizations where id in (select org_id from line_of) for share skip locked),
+	locked_keys as (select id from api_keys where id in (select id from line_of) for share skip locked),
+	locked_users as (select id from users where id in (select user_id from line_of) for share skip locked),
+	locked_organizations as (select id from organizations where id in (select org_id from line_of) for share skip locked),
 	locked_members as (select id from memberships where user_id = $2::uuid and org_id = any($3) for share skip locked),
 	roles_of as (select distinct role_id from membership_roles where user_id = $2::uuid and org_id = any($3) and live),
 	locked_roles as (select id from roles where id in (select role_id from roles_of) for share skip locked)
@@ -33,13 +31,12 @@ select (select count(*) from locked_keys) = (select count(*) from line_of)
 	and (select count(*) from locked_users) = (select count(distinct user_id) from line_of)
 	and (select count(*) from locked_organizations) = (select count(distinct org_id) from line_of)
 	and (select count(*) from locked_members) = (select count(*) from memberships where user_id = $2::uuid and org_id = any($3))
-	and (select count(*) from locked_roles) = (select count(*) from roles_of) as locked,
-	exists (select from `
+	and (select count(*) from locked_roles) = (select count(*) from roles_of)`
 
-// lockSessionText is lockActorText for the session $1 of the user $2.
-const lockSessionText = `
-with locked_sessions as (select * from sessions where user_id = $2 and id = $1 for share skip locked),
-	locked_users as (select * from users where id = $2 for share skip locked),
+// lockPersonText is lockActorText for the session $1 of the person $2.
+const lockPersonText = `
+with locked_sessions as (select id from sessions where user_id = $2 and id = $1 for share skip locked),
+	locked_users as (select id from users where id = $2 for share skip locked),
 	locked_organizations as (select id from organizations where id = any($3) for share skip locked),
 	locked_members as (select id from memberships where user_id = $2 and org_id = any($3) for share skip locked),
 	roles_of as (select distinct role_id from membership_roles where user_id = $2 and org_id = any($3) and live),
@@ -48,73 +45,81 @@ select (select count(*) from locked_sessions) = (select count(*) from sessions w
 	and (select count(*) from locked_users) = 1
 	and (select count(*) from locked_organizations) = cardinality($3)
 	and (select count(*) from locked_members) = (select count(*) from memberships where user_id = $2 and org_id = any($3))
-	and (select count(*) from locked_roles) = (select count(*) from roles_of) as locked,
-	exists (select from `
+	and (select count(*) from locked_roles) = (select count(*) from roles_of)`
 
-var confirmSessionText = lockSessionText + credential.WorkingSession("locked_sessions", "locked_users", "$4::timestamptz") + `) as works`
-
-var confirmText = lockActorText + credential.Working("locked_keys", "locked_organizations", "locked_users") + `) as works`
-
-// How long a transaction tries to lock its actor, and how often it looks.
-const (
-	lockActorTime  = time.Second
-	lockActorPause = 2 * time.Millisecond
-	lockActorRest  = 50 * time.Millisecond
-)
+// mayActText selects whether the user $1 is a member of the organization $2 who may act
+// there.
+const mayActText = `select exists (select from memberships m join organizations o on o.id = m.org_id
+	where m.user_id = $1 and m.org_id = $2 and m.status = 'ACTIVE' and o.status = 'ACTIVE' and o.deleted_at is null)`
 
 var errEnded = problem.New(problem.Unauthenticated, "This credential is no longer valid.")
 
-// confirmActor returns a context whose actor may do what the database says now, and
-// keeps others from taking any of that away until the end of the transaction of ctx. It
-// returns changes.ErrActorChanged if that is less than the actor of ctx may do, and
-// UNAUTHENTICATED if it is nothing, because the key, its user or its organization has
-// ended. The server itself may always do everything.
-func (d *Directory) confirmActor(ctx context.Context) (context.Context, error) {
+// lookAtActor adds to b the statements that lock what the actor of ctx stands on and read
+// what it may do: see changes.Hooks. The server itself may always do everything. An actor
+// may do less than before, too, if something that has authorised a write of the
+// transaction now ends earlier.
+func (d *Directory) lookAtActor(ctx context.Context, b *db.Batch) func() (context.Context, error) {
 	actor := access.ActorOf(ctx)
-	if actor == nil || actor.System != "" {
-		return ctx, nil
+	switch {
+	case actor == nil || actor.System != "":
+		return func() (context.Context, error) { return ctx, nil }
+	case actor.Session != nil:
+		return d.lookAtPerson(ctx, b, actor)
 	}
-	if err := d.lockActor(ctx, actor); err != nil {
-		return ctx, err
-	}
-	if actor.Session != nil {
-		return d.confirmPerson(ctx, actor)
-	}
-	if actor.User == nil {
-		return ctx, nil
-	}
-	fresh := *actor
-	key, err := d.keys.Read(ctx, actor.Key.ID)
-	if err != nil || key == nil {
-		return ctx, errors.Join(err, errEnded)
-	}
-	fresh.Permissions = key.Permissions
-	if err := d.limitToUser(ctx, &fresh); err != nil {
-		return ctx, err
-	}
-	return confirmed(ctx, actor, &fresh)
-}
-
-// confirmPerson is confirmActor for a person, whose session is locked.
-func (d *Directory) confirmPerson(ctx context.Context, actor *access.Actor) (context.Context, error) {
-	fresh := access.Actor{Session: actor.Session, User: actor.User}
-	if actor.Organization != nil {
-		if _, err := d.actIn(ctx, &fresh, *actor.Organization); err != nil {
-			return ctx, err
+	locked := db.Queue[bool](b, lockActorText, actor.Key.ID, actor.User, actor.Organizations())
+	readKey, readAuthority := credential.QueueWorking(b, actor.Key.ID), access.QueueAuthority(b, actor)
+	return func() (context.Context, error) {
+		if !*locked.One() {
+			return ctx, changes.ErrActorLocked
 		}
+		key, authority := readKey(), readAuthority()
+		if key == nil {
+			return ctx, errEnded
+		}
+		fresh := *actor
+		fresh.Permissions = authority.Held(key.Permissions)
+		return looked(ctx, actor, &fresh, authority)
 	}
-	return confirmed(ctx, actor, &fresh)
 }
 
-// confirmed returns a context with the fresh actor, and changes.ErrActorChanged if that
-// may do less than the actor.
-func confirmed(ctx context.Context, actor, fresh *access.Actor) (context.Context, error) {
-	ctx = access.WithActor(ctx, fresh)
-	if slices.ContainsFunc(actor.Permissions, func(p access.Permission) bool { return !fresh.HoldsSomewhere(p) }) ||
-		slices.ContainsFunc(actor.Business, func(p access.Permission) bool { return !fresh.HoldsEverywhere(p) }) {
+// lookAtPerson is lookAtActor for a person, who may act in one organization.
+func (d *Directory) lookAtPerson(ctx context.Context, b *db.Batch, actor *access.Actor) func() (context.Context, error) {
+	locked := db.Queue[bool](b, lockPersonText, actor.Session.ID, *actor.User, actor.Organizations())
+	works := credential.QueueWorkingSession(b, credential.SessionName{User: *actor.User, Session: actor.Session.ID}, d.clock())
+	mayAct, readAuthority := db.Queue[bool](b, mayActText, *actor.User, actor.Organization), access.QueueAuthority(b, actor)
+	return func() (context.Context, error) {
+		switch {
+		case !*locked.One():
+			return ctx, changes.ErrActorLocked
+		case !works():
+			return ctx, errEnded
+		}
+		authority, fresh := readAuthority(), *actor
+		fresh.Permissions, fresh.Business = nil, nil
+		if *mayAct.One() {
+			fresh.Permissions, fresh.Business = authority.Held(actor.Permissions), authority.HeldForBusiness(actor.Business)
+		}
+		return looked(ctx, actor, &fresh, authority)
+	}
+}
+
+// looked returns a context with the actor as it is now, and changes.ErrActorChanged if it
+// may do less than before.
+func looked(ctx context.Context, before, now *access.Actor, authority *access.Authority) (context.Context, error) {
+	ctx = access.WithActor(ctx, now)
+	if slices.ContainsFunc(before.Permissions, func(p access.Permission) bool { return !now.HoldsSomewhere(p) }) ||
+		slices.ContainsFunc(before.Business, func(p access.Permission) bool { return !now.HoldsEverywhere(p) }) ||
+		slices.ContainsFunc(authoritiesIn(ctx), authority.EndsBefore) {
 		return ctx, changes.ErrActorChanged
 	}
 	return ctx, nil
+}
+
+// authoritiesIn returns the authorities by which the writes of the transaction of ctx have
+// handed something out.
+func authoritiesIn(ctx context.Context) []*access.Authority {
+	authorities, _ := changes.WrittenIn(ctx).Grounds.([]*access.Authority)
+	return authorities
 }
 
 // parties returns the ids of all for whom the actor of ctx acts.
@@ -134,38 +139,4 @@ func parties(ctx context.Context) []string {
 		all = append(all, actor.Organization.String())
 	}
 	return all
-}
-
-// lockActor locks what the actor's authority stands on, or returns an error if the
-// actor has ended, or somebody changes it all the while.
-func (d *Directory) lockActor(ctx context.Context, actor *access.Actor) error {
-	places := []db.OrganizationID{db.Root}
-	if actor.Organization != nil {
-		places = append(places, *actor.Organization)
-	}
-	began := time.Now()
-	for pause := lockActorPause; ; pause = min(2*pause, lockActorRest) {
-		var state *struct{ Locked, Works bool }
-		var err error
-		if actor.Session != nil {
-			state, err = db.SelectOne[struct{ Locked, Works bool }](ctx, d.db, confirmSessionText, actor.Session.ID, actor.User, places, d.clock())
-		} else {
-			state, err = db.SelectOne[struct{ Locked, Works bool }](ctx, d.db, confirmText, actor.Key.ID, actor.User, places)
-		}
-		switch {
-		case err != nil:
-			return err
-		case state.Locked && !state.Works:
-			return errEnded
-		case state.Locked:
-			return nil
-		case time.Since(began) > lockActorTime:
-			return changes.ErrActorLocked
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
-	}
 }

@@ -39,7 +39,7 @@ func New(database *db.DB, o access.Options) *Directory {
 	engine := access.NewEngine(database, o)
 	d := &Directory{db: database, engine: engine, log: o.Log, clock: time.Now}
 	d.feed = changes.NewFollower(database, o.Log, changes.FollowerOptions{Reset: d.reset}, d.apply)
-	d.Writer = changes.NewWriter(database, d.feed, o.Log, changes.Hooks{Check: keepAdministrator, Confirm: d.confirmActor, Parties: parties, Committed: d.committed})
+	d.Writer = changes.NewWriter(database, d.feed, o.Log, changes.Hooks{Check: keepAdministrator, Look: d.lookAtActor, Parties: parties, Committed: d.committed})
 	d.keys = credential.NewKeys(database, d.Writer, o.Log)
 	d.sessions = credential.NewSessions(database, d.Writer, func() time.Time { return d.clock() }, o.Log)
 	return d

@@ -281,23 +281,22 @@ func (d *Directory) interruptNamed(ctx context.Context, n *names, found *resolve
 			d.Writer.Ends(ctx, db.OrganizationID(org.id).String())
 		}
 	}
+	var ending []party
 	for _, user := range found.users {
-		if id := db.UserID(user.id); n.endsUsers {
-			if err := d.interrupt(ctx, id.String(), &id, nil); err != nil {
-				return err
-			}
+		if n.endsUsers {
+			ending = append(ending, userParty(db.UserID(user.id)))
 		}
 	}
-	if len(n.keys) == 0 {
-		return nil
-	}
-	keys, err := db.Select[db.APIKey](ctx, d.db, "select * from api_keys where id = any($1) and ($2::uuid is null or org_id = $2)", n.keys, n.reach)
-	for i := range keys {
-		if err := d.interrupt(ctx, keys[i].ID.String(), keys[i].UserID, keys[i].OrgID); err != nil {
+	if len(n.keys) > 0 {
+		keys, err := db.Select[db.APIKey](ctx, d.db, "select * from api_keys where id = any($1) and ($2::uuid is null or org_id = $2)", n.keys, n.reach)
+		if err != nil {
 			return err
 		}
+		for i := range keys {
+			ending = append(ending, keyParty(&keys[i]))
+		}
 	}
-	return err
+	return d.interrupt(ctx, ending...)
 }
 
 func ids(all []target) []uuid.UUID {

@@ -24,6 +24,13 @@ func SetMostMerged(n int) (before int) {
 	return before
 }
 
+// SetLeaving sets how many members leave an organization at a time, and returns how many
+// they were.
+func SetLeaving(n int) (before int) {
+	before, leaving = leaving, n
+	return before
+}
+
 // NameKinds judges a name of each kind: it returns the form in which it is
 // compared, and whether it may be one.
 var NameKinds = map[string]func(text string) (key string, ok bool){

@@ -119,16 +119,25 @@ func (d *Directory) mayAdopt(ctx context.Context, w *write, key *db.APIKey) erro
 	return err
 }
 
-// revokeDescendants revokes what descends from the keys, one generation after the other.
-func (w *write) revokeDescendants(ctx context.Context, keys ...*db.APIKey) error {
-	if len(keys) == 0 {
-		return nil
+// descendingText selects the keys k that the condition selects and that are not revoked,
+// with what descends from them, and locks them in the order of their ids.
+func descendingText(condition string) string {
+	return `with recursive down as (select k.id from api_keys k where k.revoked_at is null and (` + condition + `)
+		union select k.id from down join api_keys k on k.responsible_id = down.id and k.revoked_at is null)
+	select k.* from api_keys k where k.id in (select id from down) and k.revoked_at is null order by k.id for no key update of k`
+}
+
+// lockDescending returns the keys of descendingText, locked. Making a key locks the one
+// that answers for it, so a key that was made while this waited for locks is found by the
+// next look.
+func (w *write) lockDescending(ctx context.Context, condition string, args ...any) ([]*db.APIKey, error) {
+	for known := 0; ; {
+		var keys []*db.APIKey
+		if err := w.NewRaw(descendingText(condition), args...).Scan(ctx, &keys); err != nil || len(keys) == known {
+			return keys, err
+		}
+		known = len(keys)
 	}
-	ids := make([]db.APIKeyID, len(keys))
-	for i, key := range keys {
-		ids[i] = key.ID
-	}
-	return w.revokeKeys(ctx, "k.responsible_id = any(?)", idArray(ids))
 }
 
 func equal[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }

@@ -77,12 +77,14 @@ func (d *Directory) lockUsersToAdd(ctx context.Context, w *write, org *db.Organi
 // nil, new members get the default ones, and those who are members already get
 // nothing.
 func (d *Directory) join(ctx context.Context, w *write, org *db.Organization, users []db.UserID, roles []db.RoleID, by access.Allowance) ([]*db.Membership, error) {
-	newcomers := make([]*db.Membership, len(users))
-	for i, user := range users {
-		newcomers[i] = &db.Membership{ID: db.NewID[db.MembershipKind](), OrgID: org.ID, UserID: user, JoinedAt: w.At}
+	ids := make([]db.MembershipID, len(users))
+	for i := range ids {
+		ids[i] = db.NewID[db.MembershipKind]()
 	}
-	var added []db.Membership
-	if _, err := w.NewInsert().Model(&newcomers).On("conflict (org_id, user_id) do nothing").Returning("*").Exec(ctx, &added); err != nil {
+	added, err := db.Select[db.Membership](ctx, d.db, `insert into memberships (id, org_id, user_id, joined_at)
+		select id, $1, user_id, $2 from unnest($3::uuid[], $4::uuid[]) newcomers (id, user_id)
+		on conflict (org_id, user_id) do nothing returning *`, org.ID, w.At, ids, users)
+	if err != nil {
 		return nil, err
 	}
 	isNew := make(map[db.UserID]bool, len(added))
@@ -269,7 +271,7 @@ func (w *write) leave(ctx context.Context, d *Directory, members []*db.Membershi
 			return err
 		}
 	}
-	err := w.revokeKeys(ctx, "k.user_id is not null and (k.org_id, k.user_id) in (select m.org_id, m.user_id from memberships m where m.id = any(?))", idArray(ids))
+	_, err := w.revokeKeys(ctx, "k.user_id is not null and (k.org_id, k.user_id) in (select m.org_id, m.user_id from memberships m where m.id = any(?))", idArray(ids))
 	if err != nil {
 		return err
 	}

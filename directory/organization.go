@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
-	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
@@ -175,6 +174,8 @@ func (f *faults) newOrganization(in CreateOrganizationInput) *db.Organization {
 type organizationValues struct {
 	*db.Organization
 	DefaultRoles []string `json:"defaultRoles"`
+	// defaults are the default roles before a write, whose keys may change meanwhile.
+	defaults []db.RoleID
 }
 
 // insertOrganization writes a new organization, with a code made from its name
@@ -189,7 +190,7 @@ func (w *write) insertOrganization(ctx context.Context, org *db.Organization, ro
 	if err := w.setDefaultRoles(ctx, org, roles, nil, by); err != nil {
 		return err
 	}
-	return w.Record(changes.OrganizationCreated, org.ID.String(), &org.ID, nil, organizationValues{org, roleKeys(roles)})
+	return w.Record(changes.OrganizationCreated, org.ID.String(), &org.ID, nil, organizationValues{Organization: org, DefaultRoles: roleKeys(roles)})
 }
 
 // UpdateOrganizationInput changes the fields that are set; null empties one.
@@ -229,13 +230,11 @@ func (d *Directory) UpdateOrganization(ctx context.Context, in UpdateOrganizatio
 		if err != nil || len(*f.List) > 0 {
 			return err
 		}
-		keys := roleKeys(roles)
-		if slices.Equal(keys, org.DefaultRoles) {
+		if len(roles) == len(org.defaults) && len(newRoles(roles, org.defaults)) == 0 {
 			return nil
 		}
-		before := org.DefaultRoles
-		org.DefaultRoles = keys
-		return w.setDefaultRoles(ctx, org.Organization, roles, before, allowance)
+		org.DefaultRoles = roleKeys(roles)
+		return w.setDefaultRoles(ctx, org.Organization, roles, org.defaults, allowance)
 	})
 }
 
@@ -294,7 +293,9 @@ func (d *Directory) changeOrganization(ctx context.Context, by OrganizationRef, 
 			return err
 		}
 		old := *org
-		before, after := organizationValues{&old, roleKeys(roles[0])}, organizationValues{org, roleKeys(roles[0])}
+		before := organizationValues{&old, roleKeys(roles[0]), roleIDs(roles[0])}
+		after := before
+		after.Organization = org
 		if err := edit(ctx, w, &after); err != nil {
 			return err
 		}

@@ -67,7 +67,7 @@ func (d *Directory) removeAllMembers(ctx context.Context, w *write, org *db.Orga
 			return err
 		}
 	}
-	if err := w.revokeKeys(ctx, "k.org_id = ?", org.ID); err != nil {
+	if _, err := w.revokeKeys(ctx, "k.org_id = ?", org.ID); err != nil {
 		return err
 	}
 	if err := d.moveMembers(ctx, w, org.ID, fallback); err != nil {
@@ -89,8 +89,10 @@ type leaver struct {
 	Alone bool
 }
 
+// leaversText looks the other memberships up by an index for each leaver: "not exists"
+// would read all memberships there are for each batch.
 const leaversText = `
-select m.id, m.user_id, not exists (select from memberships other where other.user_id = m.user_id and other.org_id <> $1 and other.org_id <> $2) as alone
+select m.id, m.user_id, (select true from memberships other where other.user_id = m.user_id and other.org_id <> $1 and other.org_id <> $2 limit 1) is null as alone
 from memberships m where m.org_id = $1 and m.user_id > $3 order by m.user_id limit $4`
 
 // moveMembers records that all members leave the organization, and brings those

@@ -111,7 +111,7 @@ func (d *Directory) rolesForNewcomers(ctx context.Context, w *write, org *organi
 		return nil, access.Allowance{}, err
 	}
 	w.faults.forNewcomers("input.defaultRoles", permissionsOf(all))
-	items, err := d.grantItems(ctx, w, roleIDs(newRoles(roles, org.DefaultRoles)), nil, nil)
+	items, err := d.grantItems(ctx, w, roleIDs(newRoles(roles, org.defaults)), nil, nil)
 	if err != nil {
 		return nil, access.Allowance{}, err
 	}
@@ -140,9 +140,10 @@ func (d *Directory) defaultRolesNamed(ctx context.Context, w *write, refs []*Rol
 	return roles, err
 }
 
-// newRoles returns the roles whose key is not among the old ones.
-func newRoles(roles []*db.Role, old []string) []*db.Role {
-	return slices.DeleteFunc(slices.Clone(roles), func(r *db.Role) bool { return slices.Contains(old, r.Key) })
+// newRoles returns the roles that are not among the old ones. It goes by ids: another role
+// may have the key of an old one by now.
+func newRoles(roles []*db.Role, old []db.RoleID) []*db.Role {
+	return slices.DeleteFunc(slices.Clone(roles), func(r *db.Role) bool { return slices.Contains(old, r.ID) })
 }
 
 // notYetDefault returns the roles, which are locked, that are no default ones of the
@@ -152,8 +153,8 @@ func notYetDefault(roles []*db.Role) []*db.Role {
 }
 
 // setDefaultRoles makes these the default roles of the organization, which had the
-// roles with the keys of before; the allowance covers the new ones.
-func (w *write) setDefaultRoles(ctx context.Context, org *db.Organization, roles []*db.Role, before []string, by access.Allowance) error {
+// roles of before; the allowance covers the new ones.
+func (w *write) setDefaultRoles(ctx context.Context, org *db.Organization, roles []*db.Role, before []db.RoleID, by access.Allowance) error {
 	if err := covered(by, &org.ID, nil, raw(roleIDs(newRoles(roles, before)))...); err != nil {
 		return err
 	}
@@ -199,7 +200,7 @@ func (d *Directory) dropFromDefaults(ctx context.Context, w *write, role *db.Rol
 		}
 		before := roleKeys(roles[i])
 		after := slices.DeleteFunc(slices.Clone(before), func(key string) bool { return key == role.Key })
-		if err := w.Record(changes.OrganizationUpdated, org.ID.String(), &org.ID, organizationValues{org, before}, organizationValues{org, after}); err != nil {
+		if err := w.Record(changes.OrganizationUpdated, org.ID.String(), &org.ID, organizationValues{Organization: org, DefaultRoles: before}, organizationValues{Organization: org, DefaultRoles: after}); err != nil {
 			return err
 		}
 	}

@@ -185,13 +185,13 @@ func (d *Directory) dropFromRoles(ctx context.Context, w *write, permission *db.
 			continue // it was taken out of this role just before
 		}
 		keys = append(keys, role.Key)
-		if err := w.saveTouched(ctx, role); err != nil {
-			return nil, err
-		}
 		err := w.Record(changes.RolePermissionsRemoved, role.ID.String(), nil, contentValues([]*db.Permission{permission}), nil)
 		if err != nil {
 			return nil, err
 		}
+	}
+	if len(left) > 0 {
+		w.Later("update roles set version = version + 1, updated_at = $1 where id = any($2)", w.At, left)
 	}
 	slices.Sort(keys)
 	return keys, nil

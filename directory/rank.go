@@ -13,38 +13,39 @@ import (
 // permission of Roster itself that the person holds (decisions/0012). Otherwise
 // somebody who writes users could take over, or shut out, those who administer them.
 
+// person is a user upon whom somebody acts: in the organization or, if at is nil, on the
+// user as a whole.
+type person struct {
+	user db.UserID
+	at   *db.OrganizationID
+}
+
 // outrank adds the fault FORBIDDEN at field unless the actor may act on the user: in
 // the organization or, if at is nil, on the user as a whole. Actors may act on
 // themselves.
 func (d *Directory) outrank(ctx context.Context, w *write, user db.UserID, at *db.OrganizationID, field string) error {
-	lacking, err := d.lacking(ctx, w.actor, []db.UserID{user}, at)
+	lacking, err := d.lacking(ctx, w.actor, []person{{user, at}})
 	if err == nil {
-		w.mustOutrank(lacking, user, field)
+		w.mustOutrank(lacking[0], field)
 	}
 	return err
 }
 
-// outrankMembers is outrank for the members of the organization whom a list of the
+// outrankMembers is outrank for the members of an organization whom a list of the
 // input names, in its order. Some may be nil.
 func (d *Directory) outrankMembers(ctx context.Context, w *write, members []*db.Membership, field string) error {
-	known := distinctNonNil(members)
-	if len(known) == 0 {
-		return nil
-	}
-	users := make([]db.UserID, len(known))
-	for i, m := range known {
-		users[i] = m.UserID
-	}
-	lacking, err := d.lacking(ctx, w.actor, users, &known[0].OrgID)
-	if err != nil {
-		return err
-	}
+	var people []person
+	var fields []string
 	for i, m := range members {
 		if m != nil {
-			w.mustOutrank(lacking, m.UserID, element(field, i, len(members)))
+			people, fields = append(people, person{m.UserID, &m.OrgID}), append(fields, element(field, i, len(members)))
 		}
 	}
-	return nil
+	lacking, err := d.lacking(ctx, w.actor, people)
+	for i := range lacking {
+		w.mustOutrank(lacking[i], fields[i])
+	}
+	return err
 }
 
 // outrankKey is outrank for the users for whom a key, which may be nil, and the keys
@@ -59,82 +60,119 @@ func (d *Directory) outrankKey(ctx context.Context, w *write, key *db.APIKey) er
 	if err != nil {
 		return err
 	}
-	for _, k := range keys {
-		const field = "input.apiKey"
-		if w.faults.about(field) {
-			break // one of the users is enough to refuse it
-		}
-		if err := d.outrank(ctx, w, *k.UserID, k.OrgID, field); err != nil {
-			return err
-		}
+	people := make([]person, len(keys))
+	for i := range keys {
+		people[i] = person{*keys[i].UserID, keys[i].OrgID}
 	}
-	return nil
+	lacking, err := d.lacking(ctx, w.actor, people)
+	if refused := slices.IndexFunc(lacking, func(missing []string) bool { return len(missing) > 0 }); refused >= 0 {
+		w.mustOutrank(lacking[refused], "input.apiKey") // one of the users is enough to refuse it
+	}
+	return err
 }
 
 // mustOutrank adds the fault of a user who holds what the actor is lacking. An actor
 // of one organization does not learn what it is: the user may hold it elsewhere.
-func (w *write) mustOutrank(lacking map[db.UserID][]string, user db.UserID, field string) {
+func (w *write) mustOutrank(lacking []string, field string) {
 	const sentence = "You must hold every permission of Roster that the user holds"
-	switch missing := lacking[user]; {
-	case len(missing) == 0:
+	switch {
+	case len(lacking) == 0:
 	case w.actor.Organization != nil && len(w.actor.Business) == 0:
 		w.faults.Add(problem.Forbidden, field, sentence+".")
 	default:
-		w.faults.Add(problem.Forbidden, field, sentence+". You lack %s.", enumerate(missing))
+		w.faults.Add(problem.Forbidden, field, sentence+". You lack %s.", enumerate(lacking))
 	}
 }
 
-// rankText selects the permissions of Roster itself that users hold or will hold by
-// grants, whether or not somebody is suspended: in one organization, together with
+// rankText selects the permissions of Roster itself that users $1 hold or will hold by
+// grants, whether or not somebody is suspended: in the organizations $2, together with
 // what they hold for the business as a whole, or in all. A role counts with what it
 // contains now.
-const rankText = `select distinct m.user_id, p.key from memberships m
+const rankText = `select distinct asked.n, p.key from unnest($1::uuid[], $2::uuid[]) with ordinality asked (user_id, org_id, n)
+	join memberships m on m.user_id = asked.user_id and (asked.org_id is null or m.org_id in (asked.org_id, $3))
 	cross join lateral (
 		select rp.permission_id, g.ends_at from membership_roles g join role_permissions rp on rp.role_id = g.role_id and rp.revoked_at is null
 			where g.org_id = m.org_id and g.user_id = m.user_id and g.live
 		union all
 		select g.permission_id, g.ends_at from membership_permissions g where g.org_id = m.org_id and g.user_id = m.user_id and g.live) held
 	join permissions p on p.id = held.permission_id and p.is_system
-	where m.user_id = any($1) and ($2::uuid is null or m.org_id in ($2, $3)) and (held.ends_at is null or held.ends_at > statement_timestamp())
+	where held.ends_at is null or held.ends_at > statement_timestamp()
 	order by p.key`
 
-// lacking returns, for each of the users but the actor's own, the permissions of
-// Roster itself that they hold and the actor does not: in the organization or, if at
-// is nil, anywhere. Writes of grants lock the users whom they concern: a write that
-// must not act on what is granted meanwhile has locked them too.
-func (d *Directory) lacking(ctx context.Context, actor *access.Actor, users []db.UserID, at *db.OrganizationID) (map[db.UserID][]string, error) {
+// lacking returns, for each of the people but the actor, the permissions of Roster itself
+// that they hold and the actor does not. Writes of grants lock the users whom they
+// concern: a write that must not act on what is granted meanwhile has locked them too.
+func (d *Directory) lacking(ctx context.Context, actor *access.Actor, people []person) ([][]string, error) {
+	if len(people) == 0 {
+		return nil, nil
+	}
+	users, orgs := make([]db.UserID, len(people)), make([]*db.OrganizationID, len(people))
+	for i, p := range people {
+		users[i], orgs[i] = p.user, p.at
+	}
 	rows, err := db.Select[struct {
-		UserID db.UserID
-		Key    access.Permission
-	}](ctx, d.db, rankText, users, at, db.Root)
+		N   int
+		Key access.Permission
+	}](ctx, d.db, rankText, users, orgs, db.Root)
 	if err != nil {
 		return nil, err
 	}
-	lacking := map[db.UserID][]string{}
+	lacking := make([][]string, len(people))
 	for _, row := range rows {
+		i := row.N - 1
 		holds := actor.HoldsEverywhere(row.Key)
-		if at != nil {
+		if at := people[i].at; at != nil {
 			holds = actor.Holds(row.Key, *at)
 		}
-		if !holds && !actor.Is(row.UserID) {
-			lacking[row.UserID] = append(lacking[row.UserID], string(row.Key))
+		if !holds && !actor.Is(people[i].user) {
+			lacking[i] = append(lacking[i], string(row.Key))
 		}
 	}
 	return lacking, nil
 }
 
-// interrupt ends what the server is doing for a user or an API key, because the
-// transaction of ctx is going to end it. It does nothing if the actor must not act on the
-// user there: the write is going to say so, and interrupting would let anybody keep those
-// who rank higher from their work.
-func (d *Directory) interrupt(ctx context.Context, party string, user *db.UserID, at *db.OrganizationID) error {
-	if user != nil {
-		lacking, err := d.lacking(ctx, access.ActorOf(ctx), []db.UserID{*user}, at)
-		if err != nil || len(lacking) > 0 {
-			return err
+// party is a user or an API key, by its id in text form, that a write is going to end.
+type party struct {
+	id string
+	// stands is the user, or for whom the key stands, if anybody.
+	stands *person
+}
+
+// userParty returns the party that is the user.
+func userParty(id db.UserID) party { return party{id.String(), &person{user: id}} }
+
+// keyParty returns the party that is the API key.
+func keyParty(key *db.APIKey) party {
+	if key.UserID == nil {
+		return party{id: key.ID.String()}
+	}
+	return party{key.ID.String(), &person{*key.UserID, key.OrgID}}
+}
+
+// interrupt ends what the server is doing for users and API keys, because the transaction
+// of ctx is going to end them. It leaves those alone on whose users the actor must not
+// act: the write is going to say so, and interrupting would let anybody keep those who
+// rank higher from their work.
+func (d *Directory) interrupt(ctx context.Context, parties ...party) error {
+	var people []person
+	for _, p := range parties {
+		if p.stands != nil {
+			people = append(people, *p.stands)
 		}
 	}
-	d.Writer.Ends(ctx, party)
+	lacking, err := d.lacking(ctx, access.ActorOf(ctx), people)
+	if err != nil {
+		return err
+	}
+	for _, p := range parties {
+		if p.stands != nil {
+			missing := lacking[0]
+			if lacking = lacking[1:]; len(missing) > 0 {
+				continue
+			}
+		}
+		d.Writer.Ends(ctx, p.id)
+	}
 	return nil
 }
 

@@ -1,16 +1,18 @@
 package directory_test
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"testing"
 
 	"roster/access"
 	"roster/directory"
 )
 
-// Those who rank higher are not kept from their work by somebody who tries in vain to end
-// them: what they are doing is interrupted by nobody who must not act on them.
-func TestNobodyInterruptsHigherRanks(t *testing.T) {
+// Nobody is kept from their work by somebody who tries in vain to end them: what they are
+// doing is interrupted neither by those who must not act on them, nor by a dry run.
+func TestNobodyIsInterruptedInVain(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
 	boss := b.administrator("boss")
@@ -28,6 +30,10 @@ func TestNobodyInterruptsHigherRanks(t *testing.T) {
 			return end(ctx)
 		})
 	}
+	errUndone := errors.New("it was undone")
+	dry := func(_ []directory.Mutation, end func(ctx context.Context) error) error {
+		return cmp.Or(b.Writer.DryRun(b.ctx, end), errUndone)
+	}
 	for name, c := range map[string]struct {
 		mutation directory.Mutation
 		end      func(ctx context.Context) error
@@ -36,7 +42,7 @@ func TestNobodyInterruptsHigherRanks(t *testing.T) {
 		"delete":  {directory.Mutation{Name: "deleteUser", Input: user}, func(ctx context.Context) error { return noResult(b.DeleteUser(ctx, user)) }},
 		"revoke":  {directory.Mutation{Name: "revokeApiKey", Input: key}, func(ctx context.Context) error { return noResult(b.RevokeAPIKey(ctx, key)) }},
 	} {
-		for how, try := range map[string]func([]directory.Mutation, func(ctx context.Context) error) error{"alone": alone, "in a document": document} {
+		for how, try := range map[string]func([]directory.Mutation, func(ctx context.Context) error) error{"alone": alone, "in a document": document, "in a dry run": dry} {
 			t.Run(name+" "+how, func(t *testing.T) {
 				runs := 0
 				must(0, b.Writer.Atomically(access.WithActor(t.Context(), bosses), func(ctx context.Context) error {

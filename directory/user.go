@@ -397,7 +397,7 @@ func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]strin
 		if err := d.leaveAll(ctx, w, user.ID); err != nil {
 			return err
 		}
-		if err := w.revokeKeys(ctx, "k.user_id = ?", user.ID); err != nil {
+		if _, err := w.revokeKeys(ctx, "k.user_id = ?", user.ID); err != nil {
 			return err
 		}
 		if err := d.eraseWords(ctx, w, user.ID); err != nil {
@@ -426,7 +426,7 @@ func (d *Directory) interruptUser(ctx context.Context, by UserRef) error {
 	if err != nil || users[0] == nil {
 		return err
 	}
-	return d.interrupt(ctx, users[0].ID.String(), &users[0].ID, nil)
+	return d.interrupt(ctx, userParty(users[0].ID))
 }
 
 // lockUser returns the user, locked for a write until the end of the transaction. If

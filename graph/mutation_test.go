@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"roster/access"
+	"roster/changes"
 	"roster/db"
 	"roster/graph/graphtest"
 	"roster/problem"
@@ -184,6 +185,30 @@ func TestMutationsAndTheirChanges(t *testing.T) {
 	}
 	if n := graphtest.Rows[int](t, b, "select count(*) from changes where before::text || after::text ~* '(hash|secret|rk_)'")[0]; n > 0 {
 		t.Errorf("%d changes tell of secrets", n)
+	}
+}
+
+// giveToo are mutations that take access from some, and give as much to others.
+var giveToo = []string{"moveMember", "adoptApiKey"}
+
+// The schema says @endsAccess of the mutations whose actions take something away.
+func TestWhatEndsAccessSaysSo(t *testing.T) {
+	t.Parallel()
+	for _, f := range ownFields(graphtest.LoadSchema(t, "../schema.graphqls").Mutation) {
+		takes := false
+		for _, c := range mutationCases {
+			if !strings.HasPrefix(c.document, f.Name+"(") {
+				continue
+			}
+			for _, change := range c.changes {
+				name, _, _ := strings.Cut(change, " ")
+				effects := changes.ActionByName(name).Effects()
+				takes = takes || effects.Administrator || effects.Suspends || effects.Deletes
+			}
+		}
+		if says := f.Directives.ForName("endsAccess") != nil; says != (takes && !slices.Contains(giveToo, f.Name)) {
+			t.Errorf("%s records what takes access away: %t, and says @endsAccess: %t", f.Name, takes, says)
+		}
 	}
 }
 

@@ -28,10 +28,10 @@ func TestRoundTrips(t *testing.T) {
 		name, document string
 		most           int64
 	}{
-		{"a grant", `grantRoles(input: {organization: {code: "acme"}, users: [{username: "ada"}], roles: [{key: "clerk"}], endsAt: "20%d-01-01T00:00:00Z"}) { memberships { id } }`, 6},
-		{"a grant of a permission", `grantPermissions(input: {organization: {code: "acme"}, users: [{username: "ada"}], permissions: [{key: "invoices:read"}], endsAt: "20%d-01-01T00:00:00Z"}) { memberships { id } }`, 6},
-		{"a revocation", `revokeRoles(input: {organization: {code: "acme"}, users: [{username: "ada"}], roles: [{key: "clerk"}], endsAt: "20%d-01-01T00:00:00Z"}) { memberships { id } }`, 6},
-		{"a profile", `updateUser(input: {user: {username: "ada"}, givenName: "Ada %d"}) { user { id } }`, 6},
+		{"a grant", `grantRoles(input: {organization: {code: "acme"}, users: [{username: "ada"}], roles: [{key: "clerk"}], endsAt: "20%d-01-01T00:00:00Z"}) { memberships { id } }`, 5},
+		{"a grant of a permission", `grantPermissions(input: {organization: {code: "acme"}, users: [{username: "ada"}], permissions: [{key: "invoices:read"}], endsAt: "20%d-01-01T00:00:00Z"}) { memberships { id } }`, 5},
+		{"a revocation", `revokeRoles(input: {organization: {code: "acme"}, users: [{username: "ada"}], roles: [{key: "clerk"}], endsAt: "20%d-01-01T00:00:00Z"}) { memberships { id } }`, 5},
+		{"a profile", `updateUser(input: {user: {username: "ada"}, givenName: "Ada %d"}) { user { id } }`, 5},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			least := int64(100)

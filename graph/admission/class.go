@@ -2,7 +2,6 @@ package admission
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -25,20 +24,15 @@ const (
 // checks are the fields of the root that ask for permission checks.
 var checks = []string{"can", "checks", "checkMatrix"}
 
-// endings begin the names of the fields that end access.
-var endings = []string{"revoke", "suspend", "delete", "remove"}
-
 // ClassOf returns the class of an operation of an admitted document.
 func ClassOf(operation *ast.OperationDefinition) Class {
 	if operation.Operation != ast.Mutation {
-		if every(operation.SelectionSet, func(name string) bool { return slices.Contains(checks, name) }) {
+		if every(operation.SelectionSet, func(f *ast.Field) bool { return slices.Contains(checks, f.Name) }) {
 			return Check
 		}
 		return Query
 	}
-	ends := func(name string) bool {
-		return slices.ContainsFunc(endings, func(beginning string) bool { return strings.HasPrefix(name, beginning) })
-	}
+	ends := func(f *ast.Field) bool { return f.Definition.Directives.ForName("endsAccess") != nil }
 	if operation.Directives.ForName("dryRun") == nil && every(operation.SelectionSet, ends) {
 		return Ending
 	}
@@ -46,12 +40,12 @@ func ClassOf(operation *ast.OperationDefinition) Class {
 }
 
 // every reports whether all fields of a selection are of that kind, in fragments, too.
-func every(set ast.SelectionSet, of func(name string) bool) bool {
+func every(set ast.SelectionSet, of func(f *ast.Field) bool) bool {
 	for _, selection := range set {
 		ok := false
 		switch s := selection.(type) {
 		case *ast.Field:
-			ok = s.Name == "__typename" || of(s.Name)
+			ok = s.Name == "__typename" || of(s)
 		case *ast.InlineFragment:
 			ok = every(s.SelectionSet, of)
 		case *ast.FragmentSpread:

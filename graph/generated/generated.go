@@ -290,6 +290,12 @@ directive @requires(
 ) on FIELD_DEFINITION
 
 """
+The mutation does nothing but take access away. A document of such mutations alone gets through however busy the server is:
+places and connections are kept for it. A test compares this with what the mutations record.
+"""
+directive @endsAccess on FIELD_DEFINITION
+
+"""
 Runs the whole mutation document, answers exactly as if it had been carried out, and then undoes it.
 Nothing is stored, mailed or published. A client with a normalized cache (Apollo, urql, Relay) must not keep the answer: it
 has ids of real things, with values that they do not have. Send such a document past the cache (fetchPolicy "no-cache").
@@ -1749,7 +1755,7 @@ type Mutation {
   suspendUser(
     "Which one."
     input: UserActionInput!
-  ): UserPayload! @requires(permission: "roster:users:write")
+  ): UserPayload! @requires(permission: "roster:users:write") @endsAccess
   """
   Ends a suspension: what was granted counts again. FORBIDDEN unless the caller holds every permission of Roster that the user
   was granted anywhere, ESCALATION for who may not hand out the rest.
@@ -1765,7 +1771,7 @@ type Mutation {
   deleteUser(
     "Which one."
     input: UserActionInput!
-  ): DeletePayload! @requires(permission: "roster:users:write")
+  ): DeletePayload! @requires(permission: "roster:users:write") @endsAccess
 
   "Adds an organization without members. CONFLICT when code or external id is taken."
   createOrganization(
@@ -1781,7 +1787,7 @@ type Mutation {
   suspendOrganization(
     "Which one."
     input: OrganizationActionInput!
-  ): OrganizationPayload! @requires(permission: "roster:organizations:write")
+  ): OrganizationPayload! @requires(permission: "roster:organizations:write") @endsAccess
   "Ends a suspension: what was granted counts again, and its API keys work again. ESCALATION for who may not hand out what they give."
   restoreOrganization(
     "Which one."
@@ -1791,7 +1797,7 @@ type Mutation {
   deleteOrganization(
     "Which one."
     input: OrganizationActionInput!
-  ): DeletePayload! @requires(permission: "roster:organizations:write")
+  ): DeletePayload! @requires(permission: "roster:organizations:write") @endsAccess
 
   "Adds users to an organization. Who is a member already stays one. ESCALATION for roles that contain what the caller does not hold."
   addMembers(
@@ -1806,7 +1812,7 @@ type Mutation {
   removeMembers(
     "Who, and where."
     input: RemoveMembersInput!
-  ): DeletePayload! @requires(permission: "roster:members:write")
+  ): DeletePayload! @requires(permission: "roster:members:write") @endsAccess
   """
   Takes a user from one organization to another in one step, with or without roles and permissions. FORBIDDEN unless the caller
   holds every permission of Roster that the user holds in the one that they leave.
@@ -1830,7 +1836,7 @@ type Mutation {
   deletePermission(
     "Which one."
     input: PermissionActionInput!
-  ): DeletePayload! @requires(permission: "roster:roles:write")
+  ): DeletePayload! @requires(permission: "roster:roles:write") @endsAccess
   "Defines a role. ESCALATION when it contains what the caller does not hold."
   createRole(
     "What it is to be."
@@ -1845,7 +1851,7 @@ type Mutation {
   deleteRole(
     "Which one."
     input: RoleActionInput!
-  ): DeletePayload! @requires(permission: "roster:roles:write")
+  ): DeletePayload! @requires(permission: "roster:roles:write") @endsAccess
   "Adds permissions to a role, and so to all who hold it. What it contains already is passed over."
   addRolePermissions(
     "Which role, and which permissions."
@@ -1858,7 +1864,7 @@ type Mutation {
   removeRolePermissions(
     "Which role, and which permissions."
     input: RolePermissionsInput!
-  ): RolePayload! @requires(permission: "roster:roles:write")
+  ): RolePayload! @requires(permission: "roster:roles:write") @endsAccess
 
   """
   Gives every named role to every named user in the organization. Giving one again for the same term changes nothing but its
@@ -1877,7 +1883,7 @@ type Mutation {
   revokeRoles(
     "What is taken from whom, and where."
     input: RevokeRolesInput!
-  ): MembershipsPayload! @requires(permission: "roster:members:write")
+  ): MembershipsPayload! @requires(permission: "roster:members:write") @endsAccess
   """
   Gives every named permission to every named user in the organization, on top of roles. Giving one again for the same term
   changes nothing but its reason; another term is a grant beside those that there are, which stay as they are: to shorten
@@ -1895,7 +1901,7 @@ type Mutation {
   revokePermissions(
     "What is taken from whom, and where."
     input: RevokePermissionsInput!
-  ): MembershipsPayload! @requires(permission: "roster:members:write")
+  ): MembershipsPayload! @requires(permission: "roster:members:write") @endsAccess
 
   "Changes the settings of the business. To make another organization the default one needs ` + "`" + `roster:members:write` + "`" + ` there, too."
   updateSettings(
@@ -1914,7 +1920,7 @@ type Mutation {
   revokeApiKey(
     "Which one."
     input: ApiKeyActionInput!
-  ): ApiKeyPayload! @requires(permission: "roster:keys:write")
+  ): ApiKeyPayload! @requires(permission: "roster:keys:write") @endsAccess
   """
   The key of this request, which may hand out all that the API key holds, answers for it from now on: the API key no longer falls with who made it. INVALID for
   a key that answers, itself or through others, for the one of this request.
@@ -1950,12 +1956,12 @@ type Mutation {
   signOut(
     "Which sessions; this one when left out."
     input: SignOutInput
-  ): SignOutPayload!
+  ): SignOutPayload! @endsAccess
   "Ends a session: one's own or, with ` + "`" + `roster:sessions:write` + "`" + `, that of somebody whom the caller may act upon."
   endSession(
     "Which one."
     input: EndSessionInput!
-  ): SignOutPayload!
+  ): SignOutPayload! @endsAccess
   "A token for another server, which says who the person is, and what they may do in one organization. It is good for 10 minutes."
   accessToken(
     "Where the person acts, and whom the token is for."

@@ -98,6 +98,7 @@ var endings = map[string]string{
 	"the user is deleted":         `deleteUser(input: {user: {email: %[2]q}}) { deletedIds }`,
 	"the user leaves":             `removeMembers(input: {organization: {code: %[3]q}, users: [{email: %[2]q}]}) { deletedIds }`,
 	"the grant is revoked":        `revokeRoles(input: {organization: {code: %[3]q}, users: [{email: %[2]q}], roles: [{key: %[4]q}]}) { memberships { id } }`,
+	"the grant is shortened":      `revokeRoles(input: {organization: {code: %[3]q}, users: [{email: %[2]q}], roles: [{key: %[4]q}], endsAt: "2090-01-01T00:00:00Z"}) { memberships { id } }`,
 	"the role loses a permission": `removeRolePermissions(input: {role: {key: %[4]q}, permissions: [{key: "roster:members:write"}]}) { role { id } }`,
 	"the role is deleted":         `deleteRole(input: {role: {key: %[4]q}}) { deletedIds }`,
 	"the organization suspended":  `suspendOrganization(input: {organization: {code: %[3]q}}) { organization { id } }`,
