@@ -40,6 +40,7 @@ import (
 	"roster/secret"
 	"roster/signin"
 	"roster/telemetry"
+	"roster/token"
 )
 
 // gcPercent lets the heap grow to five times what is in use before it is
@@ -90,6 +91,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if len(args) == 1 && strings.TrimLeft(args[0], "-") == "version" {
 		return printVersion(stdout)
 	}
+	if len(args) > 0 && args[0] == "keys" {
+		return runKeys(ctx, args[1:], getenv, stdout, stderr)
+	}
 	c, err := readConfig(args, getenv, stdout)
 	if err != nil {
 		return err
@@ -117,6 +121,7 @@ type server struct {
 	db      *db.DB
 	// keyring seals what the database holds and must be readable again.
 	keyring   *secret.Keyring
+	tokens    *token.Keys
 	directory *directory.Directory
 	http      *http.Server
 	listener  net.Listener
@@ -153,9 +158,10 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.openDatabase(ctx); err != nil {
 		return err
 	}
-	if s.keyring, _, err = s.openKeyring(); err != nil {
+	if err := s.openKeys(ctx); err != nil {
 		return err
 	}
+	s.background(ctx, s.tokens.Run)
 	s.directory = directory.New(s.db, access.Options{Entries: cmp.Or(s.cacheEntries, defaultCacheEntries()), Staleness: s.staleness, Log: s.log})
 	s.onClose(func() error { s.directory.Close(); return nil })
 	if err := s.directory.Setup(ctx); err != nil {
@@ -195,7 +201,7 @@ const waitingPasswords = 50
 func (s *server) startSignIn(ctx context.Context) error {
 	cores := runtime.GOMAXPROCS(0)
 	s.signIn = signin.New(signin.Options{
-		Database: s.db, Directory: s.directory, Passwords: credential.NewPasswords(cores, waitingPasswords*cores), Outbox: s.outbox,
+		Database: s.db, Directory: s.directory, Passwords: credential.NewPasswords(cores, waitingPasswords*cores), Outbox: s.outbox, Tokens: s.tokens,
 		Issuer: s.publicAddress(), Audiences: s.audiences, Log: s.log,
 	})
 	s.background(ctx, s.signIn.Sweep)
@@ -344,6 +350,7 @@ func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc) *http.
 		mux.Handle(mail.MailboxPath, s.mailbox)
 		mux.Handle(mail.MailboxPath+"/", s.mailbox)
 	}
+	mux.Handle("GET /.well-known/jwks.json", s.withCORS(http.HandlerFunc(s.tokens.ServeJWKS)))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", s.metrics.Handler())
@@ -376,7 +383,7 @@ const drainTime = 10 * time.Second
 func (s *server) serve(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(s.listener) }()
-	link := "http://" + browserAddr(s.listener.Addr().String(), s.addr)
+	link := s.localURL()
 	if s.sessions != nil && s.watched {
 		link = s.sessions.Link(link)
 	}
@@ -393,6 +400,11 @@ func (s *server) serve(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("requests were cut off after %v: %w", drainTime, err), s.http.Close())
 	}
 	return nil
+}
+
+// localURL returns the address at which a browser on this machine finds the server.
+func (s *server) localURL() string {
+	return "http://" + browserAddr(s.listener.Addr().String(), s.addr)
 }
 
 // background runs work until the server closes.

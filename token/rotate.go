@@ -75,6 +75,33 @@ func (k *Keys) Rotate(ctx context.Context) (time.Time, error) {
 	return signsFrom, nil
 }
 
+// Info describes a signing key.
+type Info struct {
+	ID, Algorithm string
+	// State is "next", "signs" or "retired".
+	State string
+	// It signs from SignsFrom until the next one does.
+	CreatedAt, SignsFrom time.Time
+}
+
+// List returns the keys in memory, in the order in which they sign.
+func (k *Keys) List() []Info {
+	t := k.table.Load()
+	signs := t.at(k.clock())
+	state := "retired"
+	all := make([]Info, len(t.keys))
+	for i, one := range t.keys {
+		switch {
+		case one == signs:
+			state = "signs"
+		case state == "signs":
+			state = "next"
+		}
+		all[i] = Info{ID: one.KID, Algorithm: one.Algorithm, State: state, CreatedAt: one.CreatedAt, SignsFrom: one.SignsFrom}
+	}
+	return all
+}
+
 // isDue reports whether maintain has anything to do.
 func (k *Keys) isDue(rows []db.SigningKey, now time.Time) bool {
 	if len(rows) == 0 || !rows[len(rows)-1].SignsFrom.After(now) {
