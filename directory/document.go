@@ -35,7 +35,11 @@ func (d *Directory) LockAhead(ctx context.Context, mutations []Mutation) error {
 		if add == nil {
 			return fmt.Errorf("nothing says what %s locks", m.Name)
 		}
-		reach, err := access.ScopeOf(ctx, add(&n, m.Input))
+		need := add(&n, m.Input)
+		if need == "" {
+			continue
+		}
+		reach, err := access.ScopeOf(ctx, need)
 		if err != nil {
 			return nil // the mutation is going to say so, and nothing is carried out
 		}
@@ -45,6 +49,9 @@ func (d *Directory) LockAhead(ctx context.Context, mutations []Mutation) error {
 	}
 	if len(mutations) < 2 && !n.alone {
 		return nil
+	}
+	if actor := access.ActorOf(ctx); n.own && actor != nil && actor.User != nil {
+		n.users = append(n.users, lookUp{column: "id", value: *actor.User, ok: true})
 	}
 	found, err := d.resolve(ctx, &n)
 	if err != nil {
@@ -58,6 +65,8 @@ func (d *Directory) LockAhead(ctx context.Context, mutations []Mutation) error {
 
 // names are what the mutations of a document name.
 type names struct {
+	// own is set if a mutation is about the actor itself.
+	own bool
 	// reach is the organization within which names are looked up; nil is everywhere.
 	reach *db.OrganizationID
 	// alone is true if a mutation would lock in another order than all others, so that

@@ -9,7 +9,7 @@ import (
 
 // foresight holds, by the names of mutations in the schema, what each of them names and
 // how it locks that: a function adds it, and returns the permission that the mutation
-// needs. See LockAhead.
+// needs, if it needs one. See LockAhead.
 var foresight = map[string]func(n *names, input any) access.Permission{
 	"createUser": foresee(func(n *names, in CreateUserInput) access.Permission {
 		n.userNames(in.Email, in.Username, in.ExternalID)
@@ -146,6 +146,27 @@ var foresight = map[string]func(n *names, input any) access.Permission{
 		n.claims = append(n.claims, adoptionsLock)
 		return n.oneKey(in)
 	}),
+
+	"updateViewer": foresee(func(n *names, in UpdateViewerInput) access.Permission {
+		n.userNames(nil, in.Username.Value(), nil)
+		n.own = true
+		return ""
+	}),
+	"leaveOrganization":  ownOnly,
+	"switchOrganization": ownOnly,
+	"signOut":            ownOnly,
+	"endSession":         ownOnly,
+	"unlinkIdentity":     ownOnly,
+	"requestEmailChange": ownOnly,
+	// It names an address, and locks nothing of whoever has it.
+	"requestPasswordReset": func(*names, any) access.Permission { return "" },
+}
+
+// ownOnly is the function of a mutation of what is the actor's own. Of somebody else's,
+// it locks only that person, or what the person has.
+func ownOnly(n *names, _ any) access.Permission {
+	n.own = true
+	return ""
 }
 
 // foresee returns the function of a mutation with inputs of type T.

@@ -1,0 +1,100 @@
+package graph_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"roster/graph/graphtest"
+)
+
+// The tests of this file sign people in as clients do.
+
+// password is one that may be chosen.
+const password = "correct horse battery staple"
+
+const stepFields = `{ secret result { __typename
+	... on SignInStep { ticket next organizations { code } }
+	... on Session { id organization { code } methods current user { email emailVerified } } } }`
+
+func signUp(t testing.TB, b *graphtest.Server, input graphtest.Object) *graphtest.Answer {
+	t.Helper()
+	return b.As(t, "", "mutation($input: SignUpInput!) { step: signUp(input: $input) "+stepFields+" }", graphtest.Object{"input": input})
+}
+
+func signIn(t testing.TB, b *graphtest.Server, input graphtest.Object) *graphtest.Answer {
+	t.Helper()
+	return b.As(t, "", "mutation($input: SignInInput!) { step: signIn(input: $input) "+stepFields+" }", graphtest.Object{"input": input})
+}
+
+func continueSignIn(t testing.TB, b *graphtest.Server, input graphtest.Object) *graphtest.Answer {
+	t.Helper()
+	return b.As(t, "", "mutation($input: ContinueSignInInput!) { step: continueSignIn(input: $input) "+stepFields+" }", graphtest.Object{"input": input})
+}
+
+// wantStep fails the test unless the answer is a step that needs next, and returns its ticket.
+func wantStep(t testing.TB, a *graphtest.Answer, next string) string {
+	t.Helper()
+	if a.Text("step.result.next") != next || a.Text("step.result.ticket") == "" || a.At("step.secret") != nil {
+		t.Fatalf("%s\nwant a step %s", a.Body, next)
+	}
+	return a.Text("step.result.ticket")
+}
+
+// wantSession fails the test unless the answer is a session, and returns its secret.
+func wantSession(t testing.TB, a *graphtest.Answer) string {
+	t.Helper()
+	if a.Text("step.result.__typename") != "Session" || !strings.HasPrefix(a.Text("step.secret"), "rs_") || a.At("step.result.current") != true {
+		t.Fatalf("%s\nwant a session", a.Body)
+	}
+	return a.Text("step.secret")
+}
+
+// person makes a person who has signed up with the address and the password, and returns
+// the secret of their first session.
+func person(t testing.TB, b *graphtest.Server, email string) string {
+	t.Helper()
+	ticket := wantStep(t, signUp(t, b, graphtest.Object{"email": email, "password": password, "givenName": "Ada"}), "EMAIL_CODE")
+	return wantSession(t, continueSignIn(t, b, graphtest.Object{"ticket": ticket, "code": b.Mail.Last(t, email, 1).Code}))
+}
+
+// A person signs up, is let in, signs in again in every way, and out.
+func TestSignUpAndIn(t *testing.T) {
+	t.Parallel()
+	b := graphtest.New(t)
+	const email = "ada@acme.example"
+	session := person(t, b, email)
+	viewer := `{ viewer { user { email emailVerified signInCount } session { current device } organization { code } organizations { code } membership { roles { key } } permissions sessions { id } } }`
+	a := b.As(t, session, viewer, nil)
+	if a.Text("viewer.user.email") != email || a.At("viewer.user.emailVerified") != true || a.Text("viewer.organization.code") != "default" || len(a.List("viewer.sessions")) != 1 {
+		t.Fatalf("%s", a.Body)
+	}
+	second := wantSession(t, signIn(t, b, graphtest.Object{"email": strings.ToUpper(email), "password": password}))
+	if a := b.As(t, second, viewer, nil); len(a.List("viewer.sessions")) != 2 || a.At("viewer.user.signInCount") != float64(2) {
+		t.Errorf("%s", a.Body)
+	}
+	ticket := wantStep(t, signIn(t, b, graphtest.Object{"email": email}), "EMAIL_CODE")
+	third := wantSession(t, continueSignIn(t, b, graphtest.Object{"ticket": ticket, "code": b.Mail.Last(t, email, 2).Code}))
+	if a := continueSignIn(t, b, graphtest.Object{"ticket": ticket, "code": b.Mail.Last(t, email, 2).Code}); a.Codes() != "INVALID" {
+		t.Errorf("a ticket is taken twice: %s", a.Body)
+	}
+	if a := b.As(t, third, `mutation { signOut { endedSessions } }`, nil); a.At("signOut.endedSessions") != float64(1) {
+		t.Errorf("%s", a.Body)
+	}
+	if a := b.As(t, third, viewer, nil); a.Status != http.StatusUnauthorized {
+		t.Errorf("a session that was ended works: %s", a.Body)
+	}
+	if a := b.As(t, second, `mutation { signOut(input: {everywhere: true}) { endedSessions } }`, nil); a.At("signOut.endedSessions") != float64(2) {
+		t.Errorf("%s", a.Body)
+	}
+	for _, ended := range []string{session, second} {
+		if a := b.As(t, ended, viewer, nil); a.Status != http.StatusUnauthorized {
+			t.Errorf("a session that was ended works: %s", a.Body)
+		}
+	}
+	a = b.Ask(t, `{ signIns(first: 10) { totalCount nodes { method succeeded reason user { email } organization { code } } }
+		user(by: {email: "`+email+`"}) { signIns { nodes { method } } sessions { totalCount } } }`)
+	if a.At("signIns.totalCount") != float64(3) || strings.Join(a.Texts("user.signIns.nodes", "method"), " ") != "code password code" || a.At("user.sessions.totalCount") != float64(0) {
+		t.Errorf("%s", a.Body)
+	}
+}
