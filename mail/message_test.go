@@ -94,7 +94,7 @@ func TestBranding(t *testing.T) {
 	for text, want := range map[string]string{
 		"https://example.com/a?b=c": "https://example.com/a?b=c", "http://localhost:8080/": "http://localhost:8080/", "https://example.com/20260101": "https://example.com/202%36010%31",
 		"javascript:alert(1)": "", "data:image/png;base64,AAAA": "", "//example.com": "", "https://": "", "https://me:secret@example.com": "", "https://example.com/\"x": "", "https://example.com/ä": "",
-		"https://example.com/" + strings.Repeat("a", 2048): "", " https://example.com": "",
+		"https://example.com/" + strings.Repeat("a", 2048): "", "\thttps://example.com": "",
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()

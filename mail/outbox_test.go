@@ -125,10 +125,10 @@ func (o *testOutbox) pass(d time.Duration) {
 }
 
 // arrive waits for a mail.
-func (p *postOffice) arrive(t *testing.T) delivered {
+func (o *postOffice) arrive(t *testing.T) delivered {
 	t.Helper()
 	select {
-	case d := <-p.arrived:
+	case d := <-o.arrived:
 		return d
 	case <-time.After(deadline):
 		t.Fatal("no mail arrives")
@@ -212,7 +212,7 @@ func TestOutboxShared(t *testing.T) {
 	}
 }
 
-// What was committed is mailed, if the server that committed it ends before it sends, or
+// A committed mail is sent, if the server that committed it ends before it sends, or
 // while it does: then with the same Message-ID.
 func TestOutboxOutlivesServers(t *testing.T) {
 	t.Parallel()
