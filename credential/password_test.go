@@ -168,7 +168,7 @@ func TestPasswordsInTurn(t *testing.T) {
 	}
 }
 
-// What is chosen is long enough and not what many people use, however it is written.
+// A chosen password is long enough, and not one that many people use, however it is written.
 func TestCheckPassword(t *testing.T) {
 	t.Parallel()
 	words := []string{"ada.lovelace@example.com", "Analytical Engines Ltd", ""}

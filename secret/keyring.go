@@ -16,8 +16,8 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// Keyring seals what must be readable again, such as signing keys. What is only
-// compared, such as an API key, is hashed instead. The first of its keys seals, and
+// Keyring seals what must be readable again, such as signing keys. A secret
+// that is only compared, such as an API key, is hashed instead. The first of its keys seals, and
 // every one opens, so that a new key can be put before the others and the old ones
 // taken away when nothing is sealed by them any more. A Keyring is safe for concurrent
 // use.

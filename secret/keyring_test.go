@@ -21,7 +21,7 @@ func mustParse(t *testing.T, keys ...Text) *Keyring {
 	return ring
 }
 
-// What was sealed is opened by the same key for the same purpose, and by nothing else,
+// Sealed bytes are opened by the same key for the same purpose, and by nothing else,
 // whichever bit of it is altered and wherever it is cut.
 func TestKeyring(t *testing.T) {
 	t.Parallel()

@@ -91,7 +91,10 @@ func Open(ctx context.Context, d *db.DB, keyring *secret.Keyring, clock func() t
 	o.Log = cmp.Or(o.Log, slog.Default())
 	k := &Keys{db: d, keyring: keyring, clock: clock, options: o, verified: verified}
 	k.table.Store(&table{})
-	return k, k.Refresh(ctx)
+	if err := k.Refresh(ctx); err != nil {
+		return nil, err
+	}
+	return k, nil
 }
 
 // Exist reports whether the database has signing keys.
