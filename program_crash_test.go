@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-var long = flag.Bool("long", false, "kill the server and PostgreSQL a hundred times each, which takes some minutes")
+var long = flag.Bool("long", false, "kill the server and PostgreSQL a hundred times each, and disturb two servers for long, which takes some minutes")
 
 // rounds is the number of crashes of each kind.
 func rounds() int {
@@ -82,6 +82,8 @@ type writers struct {
 	known map[string]bool
 	stop  context.CancelFunc
 	wait  sync.WaitGroup
+	// pause is how long each of them waits after a write.
+	pause time.Duration
 }
 
 // begin starts writing to the server, and returns when the server has acknowledged a write.
@@ -100,6 +102,7 @@ func (w *writers) begin(r *process, round int) {
 				w.mu.Lock()
 				w.known[email] = true
 				w.mu.Unlock()
+				pause(ctx, w.pause)
 			}
 		})
 	}

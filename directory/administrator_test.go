@@ -110,12 +110,21 @@ var ends = map[string]func(ctx context.Context, b *business, a administrator) er
 }
 
 // someKey returns a context for an API key that may do everything and administers
-// nothing.
+// nothing: the key that answers for it expires.
 func (b *business) someKey() context.Context {
 	b.t.Helper()
-	actor := *access.System("")
-	actor.Key = &db.APIKey{ID: db.NewID[db.APIKeyKind](), CreatedAt: time.Now(), CreatedBy: "system:test", Hash: []byte{}}
-	must(b.db.NewInsert().Model(actor.Key).Exec(b.t.Context()))(b.t)
+	newKey := func() *db.APIKey {
+		id := db.NewID[db.APIKeyKind]()
+		return &db.APIKey{ID: id, CreatedAt: time.Now(), CreatedBy: "system:test", Hash: []byte(id.String())}
+	}
+	actor, responsible := *access.System(""), newKey()
+	responsible.ExpiresAt = new(time.Now().Add(24 * time.Hour))
+	actor.Key = newKey()
+	actor.Key.ResponsibleID = &responsible.ID
+	for _, key := range []*db.APIKey{responsible, actor.Key} {
+		must(b.db.NewInsert().Model(key).Exec(b.t.Context()))(b.t)
+	}
+	must(b.db.ExecContext(b.t.Context(), "insert into api_key_permissions select ?, id from permissions where is_system", actor.Key.ID))(b.t)
 	return access.WithActor(b.t.Context(), &actor)
 }
 
