@@ -162,7 +162,7 @@ func (s *Service) sweep(ctx context.Context) error {
 	}{
 		{"flows", "expires_at < ?", now},
 		{"sessions", "expires_at < ?", now},
-		{"sessions", "last_used_at < ? - (select make_interval(secs => session_idle_seconds) from settings)", now},
+		{"sessions", "last_used_at < ?::timestamptz - (select make_interval(secs => session_idle_seconds) from settings)", now},
 		{"attempts", "at < ?", now.Add(-24 * time.Hour)},
 		{"sign_ins", "at < ?", now.Add(-keepSignIns)},
 	} {

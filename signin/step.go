@@ -260,11 +260,10 @@ func (s *Service) startSession(ctx context.Context, settings *directory.Settings
 	}
 	var shown secret.Text
 	shown, session.Hash = credential.NewSession(credential.SessionName{User: user, Session: session.ID})
-	out := s.Directory.Writer.Unrecorded(ctx)
-	if _, err := out.NewInsert().Model(session).Exec(ctx); err != nil {
+	if _, err := s.Directory.Writer.Unrecorded(ctx).NewInsert().Model(session).Exec(ctx); err != nil {
 		return nil, shown, err
 	}
-	if _, err := out.NewUpdate().Table("users").Set("last_signed_in_at = ?, sign_in_count = sign_in_count + 1, last_org_id = ?", now, org).Where("id = ?", user).Exec(ctx); err != nil {
+	if _, err := s.Directory.Writer.Unrecorded(ctx).NewUpdate().Table("users").Set("last_signed_in_at = ?, sign_in_count = sign_in_count + 1, last_org_id = ?", now, org).Where("id = ?", user).Exec(ctx); err != nil {
 		return nil, shown, err
 	}
 	return session, shown, s.noteSession(ctx, session)
