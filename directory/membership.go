@@ -45,7 +45,7 @@ func (d *Directory) AddMembers(ctx context.Context, in AddMembersInput) ([]*db.M
 		if err := w.faults.Err(); err != nil {
 			return err
 		}
-		members, err = d.join(ctx, w, org, users, roles, allowance)
+		members, err = d.join(ctx, w, org, newcomers(users...), roles, allowance)
 		return err
 	})
 	return members, err
@@ -72,23 +72,40 @@ func (d *Directory) lockUsersToAdd(ctx context.Context, w *write, org *db.Organi
 	return ids, err
 }
 
+// newcomer is a user who is to join an organization. A user who comes from another one
+// where they are suspended stays suspended.
+type newcomer struct {
+	user   db.UserID
+	status db.Status
+}
+
+// newcomers returns users who join by being added.
+func newcomers(users ...db.UserID) []newcomer {
+	all := make([]newcomer, len(users))
+	for i, user := range users {
+		all[i] = newcomer{user, db.Active}
+	}
+	return all
+}
+
 // join makes the users members of the organization, and returns their memberships
 // in the same order. Everybody gets the roles, which the allowance covers. If roles is
 // nil, new members get the default ones, and those who are members already get
 // nothing.
-func (d *Directory) join(ctx context.Context, w *write, org *db.Organization, users []db.UserID, roles []db.RoleID, by access.Allowance) ([]*db.Membership, error) {
-	newcomers := make([]*db.Membership, len(users))
-	for i, user := range users {
-		newcomers[i] = &db.Membership{ID: db.NewID[db.MembershipKind](), OrgID: org.ID, UserID: user, JoinedAt: w.At}
+func (d *Directory) join(ctx context.Context, w *write, org *db.Organization, who []newcomer, roles []db.RoleID, by access.Allowance) ([]*db.Membership, error) {
+	users, rows := make([]db.UserID, len(who)), make([]*db.Membership, len(who))
+	for i, n := range who {
+		users[i] = n.user
+		rows[i] = &db.Membership{ID: db.NewID[db.MembershipKind](), OrgID: org.ID, UserID: n.user, JoinedAt: w.At, Status: n.status}
 	}
 	var added []db.Membership
-	if _, err := w.NewInsert().Model(&newcomers).On("conflict (org_id, user_id) do nothing").Returning("*").Exec(ctx, &added); err != nil {
+	if _, err := w.NewInsert().Model(&rows).On("conflict (org_id, user_id) do nothing").Returning("*").Exec(ctx, &added); err != nil {
 		return nil, err
 	}
 	isNew := make(map[db.UserID]bool, len(added))
 	for _, m := range added {
 		isNew[m.UserID] = true
-		if err := w.Record(changes.MembershipCreated, m.ID.String(), &org.ID, nil, memberValues(m.OrgID, m.UserID)); err != nil {
+		if err := w.recordJoined(m); err != nil {
 			return nil, err
 		}
 	}
@@ -107,9 +124,21 @@ func (d *Directory) join(ctx context.Context, w *write, org *db.Organization, us
 	return members, w.grant(ctx, d, by, roleGrants, receivers, raw(roles), term{startsAt: w.At})
 }
 
-// memberValues returns the user and the organization of a membership for the log.
-func memberValues(org db.OrganizationID, user db.UserID) changes.Values {
-	return changes.Values{"organizationId": org, "userId": user}
+// recordJoined records a new membership: history has a suspension only as something that
+// was done to a member.
+func (w *write) recordJoined(m db.Membership) error {
+	joined := m
+	joined.Status = db.Active
+	err := w.Record(changes.MembershipCreated, m.ID.String(), &m.OrgID, nil, memberValues(joined))
+	if err != nil || m.Status == db.Active {
+		return err
+	}
+	return w.Record(changes.MembershipSuspended, m.ID.String(), &m.OrgID, memberValues(joined), memberValues(m))
+}
+
+// memberValues returns the values of a membership for the log.
+func memberValues(m db.Membership) changes.Values {
+	return changes.Values{"organizationId": m.OrgID, "userId": m.UserID, "status": m.Status}
 }
 
 // membersOf reads the memberships of the users in the organization, in the order of
@@ -255,7 +284,7 @@ func (w *write) leave(ctx context.Context, d *Directory, members []*db.Membershi
 	ids := make([]db.MembershipID, len(members))
 	for i, m := range members {
 		ids[i] = m.ID
-		if err := w.Record(changes.MembershipDeleted, m.ID.String(), &m.OrgID, memberValues(m.OrgID, m.UserID), nil); err != nil {
+		if err := w.Record(changes.MembershipDeleted, m.ID.String(), &m.OrgID, memberValues(*m), nil); err != nil {
 			return err
 		}
 	}
@@ -309,9 +338,10 @@ type MoveMemberInput struct {
 }
 
 // MoveMember moves the user from one organization to another in one step; the actor
-// must manage the members of both, and outrank the user in the one they leave. Unless the grants are kept, the user gets the
-// default roles. A user who is a member of the new organization already keeps what
-// they hold there.
+// must manage the members of both, and outrank the user in the one they leave. Unless the
+// grants are kept, the user gets the default roles. A suspended member comes to the new
+// organization suspended. A user who is a member of the new organization already keeps
+// what they hold there, and their status.
 func (d *Directory) MoveMember(ctx context.Context, in MoveMemberInput) (*db.Membership, error) {
 	var moved *db.Membership
 	reach, err := access.ScopeOf(ctx, access.MembersWrite)
@@ -341,7 +371,7 @@ func (d *Directory) MoveMember(ctx context.Context, in MoveMemberInput) (*db.Mem
 		if in.KeepGrants {
 			none = []db.RoleID{}
 		}
-		joined, err := d.join(ctx, w, to, []db.UserID{members[0].UserID}, none, access.Allowance{})
+		joined, err := d.join(ctx, w, to, []newcomer{{members[0].UserID, members[0].Status}}, none, access.Allowance{})
 		if err != nil {
 			return err
 		}

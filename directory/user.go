@@ -212,7 +212,7 @@ func (d *Directory) CreateUser(ctx context.Context, in CreateUserInput) (*db.Use
 			return err
 		}
 		for i, org := range organizations {
-			if _, err := d.join(ctx, w, org, []db.UserID{user.ID}, roles, allowances[i]); err != nil {
+			if _, err := d.join(ctx, w, org, newcomers(user.ID), roles, allowances[i]); err != nil {
 				return err
 			}
 		}
