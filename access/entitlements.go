@@ -34,6 +34,7 @@ type status uint8
 const (
 	isMember status = 1 << iota
 	userSuspended
+	memberSuspended
 	organizationSuspended
 )
 
@@ -43,12 +44,15 @@ func (e *Entitlements) Member() bool { return e.status&isMember != 0 }
 // UserSuspended reports whether the user is a member and suspended.
 func (e *Entitlements) UserSuspended() bool { return e.status&userSuspended != 0 }
 
+// Suspended reports whether the user is a member who is suspended in this organization.
+func (e *Entitlements) Suspended() bool { return e.status&memberSuspended != 0 }
+
 // OrganizationSuspended reports whether the user is a member and the organization is
 // suspended.
 func (e *Entitlements) OrganizationSuspended() bool { return e.status&organizationSuspended != 0 }
 
 // MayAct reports whether the user is a member whose grants count. The grants of a
-// suspended user do not, nor do the grants in a suspended organization.
+// suspended user or member do not, nor do the grants in a suspended organization.
 func (e *Entitlements) MayAct() bool { return e.status == isMember }
 
 // NewEntitlements returns the entitlements of a member who was granted these roles and
@@ -74,7 +78,7 @@ func compact(numbers []uint32, from int) []uint32 {
 }
 
 // Effective returns the permissions of the member, ordered by key. It is empty if the
-// grants do not count, because the user or the organization is suspended.
+// grants do not count, because the user, the member or the organization is suspended.
 func (c *Catalogue) Effective(e *Entitlements) []*db.Permission {
 	permissions := []*db.Permission{}
 	if !e.MayAct() {

@@ -18,9 +18,9 @@ const InTermSQL = `g.starts_at <= statement_timestamp() and (g.ends_at is null o
 
 // entitlementsRow is what the database has on a member.
 type entitlementsRow struct {
-	Member, UserSuspended, OrganizationSuspended bool
-	Roles                                        db.IDs[db.RoleKind]
-	Permissions                                  db.IDs[db.PermissionKind]
+	Member, UserSuspended, MemberSuspended, OrganizationSuspended bool
+	Roles                                                         db.IDs[db.RoleKind]
+	Permissions                                                   db.IDs[db.PermissionKind]
 	// Boundary is the number of seconds until the next grant begins or ends.
 	Boundary *float64
 	// Seen is the snapshot of the statement. Pending reports whether it includes changes
@@ -41,6 +41,7 @@ left join organizations o on o.id = m.org_id`
 
 const statusSQL = `m.id is not null as member,
 	coalesce(u.status = 'SUSPENDED', false) as user_suspended,
+	coalesce(m.status = 'SUSPENDED', false) as member_suspended,
 	coalesce(o.status = 'SUSPENDED', false) as organization_suspended`
 
 // entitlementsSQL reads the grants of members, and the moment at which they will be out
@@ -143,7 +144,7 @@ func (e *Engine) newEntry(row *entitlementsRow) *Entitlements {
 	for _, flag := range []struct {
 		is     bool
 		status status
-	}{{row.Member, isMember}, {row.UserSuspended, userSuspended}, {row.OrganizationSuspended, organizationSuspended}} {
+	}{{row.Member, isMember}, {row.UserSuspended, userSuspended}, {row.MemberSuspended, memberSuspended}, {row.OrganizationSuspended, organizationSuspended}} {
 		if flag.is {
 			entry.status |= flag.status
 		}

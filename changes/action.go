@@ -41,8 +41,8 @@ type Effects struct {
 	Credentials bool
 	// Sessions is true if sessions of the user who is the subject may have ended.
 	Sessions bool
-	// Suspends is true if the grants to the user, or in the organization, no longer
-	// count, and Restores is true if they count again.
+	// Suspends is true if the grants to the member, to the user, or in the organization, no
+	// longer count, and Restores is true if they count again.
 	Suspends, Restores bool
 	// Deletes is true if the role or permission, and all grants of it, have ended.
 	Deletes bool
@@ -81,6 +81,9 @@ var (
 	// The grants to a new member are recorded as actions of their own.
 	MembershipCreated = define[db.MembershipKind]("membership.created", Effects{})
 	MembershipDeleted = define[db.MembershipKind]("membership.deleted", Effects{Entitlements: true, Administrator: true})
+
+	MembershipSuspended = define[db.MembershipKind]("membership.suspended", Effects{Entitlements: true, Credentials: true, Suspends: true, Administrator: true})
+	MembershipRestored  = define[db.MembershipKind]("membership.restored", Effects{Entitlements: true, Restores: true})
 
 	RoleGranted        = define[db.MembershipKind]("membership.role.granted", Effects{Entitlements: true})
 	RoleGrantChanged   = define[db.MembershipKind]("membership.role.changed", Effects{}) // changes only the reason

@@ -41,7 +41,7 @@ func (k *Keys) Close() { k.close() }
 
 // Find returns the API key with that secret if it works now. It returns nil if the
 // secret is unknown or malformed, the key was revoked or has expired, its organization
-// or user is suspended or deleted, or one of these holds for a key that answers for it.
+// or user is suspended or deleted, its user is suspended there, or one of these holds for a key that answers for it.
 //
 // Find takes a key from memory if it was found at the same epoch, no longer than
 // staleness ago. The caller raises the epoch with each change that may end a key,
@@ -107,16 +107,18 @@ type workingKey struct {
 }
 
 // Working returns the part after "from" of a statement over the API keys k that work now.
-// No other SQL decides which keys work. The arguments are the tables of the keys, and of
-// their organizations and users.
+// No other SQL decides which keys work. The arguments are the tables of the keys, of
+// their organizations and users, and of the members who are suspended (org_id, user_id).
+// A key that works everywhere stands for a member of the business.
 //
 // A key works as long as the key that answers for it does, and that as long as its own
 // one. line.ends_at is when the first of them expires.
-func Working(keys, organizations, users string) string {
+func Working(keys, organizations, users, suspendedMembers string) string {
 	a := `a.id, a.responsible_id, a.expires_at,
 			a.revoked_at is null and (a.expires_at is null or a.expires_at > statement_timestamp())
 				and (a.org_id is null or o.status = 'ACTIVE' and o.deleted_at is null)
-				and (a.user_id is null or u.status = 'ACTIVE' and u.deleted_at is null) as works
+				and (a.user_id is null or u.status = 'ACTIVE' and u.deleted_at is null and not exists (
+					select from ` + suspendedMembers + ` s where s.org_id = coalesce(a.org_id, ` + db.RootSQL + `) and s.user_id = a.user_id)) as works
 		from `
 	joined := ` left join ` + organizations + ` o on o.id = a.org_id left join ` + users + ` u on u.id = a.user_id`
 	return keys + ` k cross join lateral (
@@ -127,6 +129,9 @@ func Working(keys, organizations, users string) string {
 where line.works`
 }
 
+// SuspendedMembers is the table of the members who are suspended.
+const SuspendedMembers = "(select org_id, user_id from memberships where status = 'SUSPENDED')"
+
 const workingKeyColumns = `
 select k.*,
 	array(select p.key from api_key_permissions kp join permissions p on p.id = kp.permission_id
@@ -136,8 +141,8 @@ select k.*,
 from `
 
 var (
-	workingKeyText     = workingKeyColumns + Working("api_keys", "organizations", "users") + " and k.hash = any($1)"
-	workingKeyByIDText = workingKeyColumns + Working("api_keys", "organizations", "users") + " and k.id = $1"
+	workingKeyText     = workingKeyColumns + Working("api_keys", "organizations", "users", SuspendedMembers) + " and k.hash = any($1)"
+	workingKeyByIDText = workingKeyColumns + Working("api_keys", "organizations", "users", SuspendedMembers) + " and k.id = $1"
 )
 
 // goodFor returns how long the row may be used, counted from before it was read: until

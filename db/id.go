@@ -33,6 +33,7 @@ type (
 	SessionKind      struct{}
 	SignInKind       struct{}
 	FlowKind         struct{}
+	IdentityKind     struct{}
 )
 
 // The ids of each kind.
@@ -48,6 +49,7 @@ type (
 	SessionID      = ID[SessionKind]
 	SignInID       = ID[SignInKind]
 	FlowID         = ID[FlowKind]
+	IdentityID     = ID[IdentityKind]
 )
 
 // Prefix returns "user".
@@ -82,6 +84,9 @@ func (SignInKind) Prefix() string { return "signin" }
 
 // Prefix returns "flow".
 func (FlowKind) Prefix() string { return "flow" }
+
+// Prefix returns "identity".
+func (IdentityKind) Prefix() string { return "identity" }
 
 // NewID returns a new id, which sorts after all earlier ids of this process.
 func NewID[K Kind]() ID[K] {

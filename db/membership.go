@@ -6,7 +6,8 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// Membership is a row of memberships: one user in one organization.
+// Membership is a row of memberships: one user in one organization. What was granted to
+// a suspended one does not count.
 type Membership struct {
 	bun.BaseModel `bun:"table:memberships,alias:m" json:"-"`
 
@@ -14,4 +15,5 @@ type Membership struct {
 	OrgID    OrganizationID `json:"organizationId"`
 	UserID   UserID         `json:"userId"`
 	JoinedAt time.Time      `json:"joinedAt"`
+	Status   Status         `bun:",nullzero" json:"status"`
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 )
 
@@ -32,6 +33,9 @@ type Organization struct {
 // Root is the id of the organization that stands for the business as a whole: a grant
 // there counts in all other organizations. Root is hidden: no list contains it.
 var Root = OrganizationID{6: 0x70, 8: 0x80}
+
+// RootSQL is Root in the text of a statement.
+var RootSQL = "'" + uuid.UUID(Root).String() + "'::uuid"
 
 // Derive sets the columns that are computed from others: keys and search.
 func (o *Organization) Derive() {

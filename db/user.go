@@ -8,7 +8,8 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// Status is the state of a user or an organization. A suspended one may not act.
+// Status is the state of a user, an organization or a membership. A suspended one may not
+// act.
 type Status string
 
 // The states of users and organizations.
@@ -101,10 +102,15 @@ func (u *User) Erase(at time.Time) {
 	}
 }
 
+// PasswordProvider is the provider of the identity of a user who has a password. Its
+// subject is the user's id in text form.
+const PasswordProvider = "password"
+
 // Identity is a row of identities: one way for a user to sign in.
 type Identity struct {
 	bun.BaseModel `bun:"table:identities,alias:i" json:"-"`
 
+	ID             IdentityID `bun:",nullzero" json:"id"`
 	Provider       string     `bun:",pk" json:"provider"`
 	Subject        string     `bun:",pk" json:"subject"`
 	UserID         UserID     `json:"-"`

@@ -241,6 +241,8 @@ func (w *actionWorld) cases() map[changes.Action]actionCase {
 		changes.OrganizationRestored:   {before: does(w.SuspendOrganization, org), change: does(w.RestoreOrganization, org)},
 		changes.OrganizationDeleted:    {change: does(w.DeleteOrganization, org), after: w.again},
 		changes.MembershipDeleted:      {before: does(w.AddMembers, directory.AddMembersInput{Organization: orgCode("default"), Users: users}), change: does(w.RemoveMembers, directory.RemoveMembersInput{Organization: acme, Users: users})},
+		changes.MembershipSuspended:    {change: does(w.SuspendMember, directory.MemberActionInput{User: ada, Organization: acme})},
+		changes.MembershipRestored:     {before: does(w.SuspendMember, directory.MemberActionInput{User: ada, Organization: acme}), change: does(w.RestoreMember, directory.MemberActionInput{User: ada, Organization: acme})},
 		changes.RoleGranted:            {before: does(w.RevokeRoles, directory.RevokeRolesInput{Organization: acme, Users: users, Roles: roleRefs("worker")}), change: does(w.GrantRoles, directory.GrantRolesInput{Organization: acme, Users: users, Roles: roleRefs("worker")})},
 		changes.RoleRevoked:            {change: does(w.RevokeRoles, directory.RevokeRolesInput{Organization: acme, Users: users, Roles: roleRefs("worker")})},
 		changes.PermissionGranted:      {change: does(w.GrantPermissions, spare)},

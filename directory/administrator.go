@@ -108,7 +108,7 @@ const administratorsLock = 0x726f73746561 // "rostea"
 // business: it works everywhere and for good, and holds all permissions of Roster; if it
 // stands for a user, the user holds them in the root as well.
 var administratorText = `
-select exists (select from ` + credential.Working("api_keys", "organizations", "users") + ` and k.org_id is null and line.ends_at is null
+select exists (select from ` + credential.Working("api_keys", "organizations", "users", credential.SuspendedMembers) + ` and k.org_id is null and line.ends_at is null
 	and not exists (select from permissions p where p.is_system and p.deleted_at is null and not exists (
 		select from api_key_permissions kp where kp.api_key_id = k.id and kp.permission_id = p.id))
 	and (k.user_id is null

@@ -71,6 +71,10 @@ var ends = map[string]func(ctx context.Context, b *business, a administrator) er
 		_, err := b.DeleteUser(ctx, directory.UserActionInput{User: directory.UserRef{Username: &a.user}})
 		return err
 	},
+	"the user is suspended in the root": func(ctx context.Context, b *business, a administrator) error {
+		_, err := b.SuspendMember(ctx, directory.MemberActionInput{Organization: root, User: directory.UserRef{Username: &a.user}})
+		return err
+	},
 	"the user leaves the root": func(ctx context.Context, b *business, a administrator) error {
 		_, err := b.RemoveMembers(ctx, directory.RemoveMembersInput{Organization: root, Users: []*directory.UserRef{{Username: &a.user}}})
 		return err

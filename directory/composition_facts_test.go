@@ -61,7 +61,8 @@ func (b *business) facts(ctx context.Context, now time.Time) *facts {
 				join role_permissions rp on rp.role_id = g.role_id and rp.revoked_at is null where g.live
 			union all select g.org_id, g.user_id, g.permission_id, g.starts_at, g.ends_at from membership_permissions g where g.live) g
 		join permissions p on p.id = g.permission_id and p.deleted_at is null
-		join users u on u.id = g.user_id and u.status = 'ACTIVE' join organizations o on o.id = g.org_id and o.status = 'ACTIVE'`))(b.t) {
+		join users u on u.id = g.user_id and u.status = 'ACTIVE' join organizations o on o.id = g.org_id and o.status = 'ACTIVE'
+		join memberships m on m.org_id = g.org_id and m.user_id = g.user_id and m.status = 'ACTIVE'`))(b.t) {
 		f.add(holding{holder{g.UserID.String(), g.OrgID}, g.Permission}, now, g.StartsAt, g.EndsAt)
 	}
 	f.addKeys(b, ctx, now)
@@ -110,7 +111,8 @@ func (f *facts) addKeys(b *business, ctx context.Context, now time.Time) {
 	}
 	keys := map[string]keyRow{}
 	for _, k := range must(db.Select[keyRow](ctx, b.db, `select k.id, k.org_id is null as everywhere, coalesce(k.org_id, '00000000-0000-0000-0000-000000000000') as org_id, k.expires_at,
-			k.revoked_at is null and coalesce(u.status, 'ACTIVE') = 'ACTIVE' and coalesce(o.status, 'ACTIVE') = 'ACTIVE' as works, k.user_id is null as self,
+			k.revoked_at is null and coalesce(u.status, 'ACTIVE') = 'ACTIVE' and coalesce(o.status, 'ACTIVE') = 'ACTIVE'
+				and not exists (select from memberships m where m.user_id = k.user_id and m.org_id = coalesce(k.org_id, `+db.RootSQL+`) and m.status = 'SUSPENDED') as works, k.user_id is null as self,
 			coalesce(k.responsible_id::text, '') as responsible,
 			array(select p.key from api_key_permissions kp join permissions p on p.id = kp.permission_id where kp.api_key_id = k.id) as permissions
 		from api_keys k left join users u on u.id = k.user_id left join organizations o on o.id = k.org_id where k.created_by <> 'system:setup'`))(b.t) {

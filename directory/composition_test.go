@@ -221,8 +221,14 @@ func (w *randomWorld) mutation() randomMutation {
 		}
 		return mutate(w.DeletePermission, directory.PermissionActionInput{Permission: permissionRef(pick(w, ordinary))})
 	case 18:
+		if w.random.IntN(2) == 0 {
+			return mutate(w.SuspendMember, directory.MemberActionInput{User: user, Organization: org})
+		}
 		return mutate(w.SuspendUser, directory.UserActionInput{User: user})
 	case 19:
+		if w.random.IntN(2) == 0 {
+			return mutate(w.RestoreMember, directory.MemberActionInput{User: user, Organization: org})
+		}
 		return mutate(w.RestoreUser, directory.UserActionInput{User: user})
 	case 20:
 		action := directory.OrganizationActionInput{Organization: org}

@@ -13,24 +13,26 @@ import (
 
 // lockActorText locks what the authority of the key $1 stands on against being changed,
 // as far as nobody changes it now, and selects whether it is all locked: the keys of its
-// line, their users and organizations, and the memberships of its user $2 in the
+// line, their users, organizations and members, and the memberships of its user $2 in the
 // organizations $3, with the roles granted there, and the permissions that the key has. A
 // row that somebody else writes to is skipped: waiting for it here could be waiting for
 // someone who waits for this transaction.
-const lockActorText = `
+var lockActorText = `
 with recursive line_of as (
 		select id, responsible_id, user_id, org_id from api_keys where id = $1
 		union select a.id, a.responsible_id, a.user_id, a.org_id from line_of join api_keys a on a.id = line_of.responsible_id),
 	locked_keys as (select id from api_keys where id in (select id from line_of) for share skip locked),
 	locked_users as (select id from users where id in (select user_id from line_of) for share skip locked),
 	locked_organizations as (select id from organizations where id in (select org_id from line_of) for share skip locked),
-	locked_members as (select id from memberships where user_id = $2::uuid and org_id = any($3) for share skip locked),
+	members_of as (select org_id, user_id from memberships where (org_id, user_id) in (select coalesce(org_id, ` + db.RootSQL + `), user_id from line_of)
+		union select org_id, user_id from memberships where user_id = $2::uuid and org_id = any($3)),
+	locked_members as (select id from memberships where (org_id, user_id) in (select org_id, user_id from members_of) for share skip locked),
 	roles_of as (select distinct role_id from membership_roles where user_id = $2::uuid and org_id = any($3) and live),
 	locked_roles as (select id from roles where id in (select role_id from roles_of) for share skip locked)
 select (select count(*) from locked_keys) = (select count(*) from line_of)
 	and (select count(*) from locked_users) = (select count(distinct user_id) from line_of)
 	and (select count(*) from locked_organizations) = (select count(distinct org_id) from line_of)
-	and (select count(*) from locked_members) = (select count(*) from memberships where user_id = $2::uuid and org_id = any($3))
+	and (select count(*) from locked_members) = (select count(*) from members_of)
 	and (select count(*) from locked_roles) = (select count(*) from roles_of)`
 
 // lockPersonText is lockActorText for the session $1 of the person $2.

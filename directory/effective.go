@@ -133,8 +133,9 @@ var (
 	restoring  = changes.NamesWhere(func(e changes.Effects) bool { return e.Restores })
 )
 
-// activeAsOf reports for which members neither the user nor the organization was
-// suspended. The log of changes knows: it has every suspension and its end.
+// activeAsOf reports for which members neither the user nor the member nor the
+// organization was suspended. The log of changes knows: it has every suspension and its
+// end. That of a member ends with the membership, too.
 func (d *Directory) activeAsOf(ctx context.Context, members []access.MemberKey, asOf time.Time) (map[access.MemberKey]bool, error) {
 	subjects := make([]string, 0, 2*len(members))
 	for _, p := range members {
@@ -151,9 +152,22 @@ func (d *Directory) activeAsOf(ctx context.Context, members []access.MemberKey, 
 	for _, subject := range suspended {
 		was[subject] = true
 	}
+	users, orgs := make([]string, len(members)), make([]db.OrganizationID, len(members))
+	for i, p := range members {
+		users[i], orgs[i] = p.User.String(), p.Organization
+	}
+	inactive, err := db.Select[bool](ctx, d.db, `
+		select coalesce((select not exists (select from changes e where e.subject = c.subject and e.action = any($4) and (e.at, e.id) > (c.at, c.id) and e.at <= $3)
+			from changes c where c.org_id = p.org_id and c.before ->> 'userId' = p.user_id and c.action = '`+changes.MembershipSuspended.String()+`' and c.at <= $3
+			order by c.at desc, c.id desc limit 1), false)
+		from unnest($1::text[], $2::uuid[]) with ordinality p (user_id, org_id, n) order by p.n`,
+		users, orgs, asOf, []string{changes.MembershipRestored.String(), changes.MembershipDeleted.String()})
+	if err != nil {
+		return nil, err
+	}
 	active := make(map[access.MemberKey]bool, len(members))
-	for _, p := range members {
-		active[p] = !was[p.User.String()] && !was[p.Organization.String()]
+	for i, p := range members {
+		active[p] = !was[p.User.String()] && !was[p.Organization.String()] && !inactive[i]
 	}
 	return active, nil
 }

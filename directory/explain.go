@@ -15,6 +15,7 @@ const (
 	NoSuchPermission      Obstacle = "NO_SUCH_PERMISSION"
 	NotAMember            Obstacle = "NOT_A_MEMBER"
 	UserSuspended         Obstacle = "USER_SUSPENDED"
+	MemberSuspended       Obstacle = "MEMBER_SUSPENDED"
 	OrganizationSuspended Obstacle = "ORGANIZATION_SUSPENDED"
 	NotGranted            Obstacle = "NOT_GRANTED"
 	GrantEnded            Obstacle = "GRANT_ENDED"
@@ -100,6 +101,7 @@ func explanation(catalogue *access.Catalogue, held *access.Entitlements, grants 
 	obstacle(permission == nil, NoSuchPermission)
 	obstacle(!held.Member(), NotAMember)
 	obstacle(held.UserSuspended(), UserSuspended)
+	obstacle(held.Suspended(), MemberSuspended)
 	obstacle(held.OrganizationSuspended(), OrganizationSuspended)
 	if permission == nil {
 		return e

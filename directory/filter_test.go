@@ -55,9 +55,9 @@ func TestEveryFilterNarrows(t *testing.T) {
 	t.Run("members", func(t *testing.T) {
 		t.Parallel()
 		narrows(t, directory.MemberFilter{
-			Search: new("ada"), Role: new(roleRef("reader")), Can: new("p"), Status: new(db.Active),
+			Search: new("ada"), Role: new(roleRef("reader")), Can: new("p"), Status: new(db.Active), MemberStatus: new(db.Active),
 		}, directory.MemberFilter{
-			Search: new("bob"), Role: new(roleRef("writer")), Can: new("q"), Status: new(db.Suspended),
+			Search: new("bob"), Role: new(roleRef("writer")), Can: new("q"), Status: new(db.Suspended), MemberStatus: new(db.Suspended),
 		}, func(t *testing.T, f directory.MemberFilter) bool {
 			c := counted(b.ctx, t, must(b.Members(b.ctx, []db.OrganizationID{acme.ID}, directory.MemberPage{Page: page}, &f, nil))(t)[0])
 			return slices.ContainsFunc(c, func(m *db.Membership) bool { return m.UserID == ada.ID })

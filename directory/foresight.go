@@ -63,6 +63,8 @@ var foresight = map[string]func(n *names, input any) access.Permission{
 		n.leaving = append(n.leaving, refLooks(in.Users)...)
 		return n.members(in.Organization, in.Users)
 	}),
+	"suspendMember": foresee((*names).oneMember),
+	"restoreMember": foresee((*names).oneMember),
 	"moveMember": foresee(func(n *names, in MoveMemberInput) access.Permission {
 		n.leaving = append(n.leaving, in.User.lookUp())
 		n.newMembers(nil, false)
@@ -221,6 +223,10 @@ func (n *names) members(org OrganizationRef, users []*UserRef) access.Permission
 	n.organizations.share = append(n.organizations.share, org.lookUp())
 	n.users = append(n.users, refLooks(users)...)
 	return access.MembersWrite
+}
+
+func (n *names) oneMember(in MemberActionInput) access.Permission {
+	return n.members(in.Organization, []*UserRef{&in.User})
 }
 
 // newMembers adds the roles that new members get: those that are named or, if roles is

@@ -18,7 +18,7 @@ func TestForesightIsComplete(t *testing.T) {
 		"createUser": CreateUserInput{}, "updateUser": UpdateUserInput{}, "suspendUser": UserActionInput{}, "restoreUser": UserActionInput{}, "deleteUser": UserActionInput{},
 		"createOrganization": CreateOrganizationInput{}, "updateOrganization": UpdateOrganizationInput{},
 		"suspendOrganization": OrganizationActionInput{}, "restoreOrganization": OrganizationActionInput{}, "deleteOrganization": OrganizationActionInput{},
-		"addMembers": AddMembersInput{}, "removeMembers": RemoveMembersInput{}, "moveMember": MoveMemberInput{},
+		"addMembers": AddMembersInput{}, "removeMembers": RemoveMembersInput{}, "moveMember": MoveMemberInput{}, "suspendMember": MemberActionInput{}, "restoreMember": MemberActionInput{},
 		"grantRoles": GrantRolesInput{}, "revokeRoles": RevokeRolesInput{}, "grantPermissions": GrantPermissionsInput{}, "revokePermissions": RevokePermissionsInput{},
 		"createPermission": CreatePermissionInput{}, "updatePermission": UpdatePermissionInput{}, "deletePermission": PermissionActionInput{},
 		"createRole": CreateRoleInput{}, "updateRole": UpdateRoleInput{}, "deleteRole": RoleActionInput{},

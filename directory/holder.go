@@ -172,6 +172,7 @@ func countHolders(q *list.Statement, of string) {
 		"select g.org_id, g.user_id from membership_roles g" + of + " and g.role_id = r.id offset 0) h" +
 		" union select g.org_id, g.user_id from membership_permissions g" + of + " and g.permission_id = p.id) g" +
 		" where not exists (select from users u where u.id = g.user_id and u.status = 'SUSPENDED')" +
+		" and not exists (select from memberships s where s.org_id = g.org_id and s.user_id = g.user_id and s.status = 'SUSPENDED')" +
 		" and not exists (select from organizations o where o.id = g.org_id and o.status = 'SUSPENDED')) m")
 }
 
@@ -179,11 +180,13 @@ func countHolders(q *list.Statement, of string) {
 // memberships. If they were joined before, the planner might merge all of both.
 const ofGrants = ") g join memberships m on m.org_id = g.org_id and m.user_id = g.user_id"
 
-// mayAct says that neither the user nor the organization of a grant g is
+// mayAct says that neither the user nor the member nor the organization of a grant g is
 // suspended. It asks for the states row by row, so that the planner does not read all
 // users first; and by <>, because the planner expects that nearly all rows pass, and
 // walks the index until the page is full instead of sorting all of it.
-var mayAct = list.Where("(select u.status from users u where u.id = g.user_id) <> 'SUSPENDED' and (select o.status from organizations o where o.id = g.org_id) <> 'SUSPENDED'")
+var mayAct = list.Where("(select u.status from users u where u.id = g.user_id) <> 'SUSPENDED' and (select o.status from organizations o where o.id = g.org_id) <> 'SUSPENDED'" +
+	// The small index has the suspended members alone.
+	" and coalesce((select s.status from memberships s where s.org_id = g.org_id and s.user_id = g.user_id and s.status = 'SUSPENDED'), '') <> 'SUSPENDED'")
 
 // visibleMembersIn is visibleMembers, for lists that begin with grants g, within
 // an organization if one is named. Its first result is the id of the only

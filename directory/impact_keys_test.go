@@ -35,6 +35,14 @@ func TestImpactOnKeys(t *testing.T) {
 	suspended := func(ctx context.Context) error {
 		return noResult(b.SuspendUser(ctx, directory.UserActionInput{User: ada}))
 	}
+	inAcme := directory.MemberActionInput{User: ada, Organization: orgCode("acme")}
+	memberSuspended := func(ctx context.Context) error { return noResult(b.SuspendMember(ctx, inAcme)) }
+	deleted := func(ctx context.Context) error {
+		return noResult(b.DeleteOrganization(ctx, directory.OrganizationActionInput{Organization: orgCode("acme")}))
+	}
+	removed := func(ctx context.Context) error {
+		return noResult(b.RemoveMembers(ctx, directory.RemoveMembersInput{Organization: orgCode("acme"), Users: []*directory.UserRef{&ada}}))
+	}
 	undone := errors.New("undone")
 	for name, c := range map[string]struct {
 		first, write func(ctx context.Context) error
@@ -67,11 +75,15 @@ func TestImpactOnKeys(t *testing.T) {
 		}, write: func(ctx context.Context) error {
 			return noResult(b.RestoreOrganization(ctx, directory.OrganizationActionInput{Organization: orgCode("acme")}))
 		}, want: "acme", inAcme: "acme"},
-		"an organization deleted": {write: func(ctx context.Context) error {
-			return noResult(b.DeleteOrganization(ctx, directory.OrganizationActionInput{Organization: orgCode("acme")}))
-		}, want: "acme ada-acme", inAcme: "acme ada-acme"},
-		"a member removed": {write: func(ctx context.Context) error {
-			return noResult(b.RemoveMembers(ctx, directory.RemoveMembersInput{Organization: orgCode("acme"), Users: []*directory.UserRef{&ada}}))
+		"an organization deleted":                       {write: deleted, want: "acme ada-acme", inAcme: "acme ada-acme"},
+		"an organization of a suspended member deleted": {first: memberSuspended, write: deleted, want: "acme", inAcme: "acme"},
+		"a member removed":                              {write: removed, want: "ada-acme", inAcme: "ada-acme"},
+		"a suspended member removed":                    {first: memberSuspended, write: removed},
+		"a member suspended":                            {write: memberSuspended, want: "ada-acme", inAcme: "ada-acme"},
+		"a member suspended again":                      {first: memberSuspended, write: memberSuspended},
+		"a member of a suspended user suspended":        {first: suspended, write: memberSuspended},
+		"a member restored": {first: memberSuspended, write: func(ctx context.Context) error {
+			return noResult(b.RestoreMember(ctx, inAcme))
 		}, want: "ada-acme", inAcme: "ada-acme"},
 		"a role made": {write: func(ctx context.Context) error {
 			return noResult(b.CreateRole(ctx, directory.CreateRoleInput{Key: "any"}))

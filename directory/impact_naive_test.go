@@ -48,6 +48,9 @@ func (w *impactWorld) naive(ctx context.Context) *naive {
 	for _, id := range must(db.Select[db.UserID](ctx, w.db, "select id from users where status <> 'ACTIVE'"))(w.t) {
 		n.inactive[id.String()] = true
 	}
+	for _, m := range must(db.Select[db.Membership](ctx, w.db, "select * from memberships where status <> 'ACTIVE'"))(w.t) {
+		n.inactive[m.OrgID.String()+m.UserID.String()] = true
+	}
 	for _, id := range must(db.Select[db.OrganizationID](ctx, w.db, "select id from organizations where status <> 'ACTIVE'"))(w.t) {
 		n.inactive[id.String()] = true
 	}
@@ -59,7 +62,7 @@ func (n *naive) at(t time.Time) map[line]bool {
 	all := map[line]bool{}
 	for _, g := range n.grants {
 		org, user := g.OrgID.String(), g.UserID.String()
-		if n.inactive[org] || n.inactive[user] || g.StartsAt.After(t) || g.EndsAt != nil && !g.EndsAt.After(t) {
+		if n.inactive[org] || n.inactive[user] || n.inactive[org+user] || g.StartsAt.After(t) || g.EndsAt != nil && !g.EndsAt.After(t) {
 			continue
 		}
 		for _, k := range n.keys {

@@ -159,7 +159,7 @@ func (w *impactWorld) walk(ctx context.Context, read readImpactPage) map[line][]
 // withImpact are the writes that the test must have seen with an impact.
 var withImpact = []string{
 	"AddMembers", "AddRolePermissions", "CreateUser", "DeleteOrganization", "DeletePermission", "DeleteRole", "DeleteUser", "GrantPermissions", "GrantRoles",
-	"MoveMember", "RemoveMembers", "RemoveRolePermissions", "RestoreOrganization", "RestoreUser", "RevokePermissions", "RevokeRoles", "SuspendOrganization", "SuspendUser", "UpdatePermission",
+	"MoveMember", "RemoveMembers", "RemoveRolePermissions", "RestoreMember", "RestoreOrganization", "RestoreUser", "RevokePermissions", "RevokeRoles", "SuspendMember", "SuspendOrganization", "SuspendUser", "UpdatePermission",
 }
 
 // lacks reports whether one of them is still to be seen.
@@ -289,7 +289,13 @@ func (w *impactWorld) writesToPeople() map[string]func(ctx context.Context) erro
 		},
 		"SuspendUser": func(ctx context.Context) error { return noResult(w.SuspendUser(ctx, user)) },
 		"RestoreUser": func(ctx context.Context) error { return noResult(w.RestoreUser(ctx, user)) },
-		"DeleteUser":  func(ctx context.Context) error { return noResult(w.DeleteUser(ctx, user)) },
+		"SuspendMember": func(ctx context.Context) error {
+			return noResult(w.SuspendMember(ctx, directory.MemberActionInput{User: user.User, Organization: org.Organization}))
+		},
+		"RestoreMember": func(ctx context.Context) error {
+			return noResult(w.RestoreMember(ctx, directory.MemberActionInput{User: user.User, Organization: org.Organization}))
+		},
+		"DeleteUser": func(ctx context.Context) error { return noResult(w.DeleteUser(ctx, user)) },
 		"CreateOrganization": func(ctx context.Context) error {
 			return noResult(w.CreateOrganization(ctx, directory.CreateOrganizationInput{Name: "any", Code: org.Organization.Code, DefaultRoles: w.someRoles()}))
 		},

@@ -15,8 +15,9 @@ type MemberFilter struct {
 	Search *string
 	Role   *RoleRef
 	// Can keeps the members who effectively hold this permission.
-	Can    *string
-	Status *db.Status
+	Can *string
+	// Status is that of the user, MemberStatus that of the member in the organization.
+	Status, MemberStatus *db.Status
 }
 
 // withoutBlank is the filter without a search for nothing.
@@ -130,6 +131,9 @@ func (d *Directory) narrow(ctx context.Context, l *memberList, filter *MemberFil
 	if filter.Status != nil {
 		l.conditions = append(l.conditions, list.Filter("u.status = ?", *filter.Status))
 	}
+	if filter.MemberStatus != nil {
+		l.conditions = append(l.conditions, list.Filter("m.status = ?", *filter.MemberStatus))
+	}
 	if filter.Role != nil {
 		role, err := d.Role(ctx, *filter.Role)
 		if err != nil {
@@ -168,6 +172,7 @@ func (d *Directory) keepWhoCan(ctx context.Context, l *memberList, key string) e
 		select from membership_permissions g where g.org_id = m.org_id and g.user_id = m.user_id and g.permission_id = ? and `+access.ActiveSQL+`)`,
 		roleIDs(catalogue.RolesWith(permission.ID)), permission.ID, permission.ID),
 		list.Where("exists (select from permission_keys q where q.id = ? and q.key = ? and q.deleted_at is null)", permission.ID, key),
+		list.Where("m.status = 'ACTIVE'"),
 		list.Where("exists (select from users a where a.id = m.user_id and a.status = 'ACTIVE')"),
 		list.Where("exists (select from organizations a where a.id = m.org_id and a.status = 'ACTIVE')"))
 	return nil

@@ -45,7 +45,7 @@ func (d *Directory) AddMembers(ctx context.Context, in AddMembersInput) ([]*db.M
 		if err := w.faults.Err(); err != nil {
 			return err
 		}
-		members, err = d.join(ctx, w, org, users, roles, allowance)
+		members, err = d.join(ctx, w, org, newcomers(users...), roles, allowance)
 		return err
 	})
 	return members, err
@@ -72,25 +72,41 @@ func (d *Directory) lockUsersToAdd(ctx context.Context, w *write, org *db.Organi
 	return ids, err
 }
 
+// newcomer is a user who is to join an organization. A user who comes from another one
+// where they are suspended stays suspended.
+type newcomer struct {
+	user   db.UserID
+	status db.Status
+}
+
+// newcomers returns users who join by being added.
+func newcomers(users ...db.UserID) []newcomer {
+	all := make([]newcomer, len(users))
+	for i, user := range users {
+		all[i] = newcomer{user, db.Active}
+	}
+	return all
+}
+
 // join makes the users members of the organization, and returns their memberships
 // in the same order. Everybody gets the roles, which the allowance covers. If roles is
 // nil, new members get the default ones, and those who are members already get
 // nothing.
-func (d *Directory) join(ctx context.Context, w *write, org *db.Organization, users []db.UserID, roles []db.RoleID, by access.Allowance) ([]*db.Membership, error) {
-	ids := make([]db.MembershipID, len(users))
-	for i := range ids {
-		ids[i] = db.NewID[db.MembershipKind]()
+func (d *Directory) join(ctx context.Context, w *write, org *db.Organization, who []newcomer, roles []db.RoleID, by access.Allowance) ([]*db.Membership, error) {
+	ids, users, statuses := make([]db.MembershipID, len(who)), make([]db.UserID, len(who)), make([]string, len(who))
+	for i, n := range who {
+		ids[i], users[i], statuses[i] = db.NewID[db.MembershipKind](), n.user, string(n.status)
 	}
-	added, err := db.Select[db.Membership](ctx, d.db, `insert into memberships (id, org_id, user_id, joined_at)
-		select id, $1, user_id, $2 from unnest($3::uuid[], $4::uuid[]) newcomers (id, user_id)
-		on conflict (org_id, user_id) do nothing returning *`, org.ID, w.At, ids, users)
+	added, err := db.Select[db.Membership](ctx, d.db, `insert into memberships (id, org_id, user_id, joined_at, status)
+		select id, $1, user_id, $2, status from unnest($3::uuid[], $4::uuid[], $5::text[]) newcomers (id, user_id, status)
+		on conflict (org_id, user_id) do nothing returning *`, org.ID, w.At, ids, users, statuses)
 	if err != nil {
 		return nil, err
 	}
 	isNew := make(map[db.UserID]bool, len(added))
 	for _, m := range added {
 		isNew[m.UserID] = true
-		if err := w.Record(changes.MembershipCreated, m.ID.String(), &org.ID, nil, memberValues(m.OrgID, m.UserID)); err != nil {
+		if err := w.recordJoined(m); err != nil {
 			return nil, err
 		}
 	}
@@ -109,9 +125,21 @@ func (d *Directory) join(ctx context.Context, w *write, org *db.Organization, us
 	return members, w.grant(ctx, d, by, roleGrants, receivers, raw(roles), term{startsAt: w.At})
 }
 
-// memberValues returns the user and the organization of a membership for the log.
-func memberValues(org db.OrganizationID, user db.UserID) changes.Values {
-	return changes.Values{"organizationId": org, "userId": user}
+// recordJoined records a new membership: history has a suspension only as something that
+// was done to a member.
+func (w *write) recordJoined(m db.Membership) error {
+	joined := m
+	joined.Status = db.Active
+	err := w.Record(changes.MembershipCreated, m.ID.String(), &m.OrgID, nil, memberValues(joined))
+	if err != nil || m.Status == db.Active {
+		return err
+	}
+	return w.Record(changes.MembershipSuspended, m.ID.String(), &m.OrgID, memberValues(joined), memberValues(m))
+}
+
+// memberValues returns the values of a membership for the log.
+func memberValues(m db.Membership) changes.Values {
+	return changes.Values{"organizationId": m.OrgID, "userId": m.UserID, "status": m.Status}
 }
 
 // membersOf reads the memberships of the users in the organization, in the order of
@@ -257,7 +285,7 @@ func (w *write) leave(ctx context.Context, d *Directory, members []*db.Membershi
 	ids := make([]db.MembershipID, len(members))
 	for i, m := range members {
 		ids[i] = m.ID
-		if err := w.Record(changes.MembershipDeleted, m.ID.String(), &m.OrgID, memberValues(m.OrgID, m.UserID), nil); err != nil {
+		if err := w.Record(changes.MembershipDeleted, m.ID.String(), &m.OrgID, memberValues(*m), nil); err != nil {
 			return err
 		}
 	}
@@ -311,9 +339,10 @@ type MoveMemberInput struct {
 }
 
 // MoveMember moves the user from one organization to another in one step; the actor
-// must manage the members of both, and outrank the user in the one they leave. Unless the grants are kept, the user gets the
-// default roles. A user who is a member of the new organization already keeps what
-// they hold there.
+// must manage the members of both, and outrank the user in the one they leave. Unless the
+// grants are kept, the user gets the default roles. A suspended member comes to the new
+// organization suspended. A user who is a member of the new organization already keeps
+// what they hold there, and their status.
 func (d *Directory) MoveMember(ctx context.Context, in MoveMemberInput) (*db.Membership, error) {
 	var moved *db.Membership
 	reach, err := access.ScopeOf(ctx, access.MembersWrite)
@@ -343,7 +372,7 @@ func (d *Directory) MoveMember(ctx context.Context, in MoveMemberInput) (*db.Mem
 		if in.KeepGrants {
 			none = []db.RoleID{}
 		}
-		joined, err := d.join(ctx, w, to, []db.UserID{members[0].UserID}, none, access.Allowance{})
+		joined, err := d.join(ctx, w, to, []newcomer{{members[0].UserID, members[0].Status}}, none, access.Allowance{})
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ type oracle struct {
 	roles            map[string]*definition
 	permissions      map[string]*definition
 	members          map[spot]string // the id of the membership
+	standing         map[spot]*party // when members were suspended and restored
 	facts            []*fact
 	businessDefaults []string // roles
 	defaultOrg       string
@@ -61,7 +62,7 @@ type fact struct {
 
 func newOracle() *oracle {
 	return &oracle{
-		users: map[string]*party{}, orgs: map[string]*party{}, members: map[spot]string{},
+		users: map[string]*party{}, orgs: map[string]*party{}, members: map[spot]string{}, standing: map[spot]*party{},
 		roles: map[string]*definition{}, permissions: map[string]*definition{},
 	}
 }
@@ -89,7 +90,10 @@ func (o *oracle) clone() *oracle {
 			to[id] = &e
 		}
 	}
-	c.members = maps.Clone(o.members)
+	c.members, c.standing = maps.Clone(o.members), map[spot]*party{}
+	for s, p := range o.standing {
+		c.standing[s] = &party{flips: slices.Clone(p.flips)}
+	}
 	c.facts = nil
 	for _, f := range o.facts {
 		f := *f
@@ -162,9 +166,23 @@ func (o *oracle) sources(s spot, permission, state string, at time.Time) []*fact
 	return found
 }
 
-// active reports whether neither the user nor the organization was suspended.
+// active reports whether neither the user nor the member nor the organization was
+// suspended.
 func (o *oracle) active(s spot, at time.Time) bool {
-	return !o.users[s.user].suspended(at) && !o.orgs[s.org].suspended(at)
+	return !o.users[s.user].suspended(at) && !o.suspendedIn(s, at) && !o.orgs[s.org].suspended(at)
+}
+
+// suspendedIn reports whether the member was suspended.
+func (o *oracle) suspendedIn(s spot, at time.Time) bool {
+	return o.standing[s] != nil && o.standing[s].suspended(at)
+}
+
+// suspendIn suspends or restores the member.
+func (o *oracle) suspendIn(s spot, suspended bool, at time.Time) {
+	if o.standing[s] == nil {
+		o.standing[s] = &party{}
+	}
+	o.standing[s].setSuspended(suspended, at)
 }
 
 // may reports whether the member may do what the permission, by its id, names.
@@ -215,6 +233,9 @@ func (o *oracle) obstacles(s spot, key string, at time.Time) []string {
 	} else {
 		if o.users[s.user].suspended(at) {
 			all = append(all, "USER_SUSPENDED")
+		}
+		if o.suspendedIn(s, at) {
+			all = append(all, "MEMBER_SUSPENDED")
 		}
 		if o.orgs[s.org].suspended(at) {
 			all = append(all, "ORGANIZATION_SUSPENDED")
@@ -403,7 +424,16 @@ func (o *oracle) join(s spot, membership string, roles []string, at time.Time) {
 
 func (o *oracle) leave(s spot, at time.Time) {
 	delete(o.members, s)
+	o.suspendIn(s, false, at)
 	o.take(func(f *fact) bool { return f.spot == s }, nil, at)
+}
+
+// move is join for a member of another organization, who stays suspended.
+func (o *oracle) move(from, to spot, roles []string, at time.Time) {
+	if o.members[to] == "" && o.suspendedIn(from, at) {
+		defer o.suspendIn(to, true, at)
+	}
+	o.join(to, "member", roles, at)
 }
 
 // homes returns how many organizations the user belongs to.

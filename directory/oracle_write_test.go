@@ -24,6 +24,7 @@ func (h *history) mutation() mutation {
 			{2, h.deleteUser, len(h.listExisting(h.users)) > 8},
 			{3, h.renameUser, true},
 			{5, h.suspendUser, true},
+			{5, h.suspendMember, true},
 			{1, h.createOrganization, len(h.listExisting(h.orgs)) < 8},
 			{1, h.deleteOrganization, len(h.listExisting(h.orgs)) > 4},
 			{4, h.suspendOrganization, true},
@@ -41,7 +42,7 @@ func (h *history) mutation() mutation {
 			{14, h.grant, true},
 			{10, h.revoke, true},
 		} {
-			if c.when && h.random.IntN(66) < c.weight {
+			if c.when && h.random.IntN(71) < c.weight {
 				return c.make()
 			}
 		}
@@ -133,6 +134,34 @@ func (h *history) suspendUser() mutation {
 	}
 }
 
+func (h *history) suspendMember() mutation {
+	org, suspended := h.someOrg(), h.random.IntN(2) == 0
+	user := h.someUser()
+	if members := h.membersOf(org); len(members) > 0 && h.random.IntN(8) > 0 {
+		user = choose(h, members)
+	}
+	return mutation{
+		fmt.Sprintf("member %s of %s is suspended: %v", user, org, suspended),
+		func(ctx context.Context) (err error) {
+			in := directory.MemberActionInput{User: h.userRef(user), Organization: h.orgRef(org)}
+			if suspended {
+				_, err = h.writer.SuspendMember(ctx, in)
+			} else {
+				_, err = h.writer.RestoreMember(ctx, in)
+			}
+			return err
+		},
+		func(o *oracle, at time.Time) bool {
+			s := spot{user, org}
+			if o.members[s] == "" {
+				return false
+			}
+			o.suspendIn(s, suspended, at)
+			return true
+		},
+	}
+}
+
 func (h *history) createOrganization() mutation {
 	code, defaults := h.key("org"), []string(nil)
 	if h.random.IntN(3) == 0 {
@@ -172,10 +201,10 @@ func (h *history) deleteOrganization() mutation {
 				return false
 			}
 			for _, s := range o.spots(func(s spot) bool { return s.org == id }) {
-				o.leave(s, at)
-				if o.homes(s.user) == 0 {
-					o.join(spot{s.user, o.defaultOrg}, "member", nil, at)
+				if o.homes(s.user) == 1 {
+					o.move(s, spot{s.user, o.defaultOrg}, nil, at)
 				}
+				o.leave(s, at)
 			}
 			o.orgs[id].gone, o.orgs[id].defaults = true, nil
 			return true
@@ -289,10 +318,10 @@ func (h *history) moveMember() mutation {
 				return false
 			}
 			if keep {
-				o.join(spot{user, to}, "member", []string{}, at)
+				o.move(spot{user, from}, spot{user, to}, []string{}, at)
 				o.carry(spot{user, from}, spot{user, to}, at)
 			} else {
-				o.join(spot{user, to}, "member", nil, at)
+				o.move(spot{user, from}, spot{user, to}, nil, at)
 			}
 			o.leave(spot{user, from}, at)
 			return true

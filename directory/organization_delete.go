@@ -11,7 +11,7 @@ import (
 
 // DeleteOrganization takes all members out of the organization and ends everything
 // that was granted there. Users who would be left without any organization move to
-// the default one, with its default roles. A tombstone remains, because history
+// the default one, with its default roles; suspended members stay suspended there. A tombstone remains, because history
 // refers to it. The default organization cannot be deleted.
 func (d *Directory) DeleteOrganization(ctx context.Context, in OrganizationActionInput) ([]string, error) {
 	var id string
@@ -83,8 +83,7 @@ var leaving = 5000
 
 // leaver is a member who is to leave.
 type leaver struct {
-	ID     db.MembershipID
-	UserID db.UserID
+	db.Membership `bun:",extend"`
 	// Alone reports that the member belongs to no other organization.
 	Alone bool
 }
@@ -92,7 +91,7 @@ type leaver struct {
 // leaversText looks the other memberships up by an index for each leaver: "not exists"
 // would read all memberships there are for each batch.
 const leaversText = `
-select m.id, m.user_id, (select true from memberships other where other.user_id = m.user_id and other.org_id <> $1 and other.org_id <> $2 limit 1) is null as alone
+select m.*, (select true from memberships other where other.user_id = m.user_id and other.org_id <> $1 and other.org_id <> $2 limit 1) is null as alone
 from memberships m where m.org_id = $1 and m.user_id > $3 order by m.user_id limit $4`
 
 // moveMembers records that all members leave the organization, and brings those
@@ -103,13 +102,13 @@ func (d *Directory) moveMembers(ctx context.Context, w *write, org db.Organizati
 		if err != nil || len(leavers) == 0 {
 			return err
 		}
-		var withoutOrganization []db.UserID
+		var withoutOrganization []newcomer
 		for _, m := range leavers {
-			if err := w.Record(changes.MembershipDeleted, m.ID.String(), &org, memberValues(org, m.UserID), nil); err != nil {
+			if err := w.Record(changes.MembershipDeleted, m.ID.String(), &org, memberValues(m.Membership), nil); err != nil {
 				return err
 			}
 			if m.Alone {
-				withoutOrganization = append(withoutOrganization, m.UserID)
+				withoutOrganization = append(withoutOrganization, newcomer{m.UserID, m.Status})
 			}
 		}
 		if len(withoutOrganization) > 0 {

@@ -504,7 +504,7 @@ func TestDeletingAnOrganizationMovesItsMembers(t *testing.T) {
 			t.Errorf("%s is in %v", user.Name, rows)
 		}
 	}
-	want := fmt.Sprintf(`membership.deleted {"userId": "%s", "organizationId": "%s"} -`, memberships[0].UserID, doomed.ID)
+	want := fmt.Sprintf(`membership.deleted {"status": "ACTIVE", "userId": "%s", "organizationId": "%s"} -`, memberships[0].UserID, doomed.ID)
 	if got := b.changesOf(memberships[0].ID.String()); got[len(got)-1] != want {
 		t.Errorf("recorded %v, want %s", got, want)
 	}

@@ -109,7 +109,7 @@ func (d *Directory) SignUp(ctx context.Context, in NewPerson) (user *db.User, cr
 			created = &founded
 		}
 		for _, org := range organizations {
-			if _, err := d.join(ctx, w, org, []db.UserID{user.ID}, nil, access.Allowance{}); err != nil {
+			if _, err := d.join(ctx, w, org, newcomers(user.ID), nil, access.Allowance{}); err != nil {
 				return err
 			}
 		}
@@ -140,7 +140,7 @@ func (d *Directory) found(ctx context.Context, w *write, user *db.User, name str
 	if err := w.insertOrganization(ctx, org, nil, access.Allowance{}); err != nil {
 		return org.ID, err
 	}
-	members, err := d.join(ctx, w, org, []db.UserID{user.ID}, nil, access.Allowance{})
+	members, err := d.join(ctx, w, org, newcomers(user.ID), nil, access.Allowance{})
 	if err != nil {
 		return org.ID, err
 	}

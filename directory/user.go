@@ -150,7 +150,9 @@ func (d *Directory) Identities(ctx context.Context, users []db.UserID) ([][]*db.
 	if _, err := access.ScopeOf(ctx, access.UsersRead); err != nil && !access.ActorOf(ctx).Is(users...) {
 		return nil, err
 	}
-	rows, err := db.Select[db.Identity](ctx, d.db, "select * from identities where user_id = any($1) order by created_at, provider, subject", users)
+	rows, err := db.Select[db.Identity](ctx, d.db, `select i.provider, i.user_id, i.id, i.email, i.last_signed_in_at, i.created_at,
+			case when i.provider = '`+db.PasswordProvider+`' then coalesce(u.email, u.username, i.subject) else i.subject end as subject
+		from identities i join users u on u.id = i.user_id where i.user_id = any($1) order by i.created_at, i.provider, i.subject`, users)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +214,7 @@ func (d *Directory) CreateUser(ctx context.Context, in CreateUserInput) (*db.Use
 			return err
 		}
 		for i, org := range organizations {
-			if _, err := d.join(ctx, w, org, []db.UserID{user.ID}, roles, allowances[i]); err != nil {
+			if _, err := d.join(ctx, w, org, newcomers(user.ID), roles, allowances[i]); err != nil {
 				return err
 			}
 		}
@@ -408,7 +410,7 @@ func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]strin
 		if _, err := w.NewUpdate().Model(user).WherePK().Exec(ctx); err != nil {
 			return err
 		}
-		if _, err := w.NewDelete().Model((*db.Identity)(nil)).Where("user_id = ?", user.ID).Exec(ctx); err != nil {
+		if err := w.eraseWaysIn(ctx, user.ID); err != nil {
 			return err
 		}
 		if err := w.Erase(ctx, id); err != nil {

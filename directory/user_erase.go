@@ -36,6 +36,17 @@ func (d *Directory) eraseWords(ctx context.Context, w *write, user db.UserID) er
 	return err
 }
 
+// eraseWaysIn removes the ways in which the user signs in, their sessions, and what is
+// known of their attempts.
+func (w *write) eraseWaysIn(ctx context.Context, user db.UserID) error {
+	for _, table := range []string{"identities", "passwords", "sessions", "flows", "sign_ins"} {
+		if _, err := w.NewDelete().Table(table).Where("user_id = ?", user).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // eraseReasons removes the reasons of all grants to the user. No index leads from
 // a user to their grants, but organizations lead to them, and the moment of a grant
 // leads to the change with the user's id, even if the membership has ended.

@@ -109,6 +109,12 @@ func TestDocumentsDoNotDeadlock(t *testing.T) {
 		"moveMember": func() string {
 			return fmt.Sprintf(`(input: {user: %s, from: %s, to: %s, keepGrants: true}) { membership { id } }`, user(), org(), org())
 		},
+		"suspendMember": func() string {
+			return fmt.Sprintf(`(input: {user: %s, organization: %s}) { membership { id } }`, user(), org())
+		},
+		"restoreMember": func() string {
+			return fmt.Sprintf(`(input: {user: %s, organization: %s}) { membership { id } }`, user(), org())
+		},
 		"updateOrganization": func() string {
 			return fmt.Sprintf(`(input: {organization: %s, name: "%d", defaultRoles: [%s]}) { organization { id } }`, org(), rand.Int(), two(role))
 		},

@@ -72,6 +72,14 @@ func (r mutationResolver) MoveMember(ctx context.Context, input directory.MoveMe
 	return r.payload(ctx).membership(r.Directory.MoveMember(ctx, input))
 }
 
+func (r mutationResolver) SuspendMember(ctx context.Context, input directory.MemberActionInput) (*model.MembershipPayload, error) {
+	return r.payload(ctx).membership(r.Directory.SuspendMember(ctx, input))
+}
+
+func (r mutationResolver) RestoreMember(ctx context.Context, input directory.MemberActionInput) (*model.MembershipPayload, error) {
+	return r.payload(ctx).membership(r.Directory.RestoreMember(ctx, input))
+}
+
 func (r explanationResolver) RolesThatWouldAllow(ctx context.Context, explanations []*directory.Explanation) ([][]*db.Role, error) {
 	return r.Directory.RolesThatWouldAllow(ctx, explanations)
 }

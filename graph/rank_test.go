@@ -62,6 +62,8 @@ var rankCases = map[string]rankCase{
 	"deleteUser":               {document: `(input: {user: {username: "PERSON"}}) { deletedIds }`, whole: true},
 	"removeMembers":            {document: `(input: {organization: {code: "acme"}, users: [{username: "PERSON"}]}) { deletedIds }`},
 	"moveMember":               {document: `(input: {user: {username: "PERSON"}, from: {code: "acme"}, to: {code: "globex"}, keepGrants: false}) { membership { id } }`},
+	"suspendMember":            {document: `(input: {organization: {code: "acme"}, user: {username: "PERSON"}}) { membership { id } }`},
+	"restoreMember":            {document: `(input: {organization: {code: "acme"}, user: {username: "PERSON"}}) { membership { id } }`},
 	"revokeRoles":              {document: `(input: {organization: {code: "acme"}, users: [{username: "PERSON"}], roles: [{key: "owner"}]}) { memberships { id } }`},
 	"revokeRoles: with an end": {document: `(input: {organization: {code: "acme"}, users: [{username: "PERSON"}], roles: [{key: "owner"}], endsAt: "2079-01-01T00:00:00Z"}) { memberships { id } }`},
 	"revokeRoles: ordinary": {document: `(input: {organization: {code: "acme"}, users: [{username: "PERSON"}], roles: [{key: "clerk"}]}) { memberships { id } }`,

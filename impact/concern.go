@@ -1,6 +1,7 @@
 package impact
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 
@@ -16,6 +17,9 @@ type Concern struct {
 	// Users and Organizations are the ones that it suspended, or made active again.
 	Users         []db.UserID
 	Organizations []db.OrganizationID
+	// Suspended are the members whom it suspended, and FormerlySuspended those who were
+	// suspended before, and were restored or have left.
+	Suspended, FormerlySuspended []access.MemberKey
 	// Keys are the API keys that it changed.
 	Keys []db.APIKeyID
 	// Adopted is the API key that another one answers for since then, or nil if no key was
@@ -41,12 +45,26 @@ func concernOf(at time.Time, recorded []db.Change) *Concern {
 	// null is equal to nothing
 	c := Concern{At: at, Users: []db.UserID{}, Organizations: []db.OrganizationID{}, Keys: []db.APIKeyID{}, names: map[db.PermissionID]access.Names{}}
 	seen := map[access.MemberKey]bool{}
+	concerns := func(member access.MemberKey) {
+		if !seen[member] {
+			c.members, seen[member] = append(c.members, member), true
+		}
+	}
 	for i := range recorded {
 		row := &recorded[i]
 		switch effects := changes.ActionByName(row.Action).Effects(); {
 		case effects.Suspends || effects.Restores:
-			if changesStatus(row, effects) {
-				c.Users, c.Organizations = appendSubject(c.Users, row), appendSubject(c.Organizations, row)
+			if !changesStatus(row, effects) {
+				continue
+			}
+			c.Users, c.Organizations = appendSubject(c.Users, row), appendSubject(c.Organizations, row)
+			if member, ok := memberOf(row); ok {
+				concerns(member)
+				if effects.Suspends {
+					c.Suspended = append(c.Suspended, member)
+				} else {
+					c.FormerlySuspended = append(c.FormerlySuspended, member)
+				}
 			}
 		case effects.Contents:
 			c.roles = appendSubject(c.roles, row)
@@ -62,12 +80,14 @@ func concernOf(at time.Time, recorded []db.Change) *Concern {
 			c.Keys = appendSubject(c.Keys, row)
 			c.readAdoption(row)
 		case effects.Entitlements:
-			if user, ok := row.Member(); ok && row.OrgID != nil {
-				if member := (access.MemberKey{User: user, Organization: *row.OrgID}); !seen[member] {
-					c.members, seen[member] = append(c.members, member), true
-				}
-			} else {
+			member, ok := memberOf(row)
+			if !ok {
 				c.crowds = appendSubject(c.crowds, row)
+				continue
+			}
+			concerns(member)
+			if leftSuspended(row) {
+				c.FormerlySuspended = append(c.FormerlySuspended, member)
 			}
 		}
 	}
@@ -83,12 +103,48 @@ func appendSubject[K db.Kind](ids []db.ID[K], row *db.Change) []db.ID[K] {
 	return append(ids, id)
 }
 
+// memberOf returns the member of whom the change is; false if it is of somebody else, or
+// of a crowd.
+func memberOf(row *db.Change) (member access.MemberKey, ok bool) {
+	user, ok := row.Member()
+	if !ok || row.OrgID == nil {
+		return member, false
+	}
+	return access.MemberKey{User: user, Organization: *row.OrgID}, true
+}
+
+// leftSuspended reports whether the change is the end of a membership that was suspended.
+func leftSuspended(row *db.Change) bool {
+	return row.Action == changes.MembershipDeleted.String() && statusBefore(row) == db.Suspended
+}
+
+// readCrowds adds the members of crowds who were suspended before, whom the changes in
+// memory do not name.
+func (c *Concern) readCrowds(ctx context.Context, database *db.DB) error {
+	if len(c.crowds) == 0 {
+		return nil
+	}
+	rows, err := db.Select[db.Change](ctx, database, "select * from changes where org_id = any($1) and at = $2 and action = $3 and before ->> 'status' = $4",
+		c.crowds, c.At, changes.MembershipDeleted.String(), db.Suspended)
+	for i := range rows {
+		if member, ok := memberOf(&rows[i]); ok {
+			c.FormerlySuspended = append(c.FormerlySuspended, member)
+		}
+	}
+	return err
+}
+
 // changesStatus reports whether the change suspended something active, or made
 // something suspended active again.
 func changesStatus(row *db.Change, effects changes.Effects) bool {
+	before := statusBefore(row)
+	return effects.Suspends && before == db.Active || effects.Restores && before == db.Suspended
+}
+
+func statusBefore(row *db.Change) db.Status {
 	var before struct{ Status db.Status }
 	_ = json.Unmarshal(row.Before, &before)
-	return effects.Suspends && before.Status == db.Active || effects.Restores && before.Status == db.Suspended
+	return before.Status
 }
 
 // readAdoption keeps which key answered for a key that was adopted.

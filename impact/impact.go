@@ -6,7 +6,6 @@ package impact
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"roster/access"
@@ -35,21 +34,28 @@ type PermissionChange struct {
 // in them, when it is first asked: ask it within the write's transaction and before
 // the next write, or as long as nobody changes what the write concerned.
 type Comparison struct {
-	concern func() *Concern
+	concern func(ctx context.Context) (*Concern, error)
 	compare func(ctx context.Context) (*comparator, error)
 }
 
 // New returns the comparison for the write that was made at the moment and recorded
 // the changes.
 func New(database *db.DB, engine *access.Engine, at time.Time, recorded []db.Change) *Comparison {
-	concern := sync.OnceValue(func() *Concern { return concernOf(at, recorded) })
+	concern := list.Lazily(func(ctx context.Context) (*Concern, error) {
+		c := concernOf(at, recorded)
+		return c, c.readCrowds(ctx, database)
+	})
 	return &Comparison{concern, list.Lazily(func(ctx context.Context) (*comparator, error) {
-		return newComparator(ctx, database, engine, concern())
+		c, err := concern(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return newComparator(ctx, database, engine, c)
 	})}
 }
 
 // Concern returns what the write may have had an effect upon.
-func (c *Comparison) Concern() *Concern { return c.concern() }
+func (c *Comparison) Concern(ctx context.Context) (*Concern, error) { return c.concern(ctx) }
 
 // sides has something for each of the two lists of an impact.
 type sides[T any] [2]T

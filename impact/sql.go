@@ -82,17 +82,22 @@ func (c *comparator) grantSets(members list.Clause) *list.Statement {
 		q.Add(" union all select g.org_id, g.user_id, g." + table.Column + ", g.granted_at <> $1, g.live, " + termColumns + " from m join " + table.Name +
 			" g using (org_id, user_id)").Where(c.granted(table)...)
 	}
+	nowUsers, nowOrgs := access.SplitKeys(c.Suspended)
+	formerUsers, formerOrgs := access.SplitKeys(c.FormerlySuspended)
 	// The users and organizations that the write concerns had the other status.
 	return q.Add(`), h as (
 			select org_id, user_id, org_id not in (select id from organizations where status = 'SUSPENDED') as active,
+				(org_id, user_id) not in (select org_id, user_id from memberships where status = 'SUSPENDED') as stands,
 				coalesce(array_agg(distinct target_id) filter (where had and `+lastingGrant+`)::text, '{}') as before,
 				coalesce(array_agg(distinct target_id) filter (where has and `+lastingGrant+`)::text, '{}') as after,
 				coalesce(string_agg(distinct `+termText+`, ',') filter (where not (`+lastingGrant+`)), '') as terms
 			from g group by org_id, user_id
 		), x as (
-			select h.org_id, h.user_id, h.before, h.after, h.terms, h.active and u.status = 'ACTIVE' as active_after,
-				(u.status = 'ACTIVE') <> (u.id = any(?::uuid[])) and h.active <> (h.org_id = any(?::uuid[])) as active_before
-			from h join users u on u.id = h.user_id)`, c.Users, c.Organizations)
+			select h.org_id, h.user_id, h.before, h.after, h.terms, h.active and h.stands and u.status = 'ACTIVE' as active_after,
+				(u.status = 'ACTIVE') <> (u.id = any(?::uuid[])) and h.active <> (h.org_id = any(?::uuid[]))
+					and (h.stands or (h.org_id, h.user_id) in (select * from unnest(?::uuid[], ?::uuid[])))
+					and (h.org_id, h.user_id) not in (select * from unnest(?::uuid[], ?::uuid[])) as active_before
+			from h join users u on u.id = h.user_id)`, c.Users, c.Organizations, nowOrgs, nowUsers, formerOrgs, formerUsers)
 }
 
 // The term of a grant g, as far as it lies behind the moment of the write; db.Grant

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"slices"
 
 	"roster/access"
 	"roster/changes"
@@ -35,6 +36,32 @@ func (s *Service) onUser(ctx context.Context, ref *directory.UserRef, fn func(ct
 	return s.Directory.ActOnOneself(ctx, fn)
 }
 
+// unlink takes the identity of that id from the user, who is locked.
 func (s *Service) unlink(ctx context.Context, w *changes.Write, user *db.User, id string) error {
-	return problem.At(problem.Invalid, "input.identity", "")
+	const field = "input.identity"
+	all, err := db.Select[db.Identity](ctx, s.Database, "select * from identities where user_id = $1", user.ID)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(all, func(i db.Identity) bool { return i.ID.String() == id })
+	if at < 0 {
+		return problem.At(problem.NotFound, field, "There is no such identity.")
+	}
+	settings, err := s.Directory.SignInSettings(ctx)
+	if err != nil {
+		return err
+	}
+	byCode := settings.AllowCodeSignIn && user.Email != nil && s.Outbox.Configured()
+	if len(all) == 1 && !byCode {
+		return problem.At(problem.Invalid, field, "It is the last way in.")
+	}
+	if all[at].Provider == db.PasswordProvider {
+		if _, err := w.NewDelete().Table("passwords").Where("user_id = ?", user.ID).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	if _, err := w.NewDelete().Model(&all[at]).WherePK().Exec(ctx); err != nil {
+		return err
+	}
+	return w.Record(changes.UserIdentityUnlinked, user.ID.String(), nil, changes.Values{"provider": all[at].Provider}, nil)
 }

@@ -42,8 +42,12 @@ func at(field string, err error) error {
 // storePassword stores the hash of the user's password.
 func (s *Service) storePassword(ctx context.Context, user db.UserID, hash string, temporary bool) error {
 	row := &db.Password{UserID: user, Hash: hash, Temporary: temporary, ChangedAt: s.now()}
-	_, err := s.Directory.Writer.Unrecorded(ctx).NewInsert().Model(row).On("conflict (user_id) do update").
-		Set("hash = excluded.hash, temporary = excluded.temporary, changed_at = excluded.changed_at").Exec(ctx)
+	if _, err := s.Directory.Writer.Unrecorded(ctx).NewInsert().Model(row).On("conflict (user_id) do update").
+		Set("hash = excluded.hash, temporary = excluded.temporary, changed_at = excluded.changed_at").Exec(ctx); err != nil {
+		return err
+	}
+	identity := &db.Identity{ID: db.NewID[db.IdentityKind](), Provider: db.PasswordProvider, Subject: user.String(), UserID: user, CreatedAt: row.ChangedAt}
+	_, err := s.Directory.Writer.Unrecorded(ctx).NewInsert().Model(identity).On("conflict do nothing").Exec(ctx)
 	return err
 }
 

@@ -266,6 +266,12 @@ func (s *Service) startSession(ctx context.Context, settings *directory.Settings
 	if _, err := s.Directory.Writer.Unrecorded(ctx).NewUpdate().Table("users").Set("last_signed_in_at = ?, sign_in_count = sign_in_count + 1, last_org_id = ?", now, org).Where("id = ?", user).Exec(ctx); err != nil {
 		return nil, shown, err
 	}
+	if slices.Contains(methods, methodPassword) {
+		if _, err := s.Directory.Writer.Unrecorded(ctx).NewUpdate().Model((*db.Identity)(nil)).Set("last_signed_in_at = ?", now).
+			Where("provider = ? and subject = ?", db.PasswordProvider, user.String()).Exec(ctx); err != nil {
+			return nil, shown, err
+		}
+	}
 	return session, shown, s.noteSession(ctx, session)
 }
 

@@ -105,6 +105,8 @@ type MutationResolver interface {
 	AddMembers(ctx context.Context, input directory.AddMembersInput) (*model.MembershipsPayload, error)
 	RemoveMembers(ctx context.Context, input directory.RemoveMembersInput) (*model.DeletePayload, error)
 	MoveMember(ctx context.Context, input directory.MoveMemberInput) (*model.MembershipPayload, error)
+	SuspendMember(ctx context.Context, input directory.MemberActionInput) (*model.MembershipPayload, error)
+	RestoreMember(ctx context.Context, input directory.MemberActionInput) (*model.MembershipPayload, error)
 	CreatePermission(ctx context.Context, input directory.CreatePermissionInput) (*model.PermissionPayload, error)
 	UpdatePermission(ctx context.Context, input directory.UpdatePermissionInput) (*model.PermissionPayload, error)
 	DeletePermission(ctx context.Context, input directory.PermissionActionInput) (*model.DeletePayload, error)
@@ -370,7 +372,7 @@ enum ErrorCode {
   ESCALATION
   "Sign-up is by invitation only."
   INVITATION_ONLY
-  "The user or the organization is suspended."
+  "The user, the member or the organization is suspended."
   SUSPENDED
   "Another field of the same document failed, so this one was undone or never run."
   ROLLED_BACK
@@ -526,6 +528,8 @@ type User implements Node {
 
 "One way in which a user signs in."
 type Identity {
+  "` + "`" + `identity_…` + "`" + `"
+  id: ID!
   "Such as ` + "`" + `password` + "`" + ` or ` + "`" + `google` + "`" + `."
   provider: String!
   "The provider's stable name for the user: the OIDC subject, or the email address for password sign-in."
@@ -701,6 +705,14 @@ input OrganizationOrder {
   direction: OrderDirection! = ASC
 }
 
+"Whether what was granted to a member counts."
+enum MembershipStatus {
+  "All that was granted counts."
+  ACTIVE
+  "Nothing that was granted to the member in this organization counts, and their API keys do not work in it, until the member is restored."
+  SUSPENDED
+}
+
 "One user in one organization, and what the user may do there."
 type Membership implements Node {
   "` + "`" + `member_…` + "`" + `. Who leaves and comes back has a new one."
@@ -711,6 +723,8 @@ type Membership implements Node {
   organization: Organization!
   "Since when."
   joinedAt: DateTime!
+  "What was granted to SUSPENDED members does not count here. It is about this organization alone; ` + "`" + `User.status` + "`" + ` is about all."
+  status: MembershipStatus!
   "Roles held now, each once, ordered by key: granted, begun, not ended, not revoked. A suspended member holds them still."
   roles: [Role!]!
   "What was given to this member by name: roles first, then permissions on top of them, each in the order of giving. What was given for several terms is there once for each."
@@ -720,7 +734,7 @@ type Membership implements Node {
   ): [Grant!]!
   """
   What the member may do: the union of the permissions of all roles held and of those granted
-  directly, ordered by key. Empty while the user or the organization is suspended.
+  directly, ordered by key. Empty while the user, the member or the organization is suspended.
   ` + "`" + `asOf` + "`" + ` answers for a moment in the past.
   """
   effectivePermissions(
@@ -769,6 +783,8 @@ input MemberFilter {
   can: String
   "Keeps members whose user has this status."
   status: UserStatus
+  "Keeps members by their own status here; ` + "`" + `status` + "`" + ` is that of the user."
+  memberStatus: MembershipStatus
 }
 
 "What a list of members is sorted by."
@@ -1015,6 +1031,8 @@ enum Obstacle {
   NOT_A_MEMBER
   "The user is suspended."
   USER_SUSPENDED
+  "The member is suspended in this organization."
+  MEMBER_SUSPENDED
   "The organization is suspended."
   ORGANIZATION_SUSPENDED
   "No grant has ever given it to the member."
@@ -1793,7 +1811,7 @@ type Mutation {
     "Which one."
     input: OrganizationActionInput!
   ): OrganizationPayload! @requires(permission: "roster:organizations:write")
-  "Members who would be left without any organization move to the default one. INVALID for the default one itself."
+  "Members who would be left without any organization move to the default one, and stay suspended if they were. INVALID for the default one itself."
   deleteOrganization(
     "Which one."
     input: OrganizationActionInput!
@@ -1814,12 +1832,31 @@ type Mutation {
     input: RemoveMembersInput!
   ): DeletePayload! @requires(permission: "roster:members:write") @endsAccess
   """
-  Takes a user from one organization to another in one step, with or without roles and permissions. FORBIDDEN unless the caller
+  Takes a user from one organization to another in one step, with or without roles and permissions. A suspended member stays
+  suspended; who belongs to the other organization already keeps their status there. FORBIDDEN unless the caller
   holds every permission of Roster that the user holds in the one that they leave.
   """
   moveMember(
     "Who, and where."
     input: MoveMemberInput!
+  ): MembershipPayload! @requires(permission: "roster:members:write")
+
+  """
+  Makes what was granted to a member in the organization count for nothing there until they are restored; the API keys that stand
+  for them there stop. Other organizations are untouched. In ` + "`" + `roster` + "`" + ` it is what the user holds for the business as a whole, and their
+  keys that work everywhere. FORBIDDEN unless the caller holds every permission of Roster that the user holds there, or is the user.
+  """
+  suspendMember(
+    "Who, and where."
+    input: MemberActionInput!
+  ): MembershipPayload! @requires(permission: "roster:members:write")
+  """
+  Ends the suspension of a member: what was granted counts again. FORBIDDEN unless the caller holds every permission of Roster that
+  the user was granted there, ESCALATION for who may not hand out the rest.
+  """
+  restoreMember(
+    "Who, and where."
+    input: MemberActionInput!
   ): MembershipPayload! @requires(permission: "roster:members:write")
 
   "Defines a permission, which nobody holds as yet."
@@ -2131,6 +2168,14 @@ input RemoveMembersInput {
   organization: OrganizationRef!
   "Who: 1 to 1000 members."
   users: [UserRef!]!
+}
+
+"The member to act upon."
+input MemberActionInput {
+  "Who."
+  user: UserRef!
+  "Where."
+  organization: OrganizationRef!
 }
 
 "A user to take from one organization to another."
@@ -2965,6 +3010,20 @@ func (ec *executionContext) field_Mutation_resetPassword_args(ctx context.Contex
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_restoreMember_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (directory.MemberActionInput, error) {
+			return ec.unmarshalNMemberActionInput2rosterᚋdirectoryᚐMemberActionInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_restoreOrganization_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -3083,6 +3142,20 @@ func (ec *executionContext) field_Mutation_signUp_args(ctx context.Context, rawA
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (signin.SignUpInput, error) {
 			return ec.unmarshalNSignUpInput2rosterᚋsigninᚐSignUpInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_suspendMember_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (directory.MemberActionInput, error) {
+			return ec.unmarshalNMemberActionInput2rosterᚋdirectoryᚐMemberActionInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5083,6 +5156,43 @@ func (ec *executionContext) unmarshalInputLeaveOrganizationInput(ctx context.Con
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputMemberActionInput(ctx context.Context, obj any) (directory.MemberActionInput, error) {
+	var it directory.MemberActionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"user", "organization"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "user":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("user"))
+			data, err := ec.unmarshalNUserRef2rosterᚋdirectoryᚐUserRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.User = data
+		case "organization":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("organization"))
+			data, err := ec.unmarshalNOrganizationRef2rosterᚋdirectoryᚐOrganizationRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Organization = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputMemberFilter(ctx context.Context, obj any) (directory.MemberFilter, error) {
 	var it directory.MemberFilter
 	if obj == nil {
@@ -5094,7 +5204,7 @@ func (ec *executionContext) unmarshalInputMemberFilter(ctx context.Context, obj 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"search", "role", "can", "status"}
+	fieldsInOrder := [...]string{"search", "role", "can", "status", "memberStatus"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -5129,6 +5239,13 @@ func (ec *executionContext) unmarshalInputMemberFilter(ctx context.Context, obj 
 				return it, err
 			}
 			it.Status = data
+		case "memberStatus":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("memberStatus"))
+			data, err := ec.unmarshalOMembershipStatus2ᚖrosterᚋdbᚐStatus(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MemberStatus = data
 		}
 	}
 	return it, nil
@@ -6822,6 +6939,11 @@ func (ec *executionContext) unmarshalNLeaveOrganizationInput2rosterᚋsigninᚐL
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNMemberActionInput2rosterᚋdirectoryᚐMemberActionInput(ctx context.Context, v any) (directory.MemberActionInput, error) {
+	res, err := ec.unmarshalInputMemberActionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNMemberOrderField2rosterᚋdbᚋlistᚐOrderField(ctx context.Context, v any) (list.OrderField, error) {
 	tmp, err := scalar.UnmarshalString(v)
 	res := list.OrderField(tmp)
@@ -7136,6 +7258,15 @@ func (ec *executionContext) unmarshalOMemberOrder2ᚖrosterᚋdirectoryᚐMember
 		return nil, nil
 	}
 	res, err := ec.unmarshalInputMemberOrder(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOMembershipStatus2ᚖrosterᚋdbᚐStatus(ctx context.Context, v any) (*db.Status, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := scalar.UnmarshalString(v)
+	res := db.Status(tmp)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 

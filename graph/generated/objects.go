@@ -410,6 +410,9 @@ func (ec *executionContext) objectFormerKey(schema *executableSchema) *execute.O
 
 func (ec *executionContext) objectIdentity(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Identity", Fields: map[string]*execute.Field{
+		"id": {GoName: "ID", Value: func(b []byte, parent any) []byte {
+			return parent.(*db.Identity).ID.AppendJSON(b)
+		}},
 		"provider": {GoName: "Provider", Value: func(b []byte, parent any) []byte {
 			return execute.AppendString(b, parent.(*db.Identity).Provider)
 		}},
@@ -503,6 +506,9 @@ func (ec *executionContext) objectMembership(schema *executableSchema) *execute.
 		}},
 		"joinedAt": {GoName: "JoinedAt", Value: func(b []byte, parent any) []byte {
 			return execute.AppendTime(b, parent.(*db.Membership).JoinedAt)
+		}},
+		"status": {GoName: "Status", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, string(parent.(*db.Membership).Status))
 		}},
 		"roles": {GoName: "Roles", Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(objs []*db.Membership) ([][]*db.Role, error) {
@@ -665,6 +671,16 @@ func (ec *executionContext) objectMutation(schema *executableSchema) *execute.Ob
 		"moveMember": {GoName: "MoveMember", Args: ec.field_Mutation_moveMember_args, Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.MembershipPayload]), func() (*model.MembershipPayload, error) {
 				return ec.Resolvers.Mutation().MoveMember(ctx, fc.Args["input"].(directory.MoveMemberInput))
+			})
+		}},
+		"suspendMember": {GoName: "SuspendMember", Args: ec.field_Mutation_suspendMember_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.MembershipPayload]), func() (*model.MembershipPayload, error) {
+				return ec.Resolvers.Mutation().SuspendMember(ctx, fc.Args["input"].(directory.MemberActionInput))
+			})
+		}},
+		"restoreMember": {GoName: "RestoreMember", Args: ec.field_Mutation_restoreMember_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.MembershipPayload]), func() (*model.MembershipPayload, error) {
+				return ec.Resolvers.Mutation().RestoreMember(ctx, fc.Args["input"].(directory.MemberActionInput))
 			})
 		}},
 		"createPermission": {GoName: "CreatePermission", Args: ec.field_Mutation_createPermission_args, Load: func(ctx context.Context, fc *execute.Call) {

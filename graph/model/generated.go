@@ -155,7 +155,7 @@ const (
 	ErrorCodeEscalation ErrorCode = "ESCALATION"
 	// Sign-up is by invitation only.
 	ErrorCodeInvitationOnly ErrorCode = "INVITATION_ONLY"
-	// The user or the organization is suspended.
+	// The user, the member or the organization is suspended.
 	ErrorCodeSuspended ErrorCode = "SUSPENDED"
 	// Another field of the same document failed, so this one was undone or never run.
 	ErrorCodeRolledBack ErrorCode = "ROLLED_BACK"
