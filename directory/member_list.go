@@ -100,7 +100,7 @@ func (d *Directory) Members(ctx context.Context, orgs []db.OrganizationID, page 
 		l.order.Descending = by.Direction == list.Descending
 	}
 	if filter != nil {
-		if err := d.narrow(ctx, &l, filter); err != nil {
+		if err := d.narrow(ctx, &l, orgs, filter); err != nil {
 			return nil, err
 		}
 	}
@@ -120,13 +120,17 @@ func (d *Directory) Members(ctx context.Context, orgs []db.OrganizationID, page 
 	return l.page(ctx, d, page)
 }
 
-func (d *Directory) narrow(ctx context.Context, l *memberList, filter *MemberFilter) error {
+// narrow keeps the members of the organizations, the parents of the list, whom the filter
+// keeps.
+func (d *Directory) narrow(ctx context.Context, l *memberList, orgs []db.OrganizationID, filter *MemberFilter) error {
 	if filter.Search != nil {
 		search, err := list.Search("u.search", "filter.search", *filter.Search)
 		if err != nil {
 			return err
 		}
-		l.conditions = append(l.conditions, search...)
+		// With the organizations, PostgreSQL knows how many members there are to look through:
+		// it reads them if they are few, and begins with the words if those are rare.
+		l.conditions = append(append(l.conditions, search...), list.Filter("m.org_id = any(?::uuid[])", orgs))
 	}
 	if filter.Status != nil {
 		l.conditions = append(l.conditions, list.Filter("u.status = ?", *filter.Status))
