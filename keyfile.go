@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"roster/credential"
 	"roster/secret"
 )
 
@@ -105,3 +107,15 @@ func (f keyFile) write(key secret.Text) error {
 	}
 	return os.Rename(temporary.Name(), f.path) // where there are no links
 }
+
+// demoPasswordFile returns the file in the data folder with the password of people of the
+// demo business.
+func demoPasswordFile(dataDir string) keyFile {
+	return keyFile{
+		path: filepath.Join(dataDir, "demo-password"), check: func(p secret.Text) error { return credential.CheckPassword(p, 0) },
+		remedy: "delete it, and set the passwords of the people of the demo business anew",
+	}
+}
+
+// newDemoPassword returns a password of 26 letters and digits.
+func newDemoPassword() secret.Text { return secret.New(strings.ToLower(rand.Text())) }

@@ -189,6 +189,9 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.fillWithDemo(ctx, api); err != nil {
 		return err
 	}
+	if err := s.letDemoSignIn(ctx); err != nil {
+		return err
+	}
 	s.http = s.newHTTPServer(api, api.ServeSDL)
 	return nil
 }
@@ -325,6 +328,28 @@ func (s *server) fillWithDemo(ctx context.Context, api *transport.Handler) error
 		s.log.InfoContext(ctx, "filled the empty database with the demo business", "took", time.Since(began).Round(time.Millisecond))
 	}
 	return err
+}
+
+// letDemoSignIn gives some people of the demo business a password, in development. Nobody
+// else knows it: it is made up, and kept in the data folder.
+func (s *server) letDemoSignIn(ctx context.Context) error {
+	if !s.demo || !s.dev || !s.embedded() {
+		return nil
+	}
+	file := demoPasswordFile(s.dataDir)
+	password, _, err := file.ensure(newDemoPassword)
+	if err != nil {
+		return fmt.Errorf("password of the demo business: %w", err)
+	}
+	if err := s.signIn.EnsurePassword(ctx, password, demo.People()...); err != nil {
+		return err
+	}
+	shown := "in " + file.path
+	if s.watched {
+		shown = password.Reveal()
+	}
+	s.log.InfoContext(ctx, "people of the demo business can sign in", "emails", strings.Join(demo.People(), " "), "password", shown)
+	return nil
 }
 
 // apiPath is the path of the GraphQL endpoint; a slash behind it does no harm.

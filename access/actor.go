@@ -68,15 +68,16 @@ func ParseActor(text string) (user *db.UserID, key *db.APIKeyID, system string) 
 	return nil, nil, strings.TrimPrefix(text, systemPrefix)
 }
 
-// Holds reports whether the actor holds the permission in that organization.
+// Holds reports whether the actor holds the permission in that organization. It reports
+// false for a nil actor, as the other methods do.
 func (a *Actor) Holds(permission Permission, org db.OrganizationID) bool {
-	return a.HoldsEverywhere(permission) || a.Organization != nil && *a.Organization == org && a.HoldsSomewhere(permission)
+	return a.HoldsEverywhere(permission) || a != nil && a.Organization != nil && *a.Organization == org && a.HoldsSomewhere(permission)
 }
 
 // HoldsEverywhere reports whether the actor holds the permission for the business
 // as a whole.
 func (a *Actor) HoldsEverywhere(permission Permission) bool {
-	if a.Organization == nil {
+	if a == nil || a.Organization == nil {
 		return a.HoldsSomewhere(permission)
 	}
 	_, found := slices.BinarySearch(a.Business, permission)
@@ -86,6 +87,9 @@ func (a *Actor) HoldsEverywhere(permission Permission) bool {
 // HoldsSomewhere reports whether the actor holds the permission in any
 // organization.
 func (a *Actor) HoldsSomewhere(permission Permission) bool {
+	if a == nil {
+		return false
+	}
 	_, found := slices.BinarySearch(a.Permissions, permission)
 	return found
 }
@@ -93,7 +97,7 @@ func (a *Actor) HoldsSomewhere(permission Permission) bool {
 // Bound returns the only organization that the actor's credential works in, or nil if it
 // works in all. A session works in all organizations of its person, one at a time.
 func (a *Actor) Bound() *db.OrganizationID {
-	if a.Key == nil {
+	if a == nil || a.Key == nil {
 		return nil
 	}
 	return a.Organization

@@ -44,6 +44,13 @@ func Documents() []Document {
 	return all
 }
 
+// People returns the addresses of those people of the demo business who can sign in in
+// development: one who administers the business, one who administers the organization
+// acme, and one who works in two organizations.
+func People() []string {
+	return []string{"iris.holloway@demo.example", "katherine.whitfield@acme.example", "ada.lovelace@acme.example"}
+}
+
 // Fill makes the demo business in an empty Roster. It calls run with one document
 // after the other; run must return an error if the document failed. Fill stops at
 // the first error and returns it with the document's name. The effects of earlier
