@@ -111,16 +111,17 @@ type workingKey struct {
 // their organizations and users, and of the members who are suspended (org_id, user_id).
 // A key that works everywhere stands for a member of the business.
 //
-// A key works as long as the key that answers for it does, and that as long as its own
-// one. line.ends_at is when the first of them expires.
+// A key works as long as the key or the person that answers for it does, and that key as
+// long as its own one. line.ends_at is when the first of them expires.
 func Working(keys, organizations, users, suspendedMembers string) string {
 	a := `a.id, a.responsible_id, a.expires_at,
 			a.revoked_at is null and (a.expires_at is null or a.expires_at > statement_timestamp())
 				and (a.org_id is null or o.status = 'ACTIVE' and o.deleted_at is null)
 				and (a.user_id is null or u.status = 'ACTIVE' and u.deleted_at is null and not exists (
-					select from ` + suspendedMembers + ` s where s.org_id = coalesce(a.org_id, ` + db.RootSQL + `) and s.user_id = a.user_id)) as works
+					select from ` + suspendedMembers + ` s where s.org_id = coalesce(a.org_id, ` + db.RootSQL + `) and s.user_id = a.user_id))
+				and (a.responsible_user_id is null or r.status = 'ACTIVE' and r.deleted_at is null) as works
 		from `
-	joined := ` left join ` + organizations + ` o on o.id = a.org_id left join ` + users + ` u on u.id = a.user_id`
+	joined := ` left join ` + organizations + ` o on o.id = a.org_id left join ` + users + ` u on u.id = a.user_id left join ` + users + ` r on r.id = a.responsible_user_id`
 	return keys + ` k cross join lateral (
 	with recursive line as (
 		select ` + a + keys + ` a` + joined + ` where a.id = k.id

@@ -19,12 +19,15 @@ type APIKey struct {
 	CreatedAt time.Time       `json:"createdAt"`
 	CreatedBy string          `json:"-"`
 	// ResponsibleID is the key that answers for this one, which works only as long as that
-	// does; nil if the business itself answers for it.
-	ResponsibleID *APIKeyID  `json:"responsibleId"`
-	ExpiresAt     *time.Time `json:"expiresAt"`
-	LastUsedAt    *time.Time `json:"lastUsedAt"`
-	RevokedAt     *time.Time `json:"revokedAt"`
-	RevokedBy     *string    `json:"-"`
+	// does; nil if a person or the business itself answers for it.
+	ResponsibleID *APIKeyID `json:"responsibleId"`
+	// ResponsibleUserID is the person who answers for it: it works only as long as they may
+	// do anything. It is nil if a key or the business does.
+	ResponsibleUserID *UserID    `json:"responsibleUserId"`
+	ExpiresAt         *time.Time `json:"expiresAt"`
+	LastUsedAt        *time.Time `json:"lastUsedAt"`
+	RevokedAt         *time.Time `json:"revokedAt"`
+	RevokedBy         *string    `json:"-"`
 }
 
 // APIKeyPermission is a row of api_key_permissions.

@@ -31,7 +31,7 @@ func visibleKeys(ctx context.Context) ([]list.Clause, error) {
 // the key, and with the key that answers for it, have no columns of their names.
 func (d *Directory) keyColumns(fields list.Fields) []string {
 	columns := db.Columns[db.APIKey](d.db, fields)
-	for _, column := range []string{"created_by", "responsible_id"} {
+	for _, column := range []string{"created_by", "responsible_id", "responsible_user_id"} {
 		if !slices.Contains(columns, column) {
 			columns = append(columns, column)
 		}

@@ -150,11 +150,11 @@ type heldAgain struct {
 
 // heldAgainSQL returns the statement over what the grants g and the API keys g that the
 // condition selects allow at $2 or later, each role and permission until the last of its
-// grants ends. What descends from the keys works again, too. Selected keys that stand for
+// grants ends. alsoKeys selects more keys. What descends from the keys works again, too. Selected keys that stand for
 // users can do what their users are granted; what other keys can do, their holders can.
-func heldAgainSQL(condition string) string {
+func heldAgainSQL(condition, alsoKeys string) string {
 	const until, live = "nullif(max(coalesce(ends_at, 'infinity')), 'infinity') as ends_at", " and (g.ends_at is null or g.ends_at > $2)"
-	return `with recursive again as (select g.id, g.user_id is null as counts from api_keys g where g.revoked_at is null and ` + condition + `
+	return `with recursive again as (select g.id, not (` + condition + `) is true or g.user_id is null as counts from api_keys g where g.revoked_at is null and (` + condition + ` or ` + alsoKeys + `)
 		union select g.id, true from again join api_keys g on g.responsible_id = again.id and g.revoked_at is null where not (` + condition + `) is true or g.user_id is null)
 	select org_id, ends_at, array_remove(array_agg(role_id), null) as roles, array_remove(array_agg(permission_id), null) as direct from (
 		select org_id, role_id, permission_id, ` + until + ` from (
@@ -167,9 +167,9 @@ func heldAgainSQL(condition string) string {
 }
 
 // mayRestore checks that the actor, by that permission, may hand out everything that
-// counts again when a suspension ends: see heldAgainSQL for the condition, on $1.
-func (d *Directory) mayRestore(ctx context.Context, w *write, by access.Permission, condition string, arg any) error {
-	rows, err := db.Select[heldAgain](ctx, d.db, heldAgainSQL(condition), arg, w.At)
+// counts again when a suspension ends: see heldAgainSQL for the conditions, on $1.
+func (d *Directory) mayRestore(ctx context.Context, w *write, by access.Permission, condition, alsoKeys string, arg any) error {
+	rows, err := db.Select[heldAgain](ctx, d.db, heldAgainSQL(condition, alsoKeys), arg, w.At)
 	if err != nil {
 		return err
 	}

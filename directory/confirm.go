@@ -19,10 +19,11 @@ import (
 // someone who waits for this transaction.
 var lockActorText = `
 with recursive line_of as (
-		select id, responsible_id, user_id, org_id from api_keys where id = $1
-		union select a.id, a.responsible_id, a.user_id, a.org_id from line_of join api_keys a on a.id = line_of.responsible_id),
+		select id, responsible_id, responsible_user_id, user_id, org_id from api_keys where id = $1
+		union select a.id, a.responsible_id, a.responsible_user_id, a.user_id, a.org_id from line_of join api_keys a on a.id = line_of.responsible_id),
 	locked_keys as (select id from api_keys where id in (select id from line_of) for share skip locked),
-	locked_users as (select id from users where id in (select user_id from line_of) for share skip locked),
+	users_of as (select user_id as id from line_of where user_id is not null union select responsible_user_id from line_of where responsible_user_id is not null),
+	locked_users as (select id from users where id in (select id from users_of) for share skip locked),
 	locked_organizations as (select id from organizations where id in (select org_id from line_of) for share skip locked),
 	members_of as (select org_id, user_id from memberships where (org_id, user_id) in (select coalesce(org_id, ` + db.RootSQL + `), user_id from line_of)
 		union select org_id, user_id from memberships where user_id = $2::uuid and org_id = any($3)),
@@ -30,7 +31,7 @@ with recursive line_of as (
 	roles_of as (select distinct role_id from membership_roles where user_id = $2::uuid and org_id = any($3) and live),
 	locked_roles as (select id from roles where id in (select role_id from roles_of) for share skip locked)
 select (select count(*) from locked_keys) = (select count(*) from line_of)
-	and (select count(*) from locked_users) = (select count(distinct user_id) from line_of)
+	and (select count(*) from locked_users) = (select count(*) from users_of)
 	and (select count(*) from locked_organizations) = (select count(distinct org_id) from line_of)
 	and (select count(*) from locked_members) = (select count(*) from members_of)
 	and (select count(*) from locked_roles) = (select count(*) from roles_of)`

@@ -10,8 +10,8 @@ import (
 	"roster/problem"
 )
 
-// Each API key has a key that answers for it, at first the one that made it, and works
-// only as long as that one does; the business itself answers for keys of the set-up.
+// Each API key has a key or a person that answers for it, at first whoever made it, and
+// works only as long as that one does; the business itself answers for keys of the set-up.
 // What descends from a key is revoked with it. See credential.Working and decision 0010.
 
 // maxLine is the most keys that answer for one another, each for the next one. A key
@@ -21,7 +21,9 @@ const maxLine = 32
 // lockResponsible returns the key that answers for what the actor makes or adopts, and
 // keeps it from being revoked until the end of the transaction. It returns nil for the
 // business, which answers for what the server and the administrator's key make. It
-// returns UNAUTHENTICATED if the key was revoked in the meantime.
+// returns nil, too, for a person, who answers for it as long as they are active: what they
+// make is looked at again before the commit. It returns UNAUTHENTICATED if the key was
+// revoked in the meantime.
 func (d *Directory) lockResponsible(ctx context.Context, w *write) (*db.APIKeyID, error) {
 	if w.actor.Key == nil || w.actor.Key.CreatedBy == access.System(setupActor).String() {
 		return nil, nil
@@ -54,7 +56,10 @@ func (d *Directory) answerFor(ctx context.Context, w *write, key *db.APIKey, gen
 	if err != nil {
 		return err
 	}
-	key.ResponsibleID = responsible
+	key.ResponsibleID, key.ResponsibleUserID = responsible, nil
+	if w.actor.Session != nil {
+		key.ResponsibleUserID = w.actor.User
+	}
 	if responsible == nil {
 		return nil
 	}
@@ -98,10 +103,10 @@ func (d *Directory) AdoptAPIKey(ctx context.Context, in APIKeyActionInput) (*db.
 		if err := d.answerFor(ctx, w, key, *generations); err != nil {
 			return err
 		}
-		if err := w.faults.Err(); err != nil || equal(before.ResponsibleID, key.ResponsibleID) {
+		if err := w.faults.Err(); err != nil || equal(before.ResponsibleID, key.ResponsibleID) && equal(before.ResponsibleUserID, key.ResponsibleUserID) {
 			return err
 		}
-		if _, err := w.NewUpdate().Model(key).Column("responsible_id").WherePK().Exec(ctx); err != nil {
+		if _, err := w.NewUpdate().Model(key).Column("responsible_id", "responsible_user_id").WherePK().Exec(ctx); err != nil {
 			return err
 		}
 		return w.Record(changes.APIKeyAdopted, key.ID.String(), key.OrgID, &before, key)

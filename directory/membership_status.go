@@ -36,7 +36,7 @@ func (d *Directory) RestoreMember(ctx context.Context, in MemberActionInput) (*d
 		if member.OrgID == db.Root { // keys that work everywhere come back
 			at = "(" + at + " or g.org_id is null)"
 		}
-		return d.mayRestore(ctx, w, access.MembersWrite, "("+at+" and g.user_id = (select m.user_id from memberships m where m.id = $1))", member.ID)
+		return d.mayRestore(ctx, w, access.MembersWrite, "("+at+" and g.user_id = (select m.user_id from memberships m where m.id = $1))", "false", member.ID)
 	})
 }
 

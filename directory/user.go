@@ -344,7 +344,7 @@ func (d *Directory) RestoreUser(ctx context.Context, in UserActionInput) (*db.Us
 			return err
 		}
 		user.Status = db.Active
-		return d.mayRestore(ctx, w, access.UsersWrite, "g.user_id = $1", user.ID)
+		return d.mayRestore(ctx, w, access.UsersWrite, "g.user_id = $1", "g.responsible_user_id = $1", user.ID)
 	})
 }
 
@@ -399,7 +399,7 @@ func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]strin
 		if err := d.leaveAll(ctx, w, user.ID); err != nil {
 			return err
 		}
-		if _, err := w.revokeKeys(ctx, "k.user_id = ?", user.ID); err != nil {
+		if _, err := w.revokeKeys(ctx, "k.user_id = ?0 or k.responsible_user_id = ?0", user.ID); err != nil {
 			return err
 		}
 		if err := d.eraseWords(ctx, w, user.ID); err != nil {

@@ -35,10 +35,13 @@ func (r apiKeyResolver) Responsible(ctx context.Context, keys []*db.APIKey) ([]m
 
 // responsible returns the text form of the actor that answers for the key.
 func responsible(k *db.APIKey) string {
-	if k.ResponsibleID == nil {
-		return access.System("business").String()
+	switch {
+	case k.ResponsibleID != nil:
+		return k.ResponsibleID.String()
+	case k.ResponsibleUserID != nil:
+		return k.ResponsibleUserID.String()
 	}
-	return k.ResponsibleID.String()
+	return access.System("business").String()
 }
 
 func (r mutationResolver) CreateAPIKey(ctx context.Context, input directory.CreateAPIKeyInput) (*model.CreateAPIKeyPayload, error) {

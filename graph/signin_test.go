@@ -98,3 +98,38 @@ func TestSignUpAndIn(t *testing.T) {
 		t.Errorf("%s", a.Body)
 	}
 }
+
+// A key that a person has made answers to the person: it stops with a suspension, works
+// again with its end, and is revoked when the person is deleted.
+func TestKeysOfPeople(t *testing.T) {
+	t.Parallel()
+	b := graphtest.New(t)
+	const email = "ada@acme.example"
+	session := person(t, b, email)
+	b.Ask(t, `mutation { addMembers(input: {organization: {code: "roster"}, users: [{email: "`+email+`"}], roles: [{key: "roster-administrator"}]}) { memberships { id } } }`)
+	a := b.As(t, session, `mutation { createApiKey(input: {name: "nightly", permissions: [{key: "roster:users:read"}]}) { secret apiKey { id responsible { ... on User { email } } createdBy { ... on User { email } } } } }`, nil)
+	key, id := a.Text("createApiKey.secret"), a.Text("createApiKey.apiKey.id")
+	if a.Text("createApiKey.apiKey.responsible.email") != email || a.Text("createApiKey.apiKey.createdBy.email") != email {
+		t.Fatalf("%s", a.Body)
+	}
+	works := func(want bool) {
+		t.Helper()
+		if a := b.As(t, key, `{ users { totalCount } }`, nil); (a.Status == http.StatusOK && len(a.Errors) == 0) != want {
+			t.Errorf("the key: %s", a.Body)
+		}
+	}
+	works(true)
+	if a := b.Ask(t, `mutation { suspendUser(input: {user: {email: "`+email+`"}}) { impact { keys { id } } } }`); strings.Join(a.Texts("suspendUser.impact.keys", "id"), " ") != id {
+		t.Errorf("%s", a.Body)
+	}
+	works(false)
+	b.Ask(t, `mutation { restoreUser(input: {user: {email: "`+email+`"}}) { user { id } } }`)
+	works(true)
+	b.Ask(t, `mutation { adoptApiKey(input: {apiKey: "`+id+`"}) { apiKey { responsible { __typename } } } }`)
+	b.Ask(t, `mutation { deleteUser(input: {user: {email: "`+email+`"}}) { deletedIds } }`)
+	works(true)
+	left := graphtest.Rows[int](t, b, "select (select count(*) from sessions) + (select count(*) from passwords) + (select count(*) from identities) + (select count(*) from sign_ins) as n")
+	if left[0] != 0 {
+		t.Errorf("%d rows of the ways in of somebody who was deleted are left", left[0])
+	}
+}

@@ -23,8 +23,10 @@ type Concern struct {
 	// Keys are the API keys that it changed.
 	Keys []db.APIKeyID
 	// Adopted is the API key that another one answers for since then, or nil if no key was
-	// adopted. FormerResponsible answered for it before; nil is the business.
+	// adopted. FormerResponsible or FormerResponsibleUser answered for it before; without
+	// both, the business did.
 	Adopted, FormerResponsible *db.APIKeyID
+	FormerResponsibleUser      *db.UserID
 
 	// members are the ones whose memberships and grants it changed, each once.
 	members []access.MemberKey
@@ -152,7 +154,7 @@ func (c *Concern) readAdoption(row *db.Change) {
 	if row.Action != changes.APIKeyAdopted.String() {
 		return
 	}
-	var before struct{ ResponsibleID string }
+	var before struct{ ResponsibleID, ResponsibleUserID string }
 	id, err := db.ParseID[db.APIKeyKind](row.Subject)
 	if err != nil || json.Unmarshal(row.Before, &before) != nil {
 		return
@@ -160,6 +162,9 @@ func (c *Concern) readAdoption(row *db.Change) {
 	c.Adopted = &id
 	if former, err := db.ParseID[db.APIKeyKind](before.ResponsibleID); err == nil {
 		c.FormerResponsible = &former
+	}
+	if former, err := db.ParseID[db.UserKind](before.ResponsibleUserID); err == nil {
+		c.FormerResponsibleUser = &former
 	}
 }
 
