@@ -224,13 +224,13 @@ func BenchmarkRequest(b *testing.B) {
 
 // BenchmarkCan asks one question over the handler, as most requests do.
 func BenchmarkCan(b *testing.B) {
-	benchmark(b, graphtest.New(b).WithDemo(b), `{"query":"query($user:UserRef!){can(user:$user,organization:{code:\"acme\"},permission:\"billing:approve\")}",
+	benchmark(b, graphtest.NewDemo(b), `{"query":"query($user:UserRef!){can(user:$user,organization:{code:\"acme\"},permission:\"billing:approve\")}",
 		"variables":{"user":{"email":"ada.lovelace@acme.example"}}}`)
 }
 
 // BenchmarkChecks asks a thousand questions by ids in one request.
 func BenchmarkChecks(b *testing.B) {
-	bundle := graphtest.New(b).WithDemo(b)
+	bundle := graphtest.NewDemo(b)
 	a := bundle.Ask(b, `{ organization(by: {code: "acme"}) { id members(first: 50) { nodes { user { id } } } } }`)
 	users, organization := a.Texts("organization.members.nodes", "user.id"), a.Text("organization.id")
 	checks := make([]string, 1000)
