@@ -34,13 +34,12 @@ type actionServers struct {
 func newActionServers(t *testing.T) *actionServers {
 	t.Helper()
 	s := &actionServers{statements: &dbtest.Statements{}}
-	database := dbtest.New(t, s.statements)
+	database := dbtest.Open(t, setUp.DSN(t), s.statements)
 	s.business = &business{
 		directory.New(database, access.Options{Log: slog.New(slog.DiscardHandler), Staleness: time.Hour}), t, database,
 		access.WithActor(t.Context(), access.System("test")),
 	}
 	t.Cleanup(s.Close)
-	must(0, s.Setup(t.Context()))(t)
 	must(0, s.Follow(t.Context()))(t)
 	must(0, s.EnsureAdministratorKey(t.Context(), credential.New()))(t)
 	s.exact = s.server()
