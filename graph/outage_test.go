@@ -227,6 +227,6 @@ func intrude(ctx context.Context, t *testing.T, dsn string) {
 			_, _ = conn.Exec(ctx, text)
 		}
 		_, _ = conn.Exec(ctx, "select $1::int + 1", n)
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // often enough to have met each of the pooler's connections all the time
 	}
 }

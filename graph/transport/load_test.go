@@ -141,10 +141,12 @@ func TestLargeRequestsWaitForEachOther(t *testing.T) {
 		"a long document": b.As(t, b.Key, small+" #"+strings.Repeat("x", 10_000), nil),
 		"a long body":     b.As(t, b.Key, small, object{"none": strings.Repeat("x", 300_000)}),
 	} {
-		if large.Status != 503 || large.Codes() != "UNAVAILABLE" {
-			t.Errorf("%s meanwhile: %d %.300s", what, large.Status, large.Body)
-		}
-		checkAnswer(t, large)
+		t.Run(what, func(t *testing.T) {
+			if large.Status != 503 || large.Codes() != "UNAVAILABLE" {
+				t.Errorf("%s meanwhile: %d %.300s", what, large.Status, large.Body)
+			}
+			checkAnswer(t, large)
+		})
 	}
 	b.Ask(t, small)
 	unlock()
