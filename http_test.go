@@ -31,20 +31,22 @@ func TestCORS(t *testing.T) {
 		{known, "null", ""},
 		{known, "http://app.example.com", ""},
 	} {
-		handler := (&server{config: &config{corsOrigins: c.origins}}).withCORS(api)
-		for _, method := range []string{http.MethodOptions, http.MethodPost} {
-			r := httptest.NewRequestWithContext(t.Context(), method, "/graphql", nil)
-			r.Header.Set("Origin", c.origin)
-			if method == http.MethodOptions {
-				r.Header.Set("Access-Control-Request-Method", "POST")
-				r.Header.Set("Access-Control-Request-Headers", "apollographql-client-name,apollographql-client-version,authorization,baggage,content-type,graphql-client-name,graphql-client-version,sentry-trace,traceparent,x-requested-with")
+		t.Run(c.origins+" "+c.origin, func(t *testing.T) {
+			handler := (&server{config: &config{corsOrigins: c.origins}}).withCORS(api)
+			for _, method := range []string{http.MethodOptions, http.MethodPost} {
+				r := httptest.NewRequestWithContext(t.Context(), method, "/graphql", nil)
+				r.Header.Set("Origin", c.origin)
+				if method == http.MethodOptions {
+					r.Header.Set("Access-Control-Request-Method", "POST")
+					r.Header.Set("Access-Control-Request-Headers", "apollographql-client-name,apollographql-client-version,authorization,baggage,content-type,graphql-client-name,graphql-client-version,sentry-trace,traceparent,x-requested-with")
+				}
+				w := httptest.NewRecorder()
+				handler.ServeHTTP(w, r)
+				if got := w.Header().Get("Access-Control-Allow-Origin"); got != c.allowed || w.Header().Get("Access-Control-Allow-Credentials") != "" {
+					t.Errorf("%s by %s with %q: %v, want %q", method, c.origin, c.origins, w.Header(), c.allowed)
+				}
 			}
-			w := httptest.NewRecorder()
-			handler.ServeHTTP(w, r)
-			if got := w.Header().Get("Access-Control-Allow-Origin"); got != c.allowed || w.Header().Get("Access-Control-Allow-Credentials") != "" {
-				t.Errorf("%s by %s with %q: %v, want %q", method, c.origin, c.origins, w.Header(), c.allowed)
-			}
-		}
+		})
 	}
 }
 
@@ -90,9 +92,11 @@ func TestSettingsOfRequests(t *testing.T) {
 		{(*config).setCostPerSecond, "0", false},
 		{(*config).setCostPerSecond, "many", false},
 	} {
-		if err := c.set(&config{}, c.value); (err == nil) != c.ok {
-			t.Errorf("%q: %v", c.value, err)
-		}
+		t.Run(c.value, func(t *testing.T) {
+			if err := c.set(&config{}, c.value); (err == nil) != c.ok {
+				t.Errorf("%q: %v", c.value, err)
+			}
+		})
 	}
 }
 

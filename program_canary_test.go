@@ -180,11 +180,13 @@ func TestCanaries(t *testing.T) { // not parallel: it sets environment variables
 		"answers": {"UNAUTHENTICATED", "INVALID", "INTERNAL", "LIMITED", "CONFLICT", "NOT_FOUND", "roster_http_requests_total"},
 		"traces":  {"select", "insert"}, "table changes": {"user.created"}, "table kept_answers": {"x"}, "printed": {"localhost:0"},
 	} {
-		for _, text := range texts {
-			if c.all[where] == nil || !bytes.Contains(c.all[where].Bytes(), []byte(text)) {
-				t.Errorf("%s does not have %q, so that nothing is shown", where, text)
+		t.Run(where, func(t *testing.T) {
+			for _, text := range texts {
+				if c.all[where] == nil || !bytes.Contains(c.all[where].Bytes(), []byte(text)) {
+					t.Errorf("%s does not have %q, so that nothing is shown", where, text)
+				}
 			}
-		}
+		})
 	}
 	c.wantNone(t, append(c.made, canary)...)
 }

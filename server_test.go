@@ -11,8 +11,10 @@ func TestErrorsAreToldInOneLine(t *testing.T) {
 		"failed:\n\ta\n\tb\n\ta\n":   "failed: a b",
 		"lookup x: none\nx: none\ny": "lookup x: none; y",
 	} {
-		if got := inOneLine(text); got != want {
-			t.Errorf("%q is told as %q, want %q", text, got, want)
-		}
+		t.Run(text, func(t *testing.T) {
+			if got := inOneLine(text); got != want {
+				t.Errorf("%q is told as %q, want %q", text, got, want)
+			}
+		})
 	}
 }

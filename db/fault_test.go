@@ -85,11 +85,13 @@ func TestErrorsNameTheirFunction(t *testing.T) {
 			return err
 		}),
 	} {
-		refused, ok := errors.AsType[*pgconn.PgError](err)
-		if !ok || refused.Code != "42P01" || !strings.HasPrefix(err.Error(), "db_test.TestErrorsNameTheirFunction") ||
-			strings.Count(err.Error(), "db_test.") != 1 || len(problem.All(err)) > 0 {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			refused, ok := errors.AsType[*pgconn.PgError](err)
+			if !ok || refused.Code != "42P01" || !strings.HasPrefix(err.Error(), "db_test.TestErrorsNameTheirFunction") ||
+				strings.Count(err.Error(), "db_test.") != 1 || len(problem.All(err)) > 0 {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
 	}
 }
 
@@ -115,11 +117,13 @@ func TestDeadConnections(t *testing.T) {
 			return d.InSnapshot(t.Context(), func(ctx context.Context) error { _, err := db.Select[int](ctx, d, "select 1"); return err })
 		},
 	} {
-		must(t, work())
-		execute(t, dsn, "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = '"+u.Path[1:]+"'")
-		if err := work(); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			must(t, work())
+			execute(t, dsn, "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = '"+u.Path[1:]+"'")
+			if err := work(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
 	}
 }
 

@@ -22,40 +22,67 @@ import (
 	"roster/secret"
 )
 
-// doThing is a permission that Ada holds in Acme, by the role worker, and that two
-// API keys have there: one that stands for her, and one that stands for itself.
-const doThing = "thing:do"
+// actionServers are a server that answers from memory, and one that always reads the
+// database. All worlds share them: connections are dear.
+type actionServers struct {
+	*business
+	exact      *directory.Directory
+	statements *dbtest.Statements
+	worlds     int
+}
 
-// actionWorld is a business in which every action can be done, a server that
-// answers from memory, and one that always reads the database.
+func newActionServers(t *testing.T) *actionServers {
+	t.Helper()
+	s := &actionServers{statements: &dbtest.Statements{}}
+	database := dbtest.Open(t, setUp.DSN(t), s.statements)
+	s.business = &business{
+		directory.New(database, access.Options{Log: slog.New(slog.DiscardHandler), Staleness: time.Hour}), t, database,
+		access.WithActor(t.Context(), access.System("test")),
+	}
+	t.Cleanup(s.Close)
+	must(0, s.Follow(t.Context()))(t)
+	must(0, s.EnsureAdministratorKey(t.Context(), credential.New()))(t)
+	s.exact = s.server()
+	return s
+}
+
+// actionWorld is a part of the business in which every action can be done. Nothing in it
+// is part of another world, so that it does not matter what those have left in memory.
 type actionWorld struct {
 	*business
 	exact      *directory.Directory
 	statements *dbtest.Statements
-	secrets    []secret.Text
-	ownKey     directory.APIKeyActionInput
+	// mark is in each name of this world. By the names that it has elsewhere: Ada holds
+	// the permission thing in Acme, by the role worker. So do two API keys: one that
+	// stands for her, and one that stands for itself, which also holds spare. Bob, other
+	// and the second external id are still to be made.
+	mark                   string
+	ada, bob, acme, worker string
+	thing, spare, other    string
+	firstID, secondID      string
+	secrets                []secret.Text
+	ownKey                 directory.APIKeyActionInput
 }
 
-func newActionWorld(t *testing.T) *actionWorld {
+// newWorld makes a world for one test.
+func (s *actionServers) newWorld(t *testing.T) *actionWorld {
 	t.Helper()
-	w := &actionWorld{statements: &dbtest.Statements{}}
-	database := dbtest.New(t, w.statements)
-	w.business = &business{
-		directory.New(database, access.Options{Log: slog.New(slog.DiscardHandler), Staleness: time.Hour}), t, database,
-		access.WithActor(t.Context(), access.System("test")),
+	s.worlds++
+	mark := fmt.Sprintf("w%dw", s.worlds)
+	w := &actionWorld{
+		business: &business{s.Directory, t, s.db, access.WithActor(t.Context(), access.System("test"))},
+		exact:    s.exact, statements: s.statements, mark: mark,
+		ada: "ada-" + mark, bob: "bob-" + mark, acme: "acme-" + mark, worker: "worker-" + mark,
+		thing: mark + "-thing:do", spare: mark + "-spare:do", other: mark + "-other:do",
+		firstID: "first-" + mark, secondID: "second-" + mark,
 	}
-	t.Cleanup(w.Close)
-	must(0, w.Setup(t.Context()))(t)
-	must(0, w.Follow(t.Context()))(t)
-	must(0, w.EnsureAdministratorKey(t.Context(), credential.New()))(t)
-	w.exact = w.server()
-	w.definePermissions(doThing, "spare:do")
-	w.role("worker", permissionRefs(doThing)...)
-	acme := must(w.CreateOrganization(w.ctx, directory.CreateOrganizationInput{Name: "acme", ExternalID: new("first")}))(t)
-	w.user("ada", acme)
-	must(0, w.grantRole("ada", "acme", "worker"))(t)
-	_, hers := w.keyOf(ada, "acme", doThing)
-	own, its := w.key("acme", doThing, "spare:do")
+	w.definePermissions(w.thing, w.spare)
+	w.role(w.worker, permissionRefs(w.thing)...)
+	acme := must(w.CreateOrganization(w.ctx, directory.CreateOrganizationInput{Name: w.acme, ExternalID: &w.firstID}))(t)
+	w.user(w.ada, acme)
+	must(0, w.grantRole(w.ada, w.acme, w.worker))(t)
+	_, hers := w.keyOf(directory.UserRef{Username: &w.ada}, w.acme, w.thing)
+	own, its := w.key(w.acme, w.thing, w.spare)
 	w.secrets, w.ownKey = []secret.Text{hers, its}, keyAction(own)
 	return w
 }
@@ -65,17 +92,17 @@ func (w *actionWorld) answers(d *directory.Directory) []string {
 	w.t.Helper()
 	var all []string
 	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
-	for _, user := range []string{"ada", "bob"} {
-		for _, org := range []directory.OrganizationRef{orgCode("acme"), {ExternalID: new("first")}, {ExternalID: new("second")}} {
-			for _, permission := range []string{doThing, "spare:do", "other:do"} {
+	for _, user := range []string{w.ada, w.bob} {
+		for _, org := range []directory.OrganizationRef{orgCode(w.acme), {ExternalID: &w.firstID}, {ExternalID: &w.secondID}} {
+			for _, permission := range []string{w.thing, w.spare, w.other} {
 				say("%s %s %s: %v", user, textOf(org), permission, must(d.Can(w.ctx, directory.UserRef{Username: &user}, org, permission))(w.t))
 			}
 		}
 	}
-	for _, p := range must(d.Permissions(w.ctx, list.Page{First: new(100)}, nil))(w.t).Nodes {
+	for _, p := range must(d.Permissions(w.ctx, list.Page{First: new(100)}, &w.mark))(w.t).Nodes {
 		say("permission %s %s", p.Key, p.Name)
 	}
-	for _, r := range must(d.Roles(w.ctx, list.Page{First: new(100)}, nil))(w.t).Nodes {
+	for _, r := range must(d.Roles(w.ctx, list.Page{First: new(100)}, &w.mark))(w.t).Nodes {
 		say("role %s %s: %s", r.Key, r.Name, keysOf(must(d.RolePermissions(w.ctx, []db.RoleID{r.ID}))(w.t)[0]))
 	}
 	for i, shown := range w.secrets {
@@ -205,18 +232,19 @@ type actionCase struct {
 }
 
 func (w *actionWorld) cases() map[changes.Action]actionCase {
-	acme, users := orgCode("acme"), []*directory.UserRef{&ada}
+	ada := directory.UserRef{Username: &w.ada}
+	acme, users := orgCode(w.acme), []*directory.UserRef{&ada}
 	user, org := directory.UserActionInput{User: ada}, directory.OrganizationActionInput{Organization: acme}
-	spare := directory.GrantPermissionsInput{Organization: acme, Users: users, Permissions: permissionRefs("spare:do")}
+	spare := directory.GrantPermissionsInput{Organization: acme, Users: users, Permissions: permissionRefs(w.spare)}
 	var end time.Time
 	soon := func() *time.Time { end = time.Now().Add(2 * time.Second); return &end }
 	wait := func(context.Context) error { time.Sleep(time.Until(end) + 50*time.Millisecond); return nil }
-	roles := directory.GrantRolesInput{Organization: acme, Users: users, Roles: roleRefs("worker"), Reason: new("why")}
+	roles := directory.GrantRolesInput{Organization: acme, Users: users, Roles: roleRefs(w.worker), Reason: new("why")}
 	reason := spare
 	reason.Reason = new("why")
 	return map[changes.Action]actionCase{
-		changes.UserCreated:            {change: does(w.CreateUser, directory.CreateUserInput{Username: new("bob"), Organizations: []*directory.OrganizationRef{&acme}, Roles: roleRefs()})},
-		changes.OrganizationCreated:    {change: does(w.CreateOrganization, directory.CreateOrganizationInput{Name: "second", ExternalID: new("second")})},
+		changes.UserCreated:            {change: does(w.CreateUser, directory.CreateUserInput{Username: &w.bob, Organizations: []*directory.OrganizationRef{&acme}, Roles: roleRefs()})},
+		changes.OrganizationCreated:    {change: does(w.CreateOrganization, directory.CreateOrganizationInput{Name: w.secondID, ExternalID: &w.secondID})},
 		changes.MembershipCreated:      {change: does(w.AddMembers, directory.AddMembersInput{Organization: orgCode("default"), Users: users, Roles: roleRefs()})},
 		changes.RoleGrantChanged:       {change: does(w.GrantRoles, roles)},
 		changes.PermissionGrantChanged: {before: does(w.GrantPermissions, spare), change: does(w.GrantPermissions, reason)},
@@ -227,37 +255,37 @@ func (w *actionWorld) cases() map[changes.Action]actionCase {
 		changes.SettingsCreated: {change: w.Setup},
 		changes.SettingsUpdated: {change: does(w.UpdateSettings, directory.UpdateSettingsInput{AllowSelfSignUp: graphql.OmittableOf(new(false))})},
 		changes.RoleGrantShortened: {change: func(ctx context.Context) error {
-			return does(w.RevokeRoles, directory.RevokeRolesInput{Organization: acme, Users: users, Roles: roleRefs("worker"), EndsAt: soon()})(ctx)
+			return does(w.RevokeRoles, directory.RevokeRolesInput{Organization: acme, Users: users, Roles: roleRefs(w.worker), EndsAt: soon()})(ctx)
 		}, after: wait, later: 1},
 		changes.PermissionGrantShortened: {before: does(w.GrantPermissions, spare), change: func(ctx context.Context) error {
-			return does(w.RevokePermissions, directory.RevokePermissionsInput{Organization: acme, Users: users, Permissions: permissionRefs("spare:do"), EndsAt: soon()})(ctx)
+			return does(w.RevokePermissions, directory.RevokePermissionsInput{Organization: acme, Users: users, Permissions: permissionRefs(w.spare), EndsAt: soon()})(ctx)
 		}, after: wait, later: 1},
-		changes.UserUpdated:            {change: does(w.UpdateUser, directory.UpdateUserInput{User: ada, Username: graphql.OmittableOf(new("bob"))})},
+		changes.UserUpdated:            {change: does(w.UpdateUser, directory.UpdateUserInput{User: ada, Username: graphql.OmittableOf(&w.bob)})},
 		changes.UserSuspended:          {change: does(w.SuspendUser, user)},
 		changes.UserRestored:           {before: does(w.SuspendUser, user), change: does(w.RestoreUser, user)},
 		changes.UserDeleted:            {change: does(w.DeleteUser, user), after: w.again},
-		changes.OrganizationUpdated:    {change: does(w.UpdateOrganization, directory.UpdateOrganizationInput{Organization: acme, ExternalID: graphql.OmittableOf(new("second"))})},
+		changes.OrganizationUpdated:    {change: does(w.UpdateOrganization, directory.UpdateOrganizationInput{Organization: acme, ExternalID: graphql.OmittableOf(&w.secondID)})},
 		changes.OrganizationSuspended:  {change: does(w.SuspendOrganization, org)},
 		changes.OrganizationRestored:   {before: does(w.SuspendOrganization, org), change: does(w.RestoreOrganization, org)},
 		changes.OrganizationDeleted:    {change: does(w.DeleteOrganization, org), after: w.again},
 		changes.MembershipDeleted:      {before: does(w.AddMembers, directory.AddMembersInput{Organization: orgCode("default"), Users: users}), change: does(w.RemoveMembers, directory.RemoveMembersInput{Organization: acme, Users: users})},
 		changes.MembershipSuspended:    {change: does(w.SuspendMember, directory.MemberActionInput{User: ada, Organization: acme})},
 		changes.MembershipRestored:     {before: does(w.SuspendMember, directory.MemberActionInput{User: ada, Organization: acme}), change: does(w.RestoreMember, directory.MemberActionInput{User: ada, Organization: acme})},
-		changes.RoleGranted:            {before: does(w.RevokeRoles, directory.RevokeRolesInput{Organization: acme, Users: users, Roles: roleRefs("worker")}), change: does(w.GrantRoles, directory.GrantRolesInput{Organization: acme, Users: users, Roles: roleRefs("worker")})},
-		changes.RoleRevoked:            {change: does(w.RevokeRoles, directory.RevokeRolesInput{Organization: acme, Users: users, Roles: roleRefs("worker")})},
+		changes.RoleGranted:            {before: does(w.RevokeRoles, directory.RevokeRolesInput{Organization: acme, Users: users, Roles: roleRefs(w.worker)}), change: does(w.GrantRoles, directory.GrantRolesInput{Organization: acme, Users: users, Roles: roleRefs(w.worker)})},
+		changes.RoleRevoked:            {change: does(w.RevokeRoles, directory.RevokeRolesInput{Organization: acme, Users: users, Roles: roleRefs(w.worker)})},
 		changes.PermissionGranted:      {change: does(w.GrantPermissions, spare)},
-		changes.PermissionRevoked:      {before: does(w.GrantPermissions, spare), change: does(w.RevokePermissions, directory.RevokePermissionsInput{Organization: acme, Users: users, Permissions: permissionRefs("spare:do")})},
-		changes.RoleCreated:            {change: does(w.CreateRole, directory.CreateRoleInput{Key: "other"})},
-		changes.RoleUpdated:            {change: does(w.UpdateRole, directory.UpdateRoleInput{Role: roleRef("worker"), Name: graphql.OmittableOf(new("Other"))})},
-		changes.RoleDeleted:            {change: does(w.DeleteRole, directory.RoleActionInput{Role: roleRef("worker")})},
-		changes.RolePermissionsAdded:   {change: does(w.AddRolePermissions, contents("worker", "spare:do"))},
-		changes.RolePermissionsRemoved: {change: does(w.RemoveRolePermissions, contents("worker", doThing))},
-		changes.PermissionCreated:      {change: does(w.CreatePermission, directory.CreatePermissionInput{Key: "other:do"})},
-		changes.PermissionUpdated:      {change: does(w.UpdatePermission, directory.UpdatePermissionInput{Permission: *permissionRefs("spare:do")[0], Key: graphql.OmittableOf(new("other:do"))})},
-		changes.PermissionDeleted:      {before: does(w.GrantPermissions, spare), change: does(w.DeletePermission, directory.PermissionActionInput{Permission: *permissionRefs("spare:do")[0]})},
+		changes.PermissionRevoked:      {before: does(w.GrantPermissions, spare), change: does(w.RevokePermissions, directory.RevokePermissionsInput{Organization: acme, Users: users, Permissions: permissionRefs(w.spare)})},
+		changes.RoleCreated:            {change: does(w.CreateRole, directory.CreateRoleInput{Key: "other-" + w.mark})},
+		changes.RoleUpdated:            {change: does(w.UpdateRole, directory.UpdateRoleInput{Role: roleRef(w.worker), Name: graphql.OmittableOf(new("Other"))})},
+		changes.RoleDeleted:            {change: does(w.DeleteRole, directory.RoleActionInput{Role: roleRef(w.worker)})},
+		changes.RolePermissionsAdded:   {change: does(w.AddRolePermissions, contents(w.worker, w.spare))},
+		changes.RolePermissionsRemoved: {change: does(w.RemoveRolePermissions, contents(w.worker, w.thing))},
+		changes.PermissionCreated:      {change: does(w.CreatePermission, directory.CreatePermissionInput{Key: w.other})},
+		changes.PermissionUpdated:      {change: does(w.UpdatePermission, directory.UpdatePermissionInput{Permission: *permissionRefs(w.spare)[0], Key: graphql.OmittableOf(&w.other)})},
+		changes.PermissionDeleted:      {before: does(w.GrantPermissions, spare), change: does(w.DeletePermission, directory.PermissionActionInput{Permission: *permissionRefs(w.spare)[0]})},
 		changes.APIKeyAdopted: {change: func(ctx context.Context) error { // by a key that ends soon with another one
 			soon()
-			return does(w.AdoptAPIKey, w.ownKey)(w.asKeyThatEnds(ctx, end, string(access.KeysWrite), doThing, "spare:do"))
+			return does(w.AdoptAPIKey, w.ownKey)(w.asKeyThatEnds(ctx, end, string(access.KeysWrite), w.thing, w.spare))
 		}, after: wait},
 		changes.APIKeyRevoked: {change: does(w.RevokeAPIKey, w.ownKey)},
 		changes.APIKeyPermissionsAdded: {
@@ -288,13 +316,13 @@ func (b *business) asKeyThatEnds(ctx context.Context, at time.Time, permissions 
 
 // again makes Ada and Acme once more, if one of them is gone.
 func (w *actionWorld) again(ctx context.Context) error {
-	if w.count("users where username = 'ada'") == 0 {
-		return does(w.CreateUser, directory.CreateUserInput{Username: new("ada"), Organizations: []*directory.OrganizationRef{new(orgCode("acme"))}, Roles: roleRefs("worker")})(ctx)
+	if w.count("users where username = $1", w.ada) == 0 {
+		return does(w.CreateUser, directory.CreateUserInput{Username: &w.ada, Organizations: []*directory.OrganizationRef{new(orgCode(w.acme))}, Roles: roleRefs(w.worker)})(ctx)
 	}
-	if err := does(w.CreateOrganization, directory.CreateOrganizationInput{Name: "acme"})(ctx); err != nil {
+	if err := does(w.CreateOrganization, directory.CreateOrganizationInput{Name: w.acme})(ctx); err != nil {
 		return err
 	}
-	return does(w.AddMembers, directory.AddMembersInput{Organization: orgCode("acme"), Users: []*directory.UserRef{&ada}, Roles: roleRefs("worker")})(ctx)
+	return does(w.AddMembers, directory.AddMembersInput{Organization: orgCode(w.acme), Users: []*directory.UserRef{{Username: &w.ada}}, Roles: roleRefs(w.worker)})(ctx)
 }
 
 // Memory, impact and history follow every action, and each effect of the table is
@@ -304,13 +332,14 @@ func TestEffectsOfActions(t *testing.T) { // not parallel: it changes the table
 	for f := range reflect.TypeFor[changes.Effects]().Fields() {
 		names = append(names, f.Name)
 	}
+	servers := newActionServers(t)
 	for _, action := range changes.Actions() {
 		run := func(name, without string) {
 			t.Run(action.String()+name, func(t *testing.T) {
 				if without != "" {
 					t.Cleanup(changes.Without(action, without))
 				}
-				w := newActionWorld(t)
+				w := servers.newWorld(t)
 				c, known := w.cases()[action]
 				if !known {
 					t.Fatal("no case shows the effects of this action")

@@ -142,32 +142,34 @@ func TestHoldersReadLittle(t *testing.T) {
 			return b.RoleMembers(b.ctx, []db.RoleID{*role}, in, p)
 		}},
 	} {
-		check := func(what string, of asked, most int) {
-			t.Helper()
-			if n, plan := of.buffers(t, conn); n > most {
-				t.Errorf("%s, %s: %d pages were touched\n%s", c.name, what, n, plan)
-			}
-		}
-		pages := 0
-		for page := (directory.MemberPage{Page: list.Page{First: new(50)}}); ; pages++ {
-			list := must(c.read(page))(t)[0]
-			if pages%20 == 1 {
-				check("a page", *last, c.page)
-			}
-			info := list.PageInfo()
-			page.After = info.EndCursor
-			if !info.HasNextPage {
-				if n := 50*pages + len(list.Nodes); n != c.members {
-					t.Errorf("%s: %d were read", c.name, n)
+		t.Run(c.name, func(t *testing.T) {
+			check := func(what string, of asked, most int) {
+				t.Helper()
+				if n, plan := of.buffers(t, conn); n > most {
+					t.Errorf("%s, %s: %d pages were touched\n%s", c.name, what, n, plan)
 				}
-				if n := must(list.TotalCount(b.ctx))(t); n != c.members {
-					t.Errorf("%s: %d were counted", c.name, n)
-				}
-				break
 			}
-		}
-		must(c.read(directory.MemberPage{Page: list.Page{Last: new(50)}}))(t)
-		check("the last page", *last, c.page)
+			pages := 0
+			for page := (directory.MemberPage{Page: list.Page{First: new(50)}}); ; pages++ {
+				list := must(c.read(page))(t)[0]
+				if pages%20 == 1 {
+					check("a page", *last, c.page)
+				}
+				info := list.PageInfo()
+				page.After = info.EndCursor
+				if !info.HasNextPage {
+					if n := 50*pages + len(list.Nodes); n != c.members {
+						t.Errorf("%s: %d were read", c.name, n)
+					}
+					if n := must(list.TotalCount(b.ctx))(t); n != c.members {
+						t.Errorf("%s: %d were counted", c.name, n)
+					}
+					break
+				}
+			}
+			must(c.read(directory.MemberPage{Page: list.Page{Last: new(50)}}))(t)
+			check("the last page", *last, c.page)
+		})
 	}
 }
 
@@ -197,9 +199,11 @@ func TestHoldersBehindACursorOfElsewhere(t *testing.T) {
 		{"after, upper", lower, list.Page{First: new(2), After: end}, []string{}},
 		{"before, lower", upper, list.Page{Last: new(2), Before: start}, []string{}},
 	} {
-		if got := memberKeysOf(read(&c.in, c.page)); !slices.Equal(got, c.want) {
-			t.Errorf("%s: %v, not %v", c.name, got, c.want)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			if got := memberKeysOf(read(&c.in, c.page)); !slices.Equal(got, c.want) {
+				t.Errorf("%s: %v, not %v", c.name, got, c.want)
+			}
+		})
 	}
 }
 

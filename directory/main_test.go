@@ -17,6 +17,13 @@ import (
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
 
+// setUp is a database that is set up, in which nothing is yet.
+var setUp = dbtest.NewFilled(func(ctx context.Context, database *db.DB) error {
+	d := directory.New(database, access.Options{Log: slog.New(slog.DiscardHandler)})
+	defer d.Close()
+	return d.Setup(ctx)
+})
+
 // business is a new directory, and a context on which the server itself acts.
 type business struct {
 	*directory.Directory
@@ -38,12 +45,9 @@ func (b *business) Authenticate(ctx context.Context, shown secret.Text, organiza
 
 func newBusiness(t testing.TB, tracers ...pgx.QueryTracer) *business {
 	t.Helper()
-	database := dbtest.New(t, tracers...)
+	database := dbtest.Open(t, setUp.DSN(t), tracers...)
 	b := &business{directory.New(database, access.Options{Log: slog.New(slog.DiscardHandler)}), t, database, access.WithActor(t.Context(), access.System("test"))}
 	t.Cleanup(b.Close)
-	if err := b.Setup(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	return b
 }
 

@@ -52,10 +52,10 @@ func TestOracle(t *testing.T) {
 	}
 }
 
-// Oracle compares a variant of the directory with the model: some 4,000 questions,
+// Oracle compares a variant of the directory with the model: some 2,000 questions,
 // or 200,000 with -long, in histories of 100 mutations each.
 func Oracle(t *testing.T, v Variant) {
-	questions, want := 0, 4000
+	questions, want := 0, 2000
 	if *long {
 		want = 200_000
 	}
@@ -101,13 +101,10 @@ type moment struct {
 func newHistory(t *testing.T, v Variant, seed uint64) *history {
 	t.Helper()
 	h := &history{
-		oracle: newOracle(), t: t, db: dbtest.New(t), seed: seed, random: rand.New(rand.NewPCG(seed, 0)),
+		oracle: newOracle(), t: t, db: dbtest.Open(t, setUp.DSN(t)), seed: seed, random: rand.New(rand.NewPCG(seed, 0)),
 	}
 	h.ctx = changes.WithCommitted(access.WithActor(t.Context(), access.System("oracle")), &h.last)
 	h.writer = h.server(v)
-	if err := h.writer.Setup(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	h.reader = h.writer
 	if v.Elsewhere {
 		h.reader = h.server(v)

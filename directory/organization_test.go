@@ -489,9 +489,11 @@ func TestDeletingAnOrganizationMovesItsMembers(t *testing.T) {
 		"changes where org_id = $1 and action = 'membership.deleted'":                                    2,
 		"changes where org_id = $1 and action = 'apiKey.revoked'":                                        2,
 	} {
-		if n := b.count(what, doomed.ID); n != want {
-			t.Errorf("%s: %d, want %d", what, n, want)
-		}
+		t.Run(what, func(t *testing.T) {
+			if n := b.count(what, doomed.ID); n != want {
+				t.Errorf("%s: %d, want %d", what, n, want)
+			}
+		})
 	}
 	if n := b.count("api_keys where revoked_at is null"); n != 1 {
 		t.Errorf("%d keys are left", n)
@@ -599,9 +601,11 @@ func TestDeletionRacesWithNewMembers(t *testing.T) {
 		"membership_roles g join organizations o on o.id = g.org_id where g.live and o.deleted_at is not null":                           0,
 		"memberships m where not exists (select from membership_roles g where g.org_id = m.org_id and g.user_id = m.user_id and g.live)": 0,
 	} {
-		if n := b.count(what); n != want {
-			t.Errorf("%s: %d, want %d", what, n, want)
-		}
+		t.Run(what, func(t *testing.T) {
+			if n := b.count(what); n != want {
+				t.Errorf("%s: %d, want %d", what, n, want)
+			}
+		})
 	}
 }
 

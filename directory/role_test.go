@@ -340,17 +340,19 @@ func TestOneKeyOnce(t *testing.T) {
 			return err
 		},
 	} {
-		won := 0
-		for _, err := range race(24, func(int) error { return create() }) {
-			if err == nil {
-				won++
-				continue
+		t.Run(name, func(t *testing.T) {
+			won := 0
+			for _, err := range race(24, func(int) error { return create() }) {
+				if err == nil {
+					won++
+					continue
+				}
+				wantFaults(t, err, "CONFLICT input.key")
 			}
-			wantFaults(t, err, "CONFLICT input.key")
-		}
-		if won != 1 {
-			t.Errorf("%d made the %s", won, name)
-		}
+			if won != 1 {
+				t.Errorf("%d made the %s", won, name)
+			}
+		})
 	}
 }
 
@@ -401,9 +403,11 @@ func TestDeletionRaces(t *testing.T) {
 			where rp.revoked_at is null and (p.deleted_at is not null or r.deleted_at is not null)`,
 		"permissions of keys": "select count(*) from api_key_permissions kp join permissions p on p.id = kp.permission_id where p.deleted_at is not null",
 	} {
-		if n := one[int](b, text); n != 0 {
-			t.Errorf("%d %s are left", n, what)
-		}
+		t.Run(what, func(t *testing.T) {
+			if n := one[int](b, text); n != 0 {
+				t.Errorf("%d %s are left", n, what)
+			}
+		})
 	}
 	removed := one[int](b, "select count(*) from changes where action = 'role.permissions.removed'")
 	ended := one[int](b, "select count(*) from role_permissions where revoked_at is not null")

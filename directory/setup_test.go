@@ -33,9 +33,11 @@ func TestSetupByManyServersAtOnce(t *testing.T) {
 		"changes": len(access.SystemPermissions) + len(access.SystemRoles) + 3,
 		"changes where actor = 'system:setup' and action in ('permission.created', 'role.created', 'settings.created', 'organization.created')": len(access.SystemPermissions) + len(access.SystemRoles) + 3,
 	} {
-		if n := b.count(what); n != want {
-			t.Errorf("%s: %d, want %d", what, n, want)
-		}
+		t.Run(what, func(t *testing.T) {
+			if n := b.count(what); n != want {
+				t.Errorf("%s: %d, want %d", what, n, want)
+			}
+		})
 	}
 	for _, role := range access.SystemRoles {
 		want := slices.Sorted(slices.Values(role.Permissions))

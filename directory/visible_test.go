@@ -68,15 +68,17 @@ func TestNamesOfAllScripts(t *testing.T) {
 			"ada@acme.example.": false, "a@b..example": false, "a\u00adda@acme.example": false, "ada@acme.example\u2060": false, "ada@-a.example": false, "ada@xn--a.example": false, "ada@a_b.example": false, "ada\ufe0f@acme.example": false,
 		},
 	} {
-		for name, want := range names {
-			judge := directory.NameKinds[kind]
-			if kind == "email" {
-				judge = directory.JudgeEmail
+		t.Run(kind, func(t *testing.T) {
+			for name, want := range names {
+				judge := directory.NameKinds[kind]
+				if kind == "email" {
+					judge = directory.JudgeEmail
+				}
+				if _, ok := judge(name); ok != want {
+					t.Errorf("%s %+q is taken: %v", kind, name, ok)
+				}
 			}
-			if _, ok := judge(name); ok != want {
-				t.Errorf("%s %+q is taken: %v", kind, name, ok)
-			}
-		}
+		})
 	}
 }
 

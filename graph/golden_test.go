@@ -166,7 +166,7 @@ func rehearsed(query string) string {
 
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	b := graphtest.New(t).WithDemo(t)
+	b := graphtest.NewDemo(t)
 	all := golden(t, b, *update)
 	everyFieldIsAsked(t, all)
 	everyCodeIsShown(t, all)
@@ -295,7 +295,7 @@ func TestPlaygroundExamples(t *testing.T) {
 		}
 		return b.As(t, b.Key, example.Query, variables)
 	}
-	empty, b := graphtest.New(t), graphtest.New(t).WithDemo(t)
+	empty, b := graphtest.New(t), graphtest.NewDemo(t)
 	for _, example := range graphiql.Examples(true) {
 		a := ask(b, example)
 		if len(a.Errors) > 0 {

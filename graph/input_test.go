@@ -153,10 +153,12 @@ func TestBadVariables(t *testing.T) {
 		"a flag that is null":             {`mutation { updateRole(input: {role: {key: "clerk"}, isDefault: null}) { role { id } } }`, `{}`},
 		"a key in the past":               {`mutation { createApiKey(input: {name: "x", permissions: [], expiresAt: "2020-01-01T00:00:00Z"}) { secret } }`, `{}`},
 	} {
-		query, err := json.Marshal(test.query)
-		graphtest.Must(t, err)
-		a := b.Send(t, http.MethodPost, "/graphql", graphtest.Headers(b.Key), []byte(`{"query": `+string(query)+`, "variables": `+test.variables+`}`))
-		badInput(t, name, a)
+		t.Run(name, func(t *testing.T) {
+			query, err := json.Marshal(test.query)
+			graphtest.Must(t, err)
+			a := b.Send(t, http.MethodPost, "/graphql", graphtest.Headers(b.Key), []byte(`{"query": `+string(query)+`, "variables": `+test.variables+`}`))
+			badInput(t, name, a)
+		})
 	}
 	b.Unchanged(t, before)
 }
@@ -230,9 +232,11 @@ func TestBadDocuments(t *testing.T) {
 		"itself":             `mutation @dryRun { createUser(input: {username: "x", givenName: "😀"}) { user { name } } }`,
 		"block":              `mutation @dryRun { createUser(input: {username: "x", givenName: """😀"""}) { user { name } } }`,
 	} {
-		if a := b.Ask(t, query); a.Text("createUser.user.name") != "😀" {
-			t.Errorf("%s: %s", name, a.Body)
-		}
+		t.Run(name, func(t *testing.T) {
+			if a := b.Ask(t, query); a.Text("createUser.user.name") != "😀" {
+				t.Errorf("%s: %s", name, a.Body)
+			}
+		})
 	}
 	if a := b.Ask(t, `query($id: ID!) { node(id: $id) { id } literal: node(id: 4) { id } nodes(ids: ["", 7]) { id } }`, object{"id": 4}); !strings.HasPrefix(string(a.Body), `{"data":{"node":null,"literal":null,"nodes":[null,null]}`) {
 		t.Errorf("ids that are integers, which nothing has: %s", a.Body)
@@ -315,17 +319,19 @@ func TestBadRequests(t *testing.T) {
 		"a key that is long":  {"POST", "/graphql", authorized("Authorization", "Bearer rk_"+strings.Repeat(canary, 10_000)), body, 401},
 		"a key with odd text": {"POST", "/graphql", authorized("Authorization", "Bearer rk_\xff"+canary), body, 401},
 	} {
-		a := b.Send(t, test.method, test.target, test.header, []byte(test.body))
-		badInput(t, name, a)
-		if a.Status != test.status || strings.Contains(string(a.Body), `"data"`) {
-			t.Errorf("%s: %d %s, want %d", name, a.Status, a.Body, test.status)
-		}
-		if (a.Status == 405) != (a.Header.Get("Allow") != "") {
-			t.Errorf("%s: Allow is %q", name, a.Header.Get("Allow"))
-		}
-		if a.Header.Get("X-Content-Type-Options") != "nosniff" || a.Header.Get("Cache-Control") != "no-store" {
-			t.Errorf("%s: %v", name, a.Header)
-		}
+		t.Run(name, func(t *testing.T) {
+			a := b.Send(t, test.method, test.target, test.header, []byte(test.body))
+			badInput(t, name, a)
+			if a.Status != test.status || strings.Contains(string(a.Body), `"data"`) {
+				t.Errorf("%s: %d %s, want %d", name, a.Status, a.Body, test.status)
+			}
+			if (a.Status == 405) != (a.Header.Get("Allow") != "") {
+				t.Errorf("%s: Allow is %q", name, a.Header.Get("Allow"))
+			}
+			if a.Header.Get("X-Content-Type-Options") != "nosniff" || a.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s: %v", name, a.Header)
+			}
+		})
 	}
 	b.Unchanged(t, before)
 	h := authorized("X-GraphQL-Preflight", "1")

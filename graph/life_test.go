@@ -256,16 +256,18 @@ func TestGrantsInTime(t *testing.T) {
 		{"when the role was another", edited, []string{"invoices:send"}},
 		{"now, in a suspended organization", now(), nil},
 	} {
-		a := b.Ask(t, `query($at: DateTime!) { user(by: {email: "ada@example.com"}) { membership(organization: {code: "acme"}) { effectivePermissions(asOf: $at) { key sources { reason } } } } }`,
-			object{"at": moment.at.UTC().Format(time.RFC3339Nano)})
-		if got := a.Texts("user.membership.effectivePermissions", "key"); !slices.Equal(got, moment.want) && len(got)+len(moment.want) > 0 {
-			t.Errorf("%s: %v, want %v", moment.name, got, moment.want)
-		}
-		for i := range moment.want {
-			if len(a.List(fmt.Sprintf("user.membership.effectivePermissions.%d.sources", i))) == 0 {
-				t.Errorf("%s: %s", moment.name, a.Body)
+		t.Run(moment.name, func(t *testing.T) {
+			a := b.Ask(t, `query($at: DateTime!) { user(by: {email: "ada@example.com"}) { membership(organization: {code: "acme"}) { effectivePermissions(asOf: $at) { key sources { reason } } } } }`,
+				object{"at": moment.at.UTC().Format(time.RFC3339Nano)})
+			if got := a.Texts("user.membership.effectivePermissions", "key"); !slices.Equal(got, moment.want) && len(got)+len(moment.want) > 0 {
+				t.Errorf("%s: %v, want %v", moment.name, got, moment.want)
 			}
-		}
+			for i := range moment.want {
+				if len(a.List(fmt.Sprintf("user.membership.effectivePermissions.%d.sources", i))) == 0 {
+					t.Errorf("%s: %s", moment.name, a.Body)
+				}
+			}
+		})
 	}
 }
 
@@ -356,20 +358,22 @@ func TestSearch(t *testing.T) {
 		"zoe": 1, "ZOË": 1, "straße": 1, "STRASSE": 1, "zoe\u0308": 1, "北": 1, "食品": 0, "北食品": 1, "ΉΛΙΟΣ": 1, "ήλιοσ": 1, "ηλιος": 0, "براه": 1, "إب": 1, "गंगा": 1,
 		"nobody": 0, "'; drop table users; --": 0, "\n": len(users), "ada\nlove": -1, "example.com\nada": -1,
 	} {
-		for _, query := range []string{`query($s: String) { found: users(filter: {search: $s}) { totalCount nodes { id } } }`,
-			`query($s: String) { organization(by: {code: "default"}) { found: members(filter: {search: $s}) { totalCount nodes { id } } } }`} {
-			a := b.As(t, b.Key, query, object{"s": term})
-			found := a.At("found")
-			if found == nil {
-				found = a.At("organization.found")
+		t.Run(term, func(t *testing.T) {
+			for _, query := range []string{`query($s: String) { found: users(filter: {search: $s}) { totalCount nodes { id } } }`,
+				`query($s: String) { organization(by: {code: "default"}) { found: members(filter: {search: $s}) { totalCount nodes { id } } } }`} {
+				a := b.As(t, b.Key, query, object{"s": term})
+				found := a.At("found")
+				if found == nil {
+					found = a.At("organization.found")
+				}
+				switch n := len(toList(graphtest.At(found, "nodes"))); {
+				case want == -1 && a.Codes() != "INVALID":
+					t.Errorf("%q: %s", term, a.Body)
+				case want >= 0 && (n != want || graphtest.At(found, "totalCount") != float64(want)):
+					t.Errorf("%q: %s, want %d", term, a.Body, want)
+				}
 			}
-			switch n := len(toList(graphtest.At(found, "nodes"))); {
-			case want == -1 && a.Codes() != "INVALID":
-				t.Errorf("%q: %s", term, a.Body)
-			case want >= 0 && (n != want || graphtest.At(found, "totalCount") != float64(want)):
-				t.Errorf("%q: %s, want %d", term, a.Body, want)
-			}
-		}
+		})
 	}
 	if a := b.Ask(t, `{ users(filter: {search: "example.com", status: ACTIVE, organization: {code: "default"}}) { totalCount } }`); a.At("users.totalCount") != 2.0 {
 		t.Errorf("%s", a.Body)

@@ -1,11 +1,14 @@
 package graph_test
 
 import (
+	"flag"
 	"testing"
 
 	"roster/db/dbtest"
 	"roster/graph/graphtest"
 )
+
+var isLong = flag.Bool("long", false, "send the largest inputs that there can be to every field")
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
 

@@ -350,29 +350,31 @@ func TestDocumentsAreAtomic(t *testing.T) {
 			"third.user.memberships"},
 		"an argument below": {`createUser(input: {email: "new@example.com"}) { user { memberships(first: 0) { nodes { id } } } }`, "", "", "third.user.memberships"},
 	} {
-		a := b.As(t, writer, `mutation {
-			first: createPermission(input: {key: "first:one"}) { permission { id } }
-			second: createUser(input: {email: "second@example.com", organizations: [{code: "acme"}]}) { user { id } }
-			third: `+test.third+`
-			fourth: createOrganization(input: {name: "Fourth"}) { organization { id } }
-			fifth: deleteUser(input: {user: {email: "bob@example.com"}}) { deletedIds }
-		}`, nil)
-		b.Unchanged(t, before)
-		paths := map[string]string{}
-		for i, e := range a.Errors {
-			path := strings.Trim(strings.ReplaceAll(fmt.Sprint(e.Path), " ", "."), "[]")
-			paths[path] = a.Code(i)
-			if e.Extensions["requestId"] != graphtest.RequestID || e.Message == "" {
-				t.Errorf("%s: %+v", name, e)
+		t.Run(name, func(t *testing.T) {
+			a := b.As(t, writer, `mutation {
+				first: createPermission(input: {key: "first:one"}) { permission { id } }
+				second: createUser(input: {email: "second@example.com", organizations: [{code: "acme"}]}) { user { id } }
+				third: `+test.third+`
+				fourth: createOrganization(input: {name: "Fourth"}) { organization { id } }
+				fifth: deleteUser(input: {user: {email: "bob@example.com"}}) { deletedIds }
+			}`, nil)
+			b.Unchanged(t, before)
+			paths := map[string]string{}
+			for i, e := range a.Errors {
+				path := strings.Trim(strings.ReplaceAll(fmt.Sprint(e.Path), " ", "."), "[]")
+				paths[path] = a.Code(i)
+				if e.Extensions["requestId"] != graphtest.RequestID || e.Message == "" {
+					t.Errorf("%s: %+v", name, e)
+				}
 			}
-		}
-		if test.code == "" {
-			test.code = "FORBIDDEN"
-		}
-		want := map[string]string{test.path: test.code, "first": "ROLLED_BACK", "second": "ROLLED_BACK", "fourth": "ROLLED_BACK", "fifth": "ROLLED_BACK"}
-		if a.Data != nil || a.Status != 200 || !maps.Equal(paths, want) || a.Field(0) != test.field {
-			t.Errorf("%s: %s\nwant %v, and the field %q", name, a.Body, want, test.field)
-		}
+			if test.code == "" {
+				test.code = "FORBIDDEN"
+			}
+			want := map[string]string{test.path: test.code, "first": "ROLLED_BACK", "second": "ROLLED_BACK", "fourth": "ROLLED_BACK", "fifth": "ROLLED_BACK"}
+			if a.Data != nil || a.Status != 200 || !maps.Equal(paths, want) || a.Field(0) != test.field {
+				t.Errorf("%s: %s\nwant %v, and the field %q", name, a.Body, want, test.field)
+			}
+		})
 	}
 }
 
@@ -434,20 +436,22 @@ func TestAllFaultsOfADocumentAreTold(t *testing.T) {
 			b: deleteRole(input: {role: {key: "nosuchrole"}}) { deletedIds }`,
 			"a LAST_ADMINISTRATOR input, b NOT_FOUND input.role"},
 	} {
-		for _, rehearsed := range []string{"", " @dryRun"} {
-			a := b.As(t, test.key, "mutation"+rehearsed+" {"+test.document+"}", nil)
-			b.Unchanged(t, before)
-			var told []string
-			for i, e := range a.Errors {
-				if a.Code(i) != "ROLLED_BACK" {
-					told = append(told, strings.Trim(strings.ReplaceAll(fmt.Sprint(e.Path), " ", "."), "[]")+" "+a.Code(i)+" "+a.Field(i))
+		t.Run(name, func(t *testing.T) {
+			for _, rehearsed := range []string{"", " @dryRun"} {
+				a := b.As(t, test.key, "mutation"+rehearsed+" {"+test.document+"}", nil)
+				b.Unchanged(t, before)
+				var told []string
+				for i, e := range a.Errors {
+					if a.Code(i) != "ROLLED_BACK" {
+						told = append(told, strings.Trim(strings.ReplaceAll(fmt.Sprint(e.Path), " ", "."), "[]")+" "+a.Code(i)+" "+a.Field(i))
+					}
+				}
+				slices.Sort(told)
+				if got := strings.Join(told, ", "); a.Data != nil || got != test.want {
+					t.Errorf("%s%s:\ngot  %s\nwant %s", name, rehearsed, got, test.want)
 				}
 			}
-			slices.Sort(told)
-			if got := strings.Join(told, ", "); a.Data != nil || got != test.want {
-				t.Errorf("%s%s:\ngot  %s\nwant %s", name, rehearsed, got, test.want)
-			}
-		}
+		})
 	}
 }
 

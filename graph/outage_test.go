@@ -113,7 +113,7 @@ func (l *load) write(n, i int) {
 // noticed by nobody.
 func TestColumnsAreAdded(t *testing.T) {
 	t.Parallel()
-	b := graphtest.New(t).WithDemo(t)
+	b := graphtest.NewDemo(t)
 	l := newLoad(t, b, func(r *request, a *graphtest.Answer, unexpected []int) {
 		if len(unexpected) > 0 {
 			t.Errorf("%s: %d %.300s", r.name, a.Status, a.Body)
@@ -154,12 +154,11 @@ func addColumn(t *testing.T, b *graphtest.Server, table, column string) {
 // from the first moment on, and nothing else; afterwards all is as before.
 func TestOutage(t *testing.T) {
 	t.Parallel()
-	dsn := dbtest.DSN(t)
-	proxy, through := dbtest.NewProxy(t, dsn)
+	proxy, through := dbtest.NewProxy(t, graphtest.DemoDSN(t))
 	database, err := db.Open(t.Context(), secret.New(through), db.Options{})
 	graphtest.Must(t, err)
 	t.Cleanup(func() { _ = database.Close() })
-	b := graphtest.Over(t, database).WithDemo(t).WithOptions(t, transport.Options{Timeout: 3 * time.Second, Introspection: true})
+	b := graphtest.Over(t, database).WithOptions(t, transport.Options{Timeout: 3 * time.Second, Introspection: true})
 	var unavailable atomic.Int64
 	l := newLoad(t, b, func(r *request, a *graphtest.Answer, unexpected []int) {
 		away := len(unexpected) > 0
@@ -228,6 +227,6 @@ func intrude(ctx context.Context, t *testing.T, dsn string) {
 			_, _ = conn.Exec(ctx, text)
 		}
 		_, _ = conn.Exec(ctx, "select $1::int + 1", n)
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // often enough to have met each of the pooler's connections all the time
 	}
 }

@@ -77,21 +77,23 @@ func TestRacesForNames(t *testing.T) {
 		"external id":  {"input.externalId", `createUser(input: {externalId: "%s"}) { user { id } }`, "select count(*) from users where external_id_key is not null"},
 		"organization": {"input.externalId", `createOrganization(input: {name: "x", externalId: "%s"}) { organization { id } }`, "select count(*) from organizations where external_id_key is not null"},
 	} {
-		won := 0
-		for form := range forms {
-			texts := formsOf(name, form)
-			counts := race(t, b, racers, func(i int) string { return "mutation { " + fmt.Sprintf(test.document, texts[i%len(texts)]) + " }" })
-			if won++; !maps.Equal(counts, map[string]int{"": 1, "CONFLICT": racers - 1}) {
-				t.Errorf("%s, %s: %v", name, form, counts)
+		t.Run(name, func(t *testing.T) {
+			won := 0
+			for form := range forms {
+				texts := formsOf(name, form)
+				counts := race(t, b, racers, func(i int) string { return "mutation { " + fmt.Sprintf(test.document, texts[i%len(texts)]) + " }" })
+				if won++; !maps.Equal(counts, map[string]int{"": 1, "CONFLICT": racers - 1}) {
+					t.Errorf("%s, %s: %v", name, form, counts)
+				}
+				a := b.Refused(t, "CONFLICT", "mutation { "+fmt.Sprintf(test.document, texts[0])+" }")
+				if a.Field(0) != test.field {
+					t.Errorf("%s: the field is %q", name, a.Field(0))
+				}
 			}
-			a := b.Refused(t, "CONFLICT", "mutation { "+fmt.Sprintf(test.document, texts[0])+" }")
-			if a.Field(0) != test.field {
-				t.Errorf("%s: the field is %q", name, a.Field(0))
+			if n := graphtest.Rows[int](t, b, test.count)[0]; n != won {
+				t.Errorf("%s: %d rows, want %d", name, n, won)
 			}
-		}
-		if n := graphtest.Rows[int](t, b, test.count)[0]; n != won {
-			t.Errorf("%s: %d rows, want %d", name, n, won)
-		}
+		})
 	}
 	// These are other letters, and other names.
 	for _, other := range []string{"ıpek", "ipek", "iрek"} {
@@ -107,10 +109,12 @@ func TestRacesForKeys(t *testing.T) {
 		"role key":       `createRole(input: {key: "clerk", name: "%d"}) { role { id } }`,
 		"permission key": `createPermission(input: {key: "a:b", name: "%d"}) { permission { id } }`,
 	} {
-		counts := race(t, b, racers, func(i int) string { return fmt.Sprintf("mutation { "+document+" }", i) })
-		if !maps.Equal(counts, map[string]int{"": 1, "CONFLICT": racers - 1}) {
-			t.Errorf("%s: %v", name, counts)
-		}
+		t.Run(name, func(t *testing.T) {
+			counts := race(t, b, racers, func(i int) string { return fmt.Sprintf("mutation { "+document+" }", i) })
+			if !maps.Equal(counts, map[string]int{"": 1, "CONFLICT": racers - 1}) {
+				t.Errorf("%s: %v", name, counts)
+			}
+		})
 	}
 	// A code that is made from the name is always a free one.
 	counts := race(t, b, racers, func(int) string {
@@ -185,9 +189,11 @@ func TestRacesKeepInvariants(t *testing.T) {
 			"default organizations but one active": `select abs(count(*) - 1) from organizations where is_default and status = 'ACTIVE' and deleted_at is null`,
 			"members of deleted organizations":     `select count(*) from memberships m join organizations o on o.id = m.org_id where o.deleted_at is not null`,
 		} {
-			if n := graphtest.Rows[int](t, b, query)[0]; n != 0 {
-				t.Errorf("%s: %d %s", name, n, what)
-			}
+			t.Run(what, func(t *testing.T) {
+				if n := graphtest.Rows[int](t, b, query)[0]; n != 0 {
+					t.Errorf("%s: %d %s", name, n, what)
+				}
+			})
 		}
 	}
 	// Out of both organizations at once.

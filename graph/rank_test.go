@@ -236,12 +236,14 @@ func TestRankOfRoles(t *testing.T) {
 		`addRolePermissions(input: {role: {key: "owner"}, permissions: [{key: "roster:imports:write"}]}) { role { id } }`:                            false,
 		`removeRolePermissions(input: {role: {key: "owner"}, permissions: [{key: "invoices:read"}, {key: "roster:imports:write"}]}) { role { id } }`: true,
 	} {
-		want := map[bool]string{true: "FORBIDDEN", false: ""}[refused]
-		if a := w.As(t, lower, "mutation @dryRun { "+document+" }", nil); a.Codes() != want || refused && !strings.Contains(a.Errors[0].Message, "roster:imports:write") {
-			t.Errorf("%s: %s", document, a.Body)
-		}
-		if a := w.As(t, peer, "mutation @dryRun { "+document+" }", nil); a.Codes() != "" {
-			t.Errorf("%s by a peer: %s", document, a.Body)
-		}
+		t.Run(document, func(t *testing.T) {
+			want := map[bool]string{true: "FORBIDDEN", false: ""}[refused]
+			if a := w.As(t, lower, "mutation @dryRun { "+document+" }", nil); a.Codes() != want || refused && !strings.Contains(a.Errors[0].Message, "roster:imports:write") {
+				t.Errorf("%s: %s", document, a.Body)
+			}
+			if a := w.As(t, peer, "mutation @dryRun { "+document+" }", nil); a.Codes() != "" {
+				t.Errorf("%s by a peer: %s", document, a.Body)
+			}
+		})
 	}
 }

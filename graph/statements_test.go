@@ -83,21 +83,23 @@ func TestStatementsDoNotGrow(t *testing.T) {
 		"API keys": {
 			`query($n: Int!) { apiKeys(last: $n) { nodes { permissions { key } createdBy { __typename } responsible { __typename } organization { code } } } }`, 5},
 	} {
-		counts := map[int]int{}
-		var all [][]string
-		for _, n := range []int{1, 10, 100} {
-			graphtest.Eventually(t, 30*time.Second, "memory has all that is asked for", func() bool { // it drops some when it is busy
-				misses := b.Directory.Stats().Misses
-				b.Ask(t, test.query, object{"n": n})
-				return b.Directory.Stats().Misses == misses
-			})
-			texts, _ := statements(t, b, traced, test.query, object{"n": n})
-			counts[n] = len(texts)
-			all = append(all, texts)
-		}
-		if counts[1] != counts[100] || counts[10] != counts[100] || counts[100] > test.most {
-			t.Errorf("%s: %v statements, want the same number, at most %d:\n%s", name, counts, test.most, all)
-		}
+		t.Run(name, func(t *testing.T) {
+			counts := map[int]int{}
+			var all [][]string
+			for _, n := range []int{1, 10, 100} {
+				graphtest.Eventually(t, 30*time.Second, "memory has all that is asked for", func() bool { // it drops some when it is busy
+					misses := b.Directory.Stats().Misses
+					b.Ask(t, test.query, object{"n": n})
+					return b.Directory.Stats().Misses == misses
+				})
+				texts, _ := statements(t, b, traced, test.query, object{"n": n})
+				counts[n] = len(texts)
+				all = append(all, texts)
+			}
+			if counts[1] != counts[100] || counts[10] != counts[100] || counts[100] > test.most {
+				t.Errorf("%s: %v statements, want the same number, at most %d:\n%s", name, counts, test.most, all)
+			}
+		})
 	}
 }
 
@@ -122,11 +124,13 @@ func TestStatementsReadWhatIsSelected(t *testing.T) {
 		{`{ role(by: {key: "clerk"}) { members { nodes { id } } } }`, "membership_roles", "count("},
 		{`{ roles { totalCount nodes { key permissions { key } } } permissions { nodes { roles { key } } } }`, "", "select"},
 	} {
-		texts, _ := statements(t, b, traced, test.query, nil)
-		all := strings.Join(texts, "\n")
-		if !strings.Contains(all, test.has) || slices.ContainsFunc(strings.Split(test.lacks, "|"), func(part string) bool { return strings.Contains(all, part) }) {
-			t.Errorf("%s runs\n%s\nwant %q in it, and none of %q", test.query, all, test.has, test.lacks)
-		}
+		t.Run(test.query, func(t *testing.T) {
+			texts, _ := statements(t, b, traced, test.query, nil)
+			all := strings.Join(texts, "\n")
+			if !strings.Contains(all, test.has) || slices.ContainsFunc(strings.Split(test.lacks, "|"), func(part string) bool { return strings.Contains(all, part) }) {
+				t.Errorf("%s runs\n%s\nwant %q in it, and none of %q", test.query, all, test.has, test.lacks)
+			}
+		})
 	}
 }
 
@@ -199,9 +203,11 @@ func TestStatementsOfChecks(t *testing.T) {
 		"many unknown organizations": least(20, "unknown#@example.com", "unknown#"),
 		"one unknown organization":   least(20, "unknown#@example.com", "unknown"),
 	} {
-		if got != want {
-			t.Errorf("%s: %d statements, want %d", name, got, want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got != want {
+				t.Errorf("%s: %d statements, want %d", name, got, want)
+			}
+		})
 	}
 }
 
@@ -223,24 +229,26 @@ func TestStatementsOfColdChecks(t *testing.T) {
 		`{ checkMatrix(organization: {code: "acme"}, users: [` + strings.Join(users, " ") + `], permissions: ["invoices:read", "invoices:write"]) }`: 2,
 		`{ user(by: {email: "u1@example.com"}) { can(organization: {code: "acme"}, permission: "invoices:read") } }`:                                 3,
 	} {
-		least := most + 1
-		for try := 0; try < 20 && least > most; try++ {
-			b.Ask(t, `mutation { a: suspendOrganization(input: {organization: {code: "acme"}}) { organization { id } } b: restoreOrganization(input: {organization: {code: "acme"}}) { organization { id } }
-				c: suspendOrganization(input: {organization: {code: "globex"}}) { organization { id } } d: restoreOrganization(input: {organization: {code: "globex"}}) { organization { id } } }`)
-			graphtest.Eventually(t, 10*time.Second, "memory is trusted", func() bool { return b.Directory.Stats().Lag < 300*time.Millisecond })
-			b.Ask(t, "{ __typename }") // the key is known again
-			traced.Take()
-			misses := b.Directory.Stats().Misses
-			a := b.Ask(t, query)
-			if texts := traced.Take(); b.Directory.Stats().Misses > misses {
-				least = min(least, len(texts))
+		t.Run(query, func(t *testing.T) {
+			least := most + 1
+			for try := 0; try < 20 && least > most; try++ {
+				b.Ask(t, `mutation { a: suspendOrganization(input: {organization: {code: "acme"}}) { organization { id } } b: restoreOrganization(input: {organization: {code: "acme"}}) { organization { id } }
+					c: suspendOrganization(input: {organization: {code: "globex"}}) { organization { id } } d: restoreOrganization(input: {organization: {code: "globex"}}) { organization { id } } }`)
+				graphtest.Eventually(t, 10*time.Second, "memory is trusted", func() bool { return b.Directory.Stats().Lag < 300*time.Millisecond })
+				b.Ask(t, "{ __typename }") // the key is known again
+				traced.Take()
+				misses := b.Directory.Stats().Misses
+				a := b.Ask(t, query)
+				if texts := traced.Take(); b.Directory.Stats().Misses > misses {
+					least = min(least, len(texts))
+				}
+				if strings.Contains(string(a.Body), "false") {
+					t.Fatalf("%.100s: %s", query, a.Body)
+				}
 			}
-			if strings.Contains(string(a.Body), "false") {
-				t.Fatalf("%.100s: %s", query, a.Body)
+			if least > most {
+				t.Errorf("%.100s takes %d statements, want at most %d", query, least, most)
 			}
-		}
-		if least > most {
-			t.Errorf("%.100s takes %d statements, want at most %d", query, least, most)
-		}
+		})
 	}
 }

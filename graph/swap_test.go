@@ -1,11 +1,11 @@
 package graph_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -57,7 +57,7 @@ type swap struct {
 	// pairs are the references by type.
 	pairs map[string][]pair
 	// needles occur in what is foreign, and nowhere else.
-	needles *regexp.Regexp
+	needles [][]byte
 	// traced are the statements that answers take.
 	traced *dbtest.Statements
 	cells  int
@@ -95,9 +95,20 @@ func newSwap(t *testing.T, b *graphtest.Server, traced *dbtest.Statements) *swap
 	id(member, db.NewID[db.MembershipKind]().String())
 	change := b.Ask(t, `{ changes(filter: {organization: {code: "globex"}}, last: 1) { nodes { id } } }`).Text("changes.nodes.0.id")
 	id(change, db.NewID[db.ChangeKind]().String())
-	needles := []string{"(?i)secret", made.Text("gus.user.id"), made.Text("globex.organization.id"), made.Text("k1.apiKey.id"), member, change}
-	s.needles = regexp.MustCompile(strings.Join(needles, "|"))
+	for _, needle := range []string{"secret", "Secret", made.Text("gus.user.id"), made.Text("globex.organization.id"), made.Text("k1.apiKey.id"), member, change} {
+		s.needles = append(s.needles, []byte(needle))
+	}
 	return s
+}
+
+// find returns a needle that the text has, or nil.
+func (s *swap) find(text []byte) []byte {
+	for _, needle := range s.needles {
+		if bytes.Contains(text, needle) {
+			return needle
+		}
+	}
+	return nil
 }
 
 // global is what roles and permissions are referred to by: they are nobody's.
@@ -221,7 +232,7 @@ func (s *swap) compare(t *testing.T, who, key, owner string, f *ast.FieldDefinit
 		if got := saidBy(a); got != unknown[p.unknown] {
 			t.Errorf("%s %s(%s: %s):\n%s\nwhereas %s:\n%s", who, f.Name, place, p.foreign, got, p.unknown, unknown[p.unknown])
 		}
-		if found := s.needles.Find(a.Body); found != nil {
+		if found := s.find(a.Body); found != nil {
 			t.Errorf("%s %s(%s: %s) tells %s: %s", who, f.Name, place, p.foreign, found, a.Body)
 		}
 	}
@@ -244,12 +255,12 @@ func (s *swap) look(t *testing.T, actors map[string]string, owner string, f *ast
 	s.others = nil
 	for who, key := range actors {
 		a := s.put(t, key, owner, f, "last", "16", true)
-		if found := s.needles.Find(a.Body); found != nil {
+		if found := s.find(a.Body); found != nil {
 			t.Errorf("%s is told %s by %s.%s: %s", who, found, owner, f.Name, a.Body)
 		}
 	}
 	a := s.put(t, s.Key, owner, f, "last", "16", true)
-	if a.Codes() != "" || strings.HasSuffix(f.Type.Name(), "Connection") && !s.needles.Match(a.Body) {
+	if a.Codes() != "" || strings.HasSuffix(f.Type.Name(), "Connection") && s.find(a.Body) == nil {
 		t.Errorf("%s.%s tells the administrator nothing foreign: %s", owner, f.Name, a.Body)
 	}
 }

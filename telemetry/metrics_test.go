@@ -87,9 +87,11 @@ func TestHandlerShowsAllKinds(t *testing.T) {
 		"roster_http_requests_in_flight 0", "roster_graphql_operations_total{outcome=\"ok\",type=\"query\"} 0", "roster_denials_total{code=\"FORBIDDEN\"} 0",
 		"roster_db_statement_errors_total{statement=\"select\"} 0", "roster_db_statement_duration_seconds_count{statement=\"select\"} 0",
 	} {
-		if !strings.Contains(text, "\n"+name) {
-			t.Errorf("no %s", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			if !strings.Contains(text, "\n"+name) {
+				t.Errorf("no %s", name)
+			}
+		})
 	}
 }
 

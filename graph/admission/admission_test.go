@@ -178,15 +178,17 @@ func TestLimits(t *testing.T) {
 		{Limits{Comparisons: 4}, "{__typename __typename}", "{__typename ...{__typename}}", "6 comparisons of fields with the same response name; at most 4"},
 		{Limits{Nodes: 3}, "{users{totalCount}}", "{users(first:1){totalCount}}", "fields, arguments and values, with fragments spread; at most 3"},
 	} {
-		gate := New(Options{Schema: schema, Limits: withDefaults(c.limit)})
-		if _, err := gate.Admit(c.at); err != nil {
-			t.Errorf("%s: %v", c.at, err)
-		}
-		_, err := gate.Admit(c.over)
-		refusal, ok := errors.AsType[*Refusal](err)
-		if !ok || refusal.Excess == nil || !strings.Contains(err.Error(), c.want) || refusal.Excess.Requested <= refusal.Excess.Limit {
-			t.Errorf("%s: %v, want %s", c.over, err, c.want)
-		}
+		t.Run(c.want, func(t *testing.T) {
+			gate := New(Options{Schema: schema, Limits: withDefaults(c.limit)})
+			if _, err := gate.Admit(c.at); err != nil {
+				t.Errorf("%s: %v", c.at, err)
+			}
+			_, err := gate.Admit(c.over)
+			refusal, ok := errors.AsType[*Refusal](err)
+			if !ok || refusal.Excess == nil || !strings.Contains(err.Error(), c.want) || refusal.Excess.Requested <= refusal.Excess.Limit {
+				t.Errorf("%s: %v, want %s", c.over, err, c.want)
+			}
+		})
 	}
 }
 
@@ -219,17 +221,19 @@ func TestNothingOfValuesIsEchoed(t *testing.T) {
 			`{__typename @skip(if:"canary")}`, `{can(user:{email:"a"},organization:{code:"b"},permission:["canary"])}`,
 			`{users(first:1 canary`, `{users(first:0canary){totalCount}}`, "{users(first:\"canary\n\"){totalCount}}",
 		} {
-			_, err := gate.Admit(text)
-			refusal, ok := errors.AsType[*Refusal](err)
-			if !ok {
-				t.Errorf("%s: %v", text, err)
-				continue
-			}
-			for _, e := range refusal.Errors {
-				if strings.Contains(e.Error(), "canary") && !strings.Contains(text, "{canary:") {
-					t.Errorf("%s: %v", text, e)
+			t.Run(text, func(t *testing.T) {
+				_, err := gate.Admit(text)
+				refusal, ok := errors.AsType[*Refusal](err)
+				if !ok {
+					t.Errorf("%s: %v", text, err)
+					return
 				}
-			}
+				for _, e := range refusal.Errors {
+					if strings.Contains(e.Error(), "canary") && !strings.Contains(text, "{canary:") {
+						t.Errorf("%s: %v", text, e)
+					}
+				}
+			})
 		}
 	}
 }
@@ -294,14 +298,16 @@ func TestCost(t *testing.T) {
 		`{explain(user:{email:"a"},organization:{code:"b"},permission:"c"){allowed}}`:                                                                 250 + 5000 + 1,
 		`{organization(by:{code:"a"}){member(user:{email:"b"}){explain(permission:"c"){allowed}}}}`:                                                   250 + 1 + 20 + 20 + 1,
 	} {
-		document, err := gate.Admit(text)
-		if err != nil {
-			t.Errorf("%s: %v", text, err)
-			continue
-		}
-		if cost := document.Cost(document.Operation(""), variables); cost != want {
-			t.Errorf("%s costs %d, want %d", text, cost, want)
-		}
+		t.Run(text, func(t *testing.T) {
+			document, err := gate.Admit(text)
+			if err != nil {
+				t.Errorf("%s: %v", text, err)
+				return
+			}
+			if cost := document.Cost(document.Operation(""), variables); cost != want {
+				t.Errorf("%s costs %d, want %d", text, cost, want)
+			}
+		})
 	}
 }
 

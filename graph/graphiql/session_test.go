@@ -53,9 +53,11 @@ func TestLinkWorksOnce(t *testing.T) {
 		"no token":                 func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(`{}`)) },
 		"no JSON":                  func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(`token`)) },
 	} {
-		if answer := exchange(s, token, change); answer.StatusCode < 400 || len(answer.Cookies()) > 0 {
-			t.Errorf("%s: %d %v", name, answer.StatusCode, answer.Cookies())
-		}
+		t.Run(name, func(t *testing.T) {
+			if answer := exchange(s, token, change); answer.StatusCode < 400 || len(answer.Cookies()) > 0 {
+				t.Errorf("%s: %d %v", name, answer.StatusCode, answer.Cookies())
+			}
+		})
 	}
 	cookie, page := opened(t, s)
 	if !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode || cookie.Path != "/" || cookie.Secure || cookie.Value == page {

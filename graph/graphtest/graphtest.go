@@ -1,7 +1,7 @@
 // Package graphtest runs the whole server without its socket, for tests of the
 // graph, of its transport, and of anything else that is seen best from outside:
 //
-//	b := graphtest.New(t).WithDemo(t)
+//	b := graphtest.NewDemo(t)
 //	a := b.Ask(t, `{ viewer { permissions } }`)
 //	a.List("viewer.permissions")
 //
@@ -23,7 +23,6 @@ import (
 	"roster/directory"
 	"roster/graph"
 	"roster/graph/transport"
-	"roster/secret"
 	"roster/signin"
 )
 
@@ -39,32 +38,83 @@ type Server struct {
 	Key string
 }
 
+// administrator is the administrator's API key of all businesses.
+var administrator = credential.New()
+
+var (
+	// empty is a business in which nothing is yet, and demonstration one with the demo
+	// data.
+	empty         = dbtest.NewFilled(setUp)
+	demonstration = dbtest.NewFilled(func(ctx context.Context, database *db.DB) error {
+		if err := setUp(ctx, database); err != nil {
+			return err
+		}
+		log := slog.New(slog.DiscardHandler)
+		d := directory.New(database, access.Options{Log: log})
+		defer d.Close()
+		return fill(ctx, d, transport.NewHandler(transport.Options{Schema: graph.NewSchema(d, nil), Directory: d, Log: log}))
+	})
+)
+
+func setUp(ctx context.Context, database *db.DB) error {
+	d := directory.New(database, access.Options{Log: slog.New(slog.DiscardHandler)})
+	defer d.Close()
+	if err := d.Setup(ctx); err != nil {
+		return err
+	}
+	return d.EnsureAdministratorKey(ctx, administrator)
+}
+
+func fill(ctx context.Context, d *directory.Directory, handler *transport.Handler) error {
+	_, err := d.FillEmpty(access.WithActor(ctx, access.System("demo")), func(ctx context.Context) error {
+		return demo.Fill(ctx, handler.Execute)
+	})
+	return err
+}
+
 // New returns a server over an empty business.
 func New(t testing.TB, tracers ...pgx.QueryTracer) *Server {
 	t.Helper()
-	return Over(t, dbtest.New(t, tracers...))
+	return serve(t, dbtest.Open(t, empty.DSN(t), tracers...))
 }
 
-// Over is New over a database that is migrated and empty.
+// NewDemo returns a server over the demo business.
+func NewDemo(t testing.TB) *Server {
+	t.Helper()
+	return serve(t, dbtest.Open(t, DemoDSN(t)))
+}
+
+// DemoDSN returns the connection string of a database with the demo business, which is
+// dropped after the test.
+func DemoDSN(t testing.TB) string {
+	t.Helper()
+	return demonstration.DSN(t)
+}
+
+// Over returns a server over a database that is migrated: one of a business, or an empty
+// one, in which it sets up an empty business.
 func Over(t testing.TB, database *db.DB) *Server {
 	t.Helper()
+	Must(t, setUp(t.Context(), database))
+	return serve(t, database)
+}
+
+// serve returns a server over a database that is set up.
+func serve(t testing.TB, database *db.DB) *Server {
+	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	b := &Server{Database: database, Directory: directory.New(database, access.Options{Log: log}), Key: credential.New().Reveal()}
+	b := &Server{Database: database, Directory: directory.New(database, access.Options{Log: log}), Key: administrator.Reveal()}
 	t.Cleanup(b.Directory.Close)
-	Must(t, b.Directory.Setup(t.Context()))
-	Must(t, b.Directory.EnsureAdministratorKey(t.Context(), secret.New(b.Key)))
 	Must(t, b.Directory.Follow(t.Context()))
 	b.startSignIn(t, log)
 	return b.WithOptions(t, transport.Options{Introspection: true})
 }
 
-// WithDemo fills the business with the demo data, and returns b.
+// WithDemo fills the business with the demo data, and returns b. It takes twenty
+// times as long as NewDemo.
 func (b *Server) WithDemo(t testing.TB) *Server {
 	t.Helper()
-	_, err := b.Directory.FillEmpty(access.WithActor(t.Context(), access.System("demo")), func(ctx context.Context) error {
-		return demo.Fill(ctx, b.Handler.Execute)
-	})
-	Must(t, err)
+	Must(t, fill(t.Context(), b.Directory, b.Handler))
 	return b
 }
 

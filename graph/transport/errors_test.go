@@ -39,22 +39,24 @@ func TestErrorCodes(t *testing.T) {
 		{"STALE", b.Key, "{__typename}", "999999999:999999999:", "The stated revision was not reached in time.", ""},
 		{"INTERNAL", b.Key, "{users{nodes{name}}}", "broken", "Internal server error.", ""},
 	} {
-		known[c.code] = true
-		header := graphtest.Headers(c.key)
-		if c.header == "broken" {
-			b.Execute(t, "alter table users rename to lost")
-		} else if c.header != "" {
-			header.Set("Roster-At-Least", c.header)
-		}
-		a := b.Send(t, http.MethodPost, "/graphql", header, []byte(`{"query":`+graphtest.Quote(c.query)+`}`))
-		checkAnswer(t, a)
-		found := false
-		for i, e := range a.Errors {
-			found = found || e.Extensions["code"] == c.code && (c.message == "" || e.Message == c.message) && (c.field == "" || a.Field(i) == c.field)
-		}
-		if !found {
-			t.Errorf("%s: %d %s\nwant %q at %q", c.code, a.Status, a.Body, c.message, c.field)
-		}
+		t.Run(c.code, func(t *testing.T) {
+			known[c.code] = true
+			header := graphtest.Headers(c.key)
+			if c.header == "broken" {
+				b.Execute(t, "alter table users rename to lost")
+			} else if c.header != "" {
+				header.Set("Roster-At-Least", c.header)
+			}
+			a := b.Send(t, http.MethodPost, "/graphql", header, []byte(`{"query":`+graphtest.Quote(c.query)+`}`))
+			checkAnswer(t, a)
+			found := false
+			for i, e := range a.Errors {
+				found = found || e.Extensions["code"] == c.code && (c.message == "" || e.Message == c.message) && (c.field == "" || a.Field(i) == c.field)
+			}
+			if !found {
+				t.Errorf("%s: %d %s\nwant %q at %q", c.code, a.Status, a.Body, c.message, c.field)
+			}
+		})
 	}
 	for _, value := range graphtest.LoadSchema(t, "../../schema.graphqls").Types["ErrorCode"].EnumValues {
 		if _, toCome := graphtest.CodesToCome[value.Name]; !known[value.Name] && !toCome && value.Name != "UNAVAILABLE" { // TestOverload

@@ -23,7 +23,7 @@ const (
 // Every hostile request is answered or refused, within what one may take of
 // memory (see BenchmarkHostile for the processor's time).
 func TestHostileRequestsAreBounded(t *testing.T) {
-	b := graphtest.New(t).WithDemo(t)
+	b := graphtest.NewDemo(t)
 	key := reader(t, b)
 	requests := hostile.Requests()
 	if len(requests) < 100 {
@@ -61,7 +61,7 @@ func reader(t testing.TB, b *graphtest.Server) string {
 // in it.
 func BenchmarkHostile(b *testing.B) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as the server does
-	bundle := graphtest.New(b).WithDemo(b)
+	bundle := graphtest.NewDemo(b)
 	header := graphtest.Headers(reader(b, bundle))
 	type taken struct {
 		name   string

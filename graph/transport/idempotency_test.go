@@ -83,11 +83,13 @@ func TestIdempotency(t *testing.T) {
 		"another document":  {"query": makesKey + " ", "variables": object{"name": "one"}},
 		"another operation": {"query": strings.Replace(makesKey, "Make", "Other", 1), "variables": object{"name": "one"}},
 	} {
-		a := keyed(t, b, b.Key, idempotency, body)
-		if a.Status != http.StatusConflict || a.Codes() != "CONFLICT" || bytes.Contains(a.Body, []byte(idempotency)) {
-			t.Errorf("%s: %d %s", name, a.Status, a.Body)
-		}
-		checkAnswer(t, a)
+		t.Run(name, func(t *testing.T) {
+			a := keyed(t, b, b.Key, idempotency, body)
+			if a.Status != http.StatusConflict || a.Codes() != "CONFLICT" || bytes.Contains(a.Body, []byte(idempotency)) {
+				t.Errorf("%s: %d %s", name, a.Status, a.Body)
+			}
+			checkAnswer(t, a)
+		})
 	}
 	two := makesKey + strings.Replace(makesKey, "Make", "Other", 1)
 	for _, c := range []struct {

@@ -141,10 +141,12 @@ func TestLargeRequestsWaitForEachOther(t *testing.T) {
 		"a long document": b.As(t, b.Key, small+" #"+strings.Repeat("x", 10_000), nil),
 		"a long body":     b.As(t, b.Key, small, object{"none": strings.Repeat("x", 300_000)}),
 	} {
-		if large.Status != 503 || large.Codes() != "UNAVAILABLE" {
-			t.Errorf("%s meanwhile: %d %.300s", what, large.Status, large.Body)
-		}
-		checkAnswer(t, large)
+		t.Run(what, func(t *testing.T) {
+			if large.Status != 503 || large.Codes() != "UNAVAILABLE" {
+				t.Errorf("%s meanwhile: %d %.300s", what, large.Status, large.Body)
+			}
+			checkAnswer(t, large)
+		})
 	}
 	b.Ask(t, small)
 	unlock()
@@ -224,13 +226,13 @@ func BenchmarkRequest(b *testing.B) {
 
 // BenchmarkCan asks one question over the handler, as most requests do.
 func BenchmarkCan(b *testing.B) {
-	benchmark(b, graphtest.New(b).WithDemo(b), `{"query":"query($user:UserRef!){can(user:$user,organization:{code:\"acme\"},permission:\"billing:approve\")}",
+	benchmark(b, graphtest.NewDemo(b), `{"query":"query($user:UserRef!){can(user:$user,organization:{code:\"acme\"},permission:\"billing:approve\")}",
 		"variables":{"user":{"email":"ada.lovelace@acme.example"}}}`)
 }
 
 // BenchmarkChecks asks a thousand questions by ids in one request.
 func BenchmarkChecks(b *testing.B) {
-	bundle := graphtest.New(b).WithDemo(b)
+	bundle := graphtest.NewDemo(b)
 	a := bundle.Ask(b, `{ organization(by: {code: "acme"}) { id members(first: 50) { nodes { user { id } } } } }`)
 	users, organization := a.Texts("organization.members.nodes", "user.id"), a.Text("organization.id")
 	checks := make([]string, 1000)

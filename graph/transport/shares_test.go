@@ -11,16 +11,12 @@ import (
 	"roster/db"
 	"roster/db/dbtest"
 	"roster/graph/graphtest"
-	"roster/secret"
 )
 
 // over returns a server with one more setting in the URL of its database.
-func over(t testing.TB, setting string) *graphtest.Server {
+func over(t testing.TB, dsn, setting string) *graphtest.Server {
 	t.Helper()
-	database, err := db.Open(t.Context(), secret.New(dbtest.DSN(t)+"&"+setting), db.Options{})
-	graphtest.Must(t, err)
-	t.Cleanup(func() { _ = database.Close() })
-	return graphtest.Over(t, database)
+	return graphtest.Over(t, dbtest.Open(t, dsn+"&"+setting))
 }
 
 // locking runs a statement, and keeps the locks that it takes until unlock is called.
@@ -42,7 +38,7 @@ func locking(t testing.TB, b *graphtest.Server, statement string, args ...any) (
 // others read, check and write, the server is ready, and the client's key is revoked.
 func TestSharesHold(t *testing.T) {
 	t.Parallel()
-	b := over(t, "lock_timeout=60s") // as long as the test may take
+	b := over(t, dbtest.DSN(t), "lock_timeout=60s") // as long as the test may take
 	b.Ask(t, graphtest.SmallBusiness)
 	honest := b.Holding(t, "globex", "roster:organizations:read", "roster:members:read")
 	writes, _ := b.Directory.Writers() // as many as read
@@ -111,7 +107,7 @@ func TestLeastConnections(t *testing.T) {
 	for connections := range 4 {
 		t.Run(fmt.Sprint(db.LeastConnections+connections), func(t *testing.T) {
 			t.Parallel()
-			b := over(t, fmt.Sprintf("pool_max_conns=%d", db.LeastConnections+connections)).WithDemo(t)
+			b := over(t, graphtest.DemoDSN(t), fmt.Sprintf("pool_max_conns=%d", db.LeastConnections+connections))
 			var all sync.WaitGroup
 			defer all.Wait()
 			for i := range 8 {

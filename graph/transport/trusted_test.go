@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -60,9 +61,11 @@ func TestPersistedAndTrustedDocuments(t *testing.T) {
 			{closed, object{"extensions": named(hash)}, 403, "FORBIDDEN"},
 			{closed, object{}, 403, "FORBIDDEN"},
 		} {
-			if a := send(c.handler, c.body); a.Status != c.status || a.Codes() != c.code {
-				t.Errorf("%s: %v answers %d %s, want %d %s", name, c.body, a.Status, a.Body, c.status, c.code)
-			}
+			t.Run(fmt.Sprint(name, c.body), func(t *testing.T) {
+				if a := send(c.handler, c.body); a.Status != c.status || a.Codes() != c.code {
+					t.Errorf("answers %d %s, want %d %s", a.Status, a.Body, c.status, c.code)
+				}
+			})
 		}
 		if a := send(open, object{"extensions": named("unknown")}); !strings.Contains(string(a.Body), `"PersistedQueryNotFound"`) {
 			t.Errorf("%s", a.Body)
