@@ -34,6 +34,7 @@ var foresight = map[string]func(n *names, input any) access.Permission{
 
 	"createOrganization": foresee(func(n *names, in CreateOrganizationInput) access.Permission {
 		n.organizationNames(in.Code, in.ExternalID)
+		n.domains(in.AutoJoinDomains)
 		if in.Code == nil && !tooLarge(in.Name, maxName) {
 			n.claim("organization", lookUp{"code", codeOf(in.Name, db.OrganizationID{}), true})
 		}
@@ -42,6 +43,7 @@ var foresight = map[string]func(n *names, input any) access.Permission{
 	}),
 	"updateOrganization": foresee(func(n *names, in UpdateOrganizationInput) access.Permission {
 		n.organizationNames(nil, in.ExternalID.Value())
+		n.domains(in.AutoJoinDomains.Value())
 		n.roles.share = append(n.roles.share, refLooks(in.DefaultRoles.Value())...)
 		n.settings = n.settings || in.DefaultRoles.IsSet()
 		return n.oneOrganization(OrganizationActionInput{in.Organization})
@@ -245,5 +247,14 @@ func (n *names) userNames(email, username, externalID *string) {
 func (n *names) organizationNames(code, externalID *string) {
 	for _, ref := range []OrganizationRef{{Code: code}, {ExternalID: externalID}} {
 		n.claim("organization", ref.lookUp())
+	}
+}
+
+// domains adds the domains by which people are to join an organization.
+func (n *names) domains(values []string) {
+	for _, value := range values[:min(len(values), maxDomains)] {
+		if domain, ok := domainOf(value); ok {
+			n.claim("domain", lookUp{"domain", domain, true})
+		}
 	}
 }

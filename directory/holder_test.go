@@ -126,13 +126,13 @@ func TestHoldersReadLittle(t *testing.T) {
 		members, page int
 		read          func(directory.MemberPage) (lists, error)
 	}{
-		{"holders", 9000, 1500, func(p directory.MemberPage) (lists, error) {
+		{"holders", 9000, 1700, func(p directory.MemberPage) (lists, error) {
 			return b.PermissionHolders(b.ctx, []db.PermissionID{*permission}, nil, p)
 		}},
-		{"holders in one", 4500, 1500, func(p directory.MemberPage) (lists, error) {
+		{"holders in one", 4500, 1700, func(p directory.MemberPage) (lists, error) {
 			return b.PermissionHolders(b.ctx, []db.PermissionID{*permission}, in, p)
 		}},
-		{"members who can", 4500, 1500, func(p directory.MemberPage) (lists, error) {
+		{"members who can", 4500, 1700, func(p directory.MemberPage) (lists, error) {
 			return b.Members(b.ctx, []db.OrganizationID{*org}, p, &directory.MemberFilter{Can: &key}, nil)
 		}},
 		{"members of a role", 626, 300, func(p directory.MemberPage) (lists, error) {

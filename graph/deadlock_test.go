@@ -53,6 +53,12 @@ func TestDocumentsDoNotDeadlock(t *testing.T) {
 	two := func(of func() string) string { return of() + " " + of() }
 	fresh := func() string { return fmt.Sprintf("new%d", rand.IntN(8)) }
 	doomed := func() string { return fmt.Sprintf("doomed%d", rand.IntN(8)) }
+	domains := func() string { // mostly free ones, which are given up soon
+		if rand.IntN(2) == 0 {
+			return ""
+		}
+		return fmt.Sprintf(`, autoJoinDomains: ["d%d.example", "d%d.example"]`, rand.IntN(40), rand.IntN(40))
+	}
 	b.Ask(t, graphtest.Document("mutation", 0, 8, func(i int) string {
 		return fmt.Sprintf(`createUser(input: {externalId: "doomed%d"}) { user { id } }`, i)
 	}))
@@ -116,7 +122,7 @@ func TestDocumentsDoNotDeadlock(t *testing.T) {
 			return fmt.Sprintf(`(input: {user: %s, organization: %s}) { membership { id } }`, user(), org())
 		},
 		"updateOrganization": func() string {
-			return fmt.Sprintf(`(input: {organization: %s, name: "%d", defaultRoles: [%s]}) { organization { id } }`, org(), rand.Int(), two(role))
+			return fmt.Sprintf(`(input: {organization: %s, name: "%d", defaultRoles: [%s]%s}) { organization { id } }`, org(), rand.Int(), two(role), domains())
 		},
 		"suspendOrganization": func() string { return fmt.Sprintf(`(input: {organization: %s}) { organization { id } }`, org()) },
 		"restoreOrganization": func() string { return fmt.Sprintf(`(input: {organization: %s}) { organization { id } }`, org()) },
