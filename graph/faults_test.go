@@ -170,7 +170,7 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	b.Ask(t, faultsSeed)
 	writes := []string{"roster:users:write", "roster:organizations:write", "roster:members:write", "roster:roles:write", "roster:settings:write", "roster:keys:write"}
 	key, bound := b.Holding(t, "", writes...), b.Holding(t, "acme", writes...)
-	session := b.SignedIn(t, "bob@example.com", "acme")
+	session := b.SignedIn(t, "ada@example.com", "acme")
 	before := b.State(t)
 	asked := ""
 	for _, c := range ownFaultCases {
