@@ -122,7 +122,8 @@ select exists (select from ` + credential.Working("api_keys", "organizations", "
 // administer the business. Writes that may do so take turns until they commit, so
 // that no two of them rely on the administrator whom the other ends.
 func keepAdministrator(ctx context.Context, w *changes.Write) error {
-	if access.ActorOf(ctx).System != "" || !slices.ContainsFunc(w.Changes(), mayEndAdministrator) {
+	actor := access.ActorOf(ctx) // nil of who sets a password anew
+	if actor != nil && actor.System != "" || !slices.ContainsFunc(w.Changes(), mayEndAdministrator) {
 		return nil
 	}
 	if _, err := w.NewRaw("select pg_advisory_xact_lock(?)", administratorsLock).Exec(ctx); err != nil {

@@ -14,13 +14,32 @@ import (
 )
 
 // The fields of Query and Mutation that need no permission of their own: what
-// they answer to nobody, and to one who holds nothing.
+// they answer to nobody, and to one who holds nothing. They let everybody who is signed in.
 var openFields = map[string]struct{ nobody, holdingNothing string }{
 	"Query.viewer":     {"", ""},
 	"Query.errorCodes": {"", ""},
 	"Query.node":       {"UNAUTHENTICATED", ""},
 	"Query.nodes":      {"UNAUTHENTICATED", ""},
+
+	"Mutation.signUp":               {"", ""},
+	"Mutation.signIn":               {"", ""},
+	"Mutation.continueSignIn":       {"", ""},
+	"Mutation.requestPasswordReset": {"", ""},
+	"Mutation.resetPassword":        {"", ""},
+	"Mutation.switchOrganization":   ofPersons,
+	"Mutation.signOut":              ofPersons,
+	"Mutation.endSession":           ofPersons,
+	"Mutation.accessToken":          ofPersons,
+	"Mutation.changePassword":       ofPersons,
+	"Mutation.updateViewer":         ofPersons,
+	"Mutation.requestEmailChange":   ofPersons,
+	"Mutation.confirmEmailChange":   ofPersons,
+	"Mutation.leaveOrganization":    ofPersons,
+	"Mutation.unlinkIdentity":       ofPersons,
 }
+
+// ofPersons is what is about those who are signed in.
+var ofPersons = struct{ nobody, holdingNothing string }{"UNAUTHENTICATED", "FORBIDDEN"}
 
 // samples are values for the minimal calls below: of a type, or of an input
 // field or argument where its type says too little. Values name what graphtest.SmallBusiness
@@ -39,11 +58,27 @@ var samples = map[string]string{
 	"key":                      `"new:key"`,
 	"CreateUserInput.email":    `"new@example.com"`,
 	"ApiKeyActionInput.apiKey": `$KEY`,
+
+	"SignUpInput.email":               `"signup@example.com"`,
+	"SignInInput.email":               `"ada@example.com"`,
+	"RequestPasswordResetInput.email": `"ada@example.com"`,
+	"RequestEmailChangeInput.email":   `"ada@example.com"`,
+	"ticket":                          `"rt_` + strings.Repeat("A", 64) + `"`,
+	"ContinueSignInInput.code":        `"00000000"`,
+	"ResetPasswordInput.code":         `"00000000"`,
+	"ConfirmEmailChangeInput.code":    `"00000000"`,
+	"password":                        `"` + graphtest.Password + `"`,
+	"currentPassword":                 `"` + graphtest.Password + `"`,
+	"newPassword":                     `"another horse battery staple"`,
+	"session":                         `"session_01h455vb4pex5vsknk084sn02q"`,
+	"identity":                        `"identity_01h455vb4pex5vsknk084sn02q"`,
+	"audience":                        `"` + graphtest.Issuer + `"`,
+	"UpdateViewerInput.givenName":     `"New"`,
 }
 
 // needed are fields of inputs without which a call would not be valid, although
 // they may be null.
-var needed = []string{"CreateUserInput.email"}
+var needed = []string{"CreateUserInput.email", "SignInInput.email", "ContinueSignInInput.code", "UpdateViewerInput.givenName"}
 
 // caller makes minimal calls of the fields of a schema.
 type caller struct {
@@ -194,16 +229,32 @@ func TestDenied(t *testing.T) {
 	keys := newKeyring(t, b)
 	nothing := b.Holding(t, "")
 	elsewhere := b.Holding(t, "globex", slices.Collect(maps.Keys(keys.only))...)
+	p := newSignedIn(t, b, "ada@example.com")
 	before := b.State(t)
+	var lasting []func() // calls that leave something
 	for _, root := range []*ast.Definition{schema.Query, schema.Mutation} {
 		for _, f := range ownFields(root) {
 			name := root.Name + "." + f.Name
-			operation := map[string]string{"Query": "query", "Mutation": "mutation @dryRun"}[root.Name]
+			operation := operationOf(root.Name, f)
 			text := operation + " { " + c.call(root.Name, f) + " }"
-			want := func(who, key string, is func(codes string) bool, wanted string) {
+			ask := func(who, key, text string, is func(codes string) bool, wanted string) {
 				if a := b.As(t, key, text, nil); !is(a.Codes()) || a.Status != 200 {
 					t.Errorf("%s to %s: %s\nwant %s", name, who, a.Body, wanted)
 				}
+			}
+			ready := func(who string, key func() string, is func(codes string) bool, wanted string) {
+				lasting = append(lasting, func() {
+					c.others = p.ready(t, f.Name)
+					ask(who, key(), operation+" { "+c.call(root.Name, f)+" }", is, wanted)
+					c.others = nil
+				})
+			}
+			want := func(who, key string, is func(codes string) bool, wanted string) {
+				if operation == "mutation" && is("") {
+					ready(who, func() string { return key }, is, wanted)
+					return
+				}
+				ask(who, key, text, is, wanted)
 			}
 			exactly := func(code string) func(string) bool { return func(codes string) bool { return codes == code } }
 			need := requirement(f)
@@ -214,6 +265,7 @@ func TestDenied(t *testing.T) {
 				}
 				want("nobody", "", exactly(open.nobody), open.nobody)
 				want("who holds nothing", nothing, exactly(open.holdingNothing), open.holdingNothing)
+				ready("a person", func() string { return p.session }, exactly(""), "no error")
 				continue
 			}
 			want("nobody", "", exactly("UNAUTHENTICATED"), "UNAUTHENTICATED")
@@ -233,6 +285,9 @@ func TestDenied(t *testing.T) {
 		t.Errorf("%s has no sample: add one to samples", missing)
 	}
 	b.Unchanged(t, before)
+	for _, call := range lasting {
+		call()
+	}
 }
 
 // nested has, for each field below the root which requires a permission, a
@@ -240,6 +295,10 @@ func TestDenied(t *testing.T) {
 // permissions which are needed on the way.
 var nested = map[string]struct{ document, way string }{
 	"User.identities": {`query { organization(by: {code: "acme"}) { members { nodes { user { identities { subject } } } } } }`,
+		"roster:organizations:read roster:members:read"},
+	"User.sessions": {`query { organization(by: {code: "acme"}) { members { nodes { user { sessions { totalCount } } } } } }`,
+		"roster:organizations:read roster:members:read"},
+	"User.signIns": {`query { organization(by: {code: "acme"}) { members { nodes { user { signIns { totalCount } } } } } }`,
 		"roster:organizations:read roster:members:read"},
 	"User.memberships": {`query { user(by: {email: "ada@example.com"}) { memberships { totalCount } } }`, "roster:users:read"},
 	"User.membership":  {`query { user(by: {email: "ada@example.com"}) { membership(organization: {code: "acme"}) { id } } }`, "roster:users:read"},

@@ -111,12 +111,25 @@ var faultCases = []faultCase{
 		"INVALID input.expiresAt, INVALID input.name, NOT_FOUND input.organization, NOT_FOUND input.permissions.0"},
 }
 
+// ownFaultCases are the cases of people about themselves.
+var ownFaultCases = []faultCase{
+	{`updateViewer(input: {givenName: "` + long + `", familyName: "` + long + `", pictureUrl: "ftp://example.com", phone: "12", username: "a b"}) { user { id } }`,
+		"INVALID input.familyName, INVALID input.givenName, INVALID input.phone, INVALID input.pictureUrl, INVALID input.username"},
+	{`signUp(input: {email: "x", givenName: "` + long + `", familyName: "` + long + `"}) { secret }`, "INVALID input.email, INVALID input.familyName, INVALID input.givenName"},
+}
+
 // oneFault says why an input of these mutations has one fault at most.
 var oneFault = map[string]string{
 	"suspendUser": "names a user only", "restoreUser": "names a user only; who is not there is not handed anything", "deleteUser": "names a user only",
 	"suspendOrganization": "names an organization only", "restoreOrganization": "names an organization only; what is not there is not handed anything",
 	"deleteOrganization": "names an organization only", "deletePermission": "names a permission only", "deleteRole": "names a role only", "revokeApiKey": "names a key only", "adoptApiKey": "names a key only",
+	"switchOrganization": "names an organization only", "leaveOrganization": "names an organization only", "endSession": "names a session only",
+	"signOut": "names nothing", "requestPasswordReset": "names an account only", "requestEmailChange": "names an address only",
+	"signIn": stepwise, "continueSignIn": stepwise, "resetPassword": stepwise, "confirmEmailChange": stepwise, "changePassword": stepwise, "accessToken": stepwise,
+	"setTemporaryPassword": "a password is hashed before anything is locked", "unlinkIdentity": "an identity is one of the user's",
 }
+
+const stepwise = "what comes later is not looked at before what comes first is right"
 
 // grantFaults are the cases of the four mutations of grants, which are alike.
 func grantFaults() []faultCase {
@@ -157,8 +170,16 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	b.Ask(t, faultsSeed)
 	writes := []string{"roster:users:write", "roster:organizations:write", "roster:members:write", "roster:roles:write", "roster:settings:write", "roster:keys:write"}
 	key, bound := b.Holding(t, "", writes...), b.Holding(t, "acme", writes...)
+	session := b.SignedIn(t, "ada@example.com", "acme")
 	before := b.State(t)
 	asked := ""
+	for _, c := range ownFaultCases {
+		asked += " " + c.document
+		mutation := "mutation { " + strings.ReplaceAll(c.document, long, strings.Repeat("x", 2001)) + " }"
+		if got := told(b.As(t, session, mutation, nil)); got != c.faults {
+			t.Errorf("%s\ngot  %s\nwant %s", c.document, got, c.faults)
+		}
+	}
 	for _, c := range slices.Concat(faultCases, grantFaults()) {
 		asked += " " + c.document
 		mutation := "mutation { " + strings.ReplaceAll(c.document, long, strings.Repeat("x", 2001)) + " }"

@@ -362,7 +362,7 @@ func TestAnyValueAnywhere(t *testing.T) {
 	for _, f := range append(ownFields(schema.Query), ownFields(schema.Mutation)...) {
 		operation, owner := "query", "Query"
 		if schema.Mutation.Fields.ForName(f.Name) != nil {
-			operation, owner = "mutation @dryRun", "Mutation"
+			operation, owner = operationOf("Mutation", f), "Mutation"
 		}
 		for _, a := range f.Arguments {
 			for _, path := range append([]string{a.Name}, inputPaths(schema.Types[a.Type.Name()], a.Name)...) {

@@ -14,7 +14,7 @@ func TestIntrospectionTellsOfNothingElse(t *testing.T) {
 	t.Parallel()
 	b := graphtest.New(t)
 	a := b.Ask(t, `{ __schema { directives { name locations } } __type(name: "__DirectiveLocation") { enumValues { name } } }`)
-	if got, want := strings.Join(a.Texts("__schema.directives", "name"), " "), "deprecated dryRun endsAccess include oneOf requires skip specifiedBy"; got != want {
+	if got, want := strings.Join(a.Texts("__schema.directives", "name"), " "), "credential deprecated dryRun endsAccess include oneOf requires skip specifiedBy"; got != want {
 		t.Errorf("directives %s, want %s", got, want)
 	}
 	if strings.Contains(string(a.Body), "DIRECTIVE_DEFINITION") {

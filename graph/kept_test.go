@@ -22,7 +22,12 @@ func TestInputsAreKept(t *testing.T) {
 	for kind, path := range map[string]string{"UserRef": "u.user", "OrganizationRef": "a.organization", "RoleRef": "r.role", "PermissionRef": "p.permission"} {
 		k.others[kind] = fmt.Sprintf("{id: %q}", seed.Text(path+".id")) // which no update changes
 	}
+	session := b.SignedIn(t, "ada@example.com", "acme")
 	for _, f := range ownFields(k.schema.Mutation) {
+		k.key = b.Key
+		if requirement(f) == "" {
+			k.key = session
+		}
 		if !strings.HasPrefix(f.Name, "create") && !strings.HasPrefix(f.Name, "update") {
 			continue
 		}
@@ -39,6 +44,8 @@ func TestInputsAreKept(t *testing.T) {
 type kept struct {
 	*graphtest.Server
 	*caller
+	// key is the credential of who calls.
+	key   string
 	calls int
 }
 
@@ -70,7 +77,10 @@ func (k *kept) check(t *testing.T, f, result *ast.FieldDefinition, owner string,
 	sent := "mutation { " + strings.Replace(k.call("Mutation", f), "{ __typename }", "{ "+read+" }", 1) + " }"
 	path := result.Name + "." + field.Name
 	want := graphtest.ParseJSON(t, strings.ReplaceAll(k.instead, "{kept:", `{"kept":`))
-	made := k.Ask(t, sent)
+	made := k.As(t, k.key, sent, nil)
+	if made.Codes() != "" {
+		t.Fatalf("%s\nanswers %s", sent, made.Body)
+	}
 	if got := made.At(f.Name + "." + path); !reflect.DeepEqual(got, want) {
 		t.Errorf("%s\nanswers %v, want %v", sent, got, want)
 	}

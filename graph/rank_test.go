@@ -9,6 +9,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"roster/access"
+	"roster/db"
 	"roster/graph/graphtest"
 )
 
@@ -60,6 +61,9 @@ var rankCases = map[string]rankCase{
 	"suspendUser":              {document: `(input: {user: {username: "PERSON"}}) { user { id } }`, whole: true},
 	"restoreUser":              {document: `(input: {user: {username: "PERSON"}}) { user { id } }`, whole: true},
 	"deleteUser":               {document: `(input: {user: {username: "PERSON"}}) { deletedIds }`, whole: true},
+	"setTemporaryPassword":     {document: `(input: {user: {username: "PERSON"}, password: "` + graphtest.Password + `"}) { user { id } }`, whole: true},
+	"endSession":               {document: `(input: {session: "SESSION"}) { endedSessions }`, whole: true},
+	"unlinkIdentity":           {document: `(input: {user: {username: "PERSON"}, identity: "IDENTITY"}) { user { id } }`, whole: true},
 	"removeMembers":            {document: `(input: {organization: {code: "acme"}, users: [{username: "PERSON"}]}) { deletedIds }`},
 	"moveMember":               {document: `(input: {user: {username: "PERSON"}, from: {code: "acme"}, to: {code: "globex"}, keepGrants: false}) { membership { id } }`},
 	"suspendMember":            {document: `(input: {organization: {code: "acme"}, user: {username: "PERSON"}}) { membership { id } }`},
@@ -87,8 +91,9 @@ var rankCases = map[string]rankCase{
 // rankWorld is a business with the people above, and keys that stand for them.
 type rankWorld struct {
 	*graphtest.Server
-	// keys are ids, by "person" for acme and "person everywhere" for the business.
-	keys map[string]string
+	// keys are ids, by "person" for acme and "person everywhere" for the business. identities
+	// are ids by person.
+	keys, identities map[string]string
 }
 
 func newRankWorld(t *testing.T) *rankWorld {
@@ -104,18 +109,36 @@ func newRankWorld(t *testing.T) *rankWorld {
 	// In the root, a role may contain permissions of Roster only.
 	b.Ask(t, `mutation { createRole(input: {key: "owner-of-all", permissions: [{key: "roster:imports:write"}]}) { role { id } } }`)
 	made := b.Ask(t, strings.NewReplacer("USERS", strings.Join(users, "\n"), "ALL", strings.Join(all, ", "), "KEYS", strings.Join(keys, "\n")).Replace(rankSeed))
-	w := &rankWorld{b, map[string]string{}}
+	w := &rankWorld{b, map[string]string{}, map[string]string{}}
 	for person := range rankOf {
+		newIdentity(t, b, person) // which is left
+		w.identities[person] = newIdentity(t, b, person)
 		w.keys[person], w.keys[person+" everywhere"] = made.Text("k_"+person+".apiKey.id"), made.Text("w_"+person+".apiKey.id")
 	}
 	return w
 }
 
 // on returns the document of a case that acts on the person.
-func (w *rankWorld) on(name, person string) string {
+func (w *rankWorld) on(t *testing.T, name, person string) string {
+	t.Helper()
 	mutation, _, _ := strings.Cut(name, ":")
-	text := strings.NewReplacer("PERSON", person, "KEY_EVERYWHERE", w.keys[person+" everywhere"], "KEY", w.keys[person]).Replace(rankCases[name].document)
-	return "mutation @dryRun { " + mutation + text + " }"
+	text := rankCases[name].document
+	if strings.Contains(text, "SESSION") {
+		text = strings.Replace(text, "SESSION", w.session(t, person), 1)
+	}
+	text = strings.NewReplacer("PERSON", person, "IDENTITY", w.identities[person], "KEY_EVERYWHERE", w.keys[person+" everywhere"], "KEY", w.keys[person]).Replace(text)
+	dryRun := "@dryRun"
+	if mutation == "setTemporaryPassword" { // which carries a credential
+		dryRun = ""
+	}
+	return "mutation " + dryRun + " { " + mutation + text + " }"
+}
+
+// session starts a session of the person, since some mutations end them, and returns its id.
+func (w *rankWorld) session(t *testing.T, person string) string {
+	t.Helper()
+	return graphtest.Rows[db.SessionID](t, w.Server, `insert into sessions (user_id, id, hash, methods, created_at, last_used_at, expires_at)
+		select id, gen_random_uuid(), '', '{code}', now(), now(), now() + interval '1 day' from users where username = $1 returning id`, person)[0].String()
 }
 
 // Whoever acts on a person must hold every permission of Roster that the person holds,
@@ -141,12 +164,12 @@ func TestRank(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for person, holds := range rankOf {
 				refused := c.open == "" && (holds == "acme" || c.whole && holds != "")
-				w.wantRank(t, "lower", w.As(t, lower, w.on(name, person), nil), person, refused, held)
-				w.wantRank(t, "peer", w.As(t, peer, w.on(name, person), nil), person, false, "")
+				w.wantRank(t, "lower", w.As(t, lower, w.on(t, name, person), nil), person, refused, held)
+				w.wantRank(t, "peer", w.As(t, peer, w.on(t, name, person), nil), person, false, "")
 				if inOrganization := strings.Contains(c.document, "acme") || name == "revokeApiKey" || name == "adoptApiKey"; inOrganization && !c.whole && !strings.Contains(c.document, "globex") {
-					a := w.As(t, lowerInAcme, w.on(name, person), nil)
+					a := w.As(t, lowerInAcme, w.on(t, name, person), nil)
 					w.wantRank(t, "lower in acme", a, person, refused, "user holds.")
-					w.wantRank(t, "peer in acme", w.As(t, peerInAcme, w.on(name, person), nil), person, false, "")
+					w.wantRank(t, "peer in acme", w.As(t, peerInAcme, w.on(t, name, person), nil), person, false, "")
 				}
 			}
 		})
@@ -211,12 +234,12 @@ func TestRankOfOneself(t *testing.T) {
 	boss := w.StandingFor(t, "boss@example.com", "", "roster:users:write", "roster:keys:write")
 	owner := w.StandingFor(t, "owner@example.com", "acme", "roster:members:write")
 	for _, name := range []string{"updateUser: email", "suspendUser", "deleteUser", "revokeApiKey", "revokeApiKey: for the business"} {
-		w.wantRank(t, "boss", w.As(t, boss, w.on(name, "boss"), nil), "boss", false, "")
-		w.wantRank(t, "boss", w.As(t, boss, w.on(name, "owner"), nil), "owner", true, "roster:imports:write")
+		w.wantRank(t, "boss", w.As(t, boss, w.on(t, name, "boss"), nil), "boss", false, "")
+		w.wantRank(t, "boss", w.As(t, boss, w.on(t, name, "owner"), nil), "owner", true, "roster:imports:write")
 	}
 	for _, name := range []string{"removeMembers", "revokeRoles", "revokePermissions"} {
-		w.wantRank(t, "owner", w.As(t, owner, w.on(name, "owner"), nil), "owner", false, "")
-		w.wantRank(t, "owner", w.As(t, owner, w.on(name, "soon"), nil), "soon", true, "")
+		w.wantRank(t, "owner", w.As(t, owner, w.on(t, name, "owner"), nil), "owner", false, "")
+		w.wantRank(t, "owner", w.As(t, owner, w.on(t, name, "soon"), nil), "soon", true, "")
 	}
 }
 

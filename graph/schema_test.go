@@ -67,7 +67,7 @@ func TestEverythingIsDescribed(t *testing.T) {
 			check(d.Name+"."+v.Name, v.Description, v.Directives)
 		}
 	}
-	for _, name := range []string{"requires", "dryRun", "endsAccess"} {
+	for _, name := range []string{"requires", "dryRun", "endsAccess", "credential"} {
 		d := schema.Directives[name]
 		check("@"+name, d.Description, nil)
 		arguments("@"+name, d.Arguments)

@@ -159,9 +159,12 @@ func TestWritersReadWhatTheyWrite(t *testing.T) {
 	}
 	administratorKey := b.Holding(t, "", all...) // which answers for what it makes, as the writer's does
 	for _, f := range ownFields(schema.Mutation) {
+		if requirement(f) == "" { // it is about whoever asks
+			continue
+		}
 		t.Run(f.Name, func(t *testing.T) {
 			call, _, _ := strings.Cut(c.call("Mutation", f), " { __typename }")
-			text := "mutation @dryRun { " + call + c.selection(f.Type, 3, false) + " }"
+			text := operationOf("Mutation", f) + " { " + call + c.selection(f.Type, 3, false) + " }"
 			holds := []string{requirement(f), "roster:grants:any"} // what is handed out must be held
 			if strings.HasPrefix(f.Type.Name(), "Membership") {
 				holds = append(holds, "roster:organizations:read") // the organization is not written: more than its name must be readable
@@ -174,7 +177,7 @@ func TestWritersReadWhatTheyWrite(t *testing.T) {
 			for _, d := range ownFields(schema.Types[f.Type.Name()]) {
 				for _, below := range ownFields(schema.Types[d.Type.Name()]) {
 					if need := requirement(below); need != "" && !slices.Contains(holds, need) && !slices.ContainsFunc(below.Arguments, func(a *ast.ArgumentDefinition) bool { return a.Type.NonNull && a.DefaultValue == nil }) {
-						a := b.As(t, b.Holding(t, "", holds...), "mutation @dryRun { "+call+" { "+d.Name+" { "+below.Name+c.selection(below.Type, 1, false)+" } } }", nil)
+						a := b.As(t, b.Holding(t, "", holds...), operationOf("Mutation", f)+" { "+call+" { "+d.Name+" { "+below.Name+c.selection(below.Type, 1, false)+" } } }", nil)
 						if a.Codes() != "FORBIDDEN" {
 							t.Errorf("%s.%s without %s: %s", d.Name, below.Name, need, a.Body)
 						}

@@ -2043,7 +2043,7 @@ type Mutation {
   leaveOrganization(
     "Which organization."
     input: LeaveOrganizationInput!
-  ): DeletePayload!
+  ): DeletePayload! @endsAccess
   """
   Takes away a way in: one's own or, with ` + "`" + `roster:users:write` + "`" + `, that of somebody whom the caller may act upon. INVALID for the
   last one.

@@ -154,9 +154,11 @@ func (b *Server) WithOptions(t testing.TB, o transport.Options) *Server {
 func (b *Server) Restarted(t testing.TB) *Server {
 	t.Helper()
 	other := *b
-	other.Directory = directory.New(b.Database, access.Options{Log: slog.New(slog.DiscardHandler)})
+	log := slog.New(slog.DiscardHandler)
+	other.Directory = directory.New(b.Database, access.Options{Log: log})
 	t.Cleanup(other.Directory.Close)
 	Must(t, other.Directory.Follow(t.Context()))
+	other.startSignIn(t, log)
 	return other.WithOptions(t, transport.Options{})
 }
 

@@ -1,6 +1,7 @@
 package graphtest
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	netmail "net/mail"
@@ -9,30 +10,64 @@ import (
 	"time"
 
 	"roster/credential"
+	"roster/db"
 	"roster/mail"
 	"roster/secret"
 	"roster/signin"
+	"roster/token"
 )
 
 // Issuer is the public address of servers that are under test.
 const Issuer = "https://accounts.test"
 
+// Password is one that may be chosen.
+const Password = "correct horse battery staple"
+
+// keyring seals what the servers of all tests keep secret.
+var keyring = sync.OnceValues(func() (*secret.Keyring, error) { return secret.ParseKeyring(secret.NewKey().Reveal()) })
+
+// passwordHash is the hash of Password, which takes a while to make.
+var passwordHash = sync.OnceValues(func() (string, error) {
+	return credential.NewPasswords(1, 100).Hash(context.Background(), secret.New(Password))
+})
+
 // startSignIn lets people sign in to the server.
 func (b *Server) startSignIn(t testing.TB, log *slog.Logger) {
 	t.Helper()
-	ring, err := secret.ParseKeyring(secret.NewKey().Reveal())
+	ring, err := keyring()
+	Must(t, err)
+	tokens, err := token.Open(t.Context(), b.Database, ring, time.Now, token.Options{Issuer: Issuer, Audiences: []string{Issuer}, Log: log})
 	Must(t, err)
 	templates, err := mail.ParseTemplates("")
 	Must(t, err)
-	b.Mail = &Mailbox{}
+	if b.Mail == nil {
+		b.Mail = &Mailbox{}
+	}
 	outbox := mail.NewOutbox(b.Database, mail.Options{Keyring: ring, Templates: templates, From: &netmail.Address{Address: "accounts@accounts.test"}, Sender: b.Mail, Log: log})
 	b.SignIn = signin.New(signin.Options{
-		Database: b.Database, Directory: b.Directory, Passwords: credential.NewPasswords(2, 1000), Outbox: outbox, Issuer: Issuer, Log: log,
+		Database: b.Database, Directory: b.Directory, Passwords: credential.NewPasswords(2, 1000), Outbox: outbox, Tokens: tokens, Issuer: Issuer, Log: log,
 	})
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
 	running.Go(func() { outbox.Run(ctx) })
 	t.Cleanup(func() { stop(); running.Wait() })
+}
+
+// SignedIn starts a session of the user with that email address in an organization, and
+// returns its secret. Password becomes the user's password.
+func (b *Server) SignedIn(t testing.TB, email, org string) string {
+	t.Helper()
+	hash, err := passwordHash()
+	Must(t, err)
+	b.Execute(t, `insert into passwords (user_id, hash, temporary, changed_at) select id, ?, false, now() from users where email = ?
+		on conflict (user_id) do update set hash = excluded.hash, temporary = false`, hash, email)
+	user := Rows[db.UserID](t, b, "select id from users where email = $1", email)[0]
+	session := credential.SessionName{User: user, Session: db.NewID[db.SessionKind]()}
+	shown, sessionHash := credential.NewSession(session)
+	b.Execute(t, `insert into sessions (user_id, id, hash, org_id, methods, created_at, last_used_at, expires_at)
+		values (?, ?, ?, (select id from organizations where code = ?), '{password}', now(), now(), now() + interval '1 day')`,
+		session.User, session.Session, sessionHash, org)
+	return shown.Reveal()
 }
 
 // Mailbox keeps the mails that it is to send.
@@ -60,6 +95,19 @@ func (m *Mailbox) To(address string) []*mail.Mail {
 		}
 	}
 	return to
+}
+
+// Code waits for a mail to the address that has a code, after the first n mails, and
+// returns the code.
+func (m *Mailbox) Code(t testing.TB, address string, n int) (code string) {
+	t.Helper()
+	Eventually(t, 30*time.Second, "a code is mailed to "+address, func() bool {
+		for _, one := range m.To(address)[n:] {
+			code = cmp.Or(code, one.Code)
+		}
+		return code != ""
+	})
+	return code
 }
 
 // Last waits for the n-th mail to the address, and returns it.
