@@ -16,15 +16,16 @@ import (
 
 // The packages that write past a Writer, each for a reason.
 var ownWriters = map[string]string{
-	"changes":       "it is the writing core",
-	"db":            "it runs migrations, and the transactions of the core",
-	"db/migrations": "they are SQL",
-	"db/dbtest":     "it makes the databases of tests",
-	"db/embedded":   "it makes the database itself",
-	"mail":          "its rows stand in the transaction of what they tell, and are no facts about anybody",
-	"token":         "signing keys belong to the servers, which read them by themselves",
-	"idempotency":   "its rows stand beside the changes of a document's transaction",
-	"bench":         "it fills databases of its own",
+	"changes":         "it is the writing core",
+	"db":              "it runs migrations, and the transactions of the core",
+	"db/migrations":   "they are SQL",
+	"db/dbtest":       "it makes the databases of tests",
+	"db/embedded":     "it makes the database itself",
+	"mail":            "its rows stand in the transaction of what they tell, and are no facts about anybody",
+	"token":           "signing keys belong to the servers, which read them by themselves",
+	"idempotency":     "its rows stand beside the changes of a document's transaction",
+	"graph/graphtest": "it makes people for tests",
+	"bench":           "it fills databases of its own",
 }
 
 // writingMethods are methods that write, or begin a transaction in which something can.

@@ -16,6 +16,8 @@ type personal[T any] struct {
 	name, table, alias string
 	order              list.Order
 	cursor             func(*T) list.Cursor
+	// place returns whose the row is, and where it keeps the organization.
+	place func(*T) (*db.UserID, **db.OrganizationID)
 }
 
 // personalRow is a row in the lists of several people. Parent is the number of its person.
@@ -30,6 +32,7 @@ var sessions = personal[db.Session]{
 	cursor: func(s *db.Session) list.Cursor {
 		return list.Cursor{Value: list.TimeValue(&s.CreatedAt), ID: uuid.UUID(s.ID)}
 	},
+	place: func(s *db.Session) (*db.UserID, **db.OrganizationID) { return &s.UserID, &s.OrgID },
 }
 
 var signIns = personal[db.SignIn]{
@@ -38,6 +41,7 @@ var signIns = personal[db.SignIn]{
 	cursor: func(s *db.SignIn) list.Cursor {
 		return list.Cursor{Value: list.TimeValue(&s.At), ID: uuid.UUID(s.ID)}
 	},
+	place: func(s *db.SignIn) (*db.UserID, **db.OrganizationID) { return s.UserID, &s.OrgID },
 }
 
 // of returns a page of the rows of each of the users, the newest first, as far as the
@@ -58,7 +62,23 @@ func (l personal[T]) of(ctx context.Context, s *Service, users []db.UserID, page
 		Node: func(r *personalRow[T]) *T { return r.Row }, Parent: func(r *personalRow[T]) int { return r.Parent },
 		Cursor: func(r *personalRow[T]) list.Cursor { return l.cursor(r.Row) },
 	}.Page(ctx, s.Database, page)
+	for _, c := range connections {
+		for _, row := range c.Nodes {
+			hideElsewhere(ctx, l, row)
+		}
+	}
 	return connections, err
+}
+
+// hideElsewhere removes the organization of a row from the sight of an actor who sees only
+// another one: that somebody is a member there is not theirs to know.
+func hideElsewhere[T any](ctx context.Context, l personal[T], row *T) {
+	actor := access.ActorOf(ctx)
+	user, org := l.place(row)
+	if *org == nil || actor.HoldsEverywhere(access.UsersRead) || user != nil && actor.Is(*user) || actor.Organization != nil && **org == *actor.Organization {
+		return
+	}
+	*org = nil
 }
 
 // visiblePersons returns conditions on the rows of the users that the actor may see.
