@@ -18,8 +18,10 @@ import (
 	"roster/db/list"
 	"roster/directory"
 	"roster/impact"
+	"roster/mail"
 	"roster/problem"
 	"roster/secret"
+	"roster/signin"
 )
 
 // actionServers are a server that answers from memory, and one that always reads the
@@ -27,6 +29,7 @@ import (
 type actionServers struct {
 	*business
 	exact      *directory.Directory
+	signIn     *signin.Service
 	statements *dbtest.Statements
 	worlds     int
 }
@@ -40,6 +43,9 @@ func newActionServers(t *testing.T) *actionServers {
 		access.WithActor(t.Context(), access.System("test")),
 	}
 	t.Cleanup(s.Close)
+	s.signIn = signin.New(signin.Options{
+		Database: database, Directory: s.Directory, Passwords: credential.NewPasswords(1, 1), Outbox: mail.NewOutbox(database, mail.Options{}), Log: slog.New(slog.DiscardHandler),
+	})
 	must(0, s.Follow(t.Context()))(t)
 	must(0, s.EnsureAdministratorKey(t.Context(), credential.New()))(t)
 	s.exact = s.server()
@@ -51,11 +57,12 @@ func newActionServers(t *testing.T) *actionServers {
 type actionWorld struct {
 	*business
 	exact      *directory.Directory
+	signIn     *signin.Service
 	statements *dbtest.Statements
 	// mark is in each name of this world. By the names that it has elsewhere: Ada holds
 	// the permission thing in Acme, by the role worker. So do two API keys: one that
-	// stands for her, and one that stands for itself, which also holds spare. Bob, other
-	// and the second external id are still to be made.
+	// stands for her, and one that stands for itself, which also holds spare. She is signed
+	// in there. Bob, other and the second external id are still to be made.
 	mark                   string
 	ada, bob, acme, worker string
 	thing, spare, other    string
@@ -71,7 +78,7 @@ func (s *actionServers) newWorld(t *testing.T) *actionWorld {
 	mark := fmt.Sprintf("w%dw", s.worlds)
 	w := &actionWorld{
 		business: &business{s.Directory, t, s.db, access.WithActor(t.Context(), access.System("test"))},
-		exact:    s.exact, statements: s.statements, mark: mark,
+		exact:    s.exact, signIn: s.signIn, statements: s.statements, mark: mark,
 		ada: "ada-" + mark, bob: "bob-" + mark, acme: "acme-" + mark, worker: "worker-" + mark,
 		thing: mark + "-thing:do", spare: mark + "-spare:do", other: mark + "-other:do",
 		firstID: "first-" + mark, secondID: "second-" + mark,
@@ -79,12 +86,42 @@ func (s *actionServers) newWorld(t *testing.T) *actionWorld {
 	w.definePermissions(w.thing, w.spare)
 	w.role(w.worker, permissionRefs(w.thing)...)
 	acme := must(w.CreateOrganization(w.ctx, directory.CreateOrganizationInput{Name: w.acme, ExternalID: &w.firstID}))(t)
-	w.user(w.ada, acme)
+	ada := w.user(w.ada, acme)
 	must(0, w.grantRole(w.ada, w.acme, w.worker))(t)
 	_, hers := w.keyOf(directory.UserRef{Username: &w.ada}, w.acme, w.thing)
 	own, its := w.key(w.acme, w.thing, w.spare)
-	w.secrets, w.ownKey = []secret.Text{hers, its}, keyAction(own)
+	w.secrets, w.ownKey = []secret.Text{hers, its, w.session(ada, acme)}, keyAction(own)
 	return w
+}
+
+// session starts a session of the user in the organization, and returns its secret.
+func (b *business) session(user *db.User, org *db.Organization) secret.Text {
+	b.t.Helper()
+	of := credential.SessionName{User: user.ID, Session: db.NewID[db.SessionKind]()}
+	shown, hash := credential.NewSession(of)
+	now := time.Now()
+	session := &db.Session{UserID: of.User, ID: of.Session, Hash: hash, OrgID: &org.ID, Methods: []string{"code"}, CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(time.Hour)}
+	must(b.db.NewInsert().Model(session).Exec(b.t.Context()))(b.t)
+	return shown
+}
+
+// asAda returns fn, called by Ada, who is signed in.
+func (w *actionWorld) asAda(fn func(ctx context.Context) error) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		actor, err := w.Authenticate(w.t.Context(), w.secrets[2], "")
+		if err != nil {
+			return err
+		}
+		return fn(access.WithActor(ctx, actor))
+	}
+}
+
+// identity makes an identity of Ada, and returns its id.
+func (w *actionWorld) identity(subject string) string {
+	w.t.Helper()
+	id := db.NewID[db.IdentityKind]()
+	must(w.db.NewRaw("insert into identities (id, provider, subject, user_id) select ?, 'google', ?, id from users where username = ?", id, subject+w.mark, w.ada).Exec(w.t.Context()))(w.t)
+	return id.String()
 }
 
 // answers returns what a server answers from everything that it may keep in memory.
@@ -111,7 +148,7 @@ func (w *actionWorld) answers(d *directory.Directory) []string {
 			say("key %d: %v", i, err)
 			continue
 		}
-		say("key %d: %s", i, permissionsOf(actor))
+		say("key %d: %s in %v", i, permissionsOf(actor), actor.Organization)
 	}
 	return all
 }
@@ -260,10 +297,20 @@ func (w *actionWorld) cases() map[changes.Action]actionCase {
 		changes.PermissionGrantShortened: {before: does(w.GrantPermissions, spare), change: func(ctx context.Context) error {
 			return does(w.RevokePermissions, directory.RevokePermissionsInput{Organization: acme, Users: users, Permissions: permissionRefs(w.spare), EndsAt: soon()})(ctx)
 		}, after: wait, later: 1},
-		changes.UserUpdated:            {change: does(w.UpdateUser, directory.UpdateUserInput{User: ada, Username: graphql.OmittableOf(&w.bob)})},
-		changes.UserSuspended:          {change: does(w.SuspendUser, user)},
-		changes.UserRestored:           {before: does(w.SuspendUser, user), change: does(w.RestoreUser, user)},
-		changes.UserDeleted:            {change: does(w.DeleteUser, user), after: w.again},
+		changes.UserUpdated:         {change: does(w.UpdateUser, directory.UpdateUserInput{User: ada, Username: graphql.OmittableOf(&w.bob)})},
+		changes.UserSuspended:       {change: does(w.SuspendUser, user)},
+		changes.UserRestored:        {before: does(w.SuspendUser, user), change: does(w.RestoreUser, user)},
+		changes.UserDeleted:         {change: does(w.DeleteUser, user), after: w.again},
+		changes.UserSessionsEnded:   {change: w.asAda(does(w.signIn.SignOut, false))},
+		changes.UserPasswordChanged: {change: does(w.signIn.SetTemporaryPassword, signin.SetTemporaryPasswordInput{User: ada, Password: "correct horse battery staple"})},
+		changes.UserSwitched: {
+			before: does(w.AddMembers, directory.AddMembersInput{Organization: orgCode("default"), Users: users, Roles: roleRefs()}),
+			change: w.asAda(does(w.signIn.SwitchOrganization, orgCode("default"))),
+		},
+		changes.UserIdentityUnlinked: {change: func(ctx context.Context) error {
+			w.identity("left")
+			return does(w.signIn.UnlinkIdentity, signin.UnlinkIdentityInput{User: &ada, Identity: w.identity("unlinked")})(ctx)
+		}},
 		changes.OrganizationUpdated:    {change: does(w.UpdateOrganization, directory.UpdateOrganizationInput{Organization: acme, ExternalID: graphql.OmittableOf(&w.secondID)})},
 		changes.OrganizationSuspended:  {change: does(w.SuspendOrganization, org)},
 		changes.OrganizationRestored:   {before: does(w.SuspendOrganization, org), change: does(w.RestoreOrganization, org)},
@@ -291,14 +338,14 @@ func (w *actionWorld) cases() map[changes.Action]actionCase {
 		changes.APIKeyPermissionsAdded: {
 			before: func(ctx context.Context) error {
 				w.secrets = append(w.secrets, credential.New())
-				if err := w.EnsureAdministratorKey(ctx, w.secrets[2]); err != nil {
+				if err := w.EnsureAdministratorKey(ctx, w.secrets[3]); err != nil {
 					return err
 				}
 				_, err := w.db.NewRaw("delete from api_key_permissions where api_key_id in (select id from api_keys where name = 'Administrator') and permission_id in (select id from permissions where key = ?)",
 					access.KeysWrite).Exec(ctx)
 				return err
 			},
-			change: func(ctx context.Context) error { return w.EnsureAdministratorKey(ctx, w.secrets[2]) },
+			change: func(ctx context.Context) error { return w.EnsureAdministratorKey(ctx, w.secrets[3]) },
 		},
 	}
 }

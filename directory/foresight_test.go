@@ -10,6 +10,10 @@ import (
 	"roster/db"
 )
 
+// ownMutations lock only the person who is signed in, or what one person has: two of them
+// wait for one another in no circle, whatever else they name.
+var ownMutations = []string{"switchOrganization", "leaveOrganization", "signOut", "endSession", "unlinkIdentity", "requestEmailChange", "requestPasswordReset"}
+
 // Each reference in the input of a mutation is foreseen: a reference of which LockAhead
 // knows nothing is locked out of order.
 func TestForesightIsComplete(t *testing.T) {
@@ -23,10 +27,10 @@ func TestForesightIsComplete(t *testing.T) {
 		"createPermission": CreatePermissionInput{}, "updatePermission": UpdatePermissionInput{}, "deletePermission": PermissionActionInput{},
 		"createRole": CreateRoleInput{}, "updateRole": UpdateRoleInput{}, "deleteRole": RoleActionInput{},
 		"addRolePermissions": RolePermissionsInput{}, "removeRolePermissions": RolePermissionsInput{},
-		"updateSettings": UpdateSettingsInput{}, "createApiKey": CreateAPIKeyInput{}, "revokeApiKey": APIKeyActionInput{}, "adoptApiKey": APIKeyActionInput{},
+		"updateSettings": UpdateSettingsInput{}, "updateViewer": UpdateViewerInput{}, "createApiKey": CreateAPIKeyInput{}, "revokeApiKey": APIKeyActionInput{}, "adoptApiKey": APIKeyActionInput{},
 	}
 	for name := range foresight {
-		if _, known := inputs[name]; !known {
+		if _, known := inputs[name]; known == slices.Contains(ownMutations, name) {
 			t.Errorf("%s is not tested", name)
 		}
 	}

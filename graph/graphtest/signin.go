@@ -62,6 +62,7 @@ func (b *Server) SignedIn(t testing.TB, email, org string) string {
 	b.Execute(t, `insert into passwords (user_id, hash, temporary, changed_at) select id, ?, false, now() from users where email = ?
 		on conflict (user_id) do update set hash = excluded.hash, temporary = false`, hash, email)
 	user := Rows[db.UserID](t, b, "select id from users where email = $1", email)[0]
+	b.Execute(t, "insert into identities (provider, subject, user_id) values (?, ?, ?) on conflict do nothing", db.PasswordProvider, user.String(), user)
 	session := credential.SessionName{User: user, Session: db.NewID[db.SessionKind]()}
 	shown, sessionHash := credential.NewSession(session)
 	b.Execute(t, `insert into sessions (user_id, id, hash, org_id, methods, created_at, last_used_at, expires_at)
