@@ -16,7 +16,8 @@ type MemberFilter struct {
 	Role   *RoleRef
 	// Can keeps the members who effectively hold this permission.
 	Can *string
-	// Status is that of the user, MemberStatus that of the member in the organization.
+	// Status is the status of the user, MemberStatus the one that the member has in the
+	// organization.
 	Status, MemberStatus *db.Status
 }
 

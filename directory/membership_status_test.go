@@ -10,8 +10,9 @@ import (
 	"roster/secret"
 )
 
-// Who is suspended in one organization has no keys there, nor what descends from them; the
-// other organizations and the business are untouched. In the root it is the reverse.
+// The keys of a member who is suspended in one organization stop there, and what descends
+// from them; other organizations and the business are untouched. In the root it is the
+// reverse.
 func TestKeysOfSuspendedMembers(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
