@@ -33,7 +33,7 @@ func (s *server) startMail(ctx context.Context, adminKey secret.Text) (err error
 		s.mailbox = mailbox.Handler(func(next http.Handler) http.Handler { return s.sessions.Wrap(s.onlyWithKey(adminKey, next)) })
 		s.log.InfoContext(ctx, "mails are not sent but shown, in the browser that has the session of the playground; ROSTER_SMTP_URL sends them", "path", mail.MailboxPath)
 	default:
-		s.log.WarnContext(ctx, "mails are not sent, and nobody can sign in by mail: ROSTER_SMTP_URL is not set")
+		s.log.InfoContext(ctx, "mails are not sent, and nobody can sign in by mail: ROSTER_SMTP_URL is not set")
 	}
 	s.outbox = mail.NewOutbox(s.db, o)
 	s.watchMail()

@@ -23,11 +23,14 @@ import (
 	"roster/db/dbtest"
 )
 
+// What the log says of mail in development.
+const mailsShown = "mails are not sent but shown, in the browser that has the session of the playground; ROSTER_SMTP_URL sends them"
+
 func TestStart(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	first := p.start()
-	first.wantLines("PostgreSQL started", "database migrated", "filled the empty database with the demo business", "listening")
+	first.wantLines("PostgreSQL started", "database migrated", mailsShown, "filled the empty database with the demo business", "people of the demo business can sign in", "listening")
 	if first.logged("database migrated")["migrations"] == 0.0 {
 		t.Error("no migration is counted")
 	}
@@ -39,7 +42,7 @@ func TestStart(t *testing.T) {
 	first.stop()
 
 	second := p.start()
-	second.wantLines("PostgreSQL started", "listening")
+	second.wantLines("PostgreSQL started", mailsShown, "people of the demo business can sign in", "listening")
 	if second.stdout.String() != first.stdout.String() || second.key != first.key {
 		t.Errorf("the second start says %q, and the key is another: %t", &second.stdout, second.key != first.key)
 	}
@@ -196,7 +199,7 @@ func TestDatabaseURL(t *testing.T) {
 	first, second := setup(t), setup(t)
 	first.env, second.env = []string{"DATABASE_URL=" + dsn}, []string{"DATABASE_URL=" + dsn}
 	one := first.start()
-	one.wantLines("listening")
+	one.wantLines(mailsShown, "listening")
 	one.wantKeyKept()
 	if files := names(t, first.data()); strings.Join(files, " ") != "admin-key secret-key" {
 		t.Errorf("the data folder holds %v", files)
@@ -209,7 +212,7 @@ func TestDatabaseURL(t *testing.T) {
 	must(t, err)
 	second.env = append(second.env, "ROSTER_SECRET_KEY="+key.Reveal())
 	two := second.start()
-	two.wantLines("listening")
+	two.wantLines("mails are not sent, and nobody can sign in by mail: ROSTER_SMTP_URL is not set", "listening")
 	if files := names(t, second.dir); len(files) != 0 || two.stdout.String() != "" {
 		t.Errorf("the second server makes %v and says %s", files, &two.stdout)
 	}

@@ -242,6 +242,21 @@ func everyCodeIsShown(t *testing.T, cases []goldenCase) {
 	}
 }
 
+// ofSigningIn reports whether a field is a mutation of people who sign in, or of what
+// it answers. These take several steps, and a mailbox: signin_test.go goes them.
+func ofSigningIn(owner, field string) bool {
+	switch owner {
+	case "Mutation":
+		return slices.Contains([]string{
+			"signUp", "signIn", "continueSignIn", "switchOrganization", "signOut", "endSession", "accessToken", "requestPasswordReset", "resetPassword", "changePassword",
+			"setTemporaryPassword", "updateViewer", "requestEmailChange", "confirmEmailChange", "leaveOrganization", "unlinkIdentity",
+		}, field)
+	case "SignInPayload", "SignInStep", "SignInStepPayload", "SessionPayload", "SignOutPayload", "AccessToken", "AccessTokenPayload", "AcceptedPayload":
+		return true
+	}
+	return false
+}
+
 // everyFieldIsAsked looks for fields of Query and Mutation without a golden case
 // that succeeds, and for types whose fields are never asked for.
 func everyFieldIsAsked(t *testing.T, cases []goldenCase) {
@@ -277,7 +292,7 @@ func everyFieldIsAsked(t *testing.T, cases []goldenCase) {
 	}
 	for _, d := range ownTypes(schema) {
 		for _, f := range ownFields(d) {
-			if d.Kind == ast.Object && !asked[d.Name+"."+f.Name] {
+			if d.Kind == ast.Object && !asked[d.Name+"."+f.Name] && !ofSigningIn(d.Name, f.Name) {
 				t.Errorf("no golden case asks for %s.%s", d.Name, f.Name)
 			}
 		}
