@@ -96,8 +96,8 @@ func newSwap(t *testing.T, b *graphtest.Server, traced *dbtest.Statements) *swap
 	change := b.Ask(t, `{ changes(filter: {organization: {code: "globex"}}, last: 1) { nodes { id } } }`).Text("changes.nodes.0.id")
 	id(change, db.NewID[db.ChangeKind]().String())
 	b.SignedIn(t, "sue@example.com", "globex")
-	b.Execute(t, `insert into sign_ins (id, at, user_id, method, succeeded, org_id) select gen_random_uuid(), now(), u.id, 'password', true, o.id
-		from users u, organizations o where u.username = 'sue' and o.code = 'globex'`)
+	b.Execute(t, `insert into sign_ins (id, at, user_id, method, succeeded, org_id) select gen_random_uuid(), now(), m.user_id, 'password', true, m.org_id
+		from memberships m join users u on u.id = m.user_id join organizations o on o.id = m.org_id where u.username = 'sue' and o.code = 'globex'`)
 	gus := &signedIn{Server: b, email: "gus@secret.example", session: b.SignedIn(t, "gus@secret.example", "globex")}
 	session, identity := gus.sessionID(t), newIdentity(t, b, "gus")
 	id(session, db.NewID[db.SessionKind]().String())
