@@ -1,6 +1,8 @@
 package graph_test
 
 import (
+	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +11,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"roster/db"
+	"roster/db/dbtest"
 	"roster/graph/graphtest"
 )
 
@@ -131,6 +134,43 @@ func operationOf(owner string, f *ast.FieldDefinition) string {
 		return "mutation"
 	}
 	return "mutation @dryRun"
+}
+
+// However many sessions and organizations somebody has, what they read of themselves takes
+// the same number of statements.
+func TestStatementsOfOneselfDoNotGrow(t *testing.T) {
+	t.Parallel()
+	traced := &dbtest.Statements{}
+	b := graphtest.New(t, traced)
+	b.Ask(t, graphtest.SmallBusiness)
+	session := b.SignedIn(t, "ada@example.com", "acme")
+	const query = `{ viewer { sessions { current user { name } organization { name } } organizations { name } } }`
+	count := func() (least int, a *graphtest.Answer) {
+		least = math.MaxInt
+		for range 10 {
+			graphtest.Eventually(t, 10*time.Second, "memory is trusted", func() bool { return b.Directory.Stats().Lag < 300*time.Millisecond })
+			traced.Take()
+			if a = b.As(t, session, query, nil); a.Codes() != "" {
+				t.Fatalf("%s", a.Body)
+			}
+			least = min(least, len(withoutMails(traced.Take())))
+		}
+		return least, a
+	}
+	few, _ := count()
+	b.Ask(t, graphtest.Document("mutation", 0, 20, func(i int) string {
+		return fmt.Sprintf(`createOrganization(input: {code: "o%d", name: "O"}) { organization { id } }`, i)
+	}))
+	b.Ask(t, graphtest.Document("mutation", 0, 20, func(i int) string {
+		return fmt.Sprintf(`addMembers(input: {organization: {code: "o%d"}, users: [{email: "ada@example.com"}]}) { memberships { id } }`, i)
+	}))
+	for i := range 20 {
+		b.SignedIn(t, "ada@example.com", fmt.Sprintf("o%d", i))
+	}
+	many, a := count()
+	if many != few || len(a.List("viewer.sessions")) != 21 || len(a.List("viewer.organizations")) != 22 {
+		t.Errorf("%d statements, and %d for twenty times as much: %s", few, many, a.Body)
+	}
 }
 
 // ownCases are the mutations that people call about themselves, and others that carry a

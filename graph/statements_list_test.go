@@ -24,6 +24,9 @@ func seedEveryList(t *testing.T, b *graphtest.Server) map[string]string {
 	t.Helper()
 	seedCrowd(t, b)
 	b.Execute(t, "insert into identities (provider, subject, user_id) select 'password', email, id from users")
+	b.Execute(t, `insert into sessions (user_id, id, hash, org_id, methods, created_at, last_used_at, expires_at)
+		select m.user_id, gen_random_uuid(), '', m.org_id, '{code}', now(), now(), now() + interval '1 day' from memberships m, generate_series(1, 10)`)
+	b.Execute(t, `insert into sign_ins (id, at, user_id, method, succeeded, org_id) select id, created_at, user_id, 'code', true, org_id from sessions`)
 	for _, made := range []string{
 		`createPermission(input: {key: "zed%[1]d"}) { permission { id } }`,
 		`createRole(input: {key: "zed%[1]d", permissions: [{key: "zed%[1]d"}, {key: "invoices:read"}]}) { role { id } }`,

@@ -1849,7 +1849,7 @@ type Mutation {
   suspendMember(
     "Who, and where."
     input: MemberActionInput!
-  ): MembershipPayload! @requires(permission: "roster:members:write")
+  ): MembershipPayload! @requires(permission: "roster:members:write") @endsAccess
   """
   Ends the suspension of a member: what was granted counts again. FORBIDDEN unless the caller holds every permission of Roster that
   the user was granted there, ESCALATION for who may not hand out the rest.
