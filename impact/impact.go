@@ -43,7 +43,8 @@ type Comparison struct {
 func New(database *db.DB, engine *access.Engine, at time.Time, recorded []db.Change) *Comparison {
 	concern := list.Lazily(func(ctx context.Context) (*Concern, error) {
 		c := concernOf(at, recorded)
-		return c, c.readCrowds(ctx, database)
+		err := c.readCrowds(ctx, database)
+		return c, err
 	})
 	return &Comparison{concern, list.Lazily(func(ctx context.Context) (*comparator, error) {
 		c, err := concern(ctx)
