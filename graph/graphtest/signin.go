@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	netmail "net/mail"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ func (b *Server) startSignIn(t testing.TB, log *slog.Logger) {
 	t.Helper()
 	ring, err := keyring()
 	Must(t, err)
-	tokens, err := token.Open(t.Context(), b.Database, ring, time.Now, token.Options{Issuer: Issuer, Audiences: []string{Issuer}, Log: log})
+	tokens, err := token.Open(t.Context(), b.Database, ring, b.Clock.Now, token.Options{Issuer: Issuer, Audiences: []string{Issuer}, Log: log})
 	Must(t, err)
 	templates, err := mail.ParseTemplates("")
 	Must(t, err)
@@ -45,7 +46,7 @@ func (b *Server) startSignIn(t testing.TB, log *slog.Logger) {
 	}
 	outbox := mail.NewOutbox(b.Database, mail.Options{Keyring: ring, Templates: templates, From: &netmail.Address{Address: "accounts@accounts.test"}, Sender: b.Mail, Log: log})
 	b.SignIn = signin.New(signin.Options{
-		Database: b.Database, Directory: b.Directory, Passwords: credential.NewPasswords(2, 1000), Outbox: outbox, Tokens: tokens, Issuer: Issuer, Log: log,
+		Database: b.Database, Directory: b.Directory, Passwords: credential.NewPasswords(2, 1000), Outbox: outbox, Tokens: tokens, Issuer: Issuer, Log: log, Clock: b.Clock.Now,
 	})
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
@@ -69,6 +70,15 @@ func (b *Server) SignedIn(t testing.TB, email, org string) string {
 		session.User, session.Session, sessionHash, org)
 	return shown.Reveal()
 }
+
+// Clock is the clock by which servers under test let people in: the machine's, moved ahead.
+type Clock struct{ ahead atomic.Int64 }
+
+// Now returns the time.
+func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+// Advance moves the clock ahead.
+func (c *Clock) Advance(by time.Duration) { c.ahead.Add(int64(by)) }
 
 // Mailbox keeps the mails that it is to send.
 type Mailbox struct {
