@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	netmail "net/mail"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,13 +71,35 @@ func (b *Server) SignedIn(t testing.TB, email, org string) string {
 }
 
 // Clock is the clock by which servers under test let people in: the machine's, moved ahead.
-type Clock struct{ ahead atomic.Int64 }
+type Clock struct {
+	mu      sync.Mutex
+	ahead   time.Duration
+	stopped time.Time // zero while it runs
+}
 
 // Now returns the time.
-func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.stopped.IsZero() {
+		return c.stopped.Add(c.ahead)
+	}
+	return time.Now().Add(c.ahead)
+}
 
 // Advance moves the clock ahead.
-func (c *Clock) Advance(by time.Duration) { c.ahead.Add(int64(by)) }
+func (c *Clock) Advance(by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead += by
+}
+
+// Stop stops the clock, so that only Advance moves it, however slow the machine is.
+func (c *Clock) Stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = time.Now()
+}
 
 // Mailbox keeps the mails that it is to send.
 type Mailbox struct {
