@@ -127,6 +127,12 @@ func (id ID[K]) AppendJSON(b []byte) []byte {
 // MarshalText returns the text form.
 func (id ID[K]) MarshalText() ([]byte, error) { return id.Append(nil), nil }
 
+// UnmarshalText reads what MarshalText has written.
+func (id *ID[K]) UnmarshalText(text []byte) (err error) {
+	*id, err = ParseID[K](string(text))
+	return err
+}
+
 // IsZero reports whether the id is not set.
 func (id ID[K]) IsZero() bool { return id == ID[K]{} }
 

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/google/uuid"
@@ -16,6 +17,24 @@ func TestIDIsATypeID(t *testing.T) {
 	back, err := ParseID[UserKind](id.String())
 	if err != nil || back != id {
 		t.Errorf("read back %v, %v", back, err)
+	}
+}
+
+func TestIDInJSON(t *testing.T) {
+	t.Parallel()
+	type holder struct{ User *UserID }
+	for _, in := range []holder{{}, {new(NewID[UserKind]())}} {
+		text, err := json.Marshal(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out holder
+		if err := json.Unmarshal(text, &out); err != nil || (in.User == nil) != (out.User == nil) || in.User != nil && *in.User != *out.User {
+			t.Errorf("%s was read as %v, %v", text, out.User, err)
+		}
+	}
+	if err := json.Unmarshal([]byte(`{"User": "org_01h455vb4pex5vsknk084sn02q"}`), &holder{}); err == nil {
+		t.Error("the id of an organization was read as a user's")
 	}
 }
 

@@ -164,6 +164,7 @@ func (f *faults) newOrganization(in CreateOrganizationInput) *db.Organization {
 		Name:            f.name("input.name", in.Name),
 		ExternalID:      f.identifier("input.externalId", in.ExternalID, maxExternalID),
 		Properties:      f.properties("input.properties", in.Properties),
+		AutoJoinDomains: []string{},
 		AllowSelfSignUp: in.AllowSelfSignUp,
 		Status:          db.Active,
 		Version:         1,

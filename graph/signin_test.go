@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -11,7 +12,7 @@ import (
 // The tests of this file sign people in as clients do.
 
 // password is one that may be chosen.
-const password = "correct horse battery staple"
+const password = graphtest.Password
 
 const stepFields = `{ secret result { __typename
 	... on SignInStep { ticket next organizations { code } }
@@ -31,6 +32,25 @@ func continueSignIn(t testing.TB, b *graphtest.Server, input graphtest.Object) *
 	t.Helper()
 	return b.As(t, "", "mutation($input: ContinueSignInInput!) { step: continueSignIn(input: $input) "+stepFields+" }", graphtest.Object{"input": input})
 }
+
+func requestReset(t testing.TB, b *graphtest.Server, email string) *graphtest.Answer {
+	t.Helper()
+	return b.As(t, "", `mutation($input: RequestPasswordResetInput!) { payload: requestPasswordReset(input: $input) { step { ticket next expiresAt organizations { code } } } }`,
+		graphtest.Object{"input": graphtest.Object{"email": email}})
+}
+
+func resetPassword(t testing.TB, b *graphtest.Server, ticket, code string) *graphtest.Answer {
+	t.Helper()
+	return b.As(t, "", `mutation($input: ResetPasswordInput!) { resetPassword(input: $input) { accepted } }`,
+		graphtest.Object{"input": graphtest.Object{"ticket": ticket, "code": code, "password": "another " + password}})
+}
+
+// unsteadyParts are the parts of an answer that are different each time.
+var unsteadyParts = regexp.MustCompile(`rt_[\w-]+|"\d{4}-\d\d-\d\dT[^"]+"|,"extensions":\{"revision".*`)
+
+// steady returns the answer without the parts that are different each time: tickets,
+// times, cost and revision.
+func steady(a *graphtest.Answer) string { return unsteadyParts.ReplaceAllString(string(a.Body), "") }
 
 // wantStep fails the test unless the answer is a step that needs next, and returns its ticket.
 func wantStep(t testing.TB, a *graphtest.Answer, next string) string {

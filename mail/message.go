@@ -54,6 +54,9 @@ type Message struct {
 	Kind Kind
 	// To is the address of the recipient.
 	To string
+	// ForNobody is true if the message takes the place of one to an account that does not
+	// exist: it is the same work, and is deleted where others are sent.
+	ForNobody bool
 	// Name is the name by which the recipient is greeted. Leave it empty if it was typed
 	// by somebody who has not proven the address: else anybody could send a text of
 	// theirs to any address.
@@ -95,7 +98,7 @@ func (m *Message) check() error {
 		return fmt.Errorf("mail: the code of a %s is not 8 digits", m.Kind)
 	case !hasCode && !m.Code.Empty():
 		return fmt.Errorf("mail: a %s has no code", m.Kind)
-	case !isAddress(m.To):
+	case m.ForNobody != (m.To == ""), !m.ForNobody && !isAddress(m.To):
 		return fmt.Errorf("mail: the recipient of a %s is no address", m.Kind)
 	}
 	return nil

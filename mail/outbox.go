@@ -192,6 +192,9 @@ func (o *Outbox) claim(ctx context.Context, n int) []claimed {
 	return rows
 }
 
+// errForNobody says that there is nobody to send the mail to. See Message.ForNobody.
+var errForNobody = errors.New("the mail is for nobody")
+
 var errExpired = &refusal{"it was too late for it to be of use"}
 
 // deliver sends a mail, and writes down how that ended.
@@ -205,6 +208,8 @@ func (o *Outbox) deliver(ctx context.Context, row *claimed) {
 	log := o.Log.With("mail", row.ID, "kind", string(kind), "tries", row.Tries)
 	refused, isRefused := errors.AsType[*refusal](err)
 	switch {
+	case errors.Is(err, errForNobody):
+		o.settle(ctx, log, "delete from outbox where id = $1 returning true", row.ID)
 	case err == nil:
 		o.sent.Add(1)
 		log.DebugContext(ctx, "mail sent", "took", time.Since(began))
@@ -224,7 +229,8 @@ func (o *Outbox) deliver(ctx context.Context, row *claimed) {
 	}
 }
 
-// send sends the mail of a row, and returns its kind.
+// send sends the mail of a row, and returns its kind. It returns errForNobody if nobody is
+// to get it.
 func (o *Outbox) send(ctx context.Context, row *claimed) (Kind, error) {
 	if row.Expired {
 		return "", errExpired
@@ -237,6 +243,9 @@ func (o *Outbox) send(ctx context.Context, row *claimed) (Kind, error) {
 	m := &Mail{}
 	if err := json.Unmarshal(text, m); err != nil || m.ID != row.ID {
 		return "", errors.New("it is not the mail that was put there")
+	}
+	if m.To == "" {
+		return m.Kind, errForNobody
 	}
 	return m.Kind, o.Sender.Send(ctx, m)
 }

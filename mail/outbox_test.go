@@ -183,6 +183,29 @@ func TestOutboxSends(t *testing.T) {
 	}
 }
 
+// A message for nobody is stored as any other, and is never sent.
+func TestOutboxForNobody(t *testing.T) {
+	t.Parallel()
+	office := openPostOffice(t, nil)
+	o := newOutbox(t, office)
+	m := message("")
+	for _, wrong := range []Message{m, {Kind: m.Kind, Code: m.Code, To: "ada@example.org", ForNobody: true}} {
+		if err := o.Add(t.Context(), o.db, wrong); err == nil {
+			t.Errorf("a message to %q is taken, for nobody: %t", wrong.To, wrong.ForNobody)
+		}
+	}
+	m.ForNobody = true
+	must(t, o.Add(t.Context(), o.db, m))
+	if rows := o.rows(); len(rows) != 1 || len(rows[0].Sealed) < 100 {
+		t.Errorf("rows: %+v", rows)
+	}
+	o.run()
+	eventually(t, "the row is deleted", o.empty)
+	if len(office.all()) > 0 || o.Stats() != (Stats{Waiting: o.Stats().Waiting}) {
+		t.Errorf("it took %+v, %+v", office.all(), o.Stats())
+	}
+}
+
 // Several servers send each mail once.
 func TestOutboxShared(t *testing.T) {
 	t.Parallel()

@@ -7,31 +7,40 @@ import (
 	"roster/directory"
 	"roster/mail"
 	"roster/problem"
-	"roster/secret"
 )
 
-// mailCode stores the flow and mails a code for its next step. Nothing is mailed for an
-// account without an address; then no code is right. A kind that has no code, such as the
-// notice that there is an account already, is mailed in its place.
+// mailCode stores the flow and mails a code for its next step. A kind that has no code,
+// such as the notice that there is an account already, is mailed in its place. Without an
+// address, no code is right and the mail is for nobody, but the work is the same.
 func (s *Service) mailCode(ctx context.Context, f *flow, kind mail.Kind) (*Result, error) {
 	if !s.Outbox.Configured() {
 		return nil, problem.New(problem.Forbidden, "This server sends no mail: ROSTER_SMTP_URL is not set.")
 	}
-	var code secret.Text
-	if f.Email != nil && kind != mail.AccountExists {
-		code = newCode()
-		f.CodeHash = f.ticket.hashOf(code.Reveal())
+	m := mail.Message{Kind: kind, To: orEmpty(f.Email), ForNobody: f.Email == nil, Lifetime: flowLife}
+	if kind != mail.AccountExists {
+		m.Code = newCode()
+	}
+	if kind != mail.AccountExists && f.Email != nil {
+		f.CodeHash = f.ticket.hashOf(m.Code.Reveal())
 	}
 	err := s.atomically(ctx, func(ctx context.Context, _ func(error) error) error {
-		if err := s.count(ctx, mailsPerAddress.of(f.Account), mailsPerSource.source(ctx)); err != nil {
+		if err := s.count(ctx, mailsPerAddress.of(f.addressee()), mailsPerSource.source(ctx)); err != nil {
 			return err
 		}
-		if err := s.save(ctx, f); err != nil || f.Email == nil {
+		if err := s.save(ctx, f); err != nil {
 			return err
 		}
-		return s.send(ctx, mail.Message{Kind: kind, To: *f.Email, Code: code, Lifetime: flowLife})
+		return s.send(ctx, m)
 	})
 	return &Result{Step: f.step()}, err
+}
+
+// addressee names whoever gets the mails of the flow, however the account was named.
+func (f *flow) addressee() string {
+	if f.Email == nil {
+		return f.Account
+	}
+	return typed(directory.UserRef{Email: f.Email})
 }
 
 // send puts the message into the outbox, in the transaction of ctx.

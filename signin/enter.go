@@ -106,21 +106,26 @@ from users u left join passwords p on p.user_id = u.id where u.deleted_at is nul
 func (s *Service) account(ctx context.Context, ref directory.UserRef) (*account, error) {
 	column, key, ok := ref.Key()
 	if !ok { // nobody has it
-		return &account{typed: column + ":"}, nil
+		return &account{typed: typed(ref)}, nil
 	}
 	row, err := db.SelectOne[accountRow](ctx, s.Database, accountColumns+"u."+column+" = $1", key)
-	return &account{typed: column + ":" + key, user: row}, err
+	return &account{typed: typed(ref), user: row}, err
 }
 
-// accountOf returns the account of a flow.
-func (s *Service) accountOf(ctx context.Context, f *flow) (*account, error) {
-	a := &account{typed: f.Account}
-	if f.UserID == nil {
-		return a, nil
+// typed returns what was typed to name an account, folded; all that nobody can have is the
+// same.
+func typed(ref directory.UserRef) string {
+	column, key, ok := ref.Key()
+	if !ok {
+		key = ""
 	}
-	row, err := db.SelectOne[accountRow](ctx, s.Database, accountColumns+"u.id = $1", *f.UserID)
-	a.user = row
-	return a, err
+	return column + ":" + key
+}
+
+// accountOf returns the account of a flow. It asks the database also if there is none.
+func (s *Service) accountOf(ctx context.Context, f *flow) (*account, error) {
+	row, err := db.SelectOne[accountRow](ctx, s.Database, accountColumns+"u.id = $1", f.UserID)
+	return &account{typed: f.Account, user: row}, err
 }
 
 // wishedOrganization returns the id of the organization; zero if there is none such, so
@@ -191,8 +196,7 @@ func (s *Service) stillHas(ctx context.Context, account *account, fresh string) 
 	return err
 }
 
-// mailSignInCode begins a flow whose first step is a code by mail. For an account without
-// an address it is the same, except that nothing is mailed.
+// mailSignInCode begins a flow whose first step is a code by mail.
 func (s *Service) mailSignInCode(ctx context.Context, account *account, w wish) (*Result, error) {
 	f := s.newFlow(forSignIn, NextEmailCode, account.typed, account.userID(), account.email(), w)
 	return s.mailCode(ctx, f, mail.SignInCode)

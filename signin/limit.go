@@ -67,13 +67,14 @@ func (s *Service) count(ctx context.Context, attempts ...attempt) error {
 const numberText = "greatest(a.number - extract(epoch from excluded.at - a.at)::float8 / ?, 0) + 1"
 
 // countOne counts an attempt unless it comes too early. One that fills the burst makes the
-// next one wait for a second, and each further one for twice as long.
+// next one wait for a second, and each further one for twice as long. One that is forgiven in
+// part still counts as one.
 func (s *Service) countOne(ctx context.Context, a attempt, now time.Time) (bool, error) {
 	forgive := a.limit.forgive.Seconds()
 	row := &db.Attempt{Name: a.name, Number: 1, At: now, FreeAt: now}
 	done, err := s.Directory.Writer.Unrecorded(ctx).NewInsert().Model(row).On("conflict (name) do update").
 		Set("number = "+numberText, forgive).Set("at = excluded.at").
-		Set("free_at = excluded.at + make_interval(secs => case when "+numberText+" < ? then 0 else least(?, power(2, least(30, floor("+numberText+" - ?)))) end)",
+		Set("free_at = excluded.at + make_interval(secs => case when ceil("+numberText+") < ? then 0 else least(?, power(2, least(30, ceil("+numberText+") - ?))) end)",
 			forgive, a.limit.burst, a.limit.longest.Seconds(), forgive, a.limit.burst).
 		Where("a.free_at <= excluded.at").Exec(ctx)
 	if err != nil {

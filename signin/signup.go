@@ -31,7 +31,7 @@ func (s *Service) SignUp(ctx context.Context, in SignUpInput) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := maySignUp(settings); err != nil {
+	if err := maySignUp(settings, in.CreateOrganization != nil); err != nil {
 		return nil, err
 	}
 	user, err := s.Directory.Newcomer(directory.CreateUserInput{Email: &in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName})
@@ -39,7 +39,7 @@ func (s *Service) SignUp(ctx context.Context, in SignUpInput) (*Result, error) {
 		return nil, err
 	}
 	w := wish{GivenName: user.GivenName, FamilyName: user.FamilyName, CreateOrganization: in.CreateOrganization}
-	if w.Organization, err = s.organizationToJoin(ctx, settings, in, *user.Email); err != nil {
+	if w.Organization, err = s.organizationToJoin(ctx, in, *user.Email); err != nil {
 		return nil, err
 	}
 	if w.PasswordHash, err = s.firstPassword(ctx, settings, in.Password, user.Email); err != nil {
@@ -56,21 +56,24 @@ func (s *Service) SignUp(ctx context.Context, in SignUpInput) (*Result, error) {
 	return s.mailCode(ctx, f, mail.SignUpCode)
 }
 
-func maySignUp(settings *directory.Settings) error {
-	if settings.AllowSelfSignUp {
-		return nil
+// maySignUp returns an error unless people may sign up by themselves and, if they want to,
+// make an organization of their own. It is asked when a sign-up begins, and when it ends.
+func maySignUp(settings *directory.Settings, createOrganization bool) error {
+	switch {
+	case !settings.AllowSelfSignUp:
+		return problem.New(problem.InvitationOnly, "Accounts are made by invitation only.")
+	case createOrganization && !settings.AllowOrganizationSignUp:
+		return problem.New(problem.Forbidden, "Who signs up may not make an organization here.")
 	}
-	return problem.New(problem.InvitationOnly, "Accounts are made by invitation only.")
+	return nil
 }
 
 // organizationToJoin returns the organization that was named, if somebody with that
 // address may join it.
-func (s *Service) organizationToJoin(ctx context.Context, settings *directory.Settings, in SignUpInput, email string) (*db.OrganizationID, error) {
+func (s *Service) organizationToJoin(ctx context.Context, in SignUpInput, email string) (*db.OrganizationID, error) {
 	switch {
 	case in.Organization != nil && in.CreateOrganization != nil:
 		return nil, problem.At(problem.Invalid, "input.createOrganization", "Name an organization to join, or one to be made, not both.")
-	case in.CreateOrganization != nil && !settings.AllowOrganizationSignUp:
-		return nil, problem.At(problem.Forbidden, "input.createOrganization", "Who signs up may not make an organization here.")
 	case in.CreateOrganization != nil:
 		return nil, s.Directory.CheckOrganizationName("input.createOrganization", *in.CreateOrganization)
 	case in.Organization == nil:
@@ -97,14 +100,14 @@ func (s *Service) firstPassword(ctx context.Context, settings *directory.Setting
 	return s.newPassword(ctx, "input.password", secret.New(*password), email)
 }
 
-// completeSignUp makes the account of the flow, whose address is proven, unless signing up
-// was closed in the meantime.
+// completeSignUp makes the account of the flow, whose address is proven, unless that is no
+// longer allowed.
 func (s *Service) completeSignUp(ctx context.Context, f *flow) error {
 	settings, err := s.Directory.SignInSettings(ctx)
 	if err != nil {
 		return err
 	}
-	if err := maySignUp(settings); err != nil {
+	if err := maySignUp(settings, f.wish.CreateOrganization != nil); err != nil {
 		return err
 	}
 	ctx = access.WithActor(ctx, access.System("sign-up"))

@@ -73,7 +73,8 @@ func (s *Service) takeCode(ctx context.Context, f *flow, code string) (*Result, 
 	}
 	var result *Result
 	err = s.atomically(ctx, func(ctx context.Context, refuse func(error) error) error {
-		if f, err = s.find(ctx, f.ticket.String(), f.Purpose); err != nil {
+		f, err := s.find(ctx, f.ticket.String(), f.Purpose)
+		if err != nil {
 			return err
 		}
 		if err := f.needs(NextEmailCode); err != nil {
@@ -114,7 +115,8 @@ func (s *Service) takeOrganization(ctx context.Context, f *flow, ref directory.O
 	}
 	var result *Result
 	err = s.atomically(ctx, func(ctx context.Context, _ func(error) error) error {
-		if f, err = s.find(ctx, f.ticket.String(), f.Purpose); err != nil {
+		f, err := s.find(ctx, f.ticket.String(), f.Purpose)
+		if err != nil {
 			return err
 		}
 		if err := f.needs(NextOrganization); err != nil {

@@ -11,6 +11,7 @@ package graphtest
 import (
 	"context"
 	"log/slog"
+	"net"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -32,10 +33,13 @@ type Server struct {
 	Directory *directory.Directory
 	Handler   *transport.Handler
 	SignIn    *signin.Service
-	// Mail has what was mailed.
-	Mail *Mailbox
+	// Mail has what was mailed, and Clock tells when something of signing in ends.
+	Mail  *Mailbox
+	Clock *Clock
 	// Key is the administrator's API key.
 	Key string
+	// Source is the address and port of the clients; empty means one for all of them.
+	Source string
 }
 
 // administrator is the administrator's API key of all businesses.
@@ -103,7 +107,7 @@ func Over(t testing.TB, database *db.DB) *Server {
 func serve(t testing.TB, database *db.DB) *Server {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	b := &Server{Database: database, Directory: directory.New(database, access.Options{Log: log}), Key: administrator.Reveal()}
+	b := &Server{Database: database, Directory: directory.New(database, access.Options{Log: log}), Key: administrator.Reveal(), Clock: &Clock{}}
 	t.Cleanup(b.Directory.Close)
 	Must(t, b.Directory.Follow(t.Context()))
 	b.startSignIn(t, log)
@@ -160,6 +164,13 @@ func (b *Server) Restarted(t testing.TB) *Server {
 	Must(t, other.Directory.Follow(t.Context()))
 	other.startSignIn(t, log)
 	return other.WithOptions(t, transport.Options{})
+}
+
+// From returns the same server for clients from another address, such as 198.51.100.7.
+func (b *Server) From(address string) *Server {
+	other := *b
+	other.Source = net.JoinHostPort(address, "1")
+	return &other
 }
 
 // CodesToCome are the error codes that nothing can cause yet, and why.

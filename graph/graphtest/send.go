@@ -33,6 +33,9 @@ func (b *Server) Send(t testing.TB, method, target string, header http.Header, b
 	t.Helper()
 	r := httptest.NewRequestWithContext(changes.WithRequestID(t.Context(), RequestID), method, target, bytes.NewReader(body))
 	maps.Copy(r.Header, header)
+	if b.Source != "" {
+		r.RemoteAddr = b.Source
+	}
 	w := httptest.NewRecorder()
 	b.Handler.ServeHTTP(w, r)
 	a := &Answer{Status: w.Code, Header: w.Header(), Body: w.Body.Bytes()}

@@ -36,7 +36,7 @@ func (b *Server) startSignIn(t testing.TB, log *slog.Logger) {
 	t.Helper()
 	ring, err := keyring()
 	Must(t, err)
-	tokens, err := token.Open(t.Context(), b.Database, ring, time.Now, token.Options{Issuer: Issuer, Audiences: []string{Issuer}, Log: log})
+	tokens, err := token.Open(t.Context(), b.Database, ring, b.Clock.Now, token.Options{Issuer: Issuer, Audiences: []string{Issuer}, Log: log})
 	Must(t, err)
 	templates, err := mail.ParseTemplates("")
 	Must(t, err)
@@ -45,7 +45,7 @@ func (b *Server) startSignIn(t testing.TB, log *slog.Logger) {
 	}
 	outbox := mail.NewOutbox(b.Database, mail.Options{Keyring: ring, Templates: templates, From: &netmail.Address{Address: "accounts@accounts.test"}, Sender: b.Mail, Log: log})
 	b.SignIn = signin.New(signin.Options{
-		Database: b.Database, Directory: b.Directory, Passwords: credential.NewPasswords(2, 1000), Outbox: outbox, Tokens: tokens, Issuer: Issuer, Log: log,
+		Database: b.Database, Directory: b.Directory, Passwords: credential.NewPasswords(2, 1000), Outbox: outbox, Tokens: tokens, Issuer: Issuer, Log: log, Clock: b.Clock.Now,
 	})
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
@@ -69,6 +69,37 @@ func (b *Server) SignedIn(t testing.TB, email, org string) string {
 		values (?, ?, ?, (select id from organizations where code = ?), '{password}', now(), now(), now() + interval '1 day')`,
 		session.User, session.Session, sessionHash, org)
 	return shown.Reveal()
+}
+
+// Clock is the clock by which servers under test let people in: the machine's, moved ahead.
+type Clock struct {
+	mu      sync.Mutex
+	ahead   time.Duration
+	stopped time.Time // zero while it runs
+}
+
+// Now returns the time.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.stopped.IsZero() {
+		return c.stopped.Add(c.ahead)
+	}
+	return time.Now().Add(c.ahead)
+}
+
+// Advance moves the clock ahead.
+func (c *Clock) Advance(by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead += by
+}
+
+// Stop stops the clock, so that only Advance moves it, however slow the machine is.
+func (c *Clock) Stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = time.Now()
 }
 
 // Mailbox keeps the mails that it is to send.
