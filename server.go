@@ -39,6 +39,7 @@ import (
 	"roster/problem"
 	"roster/secret"
 	"roster/signin"
+	"roster/signin/browser"
 	"roster/telemetry"
 	"roster/token"
 )
@@ -134,7 +135,7 @@ type server struct {
 	mailbox http.Handler
 	// signIn lets people in, and cookies are how browsers hold their sessions.
 	signIn  *signin.Service
-	cookies *transport.Cookies
+	cookies *browser.Cookies
 	// watched is true if the log goes to a terminal, where it may contain the
 	// one-time token of the playground.
 	watched bool
@@ -208,8 +209,13 @@ func (s *server) startSignIn(ctx context.Context) error {
 		Issuer: s.publicAddress(), Audiences: s.audiences, Log: s.log,
 	})
 	s.background(ctx, s.signIn.Sweep)
-	s.cookies = &transport.Cookies{Secure: strings.HasPrefix(s.publicURL, "https:"), TrustedOrigins: s.origins()}
-	return s.cookies.Prepare()
+	s.cookies = browser.NewCookies(strings.HasPrefix(s.publicURL, "https:"))
+	for _, origin := range s.origins() {
+		if err := s.cookies.Trust(origin); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // publicAddress returns the address of this server as browsers know it, without a slash
