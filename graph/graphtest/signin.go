@@ -128,3 +128,14 @@ func (m *Mailbox) Last(t testing.TB, address string, n int) *mail.Mail {
 	t.Fatalf("%s got %d mails, not %d", address, len(m.To(address)), n)
 	return nil
 }
+
+// WithReturnOrigins returns the same business whose pages send browsers back to the
+// origins.
+func (b *Server) WithReturnOrigins(t testing.TB, origins ...string) *Server {
+	t.Helper()
+	other := *b
+	o := b.Pages.Options
+	o.ReturnOrigins = origins
+	other.Pages = pages.New(o)
+	return &other
+}
