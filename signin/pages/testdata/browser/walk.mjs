@@ -168,7 +168,7 @@ async function account(other) {
   await look(page, 'This took too long', 'expired');
 }
 
-setTimeout(() => { console.error('it takes too long'); process.exit(1); }, 240_000).unref();
+setTimeout(() => { console.error('it takes too long'); process.exit(1); }, 540_000).unref();
 try {
   await signUp();
   await account(await reset());
