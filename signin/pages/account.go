@@ -180,7 +180,7 @@ func (r *request) requestEmailChange() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return r.begin(emailCodePath, step, &email), nil
+	return r.begin(emailCodePath, step, email), nil
 }
 
 func (r *request) viewEmailCode() (*view, error) {

@@ -50,17 +50,16 @@ func (r *request) signIn() (string, error) {
 		in.Password = new(r.form.Get("password"))
 	}
 	result, err := r.pages.SignIn.SignIn(r.ctx, in)
-	return r.follow(result, in.Email, err)
+	return r.follow(result, account, err)
 }
 
-// follow returns where the browser goes on after a step of signing in. address is where a
-// code was sent.
-func (r *request) follow(result *signin.Result, address *string, err error) (string, error) {
+// follow returns where the browser goes on after a step of signing in to the account.
+func (r *request) follow(result *signin.Result, account string, err error) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
 	case result.Session == nil:
-		return r.begin(continuePath, result.Step, address), nil
+		return r.begin(continuePath, result.Step, account), nil
 	}
 	r.forget()
 	return cmp.Or(r.returnTo, accountPath), nil
@@ -104,13 +103,19 @@ func (r *request) newPassword(name, label string) *field {
 	}
 }
 
+// accountField returns a field that nobody sees, by which browsers know whose password
+// they keep.
+func accountField(name string) *field {
+	return &field{Name: "account", Autocomplete: "username", Value: name, Hidden: true}
+}
+
 func (r *request) signUp() (string, error) {
 	in := signin.SignUpInput{
 		Email: strings.TrimSpace(r.form.Get("email")), Password: r.filled("password"), GivenName: r.filled("givenName"), FamilyName: r.filled("familyName"),
 		Organization: r.organization(), CreateOrganization: r.filled("createOrganization"),
 	}
 	result, err := r.pages.SignIn.SignUp(r.ctx, in)
-	return r.follow(result, &in.Email, err)
+	return r.follow(result, in.Email, err)
 }
 
 func (r *request) viewStep() (*view, error) {
@@ -131,12 +136,12 @@ func (r *request) viewStep() (*view, error) {
 	case signin.NextPassword:
 		return &view{
 			Title: "Enter your password", Submit: "Sign in", Links: []link{again},
-			Fields: []*field{{Name: "password", Label: "Password", Type: "password", Autocomplete: "current-password", Required: true}},
+			Fields: []*field{accountField(r.flow.Account), {Name: "password", Label: "Password", Type: "password", Autocomplete: "current-password", Required: true}},
 		}, nil
 	case signin.NextNewPassword:
 		return &view{
 			Title: "Choose a new password", Submit: "Save and sign in", Text: "Your password was temporary. Choose one that only you know.",
-			Fields: []*field{r.newPassword("password", "New password")}, Links: []link{again},
+			Fields: []*field{accountField(r.flow.Account), r.newPassword("password", "New password")}, Links: []link{again},
 		}, nil
 	case signin.NextOrganization:
 	}
@@ -151,8 +156,8 @@ func (r *request) viewStep() (*view, error) {
 // codeView returns the form that takes a code.
 func (r *request) codeView(title string) *view {
 	mailbox := "your mailbox"
-	if r.flow.Address != "" {
-		mailbox = "the mailbox of " + r.flow.Address
+	if strings.ContainsRune(r.flow.Account, '@') {
+		mailbox = "the mailbox of " + r.flow.Account
 	}
 	return &view{ // the same whether there is such an account or not
 		Title: title, Submit: "Continue", Text: "Look into " + mailbox + " for a code. It is valid for 10 minutes. If no mail comes, check the address, and the folder of unwanted mails.",
@@ -171,7 +176,7 @@ func (r *request) takeStep() (string, error) {
 		in.Organization = &directory.OrganizationRef{ID: id}
 	}
 	result, err := r.pages.SignIn.Continue(r.ctx, in)
-	return r.follow(result, nil, err)
+	return r.follow(result, r.flow.Account, err)
 }
 
 // organizations returns the organizations with those ids, in their order.

@@ -23,8 +23,8 @@ type flow struct {
 	Ticket string `json:"t,omitempty"`
 	// Path is the page that takes the next step.
 	Path string `json:"p,omitempty"`
-	// Address is where a code was sent, as it was typed.
-	Address string `json:"a,omitempty"`
+	// Account is what the person called their account: an email address, or a username.
+	Account string `json:"a,omitempty"`
 	// ReturnTo is where the person came from.
 	ReturnTo string `json:"r,omitempty"`
 	// Done names what has been done, which the next page says once.
@@ -40,7 +40,7 @@ func readFlow(value string) (f flow) {
 	return f
 }
 
-// keep gives the flow to the browser.
+// keep hands the flow to the browser.
 func (r *request) keep(f flow) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
@@ -54,15 +54,15 @@ func (r *request) keep(f flow) {
 // forget makes the browser forget the flow.
 func (r *request) forget() { r.pages.Cookies.SetValue(r.writer, flowCookie, "", 0) }
 
-// maxAddress is how much is kept of what somebody typed, in bytes: the longest email
+// maxAccount is how much is kept of what somebody typed, in bytes: the longest email
 // address is shorter, and a cookie must not exceed 4,096.
-const maxAddress = 300
+const maxAccount = 300
 
 // begin keeps a flow whose next step the page of the path takes, and returns the path.
-func (r *request) begin(path string, step *signin.Step, address *string) string {
+func (r *request) begin(path string, step *signin.Step, account string) string {
 	f := flow{Ticket: step.Ticket, Path: path, ReturnTo: r.returnTo}
-	if address != nil && len(*address) <= maxAddress {
-		f.Address = *address
+	if len(account) <= maxAccount {
+		f.Account = account
 	}
 	r.keep(f)
 	return path

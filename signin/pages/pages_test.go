@@ -239,7 +239,7 @@ func TestResetAccountAndSessions(t *testing.T) {
 	v.post("/signin/account/signout/everywhere").want(t, 200, "/signin", "You are signed out.")
 }
 
-// What is closed is closed on every page, and a suspended person is told so once it is
+// Doors that are closed are closed on every page, and a suspended person is told so once it is
 // clear who they are.
 func TestClosedAndSuspended(t *testing.T) {
 	t.Parallel()

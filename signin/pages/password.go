@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"strings"
 
 	"roster/signin"
@@ -20,7 +21,7 @@ func (r *request) requestReset() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return r.begin(resetPath, step, &email), nil
+	return r.begin(resetPath, step, email), nil
 }
 
 func (r *request) viewReset() (*view, error) {
@@ -47,12 +48,18 @@ func (r *request) resetPassword() (string, error) {
 }
 
 func (r *request) viewPassword() (*view, error) {
-	if _, err := r.person(); err != nil {
+	actor, err := r.person()
+	if err != nil {
+		return nil, err
+	}
+	user, err := r.user(actor)
+	if err != nil {
 		return nil, err
 	}
 	return &view{
 		Title: "Change password", Submit: "Change password", Text: "You are signed out everywhere else then.",
 		Fields: []*field{
+			accountField(cmp.Or(orEmpty(user.Email), orEmpty(user.Username))),
 			{Name: "currentPassword", Label: "Present password", Type: "password", Autocomplete: "current-password", Required: true},
 			r.newPassword("newPassword", "New password"),
 		},
