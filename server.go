@@ -39,6 +39,8 @@ import (
 	"roster/problem"
 	"roster/secret"
 	"roster/signin"
+	"roster/signin/browser"
+	"roster/signin/pages"
 	"roster/telemetry"
 	"roster/token"
 )
@@ -134,7 +136,7 @@ type server struct {
 	mailbox http.Handler
 	// signIn lets people in, and cookies are how browsers hold their sessions.
 	signIn  *signin.Service
-	cookies *transport.Cookies
+	cookies *browser.Cookies
 	// watched is true if the log goes to a terminal, where it may contain the
 	// one-time token of the playground.
 	watched bool
@@ -192,7 +194,7 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.letDemoSignIn(ctx); err != nil {
 		return err
 	}
-	s.http = s.newHTTPServer(api, api.ServeSDL)
+	s.http = s.newHTTPServer(api, api.ServeSDL, s.newPages())
 	return nil
 }
 
@@ -208,8 +210,13 @@ func (s *server) startSignIn(ctx context.Context) error {
 		Issuer: s.publicAddress(), Audiences: s.audiences, Log: s.log,
 	})
 	s.background(ctx, s.signIn.Sweep)
-	s.cookies = &transport.Cookies{Secure: strings.HasPrefix(s.publicURL, "https:"), TrustedOrigins: s.origins()}
-	return s.cookies.Prepare()
+	s.cookies = browser.NewCookies(strings.HasPrefix(s.publicURL, "https:"))
+	for _, origin := range s.origins() {
+		if err := s.cookies.Trust(origin); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // publicAddress returns the address of this server as browsers know it, without a slash
@@ -355,9 +362,9 @@ func (s *server) letDemoSignIn(ctx context.Context) error {
 // apiPath is the path of the GraphQL endpoint; a slash behind it does no harm.
 const apiPath = "/graphql"
 
-// newHTTPServer returns a server of the API at apiPath, of the schema as a file, and
-// of everything around them.
-func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc) *http.Server {
+// newHTTPServer returns a server of the API at apiPath, of the schema as a file, of the
+// pages where people sign in, and of everything around them.
+func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc, signInPages http.Handler) *http.Server {
 	mux := http.NewServeMux()
 	if s.sessions != nil {
 		api = s.sessions.Wrap(api)
@@ -371,6 +378,8 @@ func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc) *http.
 		mux.Handle("GET /{$}", playground)
 		mux.Handle("/graphiql/", playground)
 	}
+	mux.Handle(pages.Path, signInPages)
+	mux.Handle(pages.Path+"/", signInPages)
 	if s.mailbox != nil {
 		mux.Handle(mail.MailboxPath, s.mailbox)
 		mux.Handle(mail.MailboxPath+"/", s.mailbox)
@@ -412,7 +421,11 @@ func (s *server) serve(ctx context.Context) error {
 	if s.sessions != nil && s.watched {
 		link = s.sessions.Link(link)
 	}
-	s.log.InfoContext(ctx, "listening", "addr", s.listener.Addr().String(), "url", link)
+	said := []any{"addr", s.listener.Addr().String(), "url", link}
+	if possible, err := s.signIn.Possible(ctx); possible && err == nil {
+		said = append(said, "signin", s.publicAddress()+pages.Path)
+	}
+	s.log.InfoContext(ctx, "listening", said...)
 	select {
 	case err := <-failed:
 		return err

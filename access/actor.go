@@ -40,6 +40,23 @@ func System(name string) *Actor {
 	return &Actor{System: name, Permissions: permissions}
 }
 
+// Holders returns the parties whose shares the work of the actor takes (see
+// queue.WithHolders): the key, the user it stands for, and the organization it is bound
+// to. The many keys of one of them have one share.
+func (a *Actor) Holders() []any {
+	var all []any
+	if a.Key != nil {
+		all = append(all, a.Key.ID)
+	}
+	if a.User != nil {
+		all = append(all, *a.User)
+	}
+	if a.Organization != nil {
+		all = append(all, *a.Organization)
+	}
+	return all
+}
+
 // systemPrefix begins the text form of an actor that is a part of the server.
 const systemPrefix = "system:"
 

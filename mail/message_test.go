@@ -103,17 +103,6 @@ func TestBranding(t *testing.T) {
 			}
 		})
 	}
-	for colour, want := range map[string]string{
-		"#ffffff": "#ffffff #000000", "#000000": "#000000 #ffffff", "#FFDD00": "#FFDD00 #000000", "#0f766e": "#0f766e #ffffff",
-		"red": defaultColour + " #ffffff", "#fff": defaultColour + " #ffffff", "#12345678": defaultColour + " #ffffff", "": defaultColour + " #ffffff",
-	} {
-		t.Run(colour, func(t *testing.T) {
-			t.Parallel()
-			if button, label := colours(colour); button+" "+label != want {
-				t.Errorf("%s %s, want %s", button, label, want)
-			}
-		})
-	}
 }
 
 // A message that cannot be mailed is an error that has neither its address nor its code.

@@ -15,6 +15,7 @@ import (
 	texttemplate "text/template"
 	"time"
 
+	"roster/db"
 	"roster/secret"
 )
 
@@ -206,6 +207,6 @@ func (m *Message) fields() Fields {
 	if isAddress(m.NewAddress) {
 		f.NewAddress = m.NewAddress
 	}
-	f.Colour, f.LabelColour = colours(b.Colour)
+	f.Colour, f.LabelColour = db.ButtonColours(b.Colour)
 	return f
 }

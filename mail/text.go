@@ -1,10 +1,8 @@
 package mail
 
 import (
-	"math"
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 	"unicode"
 )
@@ -81,33 +79,4 @@ func webAddress(text string) string {
 		}
 		return b.String()
 	})
-}
-
-var colourPattern = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
-
-// defaultColour is the colour of buttons where the business has none.
-const defaultColour = "#4f46e5"
-
-// colours returns the colour of buttons, and of the text on them: black or white,
-// whichever has the higher contrast (WCAG 2.2, relative luminance).
-func colours(text string) (button, label string) {
-	if !colourPattern.MatchString(text) {
-		text = defaultColour
-	}
-	luminance := 0.0
-	for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
-		value, _ := strconv.ParseUint(text[1+2*i:3+2*i], 16, 8) // the pattern has only such digits
-		channel := float64(value) / math.MaxUint8
-		if channel <= 0.04045 {
-			channel /= 12.92
-		} else {
-			channel = math.Pow((channel+0.055)/1.055, 2.4)
-		}
-		luminance += weight * channel
-	}
-	const even = 0.179 // where black and white have the same contrast
-	if luminance > even {
-		return text, "#000000"
-	}
-	return text, "#ffffff"
 }

@@ -109,15 +109,22 @@ func (s *Service) forgive(ctx context.Context, attempts ...attempt) error {
 	return nil
 }
 
-// source returns the attempt of the client of ctx. A client with one address of version
-// 6 has 2⁶⁴ of them, which count as one.
+// source returns the attempt of the client of ctx.
 func (l limit) source(ctx context.Context) attempt {
-	address := visitOf(ctx).Address
-	if ip, err := netip.ParseAddr(address); err == nil && ip.Unmap().Is6() {
-		prefix, _ := ip.Prefix(64)
-		address = prefix.String()
+	return l.of(SourceOf(visitOf(ctx).Address).String())
+}
+
+// SourceOf returns the addresses that count as one client with this one, an IP address in
+// text form. A client with one address of version 6 has 2⁶⁴ of them.
+func SourceOf(address string) netip.Prefix {
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return netip.Prefix{}
 	}
-	return l.of(address)
+	ip = ip.Unmap().WithZone("")
+	const network = 64
+	source, _ := ip.Prefix(min(ip.BitLen(), network)) // fails only for lengths that the address does not have
+	return source
 }
 
 // inFlight bounds how many passwords of one account are checked at a time. Those that are

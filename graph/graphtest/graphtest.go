@@ -25,6 +25,7 @@ import (
 	"roster/graph"
 	"roster/graph/transport"
 	"roster/signin"
+	"roster/signin/pages"
 )
 
 // Server is the whole server without its socket, over a database of its own.
@@ -33,6 +34,8 @@ type Server struct {
 	Directory *directory.Directory
 	Handler   *transport.Handler
 	SignIn    *signin.Service
+	// Pages are those on which people sign in.
+	Pages *pages.Pages
 	// Mail has what was mailed, and Clock tells when something of signing in ends.
 	Mail  *Mailbox
 	Clock *Clock

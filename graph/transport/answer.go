@@ -72,8 +72,8 @@ func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 // failed, the status says so to clients that know the native media type.
 func (r *request) answer(response *graphql.Response) {
 	r.noteDenials(response.Errors)
-	if len(response.Errors) == 0 {
-		r.endVisit()
+	if len(response.Errors) == 0 && r.visit != nil {
+		r.handler.options.Cookies.End(r.writer, r.visit)
 	}
 	pooled := buffers.Get().(*[]byte)
 	revision, _ := response.Extensions["revision"].(string)

@@ -9,6 +9,7 @@ import (
 	"roster/problem"
 	"roster/queue"
 	"roster/secret"
+	"roster/signin/browser"
 )
 
 // authenticate sets the context of the request, on which everything runs on behalf
@@ -16,8 +17,8 @@ import (
 // with the cookie of a session that has ended, which is cleared.
 func (r *request) authenticate() (err error) {
 	h := r.handler
-	address := addressOf(r.http.RemoteAddr)
-	r.ctx = queue.WithHolders(r.ctx, address) // until it is known who asks
+	address := principalOf(r.http)
+	r.ctx = queue.WithHolders(r.ctx, browser.Source(r.http)) // until it is known who asks
 	var byCookie bool
 	if r.credential, byCookie, err = r.readCredential(); err != nil {
 		return err
@@ -25,7 +26,7 @@ func (r *request) authenticate() (err error) {
 	if !r.credential.Empty() {
 		actor, err := h.actorOf(r.ctx, r.credential, r.http.Header.Get(organizationHeader))
 		if err == nil {
-			r.ctx, r.meter = queue.WithHolders(access.WithActor(r.ctx, actor), holders(actor)...), h.meterOf(actor)
+			r.ctx, r.meter = queue.WithHolders(access.WithActor(r.ctx, actor), actor.Holders()...), h.meterOf(actor)
 			return nil
 		}
 		r.credential = secret.Text{}

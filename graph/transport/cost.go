@@ -2,13 +2,14 @@ package transport
 
 import (
 	"cmp"
-	"net/netip"
+	"net/http"
 	"strconv"
 	"time"
 
 	"roster/access"
 	"roster/graph/budget"
 	"roster/problem"
+	"roster/signin/browser"
 )
 
 // DefaultCostPerSecond is what an API key may spend in the long run. A page of 50
@@ -35,25 +36,7 @@ const (
 	principalKey = iota + 1
 	principalAddress
 	principalUser
-	principalOrganization
 )
-
-// holders returns the parties whose shares the work of the actor takes: the key, the
-// user it stands for, and the organization it is bound to. The many keys of one of
-// them have one share.
-func holders(actor *access.Actor) []any {
-	var all []any
-	if actor.Key != nil {
-		all = append(all, budget.Principal{Kind: principalKey, ID: actor.Key.ID})
-	}
-	if actor.User != nil {
-		all = append(all, budget.Principal{Kind: principalUser, ID: *actor.User})
-	}
-	if actor.Organization != nil {
-		all = append(all, budget.Principal{Kind: principalOrganization, ID: *actor.Organization})
-	}
-	return all
-}
 
 // meter charges a request to its principal's budget, and remembers what the answer
 // says about it.
@@ -82,21 +65,9 @@ func (h *Handler) meterOfAddress(address budget.Principal) meter {
 	return meter{budgets: h.budgets, rate: addressRate, principal: address}
 }
 
-// addressOf returns the principal of an address. A client with one address of
-// version 6 has 2⁶⁴ of them, which count as one.
-func addressOf(remote string) budget.Principal {
-	var address netip.Addr
-	if parsed, err := netip.ParseAddrPort(remote); err == nil {
-		address = parsed.Addr().Unmap()
-	}
-	id := [16]byte{}
-	if address.IsValid() {
-		id = address.As16()
-	}
-	if address.Is6() {
-		clear(id[8:])
-	}
-	return budget.Principal{Kind: principalAddress, ID: id}
+// principalOf returns the principal of a client that is known by its address alone.
+func principalOf(r *http.Request) budget.Principal {
+	return budget.Principal{Kind: principalAddress, ID: browser.Source(r).Addr().As16()}
 }
 
 // check returns a refusal if nothing is left to spend.

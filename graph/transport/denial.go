@@ -53,7 +53,7 @@ func (r *request) principal() budget.Principal {
 	if r.meter.budgets != nil {
 		return r.meter.principal
 	}
-	return addressOf(r.http.RemoteAddr)
+	return principalOf(r.http)
 }
 
 // idsOf returns the ids of an actor for the log; none for a client without a

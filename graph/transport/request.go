@@ -30,8 +30,8 @@ type request struct {
 	releaseBody func()
 	// credential is the secret that authenticated the client.
 	credential secret.Text
-	// visit is what comes of a mutation that signs somebody in or out.
-	visit signin.Visit
+	// visit is what comes of a mutation that signs somebody in or out; nil for a query.
+	visit *signin.Visit
 	// repeatable is nil unless the client may send the request again.
 	repeatable *repeatable
 }

@@ -30,6 +30,7 @@ import (
 	"roster/graph/execute"
 	"roster/queue"
 	"roster/secret"
+	"roster/signin/browser"
 	"roster/telemetry"
 )
 
@@ -44,7 +45,7 @@ type Options struct {
 	// id. Nil means directory.Directory.Authenticate, which takes no access tokens.
 	Authenticate func(ctx context.Context, shown secret.Text, organization string) (*access.Actor, error)
 	// Cookies are how browsers hold sessions; nil means over http.
-	Cookies *Cookies
+	Cookies *browser.Cookies
 	// Metrics measure operations; nil measures nothing.
 	Metrics *telemetry.Metrics
 	// Introspection lets clients ask for the schema, and lets errors suggest names
@@ -101,7 +102,7 @@ func NewHandler(o Options) *Handler {
 		h.options.Authenticate = o.Directory.Authenticate
 	}
 	if o.Cookies == nil {
-		h.options.Cookies = &Cookies{protection: http.NewCrossOriginProtection()}
+		h.options.Cookies = browser.NewCookies(false)
 	}
 	h.options.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
 	o.Schema.Present = h.errors.present

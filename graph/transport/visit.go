@@ -2,13 +2,13 @@ package transport
 
 import (
 	"context"
-	"net"
 	"net/http"
 
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"roster/problem"
 	"roster/signin"
+	"roster/signin/browser"
 )
 
 // credentialFields returns the root fields of a mutation that carry a credential, and how
@@ -67,24 +67,9 @@ func refuseDocument(format string, args ...any) error {
 // withVisit returns a context in which the mutations of the request can sign its client in
 // or out.
 func (r *request) withVisit(ctx context.Context) context.Context {
-	address, _, err := net.SplitHostPort(r.http.RemoteAddr)
-	if err != nil {
-		address = r.http.RemoteAddr
-	}
-	r.visit = signin.Visit{Address: address, UserAgent: r.http.Header.Get("User-Agent"), Browser: isBrowser(r.http.Header)}
-	return signin.WithVisit(ctx, &r.visit)
+	r.visit = browser.Visit(r.http, isBrowser(r.http.Header))
+	return signin.WithVisit(ctx, r.visit)
 }
 
 // isBrowser reports whether a page sent the request, which gets the session as a cookie.
 func isBrowser(h http.Header) bool { return h.Get("Origin") != "" }
-
-// endVisit gives the browser the session that the request has started, or takes the one
-// that it has ended.
-func (r *request) endVisit() {
-	switch cookies := r.handler.options.Cookies; {
-	case r.visit.Started != nil && r.visit.Browser:
-		cookies.Set(r.writer, r.visit.Secret, r.visit.Started.ExpiresAt)
-	case r.visit.Ended && r.visit.Browser:
-		cookies.Clear(r.writer)
-	}
-}
