@@ -41,7 +41,7 @@ type config struct {
 	demo        bool
 	publicURL   string
 	dev         bool
-	// audiences are those of access tokens, beside this server.
+	// audiences may be named by access tokens, beside this server.
 	audiences []string
 	// corsOrigins are separated by commas.
 	corsOrigins string

@@ -337,7 +337,7 @@ func (s *server) fillWithDemo(ctx context.Context, api *transport.Handler) error
 	return err
 }
 
-// letDemoSignIn gives some people of the demo business a password, in development. Nobody
+// letDemoSignIn sets a password of some people of the demo business, in development. Nobody
 // else knows it: it is made up, and kept in the data folder.
 func (s *server) letDemoSignIn(ctx context.Context) error {
 	if !s.demo || !s.dev || !s.embedded() {

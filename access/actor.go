@@ -22,13 +22,13 @@ type Actor struct {
 	// System is the name of the part of the server that acts; empty for all others.
 	System string
 	// Permissions are the permissions that the actor holds, ordered by key: in
-	// Organization or, if that is nil, everywhere. Of a person, they are those of Roster
-	// itself.
+	// Organization or, if that is nil, everywhere. A person's are only the permissions of
+	// Roster itself.
 	Permissions  []Permission
 	Organization *db.OrganizationID
-	// Business are those of the Permissions of a person, ordered by key, that count
-	// everywhere, since the person holds them for the business as a whole. An API key that
-	// works in one organization has none.
+	// Business holds a person's Permissions that count everywhere, ordered by key, since
+	// the person holds them for the business as a whole. An API key that works in one
+	// organization has none.
 	Business []Permission
 }
 

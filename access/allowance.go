@@ -34,7 +34,7 @@ func AllowDefaults(org db.OrganizationID, roles []db.RoleID) Allowance {
 // AllowFounder returns the allowance to make a person who signs up the administrator of
 // the organization that they make: the settings of the business let them.
 func AllowFounder(org db.OrganizationID, administrator db.RoleID) Allowance {
-	return AllowDefaults(org, []db.RoleID{administrator})
+	return Allowance{organization: &org, targets: map[uuid.UUID]end{uuid.UUID(administrator): nil}}
 }
 
 // AllowSetup returns the allowance to hand out everything. It is for setting up a

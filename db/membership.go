@@ -6,8 +6,8 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// Membership is a row of memberships: one user in one organization. What was granted to
-// a suspended one does not count.
+// Membership is a row of memberships: one user in one organization. Grants to a
+// suspended one do not count.
 type Membership struct {
 	bun.BaseModel `bun:"table:memberships,alias:m" json:"-"`
 

@@ -28,7 +28,7 @@ type Directory struct {
 	feed   *changes.Follower
 	log    *slog.Logger
 	keys   *credential.Keys
-	// sessions are those of people.
+	// sessions finds the sessions of people.
 	sessions *credential.Sessions
 	clock    func() time.Time
 }

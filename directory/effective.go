@@ -135,7 +135,7 @@ var (
 
 // activeAsOf reports for which members neither the user nor the member nor the
 // organization was suspended. The log of changes knows: it has every suspension and its
-// end. That of a member ends with the membership, too.
+// end. The suspension of a member ends with the membership, too.
 func (d *Directory) activeAsOf(ctx context.Context, members []access.MemberKey, asOf time.Time) (map[access.MemberKey]bool, error) {
 	subjects := make([]string, 0, 2*len(members))
 	for _, p := range members {

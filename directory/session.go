@@ -68,8 +68,8 @@ func (d *Directory) actorOf(ctx context.Context, session *db.Session, organizati
 	return actor, err
 }
 
-// actIn gives the actor, who is a person, what the person may do in the organization. It
-// reports false, and gives nothing, unless the person is a member who may act there.
+// actIn adds to the actor, who is a person, what the person may do in the organization. It
+// reports false, and adds nothing, unless the person is a member who may act there.
 func (d *Directory) actIn(ctx context.Context, actor *access.Actor, org db.OrganizationID) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, credential.WaitTimeout)
 	defer cancel()

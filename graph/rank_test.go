@@ -123,8 +123,8 @@ func (w *rankWorld) on(t *testing.T, name, person string) string {
 	t.Helper()
 	mutation, _, _ := strings.Cut(name, ":")
 	text := rankCases[name].document
-	if strings.Contains(text, "SESSION") {
-		text = strings.Replace(text, "SESSION", w.session(t, person), 1)
+	if before, after, needed := strings.Cut(text, "SESSION"); needed { // which makes one
+		text = before + w.session(t, person) + after
 	}
 	text = strings.NewReplacer("PERSON", person, "IDENTITY", w.identities[person], "KEY_EVERYWHERE", w.keys[person+" everywhere"], "KEY", w.keys[person]).Replace(text)
 	dryRun := "@dryRun"

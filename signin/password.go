@@ -15,7 +15,7 @@ import (
 )
 
 // newPassword returns the hash of a password that may be chosen for an account with that
-// address; field is that of the input.
+// address. Its problems concern the field.
 func (s *Service) newPassword(ctx context.Context, field string, password secret.Text, email *string) (string, error) {
 	settings, err := s.Directory.SignInSettings(ctx)
 	if err != nil {
@@ -70,8 +70,8 @@ func actorText(ctx context.Context, user db.UserID) string {
 	return user.String()
 }
 
-// RequestPasswordReset mails a code to the address, if it is that of an account, by which
-// the password can be set anew. The answer is the same for every address.
+// RequestPasswordReset mails a code to the address, if an account has it, by which the
+// password can be set anew. The answer is the same for every address.
 func (s *Service) RequestPasswordReset(ctx context.Context, email string) (*Step, error) {
 	account, err := s.account(ctx, directory.UserRef{Email: &email})
 	if err != nil {
@@ -206,8 +206,8 @@ func (s *Service) SetTemporaryPassword(ctx context.Context, in SetTemporaryPassw
 	return user, err
 }
 
-// EnsurePassword gives the password to those of the people with these addresses who have
-// none, whoever asks. It is for a business that is made up.
+// EnsurePassword sets the password of the people with these addresses, unless they have
+// one, whoever asks. It is for a business that is made up.
 func (s *Service) EnsurePassword(ctx context.Context, password secret.Text, emails ...string) error {
 	hash, err := s.Passwords.Hash(ctx, password)
 	if err != nil {

@@ -73,8 +73,8 @@ func (s *Service) AccessToken(ctx context.Context, in AccessTokenInput) (*Token,
 }
 
 // Authenticate returns the actor of a credential: an API key, a session, or an access
-// token for this server, whose permissions are those of the directory, and not those in
-// the token. See [directory.Directory.Authenticate].
+// token for this server. What it allows is asked of the directory, and not read from the
+// token. See [directory.Directory.Authenticate].
 func (s *Service) Authenticate(ctx context.Context, shown secret.Text, organization string) (*access.Actor, error) {
 	if s.Tokens == nil || strings.Count(shown.Reveal(), ".") != 2 {
 		return s.Directory.Authenticate(ctx, shown, organization)

@@ -44,7 +44,7 @@ func carriesCredential(operation *ast.OperationDefinition) bool {
 
 // checkCredential refuses a document with a mutation that carries a credential unless it
 // stands alone: the document could be undone, and the count of attempts with it. A dry run
-// would tell whether a password is right, and a kept answer would keep the secret.
+// would give away a right password, and a kept answer would keep the secret.
 func (r *request) checkCredential(operation *ast.OperationDefinition) error {
 	carrying, all := credentialFields(operation)
 	switch {
