@@ -291,7 +291,7 @@ func (c *canaries) letPeopleIn() {
 	}
 	ticket = c.enter(session, `mutation($input: RequestEmailChangeInput!) { requestEmailChange(input: $input) { step { ticket } } }`, object{"email": "other@example.com"}, "Idempotency-Key", canary+"-8")
 	c.enter(session, `mutation($input: ConfirmEmailChangeInput!) { confirmEmailChange(input: $input) { user { id } } }`, object{"ticket": ticket, "code": canary})
-	if code = c.code(); ticket == "" || token == "" || cookie == "" {
+	if c.code(); ticket == "" || token == "" || cookie == "" {
 		c.t.Fatalf("ticket %q, token %q, cookie %q", ticket, token, cookie)
 	}
 	c.enter(session, `mutation($input: ChangePasswordInput!) { changePassword(input: $input) { accepted } }`, object{"currentPassword": password, "newPassword": "another " + password})
