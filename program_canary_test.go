@@ -8,13 +8,17 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/emersion/go-smtp"
 
 	"roster/db"
 	"roster/db/dbtest"
@@ -73,7 +77,9 @@ type canaries struct {
 	t *testing.T
 	*server
 	key, url string
-	made     []string // API keys that were shown, without the part that may be
+	made     []string // API keys that were shown, without the part that may be, and secrets of people
+	codes    []string // that were mailed
+	box      *postbox
 }
 
 func startCanaries(t *testing.T) *canaries {
@@ -86,9 +92,10 @@ func startCanaries(t *testing.T) *canaries {
 	t.Cleanup(collector.Close)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
 	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization="+canary)
+	c.box = openPostbox(t)
 	env := map[string]string{
 		"ROSTER_ADDR": "localhost:0", "ROSTER_DATA_DIR": t.TempDir(), "DATABASE_URL": dbtest.DSN(t) + "&password=" + canary,
-		"ROSTER_ADMIN_KEY": c.key, "ROSTER_DEV": "false",
+		"ROSTER_ADMIN_KEY": c.key, "ROSTER_DEV": "false", "ROSTER_MAIL_FROM": "accounts@example.com", "ROSTER_SMTP_URL": "smtp://" + c.box.address + "?starttls=never",
 	}
 	config, err := readConfig(nil, func(name string) string { return env[name] }, writer{&c.told, "stdout"})
 	must(t, err)
@@ -158,6 +165,7 @@ func (c *canaries) post(body string, more ...string) {
 func TestCanaries(t *testing.T) { // not parallel: it sets environment variables
 	c := startCanaries(t)
 	c.succeed()
+	c.letPeopleIn()
 	c.comeWithWrongKeys()
 	c.sendNonsense()
 	c.failInTheDatabase()
@@ -178,7 +186,7 @@ func TestCanaries(t *testing.T) { // not parallel: it sets environment variables
 	for where, texts := range map[string][]string{
 		"log":     {"internal error", "panic", "request ended before its answer", `"msg":"request"`},
 		"answers": {"UNAUTHENTICATED", "INVALID", "INTERNAL", "LIMITED", "CONFLICT", "NOT_FOUND", "roster_http_requests_total"},
-		"traces":  {"select", "insert"}, "table changes": {"user.created"}, "table kept_answers": {"x"}, "printed": {"localhost:0"},
+		"traces":  {"select", "insert"}, "table changes": {"user.created", "user.password.changed"}, "table sign_ins": {"UNAUTHENTICATED"}, "table flows": {"SIGN_IN"}, "table kept_answers": {"x"}, "printed": {"localhost:0"},
 	} {
 		t.Run(where, func(t *testing.T) {
 			for _, text := range texts {
@@ -189,6 +197,7 @@ func TestCanaries(t *testing.T) { // not parallel: it sets environment variables
 		})
 	}
 	c.wantNone(t, append(c.made, canary)...)
+	c.wantNoCodes(t, c.codes)
 }
 
 // succeed sends requests that succeed. Only the client that asks for a secret may see it.
@@ -212,6 +221,133 @@ func (c *canaries) succeed() {
 	}
 	c.post(make, "Idempotency-Key", canary+"-1") // CONFLICT
 	c.post(make, "Idempotency-Key", canary+" ä")
+}
+
+// secretsShown matches the secrets of people that answers show: of sessions, in a field or a cookie,
+// tickets and access tokens.
+var secretsShown = regexp.MustCompile(`rs_[\w-]{20,}|rt_[\w-]{20,}|eyJ[\w-]+\.[\w-]+\.[\w-]+`)
+
+// enter sends a mutation about signing in, and returns the secret that the answer shows, if
+// any. Only whoever asks for it may see it. more is as for send.
+func (c *canaries) enter(credential, document string, variables any, more ...string) string {
+	c.t.Helper()
+	body, err := json.Marshal(object{"query": document, "variables": object{"input": variables}})
+	must(c.t, err)
+	authorization := ""
+	if credential != "" {
+		authorization = "Bearer " + credential
+	}
+	answer := c.send(c.t.Context(), "POST", c.url+"/graphql", authorization, string(body), append(more, "User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")...) // devices are kept
+	found := secretsShown.FindAllString(answer, -1)
+	c.made = append(c.made, found...)
+	c.tell("answers", []byte(secretsShown.ReplaceAllString(answer, "")))
+	if len(found) == 0 {
+		return ""
+	}
+	return found[0]
+}
+
+// code waits for a mail, and returns the code in it.
+func (c *canaries) code() string {
+	c.t.Helper()
+	select {
+	case text := <-c.box.mails:
+		code := regexp.MustCompile(`(?m)^\d{8}\r?$`).FindString(text)
+		if code == "" {
+			c.t.Fatal(text)
+		}
+		c.codes = append(c.codes, strings.TrimSpace(code))
+		return strings.TrimSpace(code)
+	case <-time.After(30 * time.Second):
+		c.t.Fatal("no mail has come")
+	}
+	return ""
+}
+
+// letPeopleIn takes a person through all that they do with a secret, rightly and wrongly.
+func (c *canaries) letPeopleIn() {
+	const step = ` { secret result { __typename ... on SignInStep { ticket next } ... on Session { id device } } } }`
+	const email, password = "person@example.com", "a " + canary + " of some length"
+	proceed := func(input object, more ...string) string {
+		c.t.Helper()
+		return c.enter("", `mutation($input: ContinueSignInInput!) { continueSignIn(input: $input)`+step, input, more...)
+	}
+	signIn := func(input object, more ...string) string {
+		c.t.Helper()
+		return c.enter("", `mutation($input: SignInInput!) { signIn(input: $input)`+step, input, more...)
+	}
+	ticket := c.enter("", `mutation($input: SignUpInput!) { signUp(input: $input)`+step, object{"email": email, "password": password})
+	code := c.code()
+	proceed(object{"ticket": ticket, "code": canary})
+	session := proceed(object{"ticket": ticket, "code": code})
+	proceed(object{"ticket": ticket, "code": code})
+	signIn(object{"email": email, "password": canary})
+	signIn(object{"username": canary, "password": canary})
+	cookie := signIn(object{"email": email, "password": password}, "Origin", c.url)
+	c.tell("answers", []byte(c.send(c.t.Context(), "POST", c.url+"/graphql", "", `{"query":"{ viewer { session { id } sessions { id } } }"}`, "Cookie", "roster="+cookie)))
+	token := c.enter(session, `mutation($input: AccessTokenInput!) { accessToken(input: $input) { accessToken { token } } }`, object{"audience": c.publicAddress()})
+	for _, credential := range []string{token, token + canary, session + canary, session[:len(session)-7] + canary} {
+		c.enter(credential, `{ viewer { session { id } can(permission: "x:y") } }`, nil)
+	}
+	ticket = c.enter(session, `mutation($input: RequestEmailChangeInput!) { requestEmailChange(input: $input) { step { ticket } } }`, object{"email": "other@example.com"}, "Idempotency-Key", canary+"-8")
+	c.enter(session, `mutation($input: ConfirmEmailChangeInput!) { confirmEmailChange(input: $input) { user { id } } }`, object{"ticket": ticket, "code": canary})
+	if c.code(); ticket == "" || token == "" || cookie == "" {
+		c.t.Fatalf("ticket %q, token %q, cookie %q", ticket, token, cookie)
+	}
+	c.enter(session, `mutation($input: ChangePasswordInput!) { changePassword(input: $input) { accepted } }`, object{"currentPassword": password, "newPassword": "another " + password})
+	<-c.box.mails // the notice of it
+	c.enter(c.key, `mutation($input: SetTemporaryPasswordInput!) { setTemporaryPassword(input: $input) { user { id } } }`, object{"user": object{"email": email}, "password": "temporary " + password})
+	ticket = signIn(object{"email": email, "password": "temporary " + password})
+	proceed(object{"ticket": ticket, "password": "temporary " + password})
+	ticket = c.enter("", `mutation($input: RequestPasswordResetInput!) { requestPasswordReset(input: $input) { step { ticket } } }`, object{"email": email})
+	c.enter("", `mutation($input: ResetPasswordInput!) { resetPassword(input: $input) { accepted } }`, object{"ticket": ticket, "code": c.code(), "password": "third " + password})
+	<-c.box.mails
+	signIn(object{"email": email}) // a flow is left
+	c.code()
+}
+
+// wantNoCodes fails the test if a code is in the outputs, as a word.
+func (o *told) wantNoCodes(t *testing.T, codes []string) {
+	t.Helper()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	word := regexp.MustCompile(`(^|[^0-9a-z.])(` + strings.Join(codes, "|") + `)($|[^0-9a-z])`)
+	for where, text := range o.all {
+		if at := word.FindIndex(text.Bytes()); at != nil {
+			t.Errorf("%s: …%s…", where, text.Bytes()[max(0, at[0]-300):min(text.Len(), at[1]+100)])
+		}
+	}
+}
+
+// postbox is an SMTP server that hands over the mails that it takes.
+type postbox struct {
+	address string
+	mails   chan string
+}
+
+func openPostbox(t *testing.T) *postbox {
+	t.Helper()
+	listener, err := net.Listen("tcp", "localhost:0")
+	must(t, err)
+	p := &postbox{address: listener.Addr().String(), mails: make(chan string, 100)}
+	server := smtp.NewServer(p)
+	server.Domain = "localhost"
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) })
+	t.Cleanup(func() { _ = server.Close(); serving.Wait() })
+	return p
+}
+
+func (p *postbox) NewSession(*smtp.Conn) (smtp.Session, error) { return p, nil }
+func (*postbox) Mail(string, *smtp.MailOptions) error          { return nil }
+func (*postbox) Rcpt(string, *smtp.RcptOptions) error          { return nil }
+func (*postbox) Reset()                                        {}
+func (*postbox) Logout() error                                 { return nil }
+
+func (p *postbox) Data(r io.Reader) error {
+	text, err := io.ReadAll(r)
+	p.mails <- string(text)
+	return err
 }
 
 func (c *canaries) comeWithWrongKeys() {

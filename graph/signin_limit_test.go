@@ -106,7 +106,7 @@ func TestLimitOfPasswords(t *testing.T) {
 	}
 }
 
-// Mails are limited by the address that they go to, however it was named, and by the client.
+// Mails are limited by the address that they go to, however it was named, and by the client that asks.
 func TestLimitOfMails(t *testing.T) {
 	t.Parallel()
 	b := graphtest.New(t)
