@@ -45,6 +45,8 @@ type config struct {
 	audiences []string
 	// corsOrigins are separated by commas.
 	corsOrigins string
+	// returnOrigins are those that the pages send browsers back to, beside corsOrigins.
+	returnOrigins []string
 	// trusted is nil without a manifest.
 	trusted     transport.TrustedDocuments
 	trustedOnly transport.Clients
@@ -88,6 +90,7 @@ func settings() []setting {
 		{"ROSTER_AUDIENCES", "audiences", "", "whom access tokens may be made for, separated by commas, such as https://api.example.com", (*config).setAudiences},
 		{"ROSTER_DEV", "dev", "", "open introspection, playground and suggestions; default true on a loopback address", boolean(func(c *config) *bool { return &c.dev })},
 		{"ROSTER_CORS_ORIGINS", "cors-origins", "", "origins whose pages may call the API, separated by commas, such as https://app.example.com", (*config).setCORSOrigins},
+		{"ROSTER_RETURN_ORIGINS", "return-origins", "", "origins that browsers may be sent back to after signing in, separated by commas; those of ROSTER_CORS_ORIGINS belong to them", (*config).setReturnOrigins},
 		{"ROSTER_TRUSTED_DOCUMENTS", "trusted-documents", "", "a manifest of documents that clients may name by id: graphql-codegen's or Apollo's", (*config).setTrustedDocuments},
 		{"ROSTER_TRUSTED_ONLY", "trusted-only", "", "whose other documents are refused: browsers, anonymous and keys, separated by commas, or all; nobody's when not set", (*config).setTrustedOnly},
 		{"ROSTER_COST_PER_SECOND", "cost-per-second", "", "what one API key may spend in the long run; 50,000,000 when not set", (*config).setCostPerSecond},
@@ -284,22 +287,33 @@ func (c *config) setAudiences(value string) error {
 	return nil
 }
 
-// setCORSOrigins takes an origin with a slash behind it, as it is often copied.
 func (c *config) setCORSOrigins(value string) error {
+	origins, err := parseOrigins(value)
+	c.corsOrigins = strings.Join(origins, ",")
+	return err
+}
+
+func (c *config) setReturnOrigins(value string) (err error) {
+	c.returnOrigins, err = parseOrigins(value)
+	return err
+}
+
+// parseOrigins returns the origins of a list that is separated by commas. An origin may
+// have a slash behind it, as it is often copied.
+func parseOrigins(value string) ([]string, error) {
 	if value == "" {
-		return nil
+		return nil, nil
 	}
 	origins := strings.Split(value, ",")
 	for i, origin := range origins {
 		origin = strings.TrimSuffix(strings.TrimSpace(origin), "/")
 		u, err := url.Parse(origin)
 		if err != nil || !isWeb(u) || strings.Contains(u.Host, "*") || u.Scheme+"://"+u.Host != origin {
-			return fmt.Errorf("%q is no origin such as https://app.example.com", origin)
+			return nil, fmt.Errorf("%q is no origin such as https://app.example.com", origin)
 		}
 		origins[i] = origin
 	}
-	c.corsOrigins = strings.Join(origins, ",")
-	return nil
+	return origins, nil
 }
 
 // isWeb reports whether u is the address of a web server, with a host and, if it has

@@ -8,6 +8,7 @@ import (
 
 	"roster/graph"
 	"roster/graph/transport"
+	"roster/signin/pages"
 )
 
 // newAPI returns the handler of GraphQL.
@@ -16,6 +17,11 @@ func (s *server) newAPI() *transport.Handler {
 		Schema: graph.NewSchema(s.directory, s.signIn), Directory: s.directory, Authenticate: s.signIn.Authenticate, Cookies: s.cookies, Log: s.log, Introspection: s.dev, Metrics: s.metrics,
 		CostPerSecond: s.costPerSecond, Trusted: s.trusted, TrustedOnly: s.trustedOnly,
 	})
+}
+
+// newPages returns the handler of the pages.
+func (s *server) newPages() *pages.Pages {
+	return pages.New(pages.Options{SignIn: s.signIn, Directory: s.directory, Cookies: s.cookies, ReturnOrigins: append(s.origins(), s.returnOrigins...), Log: s.log})
 }
 
 // origins returns the origins whose pages may call the API.
@@ -48,7 +54,8 @@ func (s *server) withCORS(next http.Handler) http.Handler {
 }
 
 // withSecurityHeaders sets the headers by which browsers keep answers from being
-// misused. The playground has a Content-Security-Policy of its own.
+// misused. The playground and the pages have a
+// Content-Security-Policy of their own.
 func (s *server) withSecurityHeaders(next http.Handler) http.Handler {
 	secure := strings.HasPrefix(s.publicURL, "https:")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -83,6 +83,9 @@ func TestSettingsOfRequests(t *testing.T) {
 		{(*config).setCORSOrigins, "https://a.example/, http://localhost:3000/", true},
 		{(*config).setCORSOrigins, "https://a.example//", false},
 		{(*config).setCORSOrigins, "https://a.example,", false},
+		{(*config).setReturnOrigins, "", true},
+		{(*config).setReturnOrigins, "https://a.example/, http://localhost:3000", true},
+		{(*config).setReturnOrigins, "https://a.example/path", false},
 		{(*config).setTrustedDocuments, "no/such/file", false},
 		{(*config).setTrustedDocuments, "go.mod", false},
 		{(*config).setTrustedDocuments, manifest, true},
@@ -184,7 +187,7 @@ func TestContradictingLengthsEndTheConnection(t *testing.T) {
 	api := graphtest.New(t)
 	s := &server{config: &config{dev: true, addr: "localhost:0"}, log: slog.New(slog.DiscardHandler), metrics: telemetry.NewMetrics()}
 	web := httptest.NewUnstartedServer(nil)
-	web.Config = s.newHTTPServer(api.Handler, api.Handler.ServeSDL)
+	web.Config = s.newHTTPServer(api.Handler, api.Handler.ServeSDL, http.NotFoundHandler())
 	web.Start()
 	t.Cleanup(web.Close)
 	const header = "Host: roster\r\nContent-Type: application/json\r\n"
@@ -240,7 +243,7 @@ func serving(t *testing.T, change func(*http.Server)) *httptest.Server {
 		if _, err := io.ReadAll(r.Body); err != nil {
 			w.WriteHeader(http.StatusBadRequest)
 		}
-	}), func(http.ResponseWriter, *http.Request) {})
+	}), func(http.ResponseWriter, *http.Request) {}, http.NotFoundHandler())
 	change(own)
 	web := httptest.NewUnstartedServer(nil)
 	web.Config = own

@@ -40,6 +40,7 @@ import (
 	"roster/secret"
 	"roster/signin"
 	"roster/signin/browser"
+	"roster/signin/pages"
 	"roster/telemetry"
 	"roster/token"
 )
@@ -193,7 +194,7 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.letDemoSignIn(ctx); err != nil {
 		return err
 	}
-	s.http = s.newHTTPServer(api, api.ServeSDL)
+	s.http = s.newHTTPServer(api, api.ServeSDL, s.newPages())
 	return nil
 }
 
@@ -361,9 +362,9 @@ func (s *server) letDemoSignIn(ctx context.Context) error {
 // apiPath is the path of the GraphQL endpoint; a slash behind it does no harm.
 const apiPath = "/graphql"
 
-// newHTTPServer returns a server of the API at apiPath, of the schema as a file, and
-// of everything around them.
-func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc) *http.Server {
+// newHTTPServer returns a server of the API at apiPath, of the schema as a file, of the
+// pages where people sign in, and of everything around them.
+func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc, signInPages http.Handler) *http.Server {
 	mux := http.NewServeMux()
 	if s.sessions != nil {
 		api = s.sessions.Wrap(api)
@@ -377,6 +378,8 @@ func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc) *http.
 		mux.Handle("GET /{$}", playground)
 		mux.Handle("/graphiql/", playground)
 	}
+	mux.Handle(pages.Path, signInPages)
+	mux.Handle(pages.Path+"/", signInPages)
 	if s.mailbox != nil {
 		mux.Handle(mail.MailboxPath, s.mailbox)
 		mux.Handle(mail.MailboxPath+"/", s.mailbox)
@@ -418,7 +421,11 @@ func (s *server) serve(ctx context.Context) error {
 	if s.sessions != nil && s.watched {
 		link = s.sessions.Link(link)
 	}
-	s.log.InfoContext(ctx, "listening", "addr", s.listener.Addr().String(), "url", link)
+	said := []any{"addr", s.listener.Addr().String(), "url", link}
+	if possible, err := s.signIn.Possible(ctx); possible && err == nil {
+		said = append(said, "signin", s.publicAddress()+pages.Path)
+	}
+	s.log.InfoContext(ctx, "listening", said...)
 	select {
 	case err := <-failed:
 		return err

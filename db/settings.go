@@ -41,7 +41,7 @@ var colourPattern = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
 const defaultColour = "#4f46e5"
 
 // ButtonColours returns the colour of buttons for the colour of a business, which may be
-// empty, and that of the text on them: black or white, whichever has the higher contrast
+// empty, and the colour of the text on them: black or white, whichever has the higher contrast
 // (WCAG 2.2, relative luminance), which is 4.5 or more.
 func ButtonColours(text string) (button, label string) {
 	if !colourPattern.MatchString(text) {

@@ -112,6 +112,16 @@ func (s *Service) let(ctx context.Context, r *Result, err error) (*Result, error
 	return r, nil
 }
 
+// Possible reports whether anybody can sign in: by a mail that has a code, or by a password
+// that somebody has.
+func (s *Service) Possible(ctx context.Context) (bool, error) {
+	if s.Outbox.Configured() {
+		return true, nil
+	}
+	password, err := db.SelectOne[bool](ctx, s.Database, "select true from passwords limit 1")
+	return password != nil, err
+}
+
 // now returns the present time, in the precision that the database keeps.
 func (s *Service) now() time.Time { return s.Clock().UTC().Truncate(time.Microsecond) }
 

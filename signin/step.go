@@ -59,6 +59,28 @@ func (s *Service) take(ctx context.Context, f *flow, in ContinueSignInInput) (*R
 	return s.takePassword(ctx, f, secret.New(*in.Password), account)
 }
 
+// Step returns what a flow that SignIn or SignUp has begun needs now, for clients that do
+// not keep the last answer. It returns INVALID, about input.ticket, if the flow is over.
+func (s *Service) Step(ctx context.Context, ticket string) (*Step, error) {
+	f, err := s.find(ctx, ticket, forSignIn, forSignUp)
+	if err != nil {
+		return nil, err
+	}
+	step := f.step()
+	if step.Next != NextOrganization {
+		return step, nil
+	}
+	person, err := s.person(ctx, *f.UserID)
+	if err != nil {
+		return nil, err
+	}
+	if person == nil {
+		return nil, errNoFlow
+	}
+	step.Choices = person.Organizations
+	return step, nil
+}
+
 func (s *Service) takeCode(ctx context.Context, f *flow, code string) (*Result, error) {
 	if err := f.needs(NextEmailCode); err != nil {
 		return nil, err
@@ -228,14 +250,19 @@ type person struct {
 	Organizations []db.OrganizationID `bun:",array"`
 }
 
-// person returns the person with that id, and locks them; nil if they are deleted.
+// person returns the person with that id, or nil if they are deleted. In a transaction, it
+// locks them.
 func (s *Service) person(ctx context.Context, id db.UserID) (*person, error) {
+	lock := ""
+	if db.HasTx(ctx) {
+		lock = " for no key update of u"
+	}
 	return db.SelectOne[person](ctx, s.Database, `
 select u.id, u.status, u.last_org_id, coalesce((select temporary from passwords p where p.user_id = u.id), false) as temporary,
 	array(select m.org_id from memberships m join organizations o on o.id = m.org_id
 		where m.user_id = u.id and m.org_id <> $2 and m.status = 'ACTIVE' and o.status = 'ACTIVE' and o.deleted_at is null
 		order by m.joined_at, m.id) as organizations
-from users u where u.id = $1 and u.deleted_at is null for no key update of u`, id, db.Root)
+from users u where u.id = $1 and u.deleted_at is null`+lock, id, db.Root)
 }
 
 // choose returns the organization for the session, or nil if the person has to choose.

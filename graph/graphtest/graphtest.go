@@ -24,6 +24,7 @@ import (
 	"roster/graph"
 	"roster/graph/transport"
 	"roster/signin"
+	"roster/signin/pages"
 )
 
 // Server is the whole server without its socket, over a database of its own.
@@ -32,6 +33,8 @@ type Server struct {
 	Directory *directory.Directory
 	Handler   *transport.Handler
 	SignIn    *signin.Service
+	// Pages are those on which people sign in.
+	Pages *pages.Pages
 	// Mail has what was mailed.
 	Mail *Mailbox
 	// Key is the administrator's API key.

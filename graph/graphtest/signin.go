@@ -14,6 +14,8 @@ import (
 	"roster/mail"
 	"roster/secret"
 	"roster/signin"
+	"roster/signin/browser"
+	"roster/signin/pages"
 	"roster/token"
 )
 
@@ -31,6 +33,9 @@ var passwordHash = sync.OnceValues(func() (string, error) {
 	return credential.NewPasswords(1, 100).Hash(context.Background(), secret.New(Password))
 })
 
+// ReturnOrigin is the origin that the pages send browsers back to.
+const ReturnOrigin = "https://app.test"
+
 // startSignIn lets people sign in to the server.
 func (b *Server) startSignIn(t testing.TB, log *slog.Logger) {
 	t.Helper()
@@ -47,6 +52,7 @@ func (b *Server) startSignIn(t testing.TB, log *slog.Logger) {
 	b.SignIn = signin.New(signin.Options{
 		Database: b.Database, Directory: b.Directory, Passwords: credential.NewPasswords(2, 1000), Outbox: outbox, Tokens: tokens, Issuer: Issuer, Log: log,
 	})
+	b.Pages = pages.New(pages.Options{SignIn: b.SignIn, Directory: b.Directory, Cookies: browser.NewCookies(false), ReturnOrigins: []string{ReturnOrigin}, Log: log})
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
 	running.Go(func() { outbox.Run(ctx) })
@@ -121,4 +127,15 @@ func (m *Mailbox) Last(t testing.TB, address string, n int) *mail.Mail {
 	}
 	t.Fatalf("%s got %d mails, not %d", address, len(m.To(address)), n)
 	return nil
+}
+
+// WithReturnOrigins returns the same business whose pages send browsers back to the
+// origins.
+func (b *Server) WithReturnOrigins(t testing.TB, origins ...string) *Server {
+	t.Helper()
+	other := *b
+	o := b.Pages.Options
+	o.ReturnOrigins = origins
+	other.Pages = pages.New(o)
+	return &other
 }

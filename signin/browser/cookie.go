@@ -46,7 +46,7 @@ func (c *Cookies) Read(r *http.Request) (secret.Text, error) {
 	return secret.New(value), c.Check(r)
 }
 
-// Set gives the session to the browser, until it ends.
+// Set hands the session to the browser, until it ends.
 func (c *Cookies) Set(w http.ResponseWriter, shown secret.Text, until time.Time) {
 	c.SetValue(w, session, shown.Reveal(), time.Until(until))
 }
@@ -63,7 +63,7 @@ func (c *Cookies) Value(r *http.Request, name string) string {
 	return cookie.Value
 }
 
-// SetValue gives a cookie to the browser for that long. An empty value makes the browser
+// SetValue hands a cookie to the browser for that long. An empty value makes the browser
 // forget the cookie. Scripts cannot read it.
 func (c *Cookies) SetValue(w http.ResponseWriter, name, value string, life time.Duration) {
 	maxAge := max(1, int(life.Seconds()))

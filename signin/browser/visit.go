@@ -32,7 +32,7 @@ func address(r *http.Request) string {
 	return address
 }
 
-// End gives the browser the session that the visit has started, or takes the one that it
+// End hands the browser the session that the visit has started, or takes the one that it
 // has ended. Call it before the answer is written.
 func (c *Cookies) End(w http.ResponseWriter, v *signin.Visit) {
 	switch {

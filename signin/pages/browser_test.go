@@ -1,0 +1,53 @@
+package pages_test
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+
+	"roster/graph/graphtest"
+)
+
+// The pages work in a browser without scripts, by keyboard, without a message in its
+// console, and without anything that axe finds serious. ROSTER_SCREENSHOTS names a folder
+// for pictures.
+func TestBrowser(t *testing.T) {
+	t.Parallel()
+	const folder = "testdata/browser"
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip("there is no node")
+	}
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("there is no chromium")
+	}
+	if _, err := os.Stat(folder + "/node_modules"); err != nil {
+		t.Skip("npm install --prefix signin/pages/" + folder + " was not called")
+	}
+	mux := http.NewServeMux()
+	web := httptest.NewServer(mux)
+	t.Cleanup(web.Close)
+	_, port, _ := net.SplitHostPort(web.Listener.Addr().String())
+	b := graphtest.New(t).WithReturnOrigins(t, "http://localhost:"+port)
+	b.Ask(t, graphtest.SmallBusiness)
+	b.Ask(t, `mutation { updateSettings(input: {branding: {name: "Example", colour: "#0f766e", privacyUrl: "https://example.com/privacy", termsUrl: "https://example.com/terms"}}) { settings { branding { name } } } }`)
+	mux.Handle("/signin", b.Pages)
+	mux.Handle("/signin/", b.Pages)
+	mux.HandleFunc("/test/code", func(w http.ResponseWriter, r *http.Request) {
+		n, _ := strconv.Atoi(r.FormValue("n"))
+		if mails := b.Mail.To(r.FormValue("to")); len(mails) >= n {
+			fmt.Fprint(w, mails[n-1].Code)
+		}
+	})
+	mux.HandleFunc("/test/app", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "the application") })
+	walk := exec.CommandContext(t.Context(), node, folder+"/walk.mjs", web.URL, chromium, os.Getenv("ROSTER_SCREENSHOTS"))
+	if said, err := walk.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, said)
+	}
+}

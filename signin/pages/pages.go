@@ -1,0 +1,126 @@
+// Package pages serves the pages on which people sign up, sign in, and look after their
+// account. They work without scripts, and call the same functions as the mutations.
+//
+//	/signin           sign in           ─▶ /signin/continue ─▶ return_to or /signin/account
+//	/signin/signup    sign up           ─▶ /signin/continue ─▶ return_to or /signin/account
+//	/signin/forgotten forgotten password ─▶ /signin/reset    ─▶ /signin
+//	/signin/account   profile, password, address, organizations, sessions
+//
+// A page is a route: a view, which GET shows, and what is done with the form that the view
+// has, which POST sends. After a success, the browser is sent on (303); after a failure, it
+// gets the same view again, with what was wrong, and with what was typed.
+//
+// A flow is bound to the browser by a cookie that has its ticket (flow.go).
+//
+// Begin with Pages.ServeHTTP and request.serve.
+package pages
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"roster/directory"
+	"roster/signin"
+	"roster/signin/browser"
+)
+
+// Path is where the pages are served: it, and everything below it.
+const Path = "/signin"
+
+// The paths of pages that others lead to.
+const (
+	signUpPath      = Path + "/signup"
+	continuePath    = Path + "/continue"
+	forgottenPath   = Path + "/forgotten"
+	resetPath       = Path + "/reset"
+	accountPath     = Path + "/account"
+	profilePath     = accountPath + "/profile"
+	passwordPath    = accountPath + "/password"
+	emailPath       = accountPath + "/email"
+	emailCodePath   = emailPath + "/code"
+	switchPath      = accountPath + "/switch"
+	leavePath       = accountPath + "/leave"
+	endSessionPath  = accountPath + "/sessions/end"
+	signOutPath     = accountPath + "/signout"
+	everywherePath  = signOutPath + "/everywhere"
+	stylesheetPath  = Path + "/style.css"
+	brandingPath    = Path + "/brand.css"
+	iconPath        = Path + "/icon.svg"
+	returnToName    = "return_to"
+	organizationKey = "organization"
+)
+
+// Options are what the pages need. All are required.
+type Options struct {
+	SignIn    *signin.Service
+	Directory *directory.Directory
+	Cookies   *browser.Cookies
+	// ReturnOrigins are the origins, such as https://app.example.com, whose pages browsers
+	// may be sent back to, besides the pages of this server.
+	ReturnOrigins []string
+	Log           *slog.Logger
+}
+
+// Pages answers requests for the pages.
+type Pages struct {
+	Options
+	routes map[string]route
+}
+
+// New returns the pages.
+func New(o Options) *Pages {
+	return &Pages{o, map[string]route{
+		Path:           {view: (*request).viewSignIn, submit: (*request).signIn},
+		signUpPath:     {view: (*request).viewSignUp, submit: (*request).signUp},
+		continuePath:   {view: (*request).viewStep, submit: (*request).takeStep},
+		forgottenPath:  {view: (*request).viewForgotten, submit: (*request).requestReset},
+		resetPath:      {view: (*request).viewReset, submit: (*request).resetPassword},
+		accountPath:    {view: (*request).viewAccount},
+		profilePath:    {view: (*request).viewProfile, submit: (*request).updateProfile},
+		passwordPath:   {view: (*request).viewPassword, submit: (*request).changePassword},
+		emailPath:      {view: (*request).viewEmail, submit: (*request).requestEmailChange},
+		emailCodePath:  {view: (*request).viewEmailCode, submit: (*request).confirmEmailChange},
+		leavePath:      {view: (*request).viewLeave, submit: (*request).leaveOrganization},
+		switchPath:     {refused: (*request).viewAccount, submit: (*request).switchOrganization},
+		endSessionPath: {refused: (*request).viewAccount, submit: (*request).endSession},
+		signOutPath:    {refused: (*request).viewAccount, submit: (*request).signOut},
+		everywherePath: {refused: (*request).viewAccount, submit: (*request).signOutEverywhere},
+	}}
+}
+
+// route is what is served at one path.
+type route struct {
+	// view returns what GET shows, and what POST shows if it is refused. It is nil if there
+	// is no GET; then refused takes its place for POST.
+	view, refused func(r *request) (*view, error)
+	// submit does what the form asks for, and returns where the browser goes on. It is nil
+	// if there is no POST.
+	submit func(r *request) (location string, err error)
+}
+
+// methods returns the methods that the route takes, as the header Allow has them.
+func (t route) methods() string {
+	var all []string
+	if t.view != nil {
+		all = append(all, http.MethodGet, http.MethodHead)
+	}
+	if t.submit != nil {
+		all = append(all, http.MethodPost)
+	}
+	return strings.Join(all, ", ")
+}
+
+// timeout is how long a request may take, without its body. It is longer than what waiting
+// for a connection, and hashing a password, take on a busy server.
+const timeout = 30 * time.Second
+
+// ServeHTTP answers a request for a page, or for what pages load.
+func (p *Pages) ServeHTTP(w http.ResponseWriter, incoming *http.Request) {
+	ctx, cancel := context.WithTimeout(incoming.Context(), timeout)
+	defer cancel()
+	r := &request{pages: p, ctx: ctx, http: incoming, writer: w}
+	r.serve()
+}
