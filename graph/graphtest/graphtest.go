@@ -176,12 +176,6 @@ func (b *Server) From(address string) *Server {
 	return &other
 }
 
-// CodesToCome are the error codes that nothing can cause yet, and why.
-var CodesToCome = map[string]string{
-	"INVITATION_ONLY": "comes from signing up, which is not there yet",
-	"SUSPENDED":       "comes from signing in, which is not there yet",
-}
-
 // SmallBusiness is a document that makes two organizations, a role with a
 // permission, a user who holds it, and an API key that holds nothing.
 const SmallBusiness = `mutation {
