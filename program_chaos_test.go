@@ -11,6 +11,7 @@ import (
 
 	"roster/db/dbtest"
 	"roster/db/embedded"
+	"roster/secret"
 )
 
 // staleness is how long an answer may lag behind, unless the operator says otherwise; see
@@ -75,11 +76,12 @@ type chaos struct {
 func startChaos(t *testing.T) *chaos {
 	t.Helper()
 	c := &chaos{t: t, postgres: dbtest.NewServer(t)}
+	shared := secret.NewKey()
 	for i := range c.programs {
 		var dsn string
 		c.proxies[i], dsn = dbtest.NewProxy(t, c.postgres.DSN("postgres"))
 		c.programs[i] = setup(t)
-		c.programs[i].env = []string{"DATABASE_URL=" + dsn}
+		c.programs[i].env = []string{"DATABASE_URL=" + dsn, "ROSTER_SECRET_KEY=" + shared.Reveal()}
 		c.start(i)
 	}
 	_, err := c.server(0).ask(t.Context(), `mutation {
