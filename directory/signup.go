@@ -179,15 +179,16 @@ func (d *Directory) ActOnOneself(ctx context.Context, fn func(ctx context.Contex
 }
 
 // ActOnUser runs fn in a write on a user whom the actor outranks, and who is locked. The
-// actor must hold the permission for the business as a whole.
-func (d *Directory) ActOnUser(ctx context.Context, need access.Permission, by UserRef, fn func(ctx context.Context, w *changes.Write, user *db.User) error) error {
+// actor must hold the permission for the business as a whole. field is the input that
+// leads to the user.
+func (d *Directory) ActOnUser(ctx context.Context, need access.Permission, by UserRef, field string, fn func(ctx context.Context, w *changes.Write, user *db.User) error) error {
 	return d.change(ctx, need, func(ctx context.Context, w *write) error {
 		user, err := d.lockUser(ctx, w, by)
 		if err != nil {
 			return err
 		}
 		if user != nil {
-			if err := d.outrank(ctx, w, user.ID, nil, "input.user"); err != nil {
+			if err := d.outrank(ctx, w, user.ID, nil, field); err != nil {
 				return err
 			}
 		}

@@ -153,3 +153,20 @@ func TestKeysOfPeople(t *testing.T) {
 		t.Errorf("%d rows of the ways in of somebody who was deleted are left", left[0])
 	}
 }
+
+// A browser keeps its session when signing out is only rehearsed, and loses it when it is
+// done.
+func TestRehearsedSignOut(t *testing.T) {
+	t.Parallel()
+	b := graphtest.New(t)
+	session := person(t, b, "ada@acme.example")
+	for _, operation := range []string{"mutation @dryRun", "mutation"} {
+		cleared := operation == "mutation"
+		header := graphtest.Headers(session)
+		header.Set("Origin", graphtest.Issuer)
+		a := b.Send(t, http.MethodPost, "/graphql", header, []byte(`{"query": "`+operation+` { signOut { endedSessions } }"}`))
+		if got := a.Header.Get("Set-Cookie") != ""; got != cleared || a.At("signOut.endedSessions") != float64(1) {
+			t.Errorf("%s: %s, %v", operation, a.Body, a.Header)
+		}
+	}
+}

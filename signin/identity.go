@@ -31,7 +31,7 @@ func (s *Service) UnlinkIdentity(ctx context.Context, in UnlinkIdentityInput) (*
 // onUser runs fn in a write on the user, or else on the person who is signed in.
 func (s *Service) onUser(ctx context.Context, ref *directory.UserRef, fn func(ctx context.Context, w *changes.Write, user *db.User) error) error {
 	if ref != nil {
-		return s.Directory.ActOnUser(ctx, access.UsersWrite, *ref, fn)
+		return s.Directory.ActOnUser(ctx, access.UsersWrite, *ref, "input.user", fn)
 	}
 	return s.Directory.ActOnOneself(ctx, fn)
 }

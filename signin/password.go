@@ -194,7 +194,7 @@ func (s *Service) SetTemporaryPassword(ctx context.Context, in SetTemporaryPassw
 	}
 	var user *db.User
 	err = s.atomically(ctx, func(ctx context.Context, _ func(error) error) error {
-		return s.Directory.ActOnUser(ctx, access.UsersWrite, in.User, func(ctx context.Context, _ *changes.Write, on *db.User) error {
+		return s.Directory.ActOnUser(ctx, access.UsersWrite, in.User, "input.user", func(ctx context.Context, _ *changes.Write, on *db.User) error {
 			user = on
 			if err := s.setPassword(ctx, user.ID, hash, true); err != nil {
 				return err

@@ -62,7 +62,7 @@ func (s *Service) EndSession(ctx context.Context, id string) (int, error) {
 		return 0, errNone
 	}
 	var ended int
-	err = s.Directory.ActOnUser(ctx, access.SessionsWrite, directory.UserRef{ID: new(owner.String())}, func(ctx context.Context, _ *changes.Write, _ *db.User) (err error) {
+	err = s.Directory.ActOnUser(ctx, access.SessionsWrite, directory.UserRef{ID: new(owner.String())}, "input.session", func(ctx context.Context, _ *changes.Write, _ *db.User) (err error) {
 		ended, err = s.endSessionsWhere(ctx, *owner, "id = ?", session)
 		return err
 	})

@@ -54,7 +54,7 @@ func (r *request) runInTurn(ctx context.Context, queue *queue.Queue, operation *
 		ctx = db.Urgently(ctx)
 	}
 	if operation.Operation.Operation == ast.Mutation {
-		ctx = r.withVisit(ctx)
+		ctx = r.withVisit(ctx, operation.Operation)
 	}
 	return r.handler.run(ctx, operation)
 }

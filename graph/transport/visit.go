@@ -66,9 +66,12 @@ func refuseDocument(format string, args ...any) error {
 
 // withVisit returns a context in which the mutations of the request can sign its client in
 // or out.
-func (r *request) withVisit(ctx context.Context) context.Context {
-	r.visit = browser.Visit(r.http, isBrowser(r.http.Header))
-	return signin.WithVisit(ctx, r.visit)
+func (r *request) withVisit(ctx context.Context, operation *ast.OperationDefinition) context.Context {
+	visit := browser.Visit(r.http, isBrowser(r.http.Header))
+	if !isDryRun(operation) { // of which nothing comes
+		r.visit = visit
+	}
+	return signin.WithVisit(ctx, visit)
 }
 
 // isBrowser reports whether a page sent the request, which gets the session as a cookie.
