@@ -176,7 +176,7 @@ func TestOutboxSends(t *testing.T) {
 		t.Errorf("it took %+v", office.all())
 	}
 	eventually(t, "one is counted", func() bool { return o.Stats() == Stats{Sent: 1, Waiting: o.Stats().Waiting} })
-	for _, private := range []string{"ada", "example.org", "27182818", "eve@"} {
+	for _, private := range []string{"ada@", "example.org", "27182818", "eve@"} {
 		if strings.Contains(stored, private) || strings.Contains(o.log.String(), private) {
 			t.Errorf("%s can be read in\n%q\n%s", private, stored, o.log)
 		}
