@@ -92,7 +92,7 @@ func settings() []setting {
 		{"ROSTER_CORS_ORIGINS", "cors-origins", "", "origins whose pages may call the API, separated by commas, such as https://app.example.com", (*config).setCORSOrigins},
 		{"ROSTER_RETURN_ORIGINS", "return-origins", "", "origins that browsers may be sent back to after signing in, separated by commas; those of ROSTER_CORS_ORIGINS belong to them", (*config).setReturnOrigins},
 		{"ROSTER_TRUSTED_DOCUMENTS", "trusted-documents", "", "a manifest of documents that clients may name by id: graphql-codegen's or Apollo's", (*config).setTrustedDocuments},
-		{"ROSTER_TRUSTED_ONLY", "trusted-only", "", "whose other documents are refused: browsers, anonymous and keys, separated by commas, or all; nobody's when not set", (*config).setTrustedOnly},
+		{"ROSTER_TRUSTED_ONLY", "trusted-only", "", "whose other documents are refused: browsers, anonymous, keys and people, separated by commas, or all; nobody's when not set", (*config).setTrustedOnly},
 		{"ROSTER_COST_PER_SECOND", "cost-per-second", "", "what one API key may spend in the long run; 50,000,000 when not set", (*config).setCostPerSecond},
 		{"ROSTER_STALENESS_BOUND", "staleness-bound", "", "how long checks are answered from memory while the feed of changes is cut, from 500ms to 1m; 1s when not set", (*config).setStaleness},
 		{"ROSTER_CACHE_ENTRIES", "cache-entries", "", "how many members are kept in memory at most, for checks; a 20th of the memory when not set", (*config).setCacheEntries},
@@ -137,6 +137,9 @@ func readConfig(args []string, getenv func(string) string, output io.Writer) (*c
 		if err := s.apply(c, s.value); err != nil {
 			return nil, fmt.Errorf("%s (-%s): %w", s.variable, s.flag, err)
 		}
+	}
+	if c.publicURL == "" && !isLoopback(c.addr) {
+		return nil, fmt.Errorf("ROSTER_PUBLIC_URL (-public-url): needed where others reach the server (ROSTER_ADDR is %s), since people sign in there: cookies, mails and tokens name the address", c.addr)
 	}
 	return c, nil
 }

@@ -24,8 +24,8 @@ type keyFile struct {
 	remedy string
 }
 
-// ensure returns the key that is kept. If there is none, it makes one and keeps it for
-// the next start; made reports that.
+// ensure returns the key that is kept. Without one, it makes a key and keeps it for the
+// next start; made reports that.
 func (f keyFile) ensure(newKey func() secret.Text) (key secret.Text, made bool, err error) {
 	key, err = f.read()
 	if !errors.Is(err, fs.ErrNotExist) {

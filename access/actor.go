@@ -171,6 +171,19 @@ func Require(ctx context.Context, permission Permission) error {
 	return nil
 }
 
+// RequirePerson returns the actor of ctx if it is a person who is signed in. Otherwise it
+// returns UNAUTHENTICATED or FORBIDDEN.
+func RequirePerson(ctx context.Context) (*Actor, error) {
+	switch actor := ActorOf(ctx); {
+	case actor == nil:
+		return nil, problem.New(problem.Unauthenticated, "Sign in first.")
+	case actor.Session == nil:
+		return nil, problem.New(problem.Forbidden, "This is for people who are signed in.")
+	default:
+		return actor, nil
+	}
+}
+
 // ScopeOf returns where the actor of ctx holds the permission: in one organization,
 // or everywhere, which is nil. It returns UNAUTHENTICATED if there is no actor, and
 // FORBIDDEN if the actor holds the permission nowhere.

@@ -76,8 +76,8 @@ func (f *finder[R]) find(ctx context.Context, name name, epoch uint64, use func(
 	return &row, nil
 }
 
-// remembered returns the entry of that name, whether it still counts or not; nil if
-// there is none.
+// remembered returns the entry of that name, whether it still counts or not, or nil if
+// memory has no entry.
 func (f *finder[R]) remembered(name name) *known[R] {
 	if known, ok := f.known.Get(slot(name)); ok && known.name == name {
 		return known

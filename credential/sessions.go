@@ -149,18 +149,14 @@ type workingSession struct {
 	UseIsNews bool
 }
 
-// WorkingSession returns the part after "from" of a statement over the sessions s that
-// work at the moment at, an expression. No other SQL decides which sessions work. The
-// arguments are the tables of the sessions and of their users.
-func WorkingSession(sessions, users, at string) string {
-	return sessions + ` s join ` + users + ` u on u.id = s.user_id and u.status = 'ACTIVE' and u.deleted_at is null cross join settings
-where s.expires_at > ` + at + ` and s.last_used_at + make_interval(secs => settings.session_idle_seconds) > ` + at
-}
+// SessionEnds is when the session s ends unless it is used, as an expression. No other SQL
+// decides that.
+const SessionEnds = "least(s.expires_at, s.last_used_at + make_interval(secs => (select session_idle_seconds from settings)))"
 
-var workingSessionText = `
-select s.*, extract(epoch from least(s.expires_at, s.last_used_at + make_interval(secs => settings.session_idle_seconds)) - $3)::float8 as ends_in,
-	s.last_used_at < $3 - interval '1 minute' as use_is_news
-from ` + WorkingSession("sessions", "users", "$3::timestamptz") + ` and (s.user_id, s.id) in (select * from unnest($1::uuid[], $2::uuid[]))`
+const workingSessionText = `
+select s.*, extract(epoch from ` + SessionEnds + ` - $3)::float8 as ends_in, s.last_used_at < $3 - interval '1 minute' as use_is_news
+from sessions s join users u on u.id = s.user_id and u.status = 'ACTIVE' and u.deleted_at is null
+where ` + SessionEnds + ` > $3::timestamptz and (s.user_id, s.id) in (select * from unnest($1::uuid[], $2::uuid[]))`
 
 // QueueWorkingSession adds to the batch the statement that looks whether the session works
 // at that moment. The function that it returns may be called when the batch has run.

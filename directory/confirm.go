@@ -52,8 +52,7 @@ select (select count(*) from locked_sessions) = (select count(*) from sessions w
 
 // mayActText selects whether the user $1 is a member of the organization $2 who may act
 // there.
-const mayActText = `select exists (select from memberships m join organizations o on o.id = m.org_id
-	where m.user_id = $1 and m.org_id = $2 and m.status = 'ACTIVE' and o.status = 'ACTIVE' and o.deleted_at is null)`
+const mayActText = "select exists (select " + actsInSQL + " and m.org_id = $2)"
 
 var errEnded = problem.New(problem.Unauthenticated, "This credential is no longer valid.")
 

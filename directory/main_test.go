@@ -32,8 +32,8 @@ type business struct {
 	ctx context.Context
 }
 
-// Authenticate is Directory.Authenticate, which gives the database two seconds: on a busy
-// machine it is asked again.
+// Authenticate is Directory.Authenticate, which waits for the database for two seconds: on a
+// busy machine it is called again.
 func (b *business) Authenticate(ctx context.Context, shown secret.Text, organization string) (*access.Actor, error) {
 	for {
 		actor, err := b.Directory.Authenticate(ctx, shown, organization)

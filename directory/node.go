@@ -57,10 +57,10 @@ func (d *Directory) findNodes(ctx context.Context, prefix string, ids []string, 
 		_, conditions, err := visibleChanges(ctx)
 		return rowsByID[db.ChangeKind, db.Change](ctx, d, "changes c", "c", conditions, err, ids, found)
 	case db.SessionKind{}.Prefix():
-		conditions, err := visiblePersonal(ctx, "s")
+		conditions, err := VisiblePersonal(ctx, "s")
 		return rowsByID[db.SessionKind, db.Session](ctx, d, "sessions s", "s", conditions, err, ids, found)
 	case db.SignInKind{}.Prefix():
-		conditions, err := visiblePersonal(ctx, "si")
+		conditions, err := VisiblePersonal(ctx, "si")
 		return rowsByID[db.SignInKind, db.SignIn](ctx, d, "sign_ins si", "si", conditions, err, ids, found)
 	case db.RoleKind{}.Prefix():
 		return findEach(ids, found, func(id string) (*db.Role, error) { return d.Role(ctx, RoleRef{ID: &id}) })
@@ -68,21 +68,6 @@ func (d *Directory) findNodes(ctx context.Context, prefix string, ids []string, 
 		return findEach(ids, found, func(id string) (*db.Permission, error) { return d.Permission(ctx, PermissionRef{ID: &id}) })
 	}
 	return nil
-}
-
-// visiblePersonal returns conditions on the sessions and sign-ins that the actor may see:
-// one's own, and with roster:users:read those of others, in the actor's organization or
-// in all.
-func visiblePersonal(ctx context.Context, alias string) ([]list.Clause, error) {
-	org, err := access.ScopeOf(ctx, access.UsersRead)
-	actor := access.ActorOf(ctx)
-	switch {
-	case problem.Is(err, problem.Forbidden) && actor.User != nil:
-		return []list.Clause{list.Where(alias+".user_id = ?", *actor.User)}, nil
-	case err != nil || org == nil:
-		return nil, err
-	}
-	return []list.Clause{list.Where(alias+".user_id = ?::uuid or "+alias+".org_id = ? and exists (select from memberships m where m.org_id = "+alias+".org_id and m.user_id = "+alias+".user_id)", actor.User, *org)}, nil
 }
 
 // rowsByID reads rows that the conditions leave visible.

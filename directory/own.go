@@ -9,7 +9,6 @@ import (
 	"roster/access"
 	"roster/changes"
 	"roster/db"
-	"roster/problem"
 )
 
 // This file holds what people may do with what is theirs, without any permission.
@@ -17,11 +16,8 @@ import (
 // own runs fn in a write on the user whom the actor is, and who is locked. It returns
 // UNAUTHENTICATED or FORBIDDEN unless the actor is a person who is signed in.
 func (d *Directory) own(ctx context.Context, fn func(ctx context.Context, w *write, user *db.User) error) error {
-	switch actor := access.ActorOf(ctx); {
-	case actor == nil:
-		return problem.New(problem.Unauthenticated, "Sign in first.")
-	case actor.Session == nil:
-		return problem.New(problem.Forbidden, "This is for people who are signed in.")
+	if _, err := access.RequirePerson(ctx); err != nil {
+		return err
 	}
 	return d.write(ctx, func(ctx context.Context, w *write) error {
 		id := w.actor.User.String()
@@ -75,13 +71,16 @@ func (d *Directory) ChangeOwnEmail(ctx context.Context, email string) (*db.User,
 	})
 }
 
+// LeaveOrganizationInput names the organization to leave.
+type LeaveOrganizationInput struct{ Organization OrganizationRef }
+
 // LeaveOrganization takes the person who is signed in out of the organization, and
 // returns the id of the membership. It returns LAST_ORGANIZATION if it is their only one.
-func (d *Directory) LeaveOrganization(ctx context.Context, ref OrganizationRef) ([]string, error) {
+func (d *Directory) LeaveOrganization(ctx context.Context, in LeaveOrganizationInput) ([]string, error) {
 	var left []string
 	err := d.own(ctx, func(ctx context.Context, w *write, user *db.User) error {
 		const field = "input.organization"
-		org, err := d.OrganizationID(ctx, ref)
+		org, err := d.OrganizationID(ctx, in.Organization)
 		if err != nil {
 			return err
 		}
@@ -142,16 +141,25 @@ func (d *Directory) ViewerCan(ctx context.Context, permission string) (bool, err
 	return err == nil && catalogue.Allows(held[0], permission), err
 }
 
-// ViewerOrganizations returns the ids of the organizations that the person who is signed
-// in belongs to and may act in, in the order of joining; none for all others.
+// actsInSQL is the part after "select" of a statement over the memberships m in which the
+// user $1 may act, as far as the user may act at all.
+const actsInSQL = `from memberships m join organizations o on o.id = m.org_id and o.status = 'ACTIVE' and o.deleted_at is null
+	where m.user_id = $1 and m.status = 'ACTIVE'`
+
+// ActsIn returns the ids of the organizations that the user belongs to and may act in, in
+// the order of joining, whoever asks.
+func (d *Directory) ActsIn(ctx context.Context, user db.UserID) ([]db.OrganizationID, error) {
+	return db.Select[db.OrganizationID](ctx, d.db, "select m.org_id "+actsInSQL+" and m.org_id <> $2 order by m.joined_at, m.id", user, db.Root)
+}
+
+// ViewerOrganizations is ActsIn for the person who is signed in; it returns none for all
+// others.
 func (d *Directory) ViewerOrganizations(ctx context.Context) ([]db.OrganizationID, error) {
 	actor := access.ActorOf(ctx)
 	if actor == nil || actor.Session == nil {
 		return nil, nil
 	}
-	return db.Select[db.OrganizationID](ctx, d.db, `select m.org_id from memberships m join organizations o on o.id = m.org_id
-		where m.user_id = $1 and m.org_id <> $2 and m.status = 'ACTIVE' and o.status = 'ACTIVE' and o.deleted_at is null order by m.joined_at, m.id`,
-		*actor.User, db.Root)
+	return d.ActsIn(ctx, *actor.User)
 }
 
 // Held is what a person may do in one organization.

@@ -8,6 +8,7 @@ import (
 	"roster/changes"
 	"roster/credential"
 	"roster/db"
+	"roster/db/list"
 	"roster/problem"
 	"roster/secret"
 )
@@ -92,8 +93,8 @@ func (d *Directory) actIn(ctx context.Context, actor *access.Actor, org db.Organ
 	return true, nil
 }
 
-// organizationNamed returns the id of the organization with that code or id; zero if
-// there is none.
+// organizationNamed returns the id of the organization with that code or id, or zero if
+// it does not exist.
 func (d *Directory) organizationNamed(ctx context.Context, text string) (db.OrganizationID, error) {
 	look := OrganizationRef{ID: &text}.lookUp()
 	if !look.ok {
@@ -110,8 +111,8 @@ func (d *Directory) organizationNamed(ctx context.Context, text string) (db.Orga
 	return ids[0], nil
 }
 
-// OrganizationsOfSessions returns the id of the organization of each session that its
-// person may act in now; zero where there is none.
+// OrganizationsOfSessions returns the id of the organization of each session, or zero if
+// its person may not act there now.
 func (d *Directory) OrganizationsOfSessions(ctx context.Context, sessions []*db.Session) ([]db.OrganizationID, error) {
 	members := make([]access.MemberKey, len(sessions))
 	for i, s := range sessions {
@@ -130,6 +131,22 @@ func (d *Directory) OrganizationsOfSessions(ctx context.Context, sessions []*db.
 		}
 	}
 	return ids, nil
+}
+
+// VisiblePersonal returns conditions on the sessions or sign-ins that the actor may see, by
+// the alias of their table: one's own, and with roster:users:read those of others. Whoever
+// reads the users of one organization sees what its members do there, and nothing of where
+// else they belong.
+func VisiblePersonal(ctx context.Context, alias string) ([]list.Clause, error) {
+	org, err := access.ScopeOf(ctx, access.UsersRead)
+	actor := access.ActorOf(ctx)
+	switch {
+	case problem.Is(err, problem.Forbidden) && actor.User != nil:
+		return []list.Clause{list.Where(alias+".user_id = ?", *actor.User)}, nil
+	case err != nil || org == nil:
+		return nil, err
+	}
+	return []list.Clause{list.Where("("+alias+".user_id = ?::uuid or "+alias+".org_id = ? and exists (select from memberships m where m.org_id = "+alias+".org_id and m.user_id = "+alias+".user_id))", actor.User, *org)}, nil
 }
 
 // endSessions makes memory forget the sessions that the changes may have ended.

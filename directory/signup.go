@@ -27,7 +27,8 @@ func (r UserRef) Key() (column, key string, ok bool) {
 	return look.column, key, look.ok && isText
 }
 
-// OrganizationID returns the id of the organization, whoever asks; zero if there is none.
+// OrganizationID returns the id of the organization, or zero if it does not exist, whoever
+// asks.
 func (d *Directory) OrganizationID(ctx context.Context, ref OrganizationRef) (db.OrganizationID, error) {
 	_, ids, err := d.idsOf(ctx, nil, looksOf([]*OrganizationRef{&ref}), nil)
 	if err != nil {

@@ -123,8 +123,8 @@ func (r mutationResolver) ConfirmEmailChange(ctx context.Context, input signin.C
 	return r.payload(ctx).user(r.signIn.ConfirmEmailChange(ctx, input))
 }
 
-func (r mutationResolver) LeaveOrganization(ctx context.Context, input signin.LeaveOrganizationInput) (*model.DeletePayload, error) {
-	return r.payload(ctx).deleted(r.Directory.LeaveOrganization(ctx, input.Organization))
+func (r mutationResolver) LeaveOrganization(ctx context.Context, input directory.LeaveOrganizationInput) (*model.DeletePayload, error) {
+	return r.payload(ctx).deleted(r.Directory.LeaveOrganization(ctx, input))
 }
 
 func (r mutationResolver) UnlinkIdentity(ctx context.Context, input signin.UnlinkIdentityInput) (*model.UserPayload, error) {

@@ -60,7 +60,7 @@ func spaced(text string) string {
 	})
 }
 
-// webAddress returns the address of a web page, or "" if text is none. Numbers in it
+// webAddress returns the address of a web page, or "" for other text. Numbers in it
 // that are as long as a code have some digits in their percent-encoded form, which is
 // the same address (RFC 3986, 2.3). Text beyond ASCII has to be encoded already.
 func webAddress(text string) string {

@@ -6,9 +6,10 @@ import (
 	"github.com/google/uuid"
 
 	"roster/access"
+	"roster/credential"
 	"roster/db"
 	"roster/db/list"
-	"roster/problem"
+	"roster/directory"
 )
 
 // personal is a list of rows that belong to people: their sessions, or their sign-ins.
@@ -16,8 +17,6 @@ type personal[T any] struct {
 	name, table, alias string
 	order              list.Order
 	cursor             func(*T) list.Cursor
-	// place returns whose the row is, and where it keeps the organization.
-	place func(*T) (*db.UserID, **db.OrganizationID)
 }
 
 // personalRow is a row in the lists of several people. Parent is the number of its person.
@@ -32,7 +31,6 @@ var sessions = personal[db.Session]{
 	cursor: func(s *db.Session) list.Cursor {
 		return list.Cursor{Value: list.TimeValue(&s.CreatedAt), ID: uuid.UUID(s.ID)}
 	},
-	place: func(s *db.Session) (*db.UserID, **db.OrganizationID) { return &s.UserID, &s.OrgID },
 }
 
 var signIns = personal[db.SignIn]{
@@ -41,13 +39,15 @@ var signIns = personal[db.SignIn]{
 	cursor: func(s *db.SignIn) list.Cursor {
 		return list.Cursor{Value: list.TimeValue(&s.At), ID: uuid.UUID(s.ID)}
 	},
-	place: func(s *db.SignIn) (*db.UserID, **db.OrganizationID) { return s.UserID, &s.OrgID },
 }
 
 // of returns a page of the rows of each of the users, the newest first, as far as the
-// actor may see them: one's own, and with roster:users:read those of others.
+// actor may see them: see directory.VisiblePersonal.
 func (l personal[T]) of(ctx context.Context, s *Service, users []db.UserID, page list.Page, conditions ...list.Clause) ([]*list.Connection[T], error) {
-	visible, err := visiblePersons(ctx, l.alias, users)
+	if _, err := access.ScopeOf(ctx, access.UsersRead); err != nil && !access.ActorOf(ctx).Is(users...) {
+		return nil, err
+	}
+	visible, err := directory.VisiblePersonal(ctx, l.alias)
 	if err != nil {
 		return nil, err
 	}
@@ -62,41 +62,12 @@ func (l personal[T]) of(ctx context.Context, s *Service, users []db.UserID, page
 		Node: func(r *personalRow[T]) *T { return r.Row }, Parent: func(r *personalRow[T]) int { return r.Parent },
 		Cursor: func(r *personalRow[T]) list.Cursor { return l.cursor(r.Row) },
 	}.Page(ctx, s.Database, page)
-	for _, c := range connections {
-		for _, row := range c.Nodes {
-			hideElsewhere(ctx, l, row)
-		}
-	}
 	return connections, err
-}
-
-// hideElsewhere removes the organization of a row from the sight of an actor who sees only
-// another one: that somebody is a member there is not theirs to know.
-func hideElsewhere[T any](ctx context.Context, l personal[T], row *T) {
-	actor := access.ActorOf(ctx)
-	user, org := l.place(row)
-	if *org == nil || actor.HoldsEverywhere(access.UsersRead) || user != nil && actor.Is(*user) || actor.Organization != nil && **org == *actor.Organization {
-		return
-	}
-	*org = nil
-}
-
-// visiblePersons returns conditions on the rows of the users that the actor may see.
-func visiblePersons(ctx context.Context, alias string, users []db.UserID) ([]list.Clause, error) {
-	org, err := access.ScopeOf(ctx, access.UsersRead)
-	switch {
-	case problem.Is(err, problem.Forbidden) && access.ActorOf(ctx).Is(users...):
-		return nil, nil
-	case err != nil || org == nil:
-		return nil, err
-	}
-	return []list.Clause{list.Where("exists (select from memberships m where m.org_id = ? and m.user_id = "+alias+".user_id)", *org)}, nil
 }
 
 // working returns the condition on sessions that work now.
 func (s *Service) working() list.Clause {
-	now := s.now()
-	return list.Where("s.expires_at > ? and s.last_used_at > ?::timestamptz - (select make_interval(secs => session_idle_seconds) from settings)", now, now)
+	return list.Where(credential.SessionEnds+" > ?", s.now())
 }
 
 // Sessions returns a page of the sessions of each of the users that work now.

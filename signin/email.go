@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 
+	"roster/access"
 	"roster/db"
 	"roster/directory"
 	"roster/mail"
@@ -75,7 +76,7 @@ func (s *Service) tell(ctx context.Context, kind mail.Kind, user db.UserID, newA
 // the address is somebody's, they get a mail that says so, and whoever asks learns nothing
 // of it.
 func (s *Service) RequestEmailChange(ctx context.Context, email string) (*Step, error) {
-	actor, err := personOf(ctx)
+	actor, err := access.RequirePerson(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -105,30 +106,20 @@ type ConfirmEmailChangeInput struct{ Ticket, Code string }
 // ConfirmEmailChange changes the address of the person who is signed in, and tells the old
 // one.
 func (s *Service) ConfirmEmailChange(ctx context.Context, in ConfirmEmailChangeInput) (*db.User, error) {
-	actor, err := personOf(ctx)
+	actor, err := access.RequirePerson(ctx)
 	if err != nil {
 		return nil, err
 	}
-	attempts := []attempt{perAccount.of(actor.User.String()), perSource.source(ctx)}
-	if err := s.count(ctx, attempts...); err != nil {
+	f, err := s.find(ctx, in.Ticket, forEmailChange)
+	if err != nil {
 		return nil, err
 	}
+	if !actor.Is(*f.UserID) {
+		return nil, errNoFlow
+	}
 	var user *db.User
-	err = s.atomically(ctx, func(ctx context.Context, refuse func(error) error) error {
-		f, err := s.find(ctx, in.Ticket, forEmailChange)
-		if err != nil {
-			return err
-		}
-		if !actor.Is(*f.UserID) {
-			return errNoFlow
-		}
-		right, err := s.try(ctx, f, in.Code)
-		switch {
-		case err != nil:
-			return err
-		case !right:
-			return refuse(errWrongCode())
-		}
+	attempts := []attempt{perAccount.of(actor.User.String()), perSource.source(ctx)}
+	err = s.redeem(ctx, f, in.Code, attempts, func(ctx context.Context, f *flow) error {
 		if err := s.end(ctx, f); err != nil {
 			return err
 		}
@@ -138,8 +129,5 @@ func (s *Service) ConfirmEmailChange(ctx context.Context, in ConfirmEmailChangeI
 		user, err = s.Directory.ChangeOwnEmail(ctx, *f.Email)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return user, s.forgive(ctx, attempts...)
+	return user, err
 }

@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 
 	"roster/db"
@@ -122,7 +123,7 @@ func typed(ref directory.UserRef) string {
 	return column + ":" + key
 }
 
-// accountOf returns the account of a flow. It asks the database also if there is none.
+// accountOf returns the account of a flow. It asks the database for unknown accounts, too.
 func (s *Service) accountOf(ctx context.Context, f *flow) (*account, error) {
 	row, err := db.SelectOne[accountRow](ctx, s.Database, accountColumns+"u.id = $1", f.UserID)
 	return &account{typed: f.Account, user: row}, err
@@ -143,7 +144,7 @@ func (s *Service) wishedOrganization(ctx context.Context, ref *directory.Organiz
 func (s *Service) takePassword(ctx context.Context, f *flow, password secret.Text, account *account) (*Result, error) {
 	right, outdated, err := s.checkPassword(ctx, account, password)
 	if err != nil || !right {
-		return nil, s.note(ctx, f, methodPassword, or(err, unauthenticated()))
+		return nil, s.note(ctx, f, methodPassword, cmp.Or(err, unauthenticated()))
 	}
 	fresh := ""
 	if outdated {
@@ -151,7 +152,7 @@ func (s *Service) takePassword(ctx context.Context, f *flow, password secret.Tex
 			return nil, err
 		}
 	}
-	return s.proceed(ctx, f, methodPassword, func(ctx context.Context) error {
+	return s.proceed(ctx, f, methodPassword, func(ctx context.Context, _ *flow) error {
 		return s.stillHas(ctx, account, fresh)
 	})
 }
@@ -174,7 +175,7 @@ func (s *Service) checkPassword(ctx context.Context, account *account, password 
 	}
 	right, outdated, err = s.Passwords.Verify(ctx, hash, password)
 	if right || err != nil {
-		err = or(err, s.forgive(ctx, attempts...))
+		err = cmp.Or(err, s.forgive(ctx, attempts...))
 	}
 	return right, outdated, err
 }
@@ -200,14 +201,4 @@ func (s *Service) stillHas(ctx context.Context, account *account, fresh string) 
 func (s *Service) mailSignInCode(ctx context.Context, account *account, w wish) (*Result, error) {
 	f := s.newFlow(forSignIn, NextEmailCode, account.typed, account.userID(), account.email(), w)
 	return s.mailCode(ctx, f, mail.SignInCode)
-}
-
-// or returns the first error that is not nil.
-func or(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

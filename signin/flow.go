@@ -183,6 +183,19 @@ func (s *Service) find(ctx context.Context, text string, purposes ...string) (*f
 	return f, json.Unmarshal(row.Wish, &f.wish)
 }
 
+// again returns the flow as it is now, and locks it, in the transaction of ctx. It returns
+// INVALID if its step was taken in the meantime. A flow that is not stored is as it was.
+func (s *Service) again(ctx context.Context, f *flow) (*flow, error) {
+	if !f.stored {
+		return new(*f), nil
+	}
+	now, err := s.find(ctx, f.ticket.String(), f.Purpose)
+	if err != nil {
+		return nil, err
+	}
+	return now, now.needs(Next(f.Next))
+}
+
 var errNoFlow = problem.At(problem.Invalid, "input.ticket", "This is over, or took too long. Begin again.")
 
 // needs returns INVALID unless the flow needs that next.
@@ -204,8 +217,4 @@ func (s *Service) try(ctx context.Context, f *flow, code string) (bool, error) {
 		return false, s.end(ctx, f)
 	}
 	return false, s.save(ctx, f)
-}
-
-func errWrongCode() error {
-	return problem.At(problem.Invalid, "input.code", "This code is wrong, or no longer valid.")
 }

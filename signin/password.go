@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -103,40 +104,18 @@ func (s *Service) ResetPassword(ctx context.Context, in ResetPasswordInput) erro
 	if err != nil {
 		return err
 	}
-	attempts := account.attempts(ctx)
-	if err := s.count(ctx, attempts...); err != nil {
-		return err
-	}
-	err = s.atomically(ctx, func(ctx context.Context, refuse func(error) error) error {
-		f, err := s.find(ctx, in.Ticket, forPasswordReset)
-		if err != nil {
-			return err
-		}
-		right, err := s.try(ctx, f, in.Code)
-		switch {
-		case err != nil:
-			return err
-		case !right:
-			return refuse(errWrongCode())
-		}
+	return s.redeem(ctx, f, in.Code, account.attempts(ctx), func(ctx context.Context, f *flow) error {
 		if err := s.Directory.ProveEmail(ctx, *f.UserID, *f.Email); err != nil {
-			return err
-		}
-		if err := s.end(ctx, f); err != nil {
 			return err
 		}
 		if err := s.setPassword(ctx, *f.UserID, hash, false); err != nil {
 			return err
 		}
-		if _, err := s.endSessionsOf(ctx, *f.UserID, nil); err != nil {
+		if _, err := s.endSessionsOf(ctx, *f.UserID, nil); err != nil { // and the flow
 			return err
 		}
 		return s.tell(ctx, mail.PasswordReset, *f.UserID, "")
 	})
-	if err != nil {
-		return err
-	}
-	return s.forgive(ctx, attempts...)
 }
 
 // ChangePasswordInput has the present password and the new one.
@@ -146,7 +125,7 @@ type ChangePasswordInput struct{ CurrentPassword, NewPassword string }
 // sessions, and tells them by mail. Somebody who has no password sets one by
 // RequestPasswordReset.
 func (s *Service) ChangePassword(ctx context.Context, in ChangePasswordInput) error {
-	actor, err := personOf(ctx)
+	actor, err := access.RequirePerson(ctx)
 	if err != nil {
 		return err
 	}
@@ -156,7 +135,7 @@ func (s *Service) ChangePassword(ctx context.Context, in ChangePasswordInput) er
 	}
 	right, _, err := s.checkPassword(ctx, account, secret.New(in.CurrentPassword))
 	if err != nil || !right {
-		return or(err, problem.At(problem.Invalid, "input.currentPassword", "This is not your present password."))
+		return cmp.Or(err, error(problem.At(problem.Invalid, "input.currentPassword", "This is not your present password.")))
 	}
 	hash, err := s.newPassword(ctx, "input.newPassword", secret.New(in.NewPassword), account.email())
 	if err != nil {
@@ -234,16 +213,4 @@ func (s *Service) EnsurePassword(ctx context.Context, password secret.Text, emai
 // accountByID returns the account of a user.
 func (s *Service) accountByID(ctx context.Context, user db.UserID) (*account, error) {
 	return s.accountOf(ctx, &flow{Flow: db.Flow{UserID: &user, Account: user.String()}})
-}
-
-// personOf returns the actor of ctx, who must be a person who is signed in.
-func personOf(ctx context.Context) (*access.Actor, error) {
-	actor := access.ActorOf(ctx)
-	if actor == nil {
-		return nil, problem.New(problem.Unauthenticated, "Sign in first.")
-	}
-	if actor.Session == nil {
-		return nil, problem.New(problem.Forbidden, "This is for people who are signed in.")
-	}
-	return actor, nil
 }

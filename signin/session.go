@@ -14,8 +14,6 @@ import (
 type (
 	// SwitchOrganizationInput names the organization to switch to.
 	SwitchOrganizationInput struct{ Organization directory.OrganizationRef }
-	// LeaveOrganizationInput names the organization to leave.
-	LeaveOrganizationInput struct{ Organization directory.OrganizationRef }
 	// SignOutInput says whether all sessions of the person are to end.
 	SignOutInput struct{ Everywhere bool }
 	// EndSessionInput names a session by its id.
@@ -29,7 +27,7 @@ type (
 // SignOut ends the session of the request or, if it is to be everywhere, all sessions of
 // the person. It returns how many it has ended.
 func (s *Service) SignOut(ctx context.Context, everywhere bool) (int, error) {
-	actor, err := personOf(ctx)
+	actor, err := access.RequirePerson(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -98,7 +96,7 @@ func (s *Service) endSessionsWhere(ctx context.Context, user db.UserID, conditio
 // SwitchOrganization makes the organization the one that the session of the request
 // remembers. It returns NOT_FOUND if the person may not act there.
 func (s *Service) SwitchOrganization(ctx context.Context, ref directory.OrganizationRef) (*db.Session, error) {
-	actor, err := personOf(ctx)
+	actor, err := access.RequirePerson(ctx)
 	if err != nil {
 		return nil, err
 	}

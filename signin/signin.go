@@ -171,12 +171,11 @@ func (s *Service) sweep(ctx context.Context) error {
 		until            time.Time
 	}{
 		{"flows", "expires_at < ?", now},
-		{"sessions", "expires_at < ?", now},
-		{"sessions", "last_used_at < ?::timestamptz - (select make_interval(secs => session_idle_seconds) from settings)", now},
+		{"sessions as s", credential.SessionEnds + " < ?", now},
 		{"attempts", "at < ?", now.Add(-24 * time.Hour)},
 		{"sign_ins", "at < ?", now.Add(-keepSignIns)},
 	} {
-		if _, err := s.Directory.Writer.Unrecorded(ctx).NewDelete().Table(passed.table).Where(passed.condition, passed.until).Exec(ctx); err != nil {
+		if _, err := s.Directory.Writer.Unrecorded(ctx).NewDelete().TableExpr(passed.table).Where(passed.condition, passed.until).Exec(ctx); err != nil {
 			return err
 		}
 	}

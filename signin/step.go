@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -81,6 +82,7 @@ func (s *Service) Step(ctx context.Context, ticket string) (*Step, error) {
 	return step, nil
 }
 
+// takeCode takes the code that was mailed for the flow.
 func (s *Service) takeCode(ctx context.Context, f *flow, code string) (*Result, error) {
 	if err := f.needs(NextEmailCode); err != nil {
 		return nil, err
@@ -89,26 +91,8 @@ func (s *Service) takeCode(ctx context.Context, f *flow, code string) (*Result, 
 	if err != nil {
 		return nil, err
 	}
-	attempts := account.attempts(ctx)
-	if err := s.count(ctx, attempts...); err != nil {
-		return nil, s.note(ctx, f, methodCode, err)
-	}
 	var result *Result
-	err = s.atomically(ctx, func(ctx context.Context, refuse func(error) error) error {
-		f, err := s.find(ctx, f.ticket.String(), f.Purpose)
-		if err != nil {
-			return err
-		}
-		if err := f.needs(NextEmailCode); err != nil {
-			return err
-		}
-		right, err := s.try(ctx, f, code)
-		if err != nil {
-			return err
-		}
-		if !right {
-			return refuse(errWrongCode())
-		}
+	err = s.redeem(ctx, f, code, account.attempts(ctx), func(ctx context.Context, f *flow) error {
 		if f.Purpose == forSignUp {
 			if err := s.completeSignUp(ctx, f); err != nil {
 				return err
@@ -123,7 +107,34 @@ func (s *Service) takeCode(ctx context.Context, f *flow, code string) (*Result, 
 	if err != nil {
 		return nil, s.note(ctx, f, methodCode, err)
 	}
-	return result, s.forgive(ctx, attempts...)
+	return result, nil
+}
+
+// redeem runs fn in a transaction, with the flow, if the code is the one that was mailed for
+// it. It returns INVALID if not, and LIMITED after too many attempts: they are counted, and
+// taken back if the code is right.
+func (s *Service) redeem(ctx context.Context, f *flow, code string, attempts []attempt, fn func(ctx context.Context, f *flow) error) error {
+	if err := s.count(ctx, attempts...); err != nil {
+		return err
+	}
+	err := s.atomically(ctx, func(ctx context.Context, refuse func(error) error) error {
+		f, err := s.again(ctx, f)
+		if err != nil {
+			return err
+		}
+		right, err := s.try(ctx, f, code)
+		switch {
+		case err != nil:
+			return err
+		case !right:
+			return refuse(problem.At(problem.Invalid, "input.code", "This code is wrong, or no longer valid."))
+		}
+		return fn(ctx, f)
+	})
+	if err != nil {
+		return err
+	}
+	return s.forgive(ctx, attempts...)
 }
 
 // takeOrganization chooses the organization.
@@ -135,20 +146,10 @@ func (s *Service) takeOrganization(ctx context.Context, f *flow, ref directory.O
 	if err != nil {
 		return nil, err
 	}
-	var result *Result
-	err = s.atomically(ctx, func(ctx context.Context, _ func(error) error) error {
-		f, err := s.find(ctx, f.ticket.String(), f.Purpose)
-		if err != nil {
-			return err
-		}
-		if err := f.needs(NextOrganization); err != nil {
-			return err
-		}
-		if result, err = s.advance(ctx, f, &org); err == nil && result.Session == nil {
-			return problem.At(problem.NotFound, "input.organization", "You belong to no such organization.")
-		}
-		return err
-	})
+	result, err := s.proceed(ctx, f, "", func(_ context.Context, f *flow) error { f.wish.Organization = &org; return nil })
+	if err == nil && result.Session == nil {
+		return nil, problem.At(problem.NotFound, "input.organization", "You belong to no such organization.")
+	}
 	return result, err
 }
 
@@ -166,29 +167,23 @@ func (s *Service) takeNewPassword(ctx context.Context, f *flow, password secret.
 		return nil, err
 	}
 	if same, _, err := s.Passwords.Verify(ctx, account.user.PasswordHash, password); err != nil || same {
-		return nil, or(err, problem.At(problem.Invalid, "input.password", "Choose another password than the temporary one."))
+		return nil, cmp.Or(err, error(problem.At(problem.Invalid, "input.password", "Choose another password than the temporary one.")))
 	}
-	return s.proceed(ctx, f, "", func(ctx context.Context) error {
+	return s.proceed(ctx, f, "", func(ctx context.Context, f *flow) error {
 		return s.setPassword(ctx, *f.UserID, hash, false)
 	})
 }
 
 // proceed takes one step of the flow in a transaction, which check joins. method is what
 // the step has shown, if it has shown anything.
-func (s *Service) proceed(ctx context.Context, f *flow, method string, check func(ctx context.Context) error) (*Result, error) {
+func (s *Service) proceed(ctx context.Context, f *flow, method string, check func(ctx context.Context, f *flow) error) (*Result, error) {
 	var result *Result
-	begun := *f
-	err := s.atomically(ctx, func(ctx context.Context, _ func(error) error) (err error) {
-		f := new(begun)
-		if begun.stored {
-			if f, err = s.find(ctx, begun.ticket.String(), begun.Purpose); err != nil {
-				return err
-			}
-			if err := f.needs(Next(begun.Next)); err != nil {
-				return err
-			}
+	err := s.atomically(ctx, func(ctx context.Context, _ func(error) error) error {
+		f, err := s.again(ctx, f)
+		if err != nil {
+			return err
 		}
-		if err := check(ctx); err != nil {
+		if err := check(ctx, f); err != nil {
 			return err
 		}
 		if method != "" {
@@ -248,8 +243,8 @@ type person struct {
 	Temporary bool
 	// LastOrgID is where the person acted last.
 	LastOrgID *db.OrganizationID
-	// Organizations are those that the person may act in, in the order of joining.
-	Organizations []db.OrganizationID `bun:",array"`
+	// Organizations are the ones that the person may act in, in the order of joining.
+	Organizations []db.OrganizationID `bun:"-"`
 }
 
 // person returns the person with that id, or nil if they are deleted. In a transaction, it
@@ -259,12 +254,14 @@ func (s *Service) person(ctx context.Context, id db.UserID) (*person, error) {
 	if db.HasTx(ctx) {
 		lock = " for no key update of u"
 	}
-	return db.SelectOne[person](ctx, s.Database, `
-select u.id, u.status, u.last_org_id, coalesce((select temporary from passwords p where p.user_id = u.id), false) as temporary,
-	array(select m.org_id from memberships m join organizations o on o.id = m.org_id
-		where m.user_id = u.id and m.org_id <> $2 and m.status = 'ACTIVE' and o.status = 'ACTIVE' and o.deleted_at is null
-		order by m.joined_at, m.id) as organizations
-from users u where u.id = $1 and u.deleted_at is null`+lock, id, db.Root)
+	p, err := db.SelectOne[person](ctx, s.Database, `
+select u.id, u.status, u.last_org_id, coalesce((select temporary from passwords p where p.user_id = u.id), false) as temporary
+from users u where u.id = $1 and u.deleted_at is null`+lock, id)
+	if err != nil || p == nil {
+		return nil, err
+	}
+	p.Organizations, err = s.Directory.ActsIn(ctx, id)
+	return p, err
 }
 
 // choose returns the organization for the session, or nil if the person has to choose.

@@ -37,7 +37,7 @@ type AccessTokenInput struct {
 
 // AccessToken returns an access token (RFC 9068) for the person who is signed in.
 func (s *Service) AccessToken(ctx context.Context, in AccessTokenInput) (*Token, error) {
-	actor, err := personOf(ctx)
+	actor, err := access.RequirePerson(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -137,7 +137,7 @@ type MutationResolver interface {
 	UpdateViewer(ctx context.Context, input directory.UpdateViewerInput) (*model.UserPayload, error)
 	RequestEmailChange(ctx context.Context, input signin.RequestEmailChangeInput) (*model.SignInStepPayload, error)
 	ConfirmEmailChange(ctx context.Context, input signin.ConfirmEmailChangeInput) (*model.UserPayload, error)
-	LeaveOrganization(ctx context.Context, input signin.LeaveOrganizationInput) (*model.DeletePayload, error)
+	LeaveOrganization(ctx context.Context, input directory.LeaveOrganizationInput) (*model.DeletePayload, error)
 	UnlinkIdentity(ctx context.Context, input signin.UnlinkIdentityInput) (*model.UserPayload, error)
 }
 
@@ -2916,8 +2916,8 @@ func (ec *executionContext) field_Mutation_leaveOrganization_args(ctx context.Co
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (signin.LeaveOrganizationInput, error) {
-			return ec.unmarshalNLeaveOrganizationInput2rosterᚋsigninᚐLeaveOrganizationInput(ctx, v)
+		func(ctx context.Context, v any) (directory.LeaveOrganizationInput, error) {
+			return ec.unmarshalNLeaveOrganizationInput2rosterᚋdirectoryᚐLeaveOrganizationInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5126,8 +5126,8 @@ func (ec *executionContext) unmarshalInputGrantRolesInput(ctx context.Context, o
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputLeaveOrganizationInput(ctx context.Context, obj any) (signin.LeaveOrganizationInput, error) {
-	var it signin.LeaveOrganizationInput
+func (ec *executionContext) unmarshalInputLeaveOrganizationInput(ctx context.Context, obj any) (directory.LeaveOrganizationInput, error) {
+	var it directory.LeaveOrganizationInput
 	if obj == nil {
 		return it, nil
 	}
@@ -6934,7 +6934,7 @@ func (ec *executionContext) unmarshalNID2ᚕstringᚄ(ctx context.Context, v any
 	return res, nil
 }
 
-func (ec *executionContext) unmarshalNLeaveOrganizationInput2rosterᚋsigninᚐLeaveOrganizationInput(ctx context.Context, v any) (signin.LeaveOrganizationInput, error) {
+func (ec *executionContext) unmarshalNLeaveOrganizationInput2rosterᚋdirectoryᚐLeaveOrganizationInput(ctx context.Context, v any) (directory.LeaveOrganizationInput, error) {
 	res, err := ec.unmarshalInputLeaveOrganizationInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }

@@ -835,7 +835,7 @@ func (ec *executionContext) objectMutation(schema *executableSchema) *execute.Ob
 		}},
 		"leaveOrganization": {GoName: "LeaveOrganization", Args: ec.field_Mutation_leaveOrganization_args, Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.DeletePayload]), func() (*model.DeletePayload, error) {
-				return ec.Resolvers.Mutation().LeaveOrganization(ctx, fc.Args["input"].(signin.LeaveOrganizationInput))
+				return ec.Resolvers.Mutation().LeaveOrganization(ctx, fc.Args["input"].(directory.LeaveOrganizationInput))
 			})
 		}},
 		"unlinkIdentity": {GoName: "UnlinkIdentity", Args: ec.field_Mutation_unlinkIdentity_args, Load: func(ctx context.Context, fc *execute.Call) {

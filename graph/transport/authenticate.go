@@ -42,8 +42,8 @@ func (r *request) authenticate() (err error) {
 // organizationHeader names the organization that a person acts in by its code or id.
 const organizationHeader = "Roster-Organization"
 
-// readCredential returns the credential of the request, which is empty if there is none:
-// the one of the header or, without that, the one of the cookie.
+// readCredential returns the credential of the request: the one of the header or, without
+// that, the one of the cookie. It is empty if the request carries neither.
 func (r *request) readCredential() (shown secret.Text, byCookie bool, err error) {
 	authorization := r.http.Header.Get("Authorization")
 	if authorization == "" {

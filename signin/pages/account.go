@@ -7,7 +7,6 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
-	"roster/access"
 	"roster/db"
 	"roster/directory"
 	"roster/problem"
@@ -39,26 +38,23 @@ type session struct {
 }
 
 func (r *request) viewAccount() (*view, error) {
-	actor, err := r.person()
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	a := &account{HasPassword: r.settings.AllowPasswordSignIn}
-	if a.Person, err = r.user(actor); err != nil {
+	if a.Person, err = r.user(); err != nil {
 		return nil, err
 	}
-	if a.Organizations, err = r.memberships(actor); err != nil {
+	if a.Organizations, err = r.memberships(); err != nil {
 		return nil, err
 	}
-	if a.Sessions, err = r.sessions(actor); err != nil {
+	if a.Sessions, err = r.sessions(); err != nil {
 		return nil, err
 	}
 	return &view{template: "account", Title: "Your account", Account: a}, nil
 }
 
 // user returns the person who is signed in.
-func (r *request) user(actor *access.Actor) (*db.User, error) {
-	rows, err := r.pages.Directory.UsersByID(r.ctx, []db.UserID{*actor.User}, nil)
+func (r *request) user() (*db.User, error) {
+	rows, err := r.pages.Directory.UsersByID(r.ctx, []db.UserID{*r.person.User}, nil)
 	if err == nil && len(rows) == 0 {
 		err = problem.New(problem.NotFound, "This account does not exist any more.")
 	}
@@ -68,7 +64,7 @@ func (r *request) user(actor *access.Actor) (*db.User, error) {
 	return &rows[0], nil
 }
 
-func (r *request) memberships(actor *access.Actor) ([]membership, error) {
+func (r *request) memberships() ([]membership, error) {
 	ids, err := r.pages.Directory.ViewerOrganizations(r.ctx)
 	if err != nil {
 		return nil, err
@@ -76,17 +72,17 @@ func (r *request) memberships(actor *access.Actor) ([]membership, error) {
 	organizations, err := r.organizations(ids)
 	all := make([]membership, len(organizations))
 	for i, org := range organizations {
-		all[i] = membership{ID: org.ID.String(), Name: org.Name, Here: actor.Organization != nil && *actor.Organization == org.ID, Only: len(organizations) == 1}
+		all[i] = membership{ID: org.ID.String(), Name: org.Name, Here: r.person.Organization != nil && *r.person.Organization == org.ID, Only: len(organizations) == 1}
 	}
 	return all, err
 }
 
-func (r *request) sessions(actor *access.Actor) ([]session, error) {
+func (r *request) sessions() ([]session, error) {
 	rows, err := r.pages.SignIn.OwnSessions(r.ctx)
 	all := make([]session, len(rows))
 	now := r.pages.SignIn.Clock()
 	for i, row := range rows {
-		s := session{ID: row.ID.String(), Device: "Unknown device", Current: row.ID == actor.Session.ID}
+		s := session{ID: row.ID.String(), Device: "Unknown device", Current: row.ID == r.person.Session.ID}
 		if row.Device != nil {
 			s.Device = *row.Device
 		}
@@ -121,11 +117,7 @@ func ago(past time.Duration) string {
 var back = link{accountPath, "Back to your account"}
 
 func (r *request) viewProfile() (*view, error) {
-	actor, err := r.person()
-	if err != nil {
-		return nil, err
-	}
-	user, err := r.user(actor)
+	user, err := r.user()
 	if err != nil {
 		return nil, err
 	}
@@ -143,9 +135,6 @@ func (r *request) viewProfile() (*view, error) {
 
 // updateProfile changes the fields that were sent; what is empty is taken away.
 func (r *request) updateProfile() (string, error) {
-	if _, err := r.person(); err != nil {
-		return "", err
-	}
 	value := func(name string) graphql.Omittable[*string] {
 		if r.sent(name) == nil {
 			return graphql.Omittable[*string]{}
@@ -162,9 +151,6 @@ func (r *request) updateProfile() (string, error) {
 }
 
 func (r *request) viewEmail() (*view, error) {
-	if _, err := r.person(); err != nil {
-		return nil, err
-	}
 	return &view{
 		Title: "Change your email address", Submit: "Mail a code there", Text: "We mail a code to the new address. The address changes when you have entered it.",
 		Fields: []*field{{Name: "email", Label: "New email address", Type: "email", Autocomplete: "email", Inputmode: "email", Required: true}}, Links: []link{back},
@@ -172,9 +158,6 @@ func (r *request) viewEmail() (*view, error) {
 }
 
 func (r *request) requestEmailChange() (string, error) {
-	if _, err := r.person(); err != nil {
-		return "", err
-	}
 	email := strings.TrimSpace(r.form.Get("email"))
 	step, err := r.pages.SignIn.RequestEmailChange(r.ctx, email)
 	if err != nil {
@@ -184,9 +167,6 @@ func (r *request) requestEmailChange() (string, error) {
 }
 
 func (r *request) viewEmailCode() (*view, error) {
-	if _, err := r.person(); err != nil {
-		return nil, err
-	}
 	if _, err := r.ticket(); err != nil {
 		return nil, err
 	}
@@ -196,9 +176,6 @@ func (r *request) viewEmailCode() (*view, error) {
 }
 
 func (r *request) confirmEmailChange() (string, error) {
-	if _, err := r.person(); err != nil {
-		return "", err
-	}
 	ticket, err := r.ticket()
 	if err != nil {
 		return "", err
@@ -216,9 +193,6 @@ func (r *request) chosen() directory.OrganizationRef {
 }
 
 func (r *request) switchOrganization() (string, error) {
-	if _, err := r.person(); err != nil {
-		return "", err
-	}
 	if _, err := r.pages.SignIn.SwitchOrganization(r.ctx, r.chosen()); err != nil {
 		return "", err
 	}
@@ -227,11 +201,7 @@ func (r *request) switchOrganization() (string, error) {
 
 // viewLeave asks whether the person means it.
 func (r *request) viewLeave() (*view, error) {
-	actor, err := r.person()
-	if err != nil {
-		return nil, err
-	}
-	all, err := r.memberships(actor)
+	all, err := r.memberships()
 	if err != nil {
 		return nil, err
 	}
@@ -251,19 +221,13 @@ func (r *request) viewLeave() (*view, error) {
 }
 
 func (r *request) leaveOrganization() (string, error) {
-	if _, err := r.person(); err != nil {
-		return "", err
-	}
-	if _, err := r.pages.Directory.LeaveOrganization(r.ctx, r.chosen()); err != nil {
+	if _, err := r.pages.Directory.LeaveOrganization(r.ctx, directory.LeaveOrganizationInput{Organization: r.chosen()}); err != nil {
 		return "", err
 	}
 	return r.done("left", accountPath), nil
 }
 
 func (r *request) endSession() (string, error) {
-	if _, err := r.person(); err != nil {
-		return "", err
-	}
 	if _, err := r.pages.SignIn.EndSession(r.ctx, r.form.Get("session")); err != nil {
 		return "", err
 	}
@@ -276,7 +240,7 @@ func (r *request) signOutEverywhere() (string, error) { return r.endSessions(tru
 // endSessions signs the person out. It succeeds also for somebody who is signed out
 // already.
 func (r *request) endSessions(everywhere bool) (string, error) {
-	if access.ActorOf(r.ctx) != nil {
+	if r.person != nil {
 		if _, err := r.pages.SignIn.SignOut(r.ctx, everywhere); err != nil {
 			return "", err
 		}

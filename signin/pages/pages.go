@@ -78,14 +78,14 @@ func New(o Options) *Pages {
 		continuePath:   {view: (*request).viewStep, submit: (*request).takeStep},
 		forgottenPath:  {view: (*request).viewForgotten, submit: (*request).requestReset},
 		resetPath:      {view: (*request).viewReset, submit: (*request).resetPassword},
-		accountPath:    {view: (*request).viewAccount},
-		profilePath:    {view: (*request).viewProfile, submit: (*request).updateProfile},
-		passwordPath:   {view: (*request).viewPassword, submit: (*request).changePassword},
-		emailPath:      {view: (*request).viewEmail, submit: (*request).requestEmailChange},
-		emailCodePath:  {view: (*request).viewEmailCode, submit: (*request).confirmEmailChange},
-		leavePath:      {view: (*request).viewLeave, submit: (*request).leaveOrganization},
-		switchPath:     {refused: (*request).viewAccount, submit: (*request).switchOrganization},
-		endSessionPath: {refused: (*request).viewAccount, submit: (*request).endSession},
+		accountPath:    {own: true, view: (*request).viewAccount},
+		profilePath:    {own: true, view: (*request).viewProfile, submit: (*request).updateProfile},
+		passwordPath:   {own: true, view: (*request).viewPassword, submit: (*request).changePassword},
+		emailPath:      {own: true, view: (*request).viewEmail, submit: (*request).requestEmailChange},
+		emailCodePath:  {own: true, view: (*request).viewEmailCode, submit: (*request).confirmEmailChange},
+		leavePath:      {own: true, view: (*request).viewLeave, submit: (*request).leaveOrganization},
+		switchPath:     {own: true, refused: (*request).viewAccount, submit: (*request).switchOrganization},
+		endSessionPath: {own: true, refused: (*request).viewAccount, submit: (*request).endSession},
 		signOutPath:    {refused: (*request).viewAccount, submit: (*request).signOut},
 		everywherePath: {refused: (*request).viewAccount, submit: (*request).signOutEverywhere},
 	}}
@@ -93,6 +93,9 @@ func New(o Options) *Pages {
 
 // route is what is served at one path.
 type route struct {
+	// own is true of what only a person who is signed in sees: request.person is not nil.
+	// Others are sent to sign in first, and back.
+	own bool
 	// view returns what GET shows, and what POST shows if it is refused. It is nil if there
 	// is no GET; then refused takes its place for POST.
 	view, refused func(r *request) (*view, error)

@@ -33,6 +33,8 @@ type request struct {
 
 	settings *directory.Settings
 	visit    *signin.Visit
+	// person is the actor, if somebody is signed in.
+	person *access.Actor
 	// form is what was sent; nil for GET.
 	form url.Values
 	// flow is what the cookie of the flow has.
@@ -93,15 +95,16 @@ func (r *request) servePage() {
 		r.fail(err)
 		return
 	}
+	if route.own && r.person == nil {
+		r.redirect(r.signInFirst())
+		return
+	}
 	view := route.view
 	if isPost {
 		location, err := route.submit(r)
 		if err == nil {
 			r.pages.Cookies.End(r.writer, r.visit)
 			r.redirect(location)
-			return
-		}
-		if r.isElsewhere(err) {
 			return
 		}
 		r.problems = r.problemsOf(err)
@@ -163,21 +166,18 @@ func (r *request) authenticate() error {
 	case err != nil:
 		return err
 	}
+	r.person = actor
 	r.ctx = queue.WithHolders(access.WithActor(r.ctx, actor), actor.Holders()...)
 	return nil
 }
 
-// person returns the person who is signed in. Without one, it sends the browser to sign in
-// first, and back.
-func (r *request) person() (*access.Actor, error) {
-	if actor := access.ActorOf(r.ctx); actor != nil {
-		return actor, nil
-	}
+// signInFirst returns the address where somebody signs in and is sent back.
+func (r *request) signInFirst() string {
 	back := accountPath
 	if r.http.Method == http.MethodGet {
 		back = r.http.URL.RequestURI()
 	}
-	return nil, &elsewhere{Path + "?" + url.Values{returnToName: {back}}.Encode()}
+	return Path + "?" + url.Values{returnToName: {back}}.Encode()
 }
 
 // sent returns what was typed into the field; nil if the form does not have it.
@@ -227,18 +227,10 @@ func (r *request) redirect(location string) {
 	r.writer.WriteHeader(http.StatusSeeOther)
 }
 
-// isElsewhere sends the browser on if that is what err says.
-func (r *request) isElsewhere(err error) bool {
-	to, ok := errors.AsType[*elsewhere](err)
-	if ok {
-		r.redirect(to.location)
-	}
-	return ok
-}
-
-// fail shows why there is no page.
+// fail shows why there is no page, or sends the browser elsewhere.
 func (r *request) fail(err error) {
-	if r.isElsewhere(err) {
+	if to, ok := errors.AsType[*elsewhere](err); ok {
+		r.redirect(to.location)
 		return
 	}
 	r.problems = r.problemsOf(err)
