@@ -185,8 +185,8 @@ const ofGrants = ") g join memberships m on m.org_id = g.org_id and m.user_id = 
 // users first; and by <>, because the planner expects that nearly all rows pass, and
 // walks the index until the page is full instead of sorting all of it.
 var mayAct = list.Where("(select u.status from users u where u.id = g.user_id) <> 'SUSPENDED' and (select o.status from organizations o where o.id = g.org_id) <> 'SUSPENDED'" +
-	// The small index has the suspended members alone.
-	" and coalesce((select s.status from memberships s where s.org_id = g.org_id and s.user_id = g.user_id and s.status = 'SUSPENDED'), '') <> 'SUSPENDED'")
+	// The small index has the suspended members alone. If it is empty, nobody is looked up in it.
+	" and (not exists (select from memberships s where s.status = 'SUSPENDED') or coalesce((select s.status from memberships s where s.org_id = g.org_id and s.user_id = g.user_id and s.status = 'SUSPENDED'), '') <> 'SUSPENDED')")
 
 // visibleMembersIn is visibleMembers, for lists that begin with grants g, within
 // an organization if one is named. Its first result is the id of the only

@@ -76,7 +76,8 @@ func (a *asked) buffers(t *testing.T, conn *pgx.Conn) (int, string) {
 
 // crowd makes 10,000 members of two organizations, with one of 16 roles each, all
 // of which contain "thing:do". Every other one has it by two grants side by side,
-// one in a hundred by more than a page has rows. One in ten is suspended.
+// one in a hundred by more than a page has rows. One in ten is suspended. Their ids are
+// the same each time: on which pages those with many grants lie decides what a page reads.
 func (b *business) crowd() {
 	b.t.Helper()
 	b.definePermissions("thing:do")
@@ -86,9 +87,9 @@ func (b *business) crowd() {
 	must(0, b.db.InTx(b.ctx, func(ctx context.Context, tx bun.IDB) error {
 		for _, text := range []string{
 			"set local session_replication_role = replica", // it agrees by construction
-			`insert into organizations (id, code, name, name_key, search) select gen_random_uuid(), 'c-' || n, 'C', 'c', '' from generate_series(1, 2) n`,
+			`insert into organizations (id, code, name, name_key, search) select md5('c' || n)::uuid, 'c-' || n, 'C', 'c', '' from generate_series(1, 2) n`,
 			`insert into users (id, external_id, external_id_key, name, name_key, search, status)
-				select gen_random_uuid(), n, n, 'N', 'n', '', case when n % 10 = 0 then 'SUSPENDED' else 'ACTIVE' end from generate_series(1, 5000) n`,
+				select md5('u' || n)::uuid, n, n, 'N', 'n', '', case when n % 10 = 0 then 'SUSPENDED' else 'ACTIVE' end from generate_series(1, 5000) n`,
 			`insert into memberships (id, org_id, user_id) select gen_random_uuid(), o.id, u.id from users u join organizations o on o.code in ('c-1', 'c-2')`,
 			`insert into membership_roles (org_id, user_id, role_id, id, granted_by) select m.org_id, m.user_id, r.id, gen_random_uuid(), 'system:test'
 				from memberships m join users u on u.id = m.user_id join roles r on r.key = 'role-' || u.external_id::int % 16`,
@@ -126,13 +127,13 @@ func TestHoldersReadLittle(t *testing.T) {
 		members, page int
 		read          func(directory.MemberPage) (lists, error)
 	}{
-		{"holders", 9000, 1700, func(p directory.MemberPage) (lists, error) {
+		{"holders", 9000, 1500, func(p directory.MemberPage) (lists, error) {
 			return b.PermissionHolders(b.ctx, []db.PermissionID{*permission}, nil, p)
 		}},
-		{"holders in one", 4500, 1700, func(p directory.MemberPage) (lists, error) {
+		{"holders in one", 4500, 1500, func(p directory.MemberPage) (lists, error) {
 			return b.PermissionHolders(b.ctx, []db.PermissionID{*permission}, in, p)
 		}},
-		{"members who can", 4500, 1700, func(p directory.MemberPage) (lists, error) {
+		{"members who can", 4500, 1500, func(p directory.MemberPage) (lists, error) {
 			return b.Members(b.ctx, []db.OrganizationID{*org}, p, &directory.MemberFilter{Can: &key}, nil)
 		}},
 		{"members of a role", 626, 300, func(p directory.MemberPage) (lists, error) {

@@ -190,10 +190,10 @@ func (s *Service) again(ctx context.Context, f *flow) (*flow, error) {
 		return new(*f), nil
 	}
 	now, err := s.find(ctx, f.ticket.String(), f.Purpose)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = now.needs(Next(f.Next))
 	}
-	return now, now.needs(Next(f.Next))
+	return now, err
 }
 
 var errNoFlow = problem.At(problem.Invalid, "input.ticket", "This is over, or took too long. Begin again.")
