@@ -94,7 +94,8 @@ func TestSignUpAndIn(t *testing.T) {
 		t.Errorf("%s", a.Body)
 	}
 	ticket := wantStep(t, signIn(t, b, graphtest.Object{"email": email}), "EMAIL_CODE")
-	third := wantSession(t, continueSignIn(t, b, graphtest.Object{"ticket": ticket, "code": b.Mail.Last(t, email, 2).Code}))
+	code := b.Mail.Last(t, email, 2).Code
+	third := wantSession(t, continueSignIn(t, b, graphtest.Object{"ticket": ticket, "code": " " + code[:4] + " " + code[4:]})) // as people type it
 	if a := continueSignIn(t, b, graphtest.Object{"ticket": ticket, "code": b.Mail.Last(t, email, 2).Code}); a.Codes() != "INVALID" {
 		t.Errorf("a ticket is taken twice: %s", a.Body)
 	}
@@ -168,5 +169,27 @@ func TestRehearsedSignOut(t *testing.T) {
 		if got := a.Header.Get("Set-Cookie") != ""; got != cleared || a.At("signOut.endedSessions") != float64(1) {
 			t.Errorf("%s: %s, %v", operation, a.Body, a.Header)
 		}
+	}
+}
+
+// What a session must not do at all is refused by its status.
+func TestRefusedSessions(t *testing.T) {
+	t.Parallel()
+	b := graphtest.New(t)
+	session := person(t, b, "ada@acme.example")
+	b.Ask(t, `mutation { createOrganization(input: {name: "Other"}) { organization { id } } }`)
+	for name, header := range map[string]http.Header{
+		"an organization of others": {"Authorization": {"Bearer " + session}, "Roster-Organization": {"other"}},
+		"an unknown organization":   {"Authorization": {"Bearer " + session}, "Roster-Organization": {"unknown"}},
+		"the business":              {"Authorization": {"Bearer " + session}, "Roster-Organization": {"roster"}},
+		"a page of another site":    {"Cookie": {"roster=" + session}, "Origin": {"https://evil.example"}, "Sec-Fetch-Site": {"cross-site"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			header.Set("Content-Type", "application/json")
+			a := b.Send(t, http.MethodPost, "/graphql", header, []byte(`{"query": "{ viewer { user { id } } }"}`))
+			if a.Status != http.StatusForbidden || a.Codes() != "FORBIDDEN" {
+				t.Errorf("%d: %s", a.Status, a.Body)
+			}
+		})
 	}
 }

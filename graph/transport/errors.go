@@ -121,6 +121,8 @@ func (p errorPresenter) refusal(ctx context.Context, err error) (gqlerror.List, 
 	switch {
 	case problem.Is(err, problem.Unauthenticated):
 		return shown, refusal{status: http.StatusUnauthorized}
+	case problem.Is(err, problem.Forbidden):
+		return shown, refusal{status: http.StatusForbidden}
 	case isUnavailable(shown):
 		return shown, refusal{status: http.StatusServiceUnavailable, retryAfter: time.Second}
 	case len(problem.All(err)) > 0:
