@@ -136,7 +136,7 @@ func TestMailsElsewhere(t *testing.T) {
 	}{
 		"an SMTP server": {[]string{"ROSTER_MAIL_FROM", "a@example.com", "ROSTER_SMTP_URL", "smtp://me:c4n4ry@localhost:1"}, true, ""},
 		"in production":  {[]string{"ROSTER_DEV", "false"}, false, "mails are not sent, and nobody can sign in by mail"},
-		"open to others": {[]string{"ROSTER_DEV", "true", "ROSTER_ADDR", ":0"}, false, "mails are not sent, and nobody can sign in by mail"},
+		"open to others": {[]string{"ROSTER_DEV", "true", "ROSTER_ADDR", ":0", "ROSTER_PUBLIC_URL", "https://users.example.com"}, false, "mails are not sent, and nobody can sign in by mail"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

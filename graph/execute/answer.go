@@ -29,11 +29,9 @@ func (s *Schema) mutate(ctx context.Context, op *graphql.OperationContext) *grap
 		if err := x.ahead(ctx); err != nil {
 			return nil, err
 		}
-		data, faults = x.mutate(ctx)
-		if len(faults) > 0 {
-			return nil, faults[0].err
-		}
-		return data, nil
+		var failure error
+		data, faults, failure = x.mutate(ctx)
+		return data, failure
 	})
 	switch {
 	case len(faults) > 0:
@@ -70,25 +68,29 @@ func (x *execution) ahead(ctx context.Context) (err error) {
 	return x.plan.schema.Ahead(ctx, fields)
 }
 
-func (x *execution) mutate(ctx context.Context) ([]byte, []fault) {
+// mutate returns the answer, or else its faults and the failure that came first.
+func (x *execution) mutate(ctx context.Context) (data []byte, faults []fault, failure error) {
 	for i := range x.root.columns {
-		if faults := x.mutateField(ctx, i); len(faults) > 0 {
-			return []byte("null"), append(faults, x.further(ctx, i, faults)...)
+		if faults, failure := x.mutateField(ctx, i); failure != nil {
+			return nil, append(faults, x.further(ctx, i, faults)...), failure
 		}
 	}
-	return x.write(ctx, x.all)
+	if data, faults = x.write(ctx, x.all); len(faults) > 0 {
+		return nil, faults, faults[0].err
+	}
+	return data, nil, nil
 }
 
-// mutateField runs the i-th root field with everything selected below it, and returns
-// the faults if anything fails.
-func (x *execution) mutateField(ctx context.Context, i int) []fault {
-	x.failed = false
+// mutateField runs the i-th root field with everything selected below it. If anything
+// fails, it returns the faults and the failure that came first.
+func (x *execution) mutateField(ctx context.Context, i int) (faults []fault, failure error) {
+	x.failure = nil
 	x.load(ctx, x.loadField(ctx, x.root, i)...)
-	if !x.failed {
-		return nil
+	if x.failure == nil {
+		return nil, nil
 	}
-	_, faults := x.write(ctx, func(w *writer) bool { w.field(x.root, i, 0); return false })
-	return faults
+	_, faults = x.write(ctx, func(w *writer) bool { w.field(x.root, i, 0); return false })
+	return faults, x.failure
 }
 
 // rolledBack returns a fault for each root field without an error of its own.

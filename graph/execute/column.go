@@ -1,6 +1,9 @@
 package execute
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // group holds all objects of one concrete type at one position in the document.
 type group struct {
@@ -55,6 +58,11 @@ func (c *Column) errorOf(parent int) error {
 		return c.errs[parent]
 	}
 	return c.err
+}
+
+// firstError returns an error of any parent, or nil if none has one.
+func (c *Column) firstError() error {
+	return cmp.Or(append([]error{c.err}, c.errs...)...)
 }
 
 // after returns the index of the cell after the one at i and all its elements.

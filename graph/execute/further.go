@@ -9,14 +9,12 @@ func (x *execution) further(ctx context.Context, i int, faults []fault) (more []
 	if f == nil {
 		return nil
 	}
-	failures := []Failure{x.failure(i, faults)}
+	failures := []Failure{x.failureOf(i, faults)}
 	for i++; i < len(x.root.columns) && len(faults)+len(more) < maxErrors; i++ {
 		var own []fault
-		goOn := f.Run(ctx, func(ctx context.Context) error {
-			if own = x.mutateField(ctx, i); len(own) > 0 {
-				return own[0].err
-			}
-			return nil
+		goOn := f.Run(ctx, func(ctx context.Context) (failure error) {
+			own, failure = x.mutateField(ctx, i)
+			return failure
 		})
 		if !goOn || x.stopped != nil {
 			break
@@ -33,13 +31,13 @@ func (x *execution) further(ctx context.Context, i int, faults []fault) (more []
 				more = append(more, one)
 			}
 		}
-		failures = append(failures, x.failure(i, own))
+		failures = append(failures, x.failureOf(i, own))
 	}
 	return more
 }
 
-// failure returns the failure of the i-th root field.
-func (x *execution) failure(i int, faults []fault) Failure {
+// failureOf returns the failure of the i-th root field.
+func (x *execution) failureOf(i int, faults []fault) Failure {
 	failure := Failure{Args: x.args(i)}
 	for _, one := range faults {
 		if isOwn(one) {

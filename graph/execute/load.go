@@ -16,8 +16,9 @@ type execution struct {
 	// read holds the arguments of root fields that were read ahead; nil for queries.
 	read map[*node]arguments
 
-	// failed reports whether any field has returned an error.
-	failed bool
+	// failure is the first error that a field has returned. The errors of other fields may
+	// follow from it, wherever they stand in the answer.
+	failure error
 	// stopped is the error of the context once it has ended. Nothing is loaded from
 	// then on.
 	stopped error
@@ -58,7 +59,9 @@ func (x *execution) loadField(ctx context.Context, g *group, i int) []*group {
 	c.node, c.plan, c.owner = n, &x.plan, g.selection.object
 	c.object = x.plan.schema.objects[n.field.Type.Name()]
 	x.call(ctx, c, g.parents)
-	x.failed = x.failed || c.err != nil || c.errs != nil
+	if x.failure == nil {
+		x.failure = c.firstError()
+	}
 	return c.groups
 }
 

@@ -132,6 +132,27 @@ func TestMutationHook(t *testing.T) {
 	}
 }
 
+// The error which decides what becomes of the transaction is the first in time, since
+// others may follow from it, and not the first in the answer.
+func TestFirstFailure(t *testing.T) {
+	t.Parallel()
+	for document, first := range map[string]string{
+		`mutation { rename(input: {id: "2"}) { user { boss { brokenTeam { id } } broken } } }`: "it is broken",
+		`mutation { rename(input: {id: "2"}) { user { boss { broken } brokenTeam { id } } } }`: "the team is broken",
+	} {
+		b := setup(t)
+		var failed error
+		b.schema.Mutation = func(ctx context.Context, run execute.Run) (err error) {
+			_, failed = run(ctx)
+			return failed
+		}
+		got := text(t, answer(t, b.executor, document, ""))
+		if failed == nil || failed.Error() != first || strings.Count(got, "broken'") != 3 {
+			t.Errorf("run returned %v, the answer is %s", failed, got)
+		}
+	}
+}
+
 func TestMutationCannotBeCommitted(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -45,8 +45,8 @@ type Schema struct {
 	objects    map[string]*Object
 }
 
-// Run executes a mutation document. It returns its data as JSON, or the first error
-// of any field, as the resolver returned it.
+// Run executes a mutation document. It returns its data as JSON, or the error of the
+// field that failed first, as the resolver returned it.
 type Run func(ctx context.Context) (data []byte, err error)
 
 // Further says how root fields of a mutation document run after another one has
