@@ -47,6 +47,8 @@ type config struct {
 	corsOrigins string
 	// returnOrigins are those that the pages send browsers back to, beside corsOrigins.
 	returnOrigins []string
+	// trustedProxies are the addresses whose X-Forwarded-For is believed.
+	trustedProxies []netip.Prefix
 	// trusted is nil without a manifest.
 	trusted     transport.TrustedDocuments
 	trustedOnly transport.Clients
@@ -91,6 +93,7 @@ func settings() []setting {
 		{"ROSTER_DEV", "dev", "", "open introspection, playground and suggestions; default true on a loopback address", boolean(func(c *config) *bool { return &c.dev })},
 		{"ROSTER_CORS_ORIGINS", "cors-origins", "", "origins whose pages may call the API, separated by commas, such as https://app.example.com", (*config).setCORSOrigins},
 		{"ROSTER_RETURN_ORIGINS", "return-origins", "", "origins that browsers may be sent back to after signing in, separated by commas; those of ROSTER_CORS_ORIGINS belong to them", (*config).setReturnOrigins},
+		{"ROSTER_TRUSTED_PROXIES", "trusted-proxies", "", "the proxies before this server, whose X-Forwarded-For names the clients: IP addresses and networks such as 10.0.0.0/8, separated by commas", (*config).setTrustedProxies},
 		{"ROSTER_TRUSTED_DOCUMENTS", "trusted-documents", "", "a manifest of documents that clients may name by id: graphql-codegen's or Apollo's", (*config).setTrustedDocuments},
 		{"ROSTER_TRUSTED_ONLY", "trusted-only", "", "whose other documents are refused: browsers, anonymous, keys and people, separated by commas, or all; nobody's when not set", (*config).setTrustedOnly},
 		{"ROSTER_COST_PER_SECOND", "cost-per-second", "", "what one API key may spend in the long run; 50,000,000 when not set", (*config).setCostPerSecond},
@@ -324,6 +327,26 @@ func parseOrigins(value string) ([]string, error) {
 func isWeb(u *url.URL) bool {
 	_, err := strconv.ParseUint(cmp.Or(u.Port(), "0"), 10, 16)
 	return (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && !strings.HasSuffix(u.Host, ":") && err == nil
+}
+
+func (c *config) setTrustedProxies(value string) error {
+	for proxy := range strings.SplitSeq(value, ",") {
+		if proxy = strings.TrimSpace(proxy); proxy == "" {
+			continue
+		}
+		network, err := netip.ParsePrefix(proxy)
+		if err != nil {
+			var ip netip.Addr
+			if ip, err = netip.ParseAddr(proxy); err == nil {
+				network, err = ip.Prefix(ip.BitLen())
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("%q is neither an IP address nor a network such as 10.0.0.0/8", proxy)
+		}
+		c.trustedProxies = append(c.trustedProxies, network)
+	}
+	return nil
 }
 
 func (c *config) setTrustedDocuments(value string) error {

@@ -29,8 +29,8 @@ func TestSnippetOfSigningIn(t *testing.T) {
 	document, err := os.ReadFile("docs/signin.md")
 	must(t, err)
 	snippet := string(snippetPattern.FindSubmatch(document)[1])
-	var script string
-	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	var script string // is set before the first request
+	app := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprintf(w, `<pre></pre><script type="module">const say = text => { document.querySelector("pre").textContent = text }
 addEventListener("unhandledrejection", event => say("failed: " + event.reason))
@@ -46,6 +46,7 @@ say("signed in: " + JSON.stringify(viewer))</script>`, script)
 	must(t, err)
 	script = fmt.Sprintf("const email = %q, password = %q, choose = organizations => organizations.find(one => one.code === %q).code\n", "ada.lovelace@acme.example", password.Reveal(), "globex") +
 		strings.ReplaceAll(snippet, "http://localhost:8080", r.url)
+	app.Start()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	browser := exec.CommandContext(ctx, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir="+filepath.Join(t.TempDir(), "browser"),

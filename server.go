@@ -209,6 +209,8 @@ func (s *server) startSignIn(ctx context.Context) error {
 		Database: s.db, Directory: s.directory, Passwords: credential.NewPasswords(cores, waitingPasswords*cores), Outbox: s.outbox, Tokens: s.tokens,
 		Issuer: s.publicAddress(), Audiences: s.audiences, Log: s.log,
 	})
+	s.metrics.WatchCounter("roster_password_hashes_total", "Passwords that were hashed: new ones, and those that somebody signed in with.",
+		func() float64 { return float64(s.signIn.Passwords.Hashed()) })
 	s.background(ctx, s.signIn.Sweep)
 	s.cookies = browser.NewCookies(strings.HasPrefix(s.publicURL, "https:"))
 	for _, origin := range s.origins() {
@@ -389,7 +391,7 @@ func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc, signIn
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", s.metrics.Handler())
 	return &http.Server{
-		Handler:           s.metrics.Middleware(s.log, s.withSecurityHeaders(withClearFraming(mux))),
+		Handler:           s.metrics.Middleware(s.log, s.withSecurityHeaders(withClearFraming(browser.BehindProxies(s.trustedProxies, mux)))),
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"roster/db"
 )
@@ -20,7 +21,8 @@ type definition struct {
 	name string
 	// subject is the prefix of the ids of subjects.
 	subject string
-	effects Effects
+	// effects are replaced only by tests; see Without.
+	effects atomic.Pointer[Effects]
 }
 
 // Effects are what can follow from an action. If an effect is missing from an action,
@@ -143,7 +145,8 @@ func define[K db.Kind](name string, effects Effects) Action {
 	if actions == nil {
 		actions = map[string]Action{}
 	}
-	a := Action{&definition{name: name, subject: kind.Prefix(), effects: effects}}
+	a := Action{&definition{name: name, subject: kind.Prefix()}}
+	a.effects.Store(&effects)
 	actions[name] = a
 	return a
 }
@@ -175,7 +178,7 @@ func (a Action) Effects() Effects {
 	if !a.Known() {
 		return Effects{}
 	}
-	return a.effects
+	return *a.effects.Load()
 }
 
 // takes reports whether the action can be done to subject, an id in text form.
@@ -189,7 +192,7 @@ func (a Action) takes(subject string) bool {
 func NamesWhere(has func(Effects) bool) []string {
 	var names []string
 	for _, a := range Actions() {
-		if has(a.effects) {
+		if has(a.Effects()) {
 			names = append(names, a.name)
 		}
 	}

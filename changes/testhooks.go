@@ -6,7 +6,9 @@ import "reflect"
 // restore is called, so that a test can show that the effect is needed. No other test
 // may run at the same time.
 func Without(a Action, effect string) (restore func()) {
-	flag := reflect.ValueOf(&a.definition.effects).Elem().FieldByName(effect)
-	flag.SetBool(false)
-	return func() { flag.SetBool(true) }
+	all := a.effects.Load()
+	fewer := *all
+	reflect.ValueOf(&fewer).Elem().FieldByName(effect).SetBool(false)
+	a.effects.Store(&fewer)
+	return func() { a.effects.Store(all) }
 }

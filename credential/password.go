@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/text/unicode/norm"
@@ -17,7 +18,8 @@ import (
 // Passwords hashes passwords and verifies them, one on each core at a time: a hash needs
 // 46 MiB and some 50 ms. It is safe for concurrent use.
 type Passwords struct {
-	queue *queue.Queue
+	queue  *queue.Queue
+	hashed atomic.Uint64
 	// decoy stands in for the hash of an account that does not exist.
 	decoy argon2id
 }
@@ -77,6 +79,9 @@ func (p *Passwords) Verify(ctx context.Context, hash string, password secret.Tex
 	return matches && exists && !tried.Empty(), exists && expected.outdated(), err
 }
 
+// Hashed returns how often passwords were hashed, new ones and those that were verified.
+func (p *Passwords) Hashed() uint64 { return p.hashed.Load() }
+
 // inTurn runs hash when it is its turn.
 func (p *Passwords) inTurn(ctx context.Context, hash func()) error {
 	leave, err := p.queue.Enter(ctx)
@@ -87,6 +92,7 @@ func (p *Passwords) inTurn(ctx context.Context, hash func()) error {
 		return fmt.Errorf("credential: %w", err)
 	}
 	defer leave()
+	p.hashed.Add(1)
 	hash()
 	return nil
 }

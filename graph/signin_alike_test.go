@@ -44,6 +44,9 @@ var alikeDoors = map[string]func(t *testing.T, b *graphtest.Server, stranger, em
 	"sign-up": func(t *testing.T, b *graphtest.Server, _, email string) func() *graphtest.Answer {
 		return func() *graphtest.Answer { return signUp(t, b, object{"email": email}) }
 	},
+	"sign-up with a password": func(t *testing.T, b *graphtest.Server, _, email string) func() *graphtest.Answer {
+		return func() *graphtest.Answer { return signUp(t, b, object{"email": email, "password": password}) }
+	},
 	"wrong code of a sign-up": func(t *testing.T, b *graphtest.Server, _, email string) func() *graphtest.Answer {
 		ticket := wantStep(t, signUp(t, b, object{"email": email}), "EMAIL_CODE")
 		return func() *graphtest.Answer {
@@ -71,23 +74,24 @@ var (
 	value     = regexp.MustCompile(`'[^']*'|\b(NULL|DEFAULT)\b|\b\d+(\.\d+)?\b`)
 )
 
-// asked returns the answer, and the statements that it took, without their values and those
-// of others at the same time.
-func asked(traced *dbtest.Statements, question func() *graphtest.Answer) (*graphtest.Answer, []string) {
+// asked returns the answer, the statements that it took, without their values and those
+// of others at the same time, and how often it hashed a password.
+func asked(b *graphtest.Server, traced *dbtest.Statements, question func() *graphtest.Answer) (*graphtest.Answer, []string) {
 	traced.Take()
+	hashed := b.SignIn.Passwords.Hashed()
 	a := question()
+	hashed = b.SignIn.Passwords.Hashed() - hashed
 	texts := slices.DeleteFunc(traced.Take(), func(text string) bool {
 		return strings.Contains(text, "outbox") && !strings.Contains(text, "insert into outbox") // of who sends mails
 	})
 	for i, text := range texts {
 		texts[i] = value.ReplaceAllString(returning.ReplaceAllString(text, ""), "?")
 	}
-	return a, texts
+	return a, append(texts, fmt.Sprint("hashed ", hashed))
 }
 
-// Nobody learns whether there is an account: the answers are the same, and the statements
-// that they take. How often passwords are hashed follows from the code between the
-// statements; package credential shows that an unknown account takes the same hashing.
+// Nobody learns whether there is an account: the answers are the same, and so are the
+// statements and the hashes that they take.
 func TestAccountsAreAlike(t *testing.T) {
 	t.Parallel()
 	traced := &dbtest.Statements{}
@@ -103,7 +107,7 @@ func TestAccountsAreAlike(t *testing.T) {
 	for name, door := range alikeDoors {
 		ask := func(t *testing.T, email string) (string, []string) {
 			b.Execute(t, "delete from attempts")
-			a, statements := asked(traced, door(t, b, stranger, email))
+			a, statements := asked(b, traced, door(t, b, stranger, email))
 			return fmt.Sprintf("%d %s", a.Status, steady(a)), statements
 		}
 		for _, account := range []string{"known", "codes", "suspended"} {

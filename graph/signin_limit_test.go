@@ -142,6 +142,11 @@ func TestLimitOfMails(t *testing.T) {
 		}
 	}
 	wantLimited(t, requestReset(t, b.From("2001:db8::2"), "another@acme.example")) // one network
+	hashed := b.SignIn.Passwords.Hashed()
+	wantLimited(t, signUp(t, flood, object{"email": "new@acme.example", "password": password}))
+	if b.SignIn.Passwords.Hashed() != hashed {
+		t.Error("a password is hashed for a sign-up that is refused")
+	}
 	if a := requestReset(t, b.From("2001:db8:0:1::1"), "another@acme.example"); len(a.Errors) > 0 {
 		t.Errorf("%s", a.Body)
 	}
@@ -166,6 +171,28 @@ func TestLimitOfCodes(t *testing.T) {
 	b.Clock.Advance(10*time.Minute + time.Second)
 	if a := continueSignIn(t, b, object{"ticket": ticket, "code": b.Mail.Last(t, "ada@acme.example", 2).Code}); a.Codes() != "INVALID" || a.Field(0) != "input.ticket" {
 		t.Errorf("a code is good for too long: %s", a.Body)
+	}
+}
+
+// A password that is not set, since there were too many wrong codes, is not hashed either.
+func TestLimitOfResets(t *testing.T) {
+	t.Parallel()
+	b := graphtest.New(t)
+	b.Ask(t, `mutation { createUser(input: {email: "ada@acme.example", organizations: [{code: "default"}]}) { user { id } } }`)
+	b.Clock.Stop()
+	for range 2 {
+		ticket := requestReset(t, b, "ada@acme.example").Text("payload.step.ticket")
+		for range 5 {
+			if a := resetPassword(t, b, ticket, "wrong"); a.Codes() != "INVALID" {
+				t.Errorf("%s", a.Body)
+			}
+		}
+	}
+	ticket := requestReset(t, b, "ada@acme.example").Text("payload.step.ticket")
+	hashed := b.SignIn.Passwords.Hashed()
+	wantLimited(t, resetPassword(t, b, ticket, b.Mail.Last(t, "ada@acme.example", 3).Code))
+	if b.SignIn.Passwords.Hashed() != hashed {
+		t.Error("the password is hashed")
 	}
 }
 

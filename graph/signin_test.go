@@ -45,6 +45,28 @@ func resetPassword(t testing.TB, b *graphtest.Server, ticket, code string) *grap
 		graphtest.Object{"input": graphtest.Object{"ticket": ticket, "code": code, "password": "another " + password}})
 }
 
+// A sign-up is told everything that is wrong with it.
+func TestFaultsOfSignUp(t *testing.T) {
+	t.Parallel()
+	b := graphtest.New(t)
+	settings(t, b, "allowOrganizationSignUp: true")
+	for want, input := range map[string]graphtest.Object{
+		"input.email input.givenName input.password":          {"email": "ada", "givenName": strings.Repeat("a", 10_000), "password": "short"},
+		"input.email input.createOrganization input.password": {"email": "ada@", "createOrganization": "Acme", "organization": graphtest.Object{"code": "acme"}, "password": "short"},
+		"input.organization input.password":                   {"email": "ada@acme.example", "organization": graphtest.Object{"code": "nowhere"}, "password": "ada@acme.example"},
+		"input.email input.familyName input.organization":     {"email": "", "familyName": strings.Repeat("a", 10_000), "organization": graphtest.Object{"code": "nowhere"}},
+	} {
+		a := signUp(t, b, input)
+		var fields []string
+		for i := range a.Errors {
+			fields = append(fields, a.Field(i))
+		}
+		if got := strings.Join(fields, " "); got != want {
+			t.Errorf("the faults are of %s, want %s: %s", got, want, a.Body)
+		}
+	}
+}
+
 // unsteadyParts are the parts of an answer that are different each time.
 var unsteadyParts = regexp.MustCompile(`rt_[\w-]+|"\d{4}-\d\d-\d\dT[^"]+"|,"extensions":\{"revision".*`)
 

@@ -14,9 +14,23 @@ import (
 // such as the notice that there is an account already, is mailed in its place. Without an
 // address, no code is right and the mail is for nobody, but the work is the same.
 func (s *Service) mailCode(ctx context.Context, f *flow, kind mail.Kind) (*Result, error) {
-	if !s.Outbox.Configured() {
-		return nil, problem.New(problem.Forbidden, "This server sends no mail: ROSTER_SMTP_URL is not set.")
+	if err := s.countMail(ctx, f); err != nil {
+		return nil, err
 	}
+	return s.mailCounted(ctx, f, kind)
+}
+
+// countMail counts the mail that the flow will need. It returns LIMITED if it comes too
+// early, and FORBIDDEN if this server sends none.
+func (s *Service) countMail(ctx context.Context, f *flow) error {
+	if !s.Outbox.Configured() {
+		return problem.New(problem.Forbidden, "This server sends no mail: ROSTER_SMTP_URL is not set.")
+	}
+	return s.count(ctx, mailsPerAddress.of(f.addressee()), mailsPerSource.source(ctx))
+}
+
+// mailCounted is mailCode after countMail.
+func (s *Service) mailCounted(ctx context.Context, f *flow, kind mail.Kind) (*Result, error) {
 	m := mail.Message{Kind: kind, To: orEmpty(f.Email), ForNobody: f.Email == nil, Lifetime: flowLife}
 	if kind != mail.AccountExists {
 		m.Code = newCode()
@@ -25,9 +39,6 @@ func (s *Service) mailCode(ctx context.Context, f *flow, kind mail.Kind) (*Resul
 		f.CodeHash = f.ticket.hashOf(m.Code.Reveal())
 	}
 	err := s.atomically(ctx, func(ctx context.Context, _ func(error) error) error {
-		if err := s.count(ctx, mailsPerAddress.of(f.addressee()), mailsPerSource.source(ctx)); err != nil {
-			return err
-		}
 		if err := s.save(ctx, f); err != nil {
 			return err
 		}

@@ -62,6 +62,18 @@ func (s *Service) count(ctx context.Context, attempts ...attempt) error {
 	return nil
 }
 
+// counted runs fn, which tries something that is limited. The attempts are counted
+// before, and taken back if fn succeeds.
+func (s *Service) counted(ctx context.Context, attempts []attempt, fn func() error) error {
+	if err := s.count(ctx, attempts...); err != nil {
+		return err
+	}
+	if err := fn(); err != nil {
+		return err
+	}
+	return s.forgive(ctx, attempts...)
+}
+
 // numberText is the number of attempts with this one, without those that are forgiven by
 // now.
 const numberText = "greatest(a.number - extract(epoch from excluded.at - a.at)::float8 / ?, 0) + 1"

@@ -22,14 +22,20 @@ func (s *Service) newPassword(ctx context.Context, field string, password secret
 	if err != nil {
 		return "", err
 	}
+	if err := mayChoose(settings, field, password, email); err != nil {
+		return "", err
+	}
+	return s.Passwords.Hash(ctx, password)
+}
+
+// mayChoose returns an error about the field unless somebody with that address may choose
+// the password.
+func mayChoose(settings *directory.Settings, field string, password secret.Text, email *string) error {
 	words := []string{settings.Branding.Name}
 	if email != nil {
 		words = append(words, *email)
 	}
-	if err := credential.CheckPassword(password, settings.MinimumPasswordLength, words...); err != nil {
-		return "", at(field, err)
-	}
-	return s.Passwords.Hash(ctx, password)
+	return at(field, credential.CheckPassword(password, settings.MinimumPasswordLength, words...))
 }
 
 // at says of problems that concern no single input that they concern the field.
@@ -100,21 +106,31 @@ func (s *Service) ResetPassword(ctx context.Context, in ResetPasswordInput) erro
 	if err != nil {
 		return err
 	}
-	hash, err := s.newPassword(ctx, "input.password", secret.New(in.Password), f.Email)
+	settings, err := s.Directory.SignInSettings(ctx)
 	if err != nil {
 		return err
 	}
-	return s.redeem(ctx, f, in.Code, account.attempts(ctx), func(ctx context.Context, f *flow) error {
-		if err := s.Directory.ProveEmail(ctx, *f.UserID, *f.Email); err != nil {
+	password := secret.New(in.Password)
+	if err := mayChoose(settings, "input.password", password, f.Email); err != nil {
+		return err
+	}
+	return s.counted(ctx, account.attempts(ctx), func() error {
+		hash, err := s.Passwords.Hash(ctx, password) // before a connection is taken
+		if err != nil {
 			return err
 		}
-		if err := s.setPassword(ctx, *f.UserID, hash, false); err != nil {
-			return err
-		}
-		if _, err := s.endSessionsOf(ctx, *f.UserID, nil); err != nil { // and the flow
-			return err
-		}
-		return s.tell(ctx, mail.PasswordReset, *f.UserID, "")
+		return s.unlock(ctx, f, in.Code, func(ctx context.Context, f *flow) error {
+			if err := s.Directory.ProveEmail(ctx, *f.UserID, *f.Email); err != nil {
+				return err
+			}
+			if err := s.setPassword(ctx, *f.UserID, hash, false); err != nil {
+				return err
+			}
+			if _, err := s.endSessionsOf(ctx, *f.UserID, nil); err != nil { // and the flow
+				return err
+			}
+			return s.tell(ctx, mail.PasswordReset, *f.UserID, "")
+		})
 	})
 }
 

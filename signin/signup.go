@@ -34,15 +34,8 @@ func (s *Service) SignUp(ctx context.Context, in SignUpInput) (*Result, error) {
 	if err := maySignUp(settings, in.CreateOrganization != nil); err != nil {
 		return nil, err
 	}
-	user, err := s.Directory.Newcomer(directory.CreateUserInput{Email: &in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName})
+	user, w, err := s.wishOf(ctx, settings, in)
 	if err != nil {
-		return nil, err
-	}
-	w := wish{GivenName: user.GivenName, FamilyName: user.FamilyName, CreateOrganization: in.CreateOrganization}
-	if w.Organization, err = s.organizationToJoin(ctx, in, *user.Email); err != nil {
-		return nil, err
-	}
-	if w.PasswordHash, err = s.firstPassword(ctx, settings, in.Password, user.Email); err != nil {
 		return nil, err
 	}
 	account, err := s.account(ctx, directory.UserRef{Email: user.Email})
@@ -50,10 +43,33 @@ func (s *Service) SignUp(ctx context.Context, in SignUpInput) (*Result, error) {
 		return nil, err
 	}
 	f := s.newFlow(forSignUp, NextEmailCode, account.typed, nil, user.Email, w)
-	if account.user != nil {
-		return s.mailCode(ctx, f, mail.AccountExists)
+	if err := s.countMail(ctx, f); err != nil {
+		return nil, err
 	}
-	return s.mailCode(ctx, f, mail.SignUpCode)
+	if in.Password != nil { // after counting, since it is much work
+		if f.wish.PasswordHash, err = s.Passwords.Hash(ctx, secret.New(*in.Password)); err != nil {
+			return nil, err
+		}
+	}
+	if account.user != nil {
+		return s.mailCounted(ctx, f, mail.AccountExists)
+	}
+	return s.mailCounted(ctx, f, mail.SignUpCode)
+}
+
+// wishOf returns what the input asks for, but for the password: the person, and where they
+// belong. It returns all faults of the input together.
+func (s *Service) wishOf(ctx context.Context, settings *directory.Settings, in SignUpInput) (*db.User, wish, error) {
+	user, err := s.Directory.Newcomer(directory.CreateUserInput{Email: &in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName})
+	faults := problem.List(problem.All(err))
+	w := wish{GivenName: user.GivenName, FamilyName: user.FamilyName, CreateOrganization: in.CreateOrganization}
+	w.Organization, err = s.organizationToJoin(ctx, in, orEmpty(user.Email))
+	if err != nil && !problem.Is(err, problem.Invalid) && !problem.Is(err, problem.NotFound) {
+		return nil, w, err
+	}
+	faults = append(faults, problem.All(err)...)
+	faults = append(faults, problem.All(checkFirstPassword(settings, in.Password, user.Email))...)
+	return user, w, faults.Err()
 }
 
 // maySignUp returns an error unless people may sign up by themselves and, if they want to,
@@ -86,18 +102,18 @@ func (s *Service) organizationToJoin(ctx context.Context, in SignUpInput, email 
 	return org, err
 }
 
-// firstPassword returns the hash of the password of a new account. Without one, the
-// account is entered by codes.
-func (s *Service) firstPassword(ctx context.Context, settings *directory.Settings, password *string, email *string) (string, error) {
+// checkFirstPassword returns an error unless a new account may have the password. Without
+// one, the account is entered by codes.
+func checkFirstPassword(settings *directory.Settings, password, email *string) error {
 	switch {
 	case password == nil && !settings.AllowCodeSignIn:
-		return "", problem.At(problem.Invalid, "input.password", "A password is needed.")
+		return problem.At(problem.Invalid, "input.password", "A password is needed.")
 	case password == nil:
-		return "", nil
+		return nil
 	case !settings.AllowPasswordSignIn:
-		return "", problem.At(problem.Forbidden, "input.password", "Signing in by password is switched off.")
+		return problem.At(problem.Forbidden, "input.password", "Signing in by password is switched off.")
 	}
-	return s.newPassword(ctx, "input.password", secret.New(*password), email)
+	return mayChoose(settings, "input.password", secret.New(*password), email)
 }
 
 // completeSignUp makes the account of the flow, whose address is proven, unless that is no

@@ -114,10 +114,12 @@ func (s *Service) takeCode(ctx context.Context, f *flow, code string) (*Result, 
 // it. It returns INVALID if not, and LIMITED after too many attempts: they are counted, and
 // taken back if the code is right.
 func (s *Service) redeem(ctx context.Context, f *flow, code string, attempts []attempt, fn func(ctx context.Context, f *flow) error) error {
-	if err := s.count(ctx, attempts...); err != nil {
-		return err
-	}
-	err := s.atomically(ctx, func(ctx context.Context, refuse func(error) error) error {
+	return s.counted(ctx, attempts, func() error { return s.unlock(ctx, f, code, fn) })
+}
+
+// unlock is redeem without the counting.
+func (s *Service) unlock(ctx context.Context, f *flow, code string, fn func(ctx context.Context, f *flow) error) error {
+	return s.atomically(ctx, func(ctx context.Context, refuse func(error) error) error {
 		f, err := s.again(ctx, f)
 		if err != nil {
 			return err
@@ -131,10 +133,6 @@ func (s *Service) redeem(ctx context.Context, f *flow, code string, attempts []a
 		}
 		return fn(ctx, f)
 	})
-	if err != nil {
-		return err
-	}
-	return s.forgive(ctx, attempts...)
 }
 
 // takeOrganization chooses the organization.
