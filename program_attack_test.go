@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
@@ -35,6 +37,9 @@ type attackers struct {
 	Key string
 	// Requests are what they send; empty for all hostile requests.
 	Requests []hostile.Request
+	// Everywhere makes each request one of another client, behind a proxy that the server
+	// trusts.
+	Everywhere bool
 }
 
 // attack sends hostile requests as fast as they are answered, until standard input ends,
@@ -54,7 +59,7 @@ func attack(url string) {
 		a.Requests = hostile.Requests()
 	}
 	for range a.Connections {
-		all.Go(func() { harass(ctx, url, a.Key, a.Requests, statuses) })
+		all.Go(func() { a.harass(ctx, url, statuses) })
 	}
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	stop()
@@ -64,16 +69,20 @@ func attack(url string) {
 
 // harass is one hostile client. Now and then it disconnects in the middle of a request,
 // or before the answer.
-func harass(ctx context.Context, url, key string, requests []hostile.Request, statuses *tally) {
+func (a *attackers) harass(ctx context.Context, url string, statuses *tally) {
 	own := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}, Timeout: waitTimeout}
 	defer own.CloseIdleConnections()
 	for ctx.Err() == nil {
-		body := requests[rand.IntN(len(requests))].Body
+		body := a.Requests[rand.IntN(len(a.Requests))].Body
 		if rand.IntN(100) == 0 {
 			leave(ctx, url, body)
 			continue
 		}
-		statuses.add(post(ctx, own, url, key, body))
+		header := http.Header{}
+		if a.Everywhere {
+			header.Set("X-Forwarded-For", netip.AddrFrom4([4]byte{198, byte(rand.Uint32()), byte(rand.Uint32()), byte(rand.Uint32())}).String())
+		}
+		statuses.add(post(ctx, own, url, a.Key, body, header))
 	}
 }
 
@@ -88,12 +97,13 @@ func leave(ctx context.Context, url string, body []byte) {
 	_, _ = fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: roster\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), sent)
 }
 
-// post sends a body and returns the status; 0 if there was no answer.
-func post(ctx context.Context, client *http.Client, url, key string, body []byte) int {
+// post sends a body, with more headers, and returns the status; 0 if there was no answer.
+func post(ctx context.Context, client *http.Client, url, key string, body []byte, header http.Header) int {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/graphql", bytes.NewReader(body))
 	if err != nil {
 		return 0
 	}
+	maps.Copy(request.Header, header)
 	request.Header.Set("Content-Type", "application/json")
 	if key != "" {
 		request.Header.Set("Authorization", "Bearer "+key)
@@ -199,7 +209,7 @@ func (r *process) latencies(key string, duration time.Duration) []time.Duration 
 	for i := range took {
 		due := <-ticker.C
 		all.Go(func() {
-			statuses.add(post(r.t.Context(), own, r.url, key, honest[i%len(honest)]))
+			statuses.add(post(r.t.Context(), own, r.url, key, honest[i%len(honest)], nil))
 			took[i] = time.Since(due)
 		})
 	}
@@ -213,14 +223,18 @@ func (r *process) latencies(key string, duration time.Duration) []time.Duration 
 
 // BenchmarkHonestClient measures how long an honest client waits for its answers: alone,
 // and while hostile clients send the worst requests, without a key, with one that may
-// read everything, and with one that may write in one organization. It measures how long
+// read everything, by signing in with wrong passwords from everywhere, and with a key that
+// may write in one organization. It measures how long
 // it takes to revoke the last one.
 func BenchmarkHonestClient(b *testing.B) {
-	r := setup(b).start()
+	r := setup(b).start("-trusted-proxies=127.0.0.0/8,::1")
 	key, theirs := r.reader(), r.reader()
 	r.latencies(key, attackTime/5)
 	b.Run("without a key", func(b *testing.B) { r.attack(b, key, attackers{Connections: 32}) })
 	b.Run("with a key", func(b *testing.B) { r.attack(b, key, attackers{Connections: 32, Key: theirs}) })
+	b.Run("signing in", func(b *testing.B) {
+		r.attack(b, key, attackers{Connections: 32, Everywhere: true, Requests: signIns()})
+	})
 	b.Run("writing", func(b *testing.B) {
 		writers, id, grants := r.writer()
 		r.attack(b, key, attackers{Connections: 32, Key: writers, Requests: []hostile.Request{grants}}, func() {
@@ -232,6 +246,15 @@ func BenchmarkHonestClient(b *testing.B) {
 			}
 		})
 	})
+}
+
+// signIns are sign-ins by password to many accounts, most of which do not exist.
+func signIns() []hostile.Request {
+	requests := make([]hostile.Request, 1000)
+	for i := range requests {
+		requests[i] = hostile.Request{Name: "sign-in", Body: fmt.Appendf(nil, `{"query":"mutation{signIn(input:{email:\"%d@acme.example\",password:\"correct horse battery staple\"}){secret}}"}`, i)}
+	}
+	return append(requests, hostile.Request{Name: "sign-in", Body: []byte(`{"query":"mutation{signIn(input:{email:\"ada.lovelace@acme.example\",password:\"correct horse battery staple\"}){secret}}"}`)})
 }
 
 // attackTime is how long latencies are measured.

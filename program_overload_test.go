@@ -32,7 +32,7 @@ func TestOverload(t *testing.T) {
 	var load sync.WaitGroup
 	for range 300 {
 		load.Go(func() {
-			statuses.add(post(t.Context(), own, r.url, r.key, []byte(`{"query":"{users{nodes{email}}}"}`)))
+			statuses.add(post(t.Context(), own, r.url, r.key, []byte(`{"query":"{users{nodes{email}}}"}`), nil))
 		})
 	}
 	eventually(t, func() error {

@@ -82,7 +82,7 @@ func wantNoFaults(t *testing.T, who string, statuses map[int]int64, answered boo
 // reads sends the requests of honest clients, with pauses.
 func (r *process) reads(ctx context.Context, key string, statuses *tally) {
 	for i := 0; ctx.Err() == nil; i++ {
-		if status := post(ctx, client, r.url, key, honest[i%len(honest)]); ctx.Err() == nil {
+		if status := post(ctx, client, r.url, key, honest[i%len(honest)], nil); ctx.Err() == nil {
 			statuses.add(status)
 		}
 		time.Sleep(rand.N(20 * time.Millisecond))
@@ -98,7 +98,7 @@ func (r *process) writes(ctx context.Context, writer int, statuses *tally) {
 			`suspendUser(input:{user:{email:\"%s\"}})`, `deleteUser(input:{user:{email:\"%s\"}})`,
 		} {
 			body := `{"query":"mutation{` + fmt.Sprintf(text, email) + `{__typename}}"}`
-			if status := post(ctx, client, r.url, r.key, []byte(body)); ctx.Err() == nil {
+			if status := post(ctx, client, r.url, r.key, []byte(body), nil); ctx.Err() == nil {
 				statuses.add(status)
 			}
 		}

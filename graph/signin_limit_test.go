@@ -106,6 +106,28 @@ func TestLimitOfPasswords(t *testing.T) {
 	}
 }
 
+// Requests that come at the same moment are counted in another order than that of their
+// times, and are none too many.
+func TestAttemptsOutOfOrder(t *testing.T) {
+	t.Parallel()
+	b := graphtest.New(t)
+	b.Ask(t, `mutation { createUser(input: {email: "ada@acme.example", organizations: [{code: "default"}]}) { user { id } } }`)
+	b.SignedIn(t, "ada@acme.example", "default")
+	b.Clock.Stop()
+	for range 9 {
+		if a := signIn(t, b, object{"email": "ada@acme.example", "password": "wrong " + password}); a.Codes() != "UNAUTHENTICATED" {
+			t.Fatalf("%s", a.Body)
+		}
+		b.Clock.Advance(-time.Millisecond)
+	}
+	wantSession(t, signIn(t, b, object{"email": "ada@acme.example", "password": password}))
+	for range 2 {
+		b.Clock.Advance(time.Second)
+		signIn(t, b, object{"email": "ada@acme.example", "password": "wrong " + password})
+	}
+	wantLimited(t, signIn(t, b, object{"email": "ada@acme.example", "password": password}))
+}
+
 // Mails are limited by the address that they go to, however it was named, and by the client that asks.
 func TestLimitOfMails(t *testing.T) {
 	t.Parallel()

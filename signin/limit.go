@@ -74,9 +74,10 @@ func (s *Service) counted(ctx context.Context, attempts []attempt, fn func() err
 	return s.forgive(ctx, attempts...)
 }
 
-// numberText is the number of attempts with this one, without those that are forgiven by
-// now.
-const numberText = "greatest(a.number - extract(epoch from excluded.at - a.at)::float8 / ?, 0) + 1"
+// earlierText is the number of earlier attempts, without those that are forgiven by now.
+// The clocks of two servers, and two requests at the same moment, may count in another
+// order than their times have.
+const earlierText = "greatest(a.number - greatest(extract(epoch from excluded.at - a.at)::float8, 0) / ?, 0)"
 
 // countOne counts an attempt unless it comes too early. One that fills the burst makes the
 // next one wait for a second, and each further one for twice as long. One that is forgiven in
@@ -85,10 +86,10 @@ func (s *Service) countOne(ctx context.Context, a attempt, now time.Time) (bool,
 	forgive := a.limit.forgive.Seconds()
 	row := &db.Attempt{Name: a.name, Number: 1, At: now, FreeAt: now}
 	done, err := s.Directory.Writer.Unrecorded(ctx).NewInsert().Model(row).On("conflict (name) do update").
-		Set("number = "+numberText, forgive).Set("at = excluded.at").
-		Set("free_at = excluded.at + make_interval(secs => case when ceil("+numberText+") < ? then 0 else least(?, power(2, least(30, ceil("+numberText+") - ?))) end)",
+		Set("number = "+earlierText+" + 1", forgive).Set("at = greatest(a.at, excluded.at)").
+		Set("free_at = excluded.at + make_interval(secs => case when ceil("+earlierText+") + 1 < ? then 0 else least(?, power(2, least(30, ceil("+earlierText+") + 1 - ?))) end)",
 			forgive, a.limit.burst, a.limit.longest.Seconds(), forgive, a.limit.burst).
-		Where("a.free_at <= excluded.at").Exec(ctx)
+		Where("a.free_at <= excluded.at or ceil("+earlierText+") < ?", forgive, a.limit.burst).Exec(ctx)
 	if err != nil {
 		return false, err
 	}
