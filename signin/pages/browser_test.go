@@ -2,6 +2,7 @@ package pages_test
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -43,6 +44,12 @@ func TestBrowser(t *testing.T) {
 		n, _ := strconv.Atoi(r.FormValue("n"))
 		if mails := b.Mail.To(r.FormValue("to")); len(mails) >= n {
 			fmt.Fprint(w, mails[n-1].Code)
+		}
+	})
+	mux.HandleFunc("/test/ask", func(w http.ResponseWriter, r *http.Request) {
+		mutation, _ := io.ReadAll(r.Body)
+		if a := b.As(t, b.Key, string(mutation), nil); len(a.Errors) > 0 {
+			http.Error(w, string(a.Body), http.StatusInternalServerError)
 		}
 	})
 	mux.HandleFunc("/test/app", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "the application") })

@@ -4,7 +4,8 @@
 //
 // It ends with an error if a page does not show what it should, if the console has a
 // message, or if axe finds something serious. browser_test.go serves the pages, the codes
-// at /test/code, and a page at /test/app that browsers are sent back to.
+// at /test/code, the administrator at /test/ask, and a page at /test/app that browsers are
+// sent back to.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
@@ -80,6 +81,12 @@ async function code(to, n) {
     await new Promise(resolve => setTimeout(resolve, 50));
   }
   throw new Error(`${to} got no mail`);
+}
+
+// ask carries out a mutation of the administrator.
+async function ask(mutation) {
+  const answer = await fetch(`${base}/test/ask`, { method: 'POST', body: `mutation { ${mutation} }` });
+  if (!answer.ok) throw new Error(`${mutation}: ${await answer.text()}`);
 }
 
 const focused = page => page.evaluate('document.activeElement.className || document.activeElement.id');
@@ -168,10 +175,34 @@ async function account(other) {
   await look(page, 'This took too long', 'expired');
 }
 
+// An administrator sets a password for the person, closes the business, and suspends the
+// person in the end.
+async function administered() {
+  const page = await open();
+  const temporary = 'a password for one time';
+  const user = '{email: "ada@example.org"}';
+  await ask(`setTemporaryPassword(input: {user: ${user}, password: "${temporary}"}) { user { id } }`);
+  await page.goto(`${base}/signin`);
+  await fill(page, { 'Email address or username': 'ada@example.org', Password: temporary });
+  await look(page, 'Choose a new password', 'temporary');
+  await fill(page, { 'New password': temporary });
+  await look(page, 'Error: Choose a new password', 'temporary-again');
+  await fill(page, { 'New password': password });
+  await look(page, 'Choose an organization', 'temporary-replaced');
+  await ask('updateSettings(input: {allowSelfSignUp: false}) { settings { allowSelfSignUp } }');
+  await page.goto(`${base}/signin/signup`);
+  await look(page, 'Error: By invitation only', 'closed');
+  await ask(`suspendUser(input: {user: ${user}}) { user { id } }`);
+  await page.goto(`${base}/signin`);
+  await fill(page, { 'Email address or username': 'ada@example.org', Password: password });
+  await look(page, 'Error: Sign in', 'suspended');
+}
+
 setTimeout(() => { console.error('it takes too long'); process.exit(1); }, 540_000).unref();
 try {
   await signUp();
   await account(await reset());
+  await administered();
 } catch (fault) {
   faults.push(fault.stack);
 }
