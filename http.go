@@ -20,8 +20,8 @@ func (s *server) newAPI() *transport.Handler {
 }
 
 // newPages returns the handler of the pages.
-func (s *server) newPages() *pages.Pages {
-	return pages.New(pages.Options{SignIn: s.signIn, Directory: s.directory, Cookies: s.cookies, ReturnOrigins: append(s.origins(), s.returnOrigins...), Log: s.log})
+func (s *server) newPages(api *transport.Handler) *pages.Pages {
+	return pages.New(pages.Options{SignIn: s.signIn, Directory: s.directory, Cookies: s.cookies, ReturnOrigins: append(s.origins(), s.returnOrigins...), Urgently: api.Urgently, Log: s.log})
 }
 
 // origins returns the origins whose pages may call the API.

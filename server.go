@@ -194,7 +194,7 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.letDemoSignIn(ctx); err != nil {
 		return err
 	}
-	s.http = s.newHTTPServer(api, api.ServeSDL, s.newPages())
+	s.http = s.newHTTPServer(api, api.ServeSDL, s.newPages(api))
 	return nil
 }
 

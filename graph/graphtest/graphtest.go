@@ -25,6 +25,7 @@ import (
 	"roster/graph"
 	"roster/graph/transport"
 	"roster/signin"
+	"roster/signin/browser"
 	"roster/signin/pages"
 )
 
@@ -114,7 +115,11 @@ func serve(t testing.TB, database *db.DB) *Server {
 	t.Cleanup(b.Directory.Close)
 	Must(t, b.Directory.Follow(t.Context()))
 	b.startSignIn(t, log)
-	return b.WithOptions(t, transport.Options{Introspection: true})
+	b = b.WithOptions(t, transport.Options{Introspection: true})
+	b.Pages = pages.New(pages.Options{
+		SignIn: b.SignIn, Directory: b.Directory, Cookies: browser.NewCookies(false), ReturnOrigins: []string{ReturnOrigin}, Urgently: b.Handler.Urgently, Log: log,
+	})
+	return b
 }
 
 // WithDemo fills the business with the demo data, and returns b. It takes twenty

@@ -14,7 +14,6 @@ import (
 	"roster/mail"
 	"roster/secret"
 	"roster/signin"
-	"roster/signin/browser"
 	"roster/signin/pages"
 	"roster/token"
 )
@@ -52,7 +51,6 @@ func (b *Server) startSignIn(t testing.TB, log *slog.Logger) {
 	b.SignIn = signin.New(signin.Options{
 		Database: b.Database, Directory: b.Directory, Passwords: credential.NewPasswords(2, 1000), Outbox: outbox, Tokens: tokens, Issuer: Issuer, Log: log, Clock: b.Clock.Now,
 	})
-	b.Pages = pages.New(pages.Options{SignIn: b.SignIn, Directory: b.Directory, Cookies: browser.NewCookies(false), ReturnOrigins: []string{ReturnOrigin}, Log: log})
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
 	running.Go(func() { outbox.Run(ctx) })

@@ -2,9 +2,11 @@ package transport
 
 import (
 	"cmp"
+	"context"
 	"runtime"
 	"time"
 
+	"roster/db"
 	"roster/graph/admission"
 	"roster/queue"
 )
@@ -78,6 +80,14 @@ func newQueues(o Options) queues {
 		mutations: queue.New(cmp.Or(o.Mutations, mutationLimits(writes))),
 		urgent:    queue.New(mutationLimits(urgent - 1)), // the feed of changes needs one now and then
 	}
+}
+
+// Urgently lets work in that ends access, such as signing out by another door, when it is
+// its turn. It returns a context for it, whose statements run on connections of their own,
+// and leave, which the caller calls when the work is done.
+func (h *Handler) Urgently(ctx context.Context) (urgent context.Context, leave func(), err error) {
+	leave, err = h.queues.urgent.Enter(ctx)
+	return db.Urgently(ctx), leave, err
 }
 
 // of returns the queue for an operation.

@@ -61,7 +61,10 @@ type Options struct {
 	// ReturnOrigins are the origins, such as https://app.example.com, whose pages browsers
 	// may be sent back to, besides the pages of this server.
 	ReturnOrigins []string
-	Log           *slog.Logger
+	// Urgently lets work in that ends access, however busy the server is. It returns a context
+	// for it, and leave, which is called when the work is done.
+	Urgently func(ctx context.Context) (urgent context.Context, leave func(), err error)
+	Log      *slog.Logger
 }
 
 // Pages answers requests for the pages.
@@ -85,9 +88,9 @@ func New(o Options) *Pages {
 		emailCodePath:  {own: true, view: (*request).viewEmailCode, submit: (*request).confirmEmailChange},
 		leavePath:      {own: true, view: (*request).viewLeave, submit: (*request).leaveOrganization},
 		switchPath:     {own: true, refused: (*request).viewAccount, submit: (*request).switchOrganization},
-		endSessionPath: {own: true, refused: (*request).viewAccount, submit: (*request).endSession},
-		signOutPath:    {refused: (*request).viewAccount, submit: (*request).signOut},
-		everywherePath: {refused: (*request).viewAccount, submit: (*request).signOutEverywhere},
+		endSessionPath: {own: true, ends: true, refused: (*request).viewAccount, submit: (*request).endSession},
+		signOutPath:    {ends: true, refused: (*request).viewAccount, submit: (*request).signOut},
+		everywherePath: {ends: true, refused: (*request).viewAccount, submit: (*request).signOutEverywhere},
 	}}
 }
 
@@ -96,6 +99,8 @@ type route struct {
 	// own is true of what only a person who is signed in sees: request.person is not nil.
 	// Others are sent to sign in first, and back.
 	own bool
+	// ends is true of what ends access, and nothing else.
+	ends bool
 	// view returns what GET shows, and what POST shows if it is refused. It is nil if there
 	// is no GET; then refused takes its place for POST.
 	view, refused func(r *request) (*view, error)

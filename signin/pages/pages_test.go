@@ -1,6 +1,7 @@
 package pages_test
 
 import (
+	"context"
 	"html"
 	"io"
 	"net/http"
@@ -9,9 +10,13 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/uptrace/bun"
+
 	"roster/graph/graphtest"
+	"roster/queue"
 )
 
 const password = "correct horse battery staple"
@@ -254,6 +259,33 @@ func TestClosedAndSuspended(t *testing.T) {
 	v.post("/signin/signup", "email", "grace@example.com", "password", password).want(t, 403, "/signin/signup", "By invitation only")
 	v.post("/signin", "account", ada, "password", "wrong").want(t, 401, "/signin")
 	v.post("/signin", "account", ada, "password", password).want(t, 403, "/signin", "This account is suspended.")
+}
+
+// However busy the server is, people sign out.
+func TestSigningOutIsUrgent(t *testing.T) {
+	t.Parallel()
+	b, base := business(t)
+	v := newVisitor(t, base)
+	temporary(t, b, "a temporary password")
+	v.post("/signin", "account", ada, "password", "a temporary password").want(t, 200, "/signin/continue")
+	a := v.post("/signin/continue", "password", password).want(t, 200, "/signin/continue")
+	v.post("/signin/continue", "organization", a.value(t, "Acme")).want(t, 200, "/signin/account")
+	var held, busy sync.WaitGroup
+	release := make(chan struct{})
+	defer func() { close(release); busy.Wait() }()
+	writes, _ := b.Directory.Writers()
+	for i := range writes {
+		held.Add(1)
+		busy.Go(func() {
+			_ = b.Database.InTx(queue.WithHolders(t.Context(), i), func(context.Context, bun.IDB) error {
+				held.Done()
+				<-release
+				return nil
+			})
+		})
+	}
+	held.Wait()
+	v.post("/signin/account/signout").want(t, 200, "/signin", "You are signed out.")
 }
 
 func TestLimited(t *testing.T) {

@@ -91,10 +91,25 @@ func (r *request) servePage() {
 		r.show(notAllowed())
 		return
 	}
-	if err := r.prepare(isPost); err != nil {
+	if err := r.read(isPost); err != nil {
 		r.fail(err)
 		return
 	}
+	if isPost && route.ends {
+		urgent, leave, err := r.pages.Urgently(r.ctx)
+		if err != nil {
+			r.fail(err)
+			return
+		}
+		defer leave()
+		r.ctx = urgent
+	}
+	if err := r.authenticate(); err != nil { // after the body, which may have been long on its way
+		r.fail(err)
+		return
+	}
+	r.visit = browser.Visit(r.http, true)
+	r.ctx = signin.WithVisit(r.ctx, r.visit)
 	if route.own && r.person == nil {
 		r.redirect(r.signInFirst())
 		return
@@ -120,9 +135,8 @@ func (r *request) servePage() {
 	r.show(shown)
 }
 
-// prepare reads what was sent, and finds out who asks: after the body, which may have
-// been long on its way.
-func (r *request) prepare(isPost bool) error {
+// read reads what was sent.
+func (r *request) read(isPost bool) error {
 	cookies := r.pages.Cookies
 	if err := cookies.Check(r.http); err != nil {
 		return err
@@ -141,11 +155,6 @@ func (r *request) prepare(isPost bool) error {
 	if r.returnTo = r.pages.returnAddress(r.http.URL.Query().Get(returnToName)); r.returnTo == "" {
 		r.returnTo = r.pages.returnAddress(r.flow.ReturnTo)
 	}
-	if err := r.authenticate(); err != nil {
-		return err
-	}
-	r.visit = browser.Visit(r.http, true)
-	r.ctx = signin.WithVisit(r.ctx, r.visit)
 	return nil
 }
 
