@@ -98,6 +98,15 @@ var (
 	PermissionRevoked        = define[db.MembershipKind]("membership.permission.revoked", Effects{Entitlements: true, Administrator: true})
 )
 
+// The actions on invitations. Their records have no address: whoever may, reads it in the
+// invitation, as long as that is kept.
+var (
+	InvitationCreated  = define[db.InvitationKind]("invitation.created", Effects{})
+	InvitationResent   = define[db.InvitationKind]("invitation.resent", Effects{})
+	InvitationRevoked  = define[db.InvitationKind]("invitation.revoked", Effects{})
+	InvitationAccepted = define[db.InvitationKind]("invitation.accepted", Effects{})
+)
+
 // The actions on roles.
 var (
 	RoleCreated            = define[db.RoleKind]("role.created", Effects{Definitions: true})

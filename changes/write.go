@@ -140,6 +140,9 @@ func (w *Writer) attempt(ctx context.Context, confirmFirst bool, fn func(ctx con
 	}
 	if err == nil {
 		committed(ctx, done.rows)
+		for _, fn := range done.then {
+			fn()
+		}
 	}
 	return unconfirmed, err
 }
@@ -151,6 +154,12 @@ const (
 	lookPause = 2 * time.Millisecond
 	lookRest  = 50 * time.Millisecond
 )
+
+// Confirm looks at the actor of ctx, and keeps others from taking anything from it until the
+// transaction of ctx ends. It returns a context with the actor as it is now, also with
+// ErrActorChanged; see Hooks.Look. It is for writes that rest on what somebody else may do
+// than whoever makes the request.
+func (w *Writer) Confirm(ctx context.Context) (context.Context, error) { return w.confirm(ctx) }
 
 // confirm looks at the actor of ctx until nobody is changing it; see Hooks.Look.
 func (w *Writer) confirm(ctx context.Context) (context.Context, error) {
@@ -340,6 +349,8 @@ type Written struct {
 	At   time.Time
 	// Grounds is what has authorised the writes, for Hooks.Look.
 	Grounds any
+	// then is called after the commit.
+	then []func()
 }
 
 type writtenKey struct{}
@@ -352,6 +363,9 @@ func WrittenIn(ctx context.Context) *Written {
 	}
 	return &Written{}
 }
+
+// Then makes fn run when the transaction has committed.
+func (w *Written) Then(fn func()) { w.then = append(w.then, fn) }
 
 func (w *Written) add(write *Write) {
 	w.Last, w.At = write.Changes(), write.At

@@ -83,6 +83,15 @@ func (k *Keys) read(ctx context.Context, hashes []name) (map[name]*workingKey, e
 	return byHash, err
 }
 
+// SelectWorking returns the API key with that id if it works now; nil if not.
+func SelectWorking(ctx context.Context, d *db.DB, id db.APIKeyID) (*Key, error) {
+	row, err := db.SelectOne[workingKey](ctx, d, workingKeyByIDText, id)
+	if row == nil {
+		return nil, err
+	}
+	return &row.Key, nil
+}
+
 // QueueWorking adds to the batch the statement that reads the API key with that id if it
 // works now. The function that it returns may be called when the batch has run; it returns
 // nil if the key does not work.

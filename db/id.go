@@ -34,6 +34,7 @@ type (
 	SignInKind       struct{}
 	FlowKind         struct{}
 	IdentityKind     struct{}
+	InvitationKind   struct{}
 )
 
 // The ids of each kind.
@@ -50,6 +51,7 @@ type (
 	SignInID       = ID[SignInKind]
 	FlowID         = ID[FlowKind]
 	IdentityID     = ID[IdentityKind]
+	InvitationID   = ID[InvitationKind]
 )
 
 // Prefix returns "user".
@@ -87,6 +89,9 @@ func (FlowKind) Prefix() string { return "flow" }
 
 // Prefix returns "identity".
 func (IdentityKind) Prefix() string { return "identity" }
+
+// Prefix returns "invitation".
+func (InvitationKind) Prefix() string { return "invitation" }
 
 // NewID returns a new id, which sorts after all earlier ids of this process.
 func NewID[K Kind]() ID[K] {

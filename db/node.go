@@ -20,3 +20,6 @@ func (s *Session) NodeID() string { return s.ID.String() }
 
 // NodeID returns the text form of the sign-in's id.
 func (s *SignIn) NodeID() string { return s.ID.String() }
+
+// NodeID returns the text form of the invitation's id.
+func (i *Invitation) NodeID() string { return i.ID.String() }

@@ -31,6 +31,11 @@ func (d *Directory) Authenticate(ctx context.Context, shown secret.Text, organiz
 	if key == nil {
 		return nil, errUnknownKey()
 	}
+	return d.actorOfKey(ctx, key)
+}
+
+// actorOfKey returns the actor of an API key that works.
+func (d *Directory) actorOfKey(ctx context.Context, key *credential.Key) (*access.Actor, error) {
 	actor := &access.Actor{Key: &key.APIKey, User: key.UserID, Permissions: key.Permissions, Organization: key.OrgID}
 	if err := d.limitToUser(ctx, actor); err != nil {
 		return nil, err

@@ -84,10 +84,14 @@ func (d *Directory) lookAtActor(ctx context.Context, b *db.Batch) func() (contex
 	}
 }
 
-// lookAtPerson is lookAtActor for a person, who may act in one organization.
+// lookAtPerson is lookAtActor for a person, who may act in one organization. Somebody who is
+// not there, but whose invitation is accepted, has a session without an id.
 func (d *Directory) lookAtPerson(ctx context.Context, b *db.Batch, actor *access.Actor) func() (context.Context, error) {
 	locked := db.Queue[bool](b, lockPersonText, actor.Session.ID, *actor.User, actor.Organizations())
-	works := credential.QueueWorkingSession(b, credential.SessionName{User: *actor.User, Session: actor.Session.ID}, d.clock())
+	works := func() bool { return true }
+	if !actor.Session.ID.IsZero() {
+		works = credential.QueueWorkingSession(b, credential.SessionName{User: *actor.User, Session: actor.Session.ID}, d.clock())
+	}
 	mayAct, readAuthority := db.Queue[bool](b, mayActText, *actor.User, actor.Organization), access.QueueAuthority(b, actor)
 	return func() (context.Context, error) {
 		switch {

@@ -90,6 +90,19 @@ var foresight = map[string]func(n *names, input any) access.Permission{
 		return n.members(in.Organization, in.Users)
 	}),
 
+	"invite": foresee(func(n *names, in InviteInput) access.Permission {
+		n.roles.share = append(n.roles.share, refLooks(in.Roles)...)
+		n.claim("invitation", UserRef{Email: &in.Email}.lookUp())
+		if in.Organization == nil {
+			n.defaults = true
+		} else {
+			n.organizations.share = append(n.organizations.share, in.Organization.lookUp())
+		}
+		return access.MembersWrite
+	}),
+	"resendInvitation": foresee((*names).oneInvitation),
+	"revokeInvitation": foresee((*names).oneInvitation),
+
 	"createPermission": foresee(func(n *names, _ CreatePermissionInput) access.Permission {
 		n.claims = append(n.claims, keysLock)
 		return access.RolesWrite
@@ -212,6 +225,11 @@ func (n *names) oneKey(in APIKeyActionInput) access.Permission {
 		n.keys = append(n.keys, id)
 	}
 	return access.KeysWrite
+}
+
+func (n *names) oneInvitation(in InvitationActionInput) access.Permission {
+	n.claim("invitation", lookUp{"id", in.Invitation, true})
+	return access.MembersWrite
 }
 
 // contents adds what a mutation of the contents of a role names.

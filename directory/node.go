@@ -62,6 +62,9 @@ func (d *Directory) findNodes(ctx context.Context, prefix string, ids []string, 
 	case db.SignInKind{}.Prefix():
 		conditions, err := VisiblePersonal(ctx, "si")
 		return rowsByID[db.SignInKind, db.SignIn](ctx, d, "sign_ins si", "si", conditions, err, ids, found)
+	case db.InvitationKind{}.Prefix():
+		conditions, err := visibleInvitations(ctx)
+		return rowsByID[db.InvitationKind, db.Invitation](ctx, d, "invitations i", "i", conditions, err, ids, found)
 	case db.RoleKind{}.Prefix():
 		return findEach(ids, found, func(id string) (*db.Role, error) { return d.Role(ctx, RoleRef{ID: &id}) })
 	case db.PermissionKind{}.Prefix():

@@ -26,6 +26,9 @@ func (d *Directory) DeleteOrganization(ctx context.Context, in OrganizationActio
 			return err
 		}
 		before := *org
+		if err := w.revokeInvitations(ctx, d.clock(), "i.org_id = ?", org.ID); err != nil {
+			return err
+		}
 		if err := d.removeAllMembers(ctx, w, org); err != nil {
 			return err
 		}

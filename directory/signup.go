@@ -168,10 +168,15 @@ func (d *Directory) ProveEmail(ctx context.Context, user db.UserID, email string
 		if row == nil || textValue(row.Email) != email {
 			return problem.New(problem.Unauthenticated, "This address is no longer the one of the account.")
 		}
-		before := *row
-		row.EmailVerified = true
-		return w.update(ctx, row, changes.UserUpdated, row.ID.String(), &before, func() { row.Version, row.UpdatedAt = row.Version+1, w.At })
+		return w.proveEmail(ctx, row)
 	})
+}
+
+// proveEmail notes that the user, who is locked, has shown that their address is theirs.
+func (w *write) proveEmail(ctx context.Context, user *db.User) error {
+	before := *user
+	user.EmailVerified = true
+	return w.update(ctx, user, changes.UserUpdated, user.ID.String(), &before, func() { user.Version, user.UpdatedAt = user.Version+1, w.At })
 }
 
 // ActOnOneself runs fn in a write on the person who is signed in, and who is locked.

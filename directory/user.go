@@ -402,7 +402,13 @@ func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]strin
 		if _, err := w.revokeKeys(ctx, "k.user_id = ?0 or k.responsible_user_id = ?0", user.ID); err != nil {
 			return err
 		}
+		if err := w.revokeInvitations(ctx, d.clock(), "i.invited_by = ?", id); err != nil {
+			return err
+		}
 		if err := d.eraseWords(ctx, w, user.ID); err != nil {
+			return err
+		}
+		if err := w.eraseInvitations(ctx, user); err != nil {
 			return err
 		}
 		before := changes.Values{"status": user.Status}

@@ -47,6 +47,13 @@ func (w *write) eraseWaysIn(ctx context.Context, user db.UserID) error {
 	return nil
 }
 
+// eraseInvitations removes the invitations that the user has accepted, or could accept: they
+// have the address and the name.
+func (w *write) eraseInvitations(ctx context.Context, user *db.User) error {
+	_, err := w.NewDelete().Model((*db.Invitation)(nil)).Where("user_id = ? or email_key = ?", user.ID, user.EmailKey).Exec(ctx)
+	return err
+}
+
 // eraseReasons removes the reasons of all grants to the user. No index leads from
 // a user to their grants, but organizations lead to them, and the moment of a grant
 // leads to the change with the user's id, even if the membership has ended.

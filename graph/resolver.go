@@ -36,6 +36,7 @@ type (
 	impactResolver           struct{ *resolver }
 	permissionChangeResolver struct{ *resolver }
 	explanationResolver      struct{ *resolver }
+	invitationResolver       struct{ *resolver }
 	sessionResolver          struct{ *resolver }
 	signInResolver           struct{ *resolver }
 	signInStepResolver       struct{ *resolver }
@@ -58,6 +59,7 @@ func (r *resolver) ApiKey() generated.ApiKeyResolver           { return apiKeyRe
 func (r *resolver) Change() generated.ChangeResolver           { return changeResolver{r} }
 func (r *resolver) Impact() generated.ImpactResolver           { return impactResolver{r} }
 func (r *resolver) Explanation() generated.ExplanationResolver { return explanationResolver{r} }
+func (r *resolver) Invitation() generated.InvitationResolver   { return invitationResolver{r} }
 func (r *resolver) Session() generated.SessionResolver         { return sessionResolver{r} }
 func (r *resolver) SignIn() generated.SignInResolver           { return signInResolver{r} }
 func (r *resolver) SignInStep() generated.SignInStepResolver   { return signInStepResolver{r} }

@@ -37,12 +37,15 @@ const (
 	PasswordChanged Kind = "password-changed"
 	// PasswordReset says that somebody who had a ResetCode has chosen another password.
 	PasswordReset Kind = "password-reset"
+	// Invitation has the link by which its reader joins an organization.
+	Invitation Kind = "invitation"
 )
 
 // kinds holds all kinds, and whether they have a code.
 var kinds = map[Kind]bool{
 	SignInCode: true, SignUpCode: true, AccountExists: false, ResetCode: true,
 	AddressCode: true, AddressChanged: false, PasswordChanged: false, PasswordReset: false,
+	Invitation: false,
 }
 
 // Message is what is to be mailed. Whatever a message does not need may be empty.
@@ -70,6 +73,10 @@ type Message struct {
 	Device string
 	// NewAddress is the new address of an account, for AddressChanged.
 	NewAddress string
+	// Organization is the name of the one that the recipient is invited to, and Until when
+	// the invitation expires, for Invitation.
+	Organization string
+	Until        time.Time
 	// Link is the page where the recipient signs in, or goes on.
 	Link string
 	// Branding is how the business shows itself.

@@ -46,6 +46,9 @@ type Fields struct {
 	Device string
 	// NewAddress is the new address of an account.
 	NewAddress string
+	// Organization is the name of the one that the recipient is invited to, and Until the
+	// day, by UTC, on which the invitation expires.
+	Organization, Until string
 	// Link is the page where the recipient signs in, or goes on.
 	Link string
 	// LogoURL, PrivacyURL and TermsURL are addresses of web pages of the business.
@@ -133,6 +136,7 @@ func samples(kind Kind) []*Message {
 	least := Message{Kind: kind, To: "ada@example.com", Code: code, Lifetime: 10 * time.Minute, Branding: Branding{Name: "Example"}}
 	most := least
 	most.Name, most.Device, most.NewAddress, most.Link = "Ada Lovelace", "Firefox on Linux", "ada@example.org", "https://accounts.example.com/signin"
+	most.Organization, most.Until = "Acme", time.Date(2030, time.January, 31, 0, 0, 0, 0, time.UTC)
 	most.Branding = Branding{
 		Name: "Example", LogoURL: "https://example.com/logo.png", PrivacyURL: "https://example.com/privacy",
 		TermsURL: "https://example.com/terms", Colour: "#0f766e",
@@ -201,11 +205,14 @@ func (m *Message) fields() Fields {
 	b := m.Branding
 	f := Fields{
 		Business: cmp.Or(spaced(plain(b.Name)), "Roster"), Name: personal(m.Name), Code: m.Code.Reveal(), Minutes: int(m.Lifetime.Minutes()),
-		Device: personal(m.Device), Link: webAddress(m.Link),
+		Device: personal(m.Device), Organization: personal(m.Organization), Link: webAddress(m.Link),
 		LogoURL: webAddress(b.LogoURL), PrivacyURL: webAddress(b.PrivacyURL), TermsURL: webAddress(b.TermsURL),
 	}
 	if isAddress(m.NewAddress) {
 		f.NewAddress = m.NewAddress
+	}
+	if !m.Until.IsZero() {
+		f.Until = m.Until.UTC().Format("2 January 2006")
 	}
 	f.Colour, f.LabelColour = db.ButtonColours(b.Colour)
 	return f

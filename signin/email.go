@@ -1,9 +1,11 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 
 	"roster/access"
+	"roster/changes"
 	"roster/db"
 	"roster/directory"
 	"roster/mail"
@@ -14,19 +16,19 @@ import (
 // such as the notice that there is an account already, is mailed in its place. Without an
 // address, no code is right and the mail is for nobody, but the work is the same.
 func (s *Service) mailCode(ctx context.Context, f *flow, kind mail.Kind) (*Result, error) {
-	if err := s.countMail(ctx, f); err != nil {
+	if err := s.countMail(ctx, f.addressee()); err != nil {
 		return nil, err
 	}
 	return s.mailCounted(ctx, f, kind)
 }
 
-// countMail counts the mail that the flow will need. It returns LIMITED if it comes too
-// early, and FORBIDDEN if this server sends none.
-func (s *Service) countMail(ctx context.Context, f *flow) error {
+// countMail counts a mail to the addressee. It returns LIMITED if it comes too early, and
+// FORBIDDEN if this server sends none.
+func (s *Service) countMail(ctx context.Context, addressee string) error {
 	if !s.Outbox.Configured() {
 		return problem.New(problem.Forbidden, "This server sends no mail: ROSTER_SMTP_URL is not set.")
 	}
-	return s.count(ctx, mailsPerAddress.of(f.addressee()), mailsPerSource.source(ctx))
+	return s.count(ctx, mailsPerAddress.of(addressee), mailsPerSource.source(ctx))
 }
 
 // mailCounted is mailCode after countMail.
@@ -52,10 +54,14 @@ func (f *flow) addressee() string {
 	if f.Email == nil {
 		return f.Account
 	}
-	return typed(directory.UserRef{Email: f.Email})
+	return addresseeAt(*f.Email)
 }
 
-// send puts the message into the outbox, in the transaction of ctx.
+// addresseeAt names whoever gets the mails to the address.
+func addresseeAt(email string) string { return typed(directory.UserRef{Email: &email}) }
+
+// send puts the message into the outbox, in the transaction of ctx, after which it is sent.
+// Unless the message has another link, it leads to the page where people sign in.
 func (s *Service) send(ctx context.Context, m mail.Message) error {
 	settings, err := s.Directory.SignInSettings(ctx)
 	if err != nil {
@@ -63,7 +69,8 @@ func (s *Service) send(ctx context.Context, m mail.Message) error {
 	}
 	b := settings.Branding
 	m.Branding = mail.Branding{Name: b.Name, LogoURL: orEmpty(b.LogoURL), Colour: orEmpty(b.Colour), PrivacyURL: orEmpty(b.PrivacyURL), TermsURL: orEmpty(b.TermsURL)}
-	m.Device, m.Link = orEmpty(deviceOf(visitOf(ctx).UserAgent)), s.Issuer+"/signin"
+	m.Device, m.Link = orEmpty(deviceOf(visitOf(ctx).UserAgent)), cmp.Or(m.Link, s.Issuer+"/signin")
+	changes.WrittenIn(ctx).Then(s.Outbox.Wake)
 	return s.Outbox.Add(ctx, s.Directory.Writer.Unrecorded(ctx), m)
 }
 

@@ -23,6 +23,7 @@ const (
 	forSignUp        = "SIGN_UP"
 	forPasswordReset = "RESET_PASSWORD"
 	forEmailChange   = "CHANGE_EMAIL"
+	forInvitation    = "ACCEPT_INVITATION"
 )
 
 // Next is what a flow needs next.
@@ -109,6 +110,8 @@ type wish struct {
 	Organization *db.OrganizationID `json:"organization,omitempty"`
 	// CreateOrganization is the name of an organization to be made.
 	CreateOrganization *string `json:"createOrganization,omitempty"`
+	// Invitation is accepted once the address is proven.
+	Invitation *wishedInvitation `json:"invitation,omitempty"`
 }
 
 // flow is a flow in memory.

@@ -12,8 +12,9 @@ import (
 
 // The methods by which people sign in, as sessions and the log of sign-ins name them.
 const (
-	methodPassword = "password"
-	methodCode     = "code"
+	methodPassword   = "password"
+	methodCode       = "code"
+	methodInvitation = "invitation"
 )
 
 // note writes a refused attempt into the log of sign-ins, if it is one, and returns the

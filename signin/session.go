@@ -105,7 +105,13 @@ func (s *Service) SwitchOrganization(ctx context.Context, ref directory.Organiza
 		return nil, err
 	}
 	session := *actor.Session
-	err = s.Directory.Writer.Write(ctx, actor.String(), func(ctx context.Context, w *changes.Write) error {
+	return &session, s.switchTo(ctx, actor, &session, org)
+}
+
+// switchTo makes the organization the one that the session of the actor remembers. It
+// returns NOT_FOUND if the person may not act there.
+func (s *Service) switchTo(ctx context.Context, actor *access.Actor, session *db.Session, org db.OrganizationID) error {
+	return s.Directory.Writer.Write(ctx, actor.String(), func(ctx context.Context, w *changes.Write) error {
 		person, err := s.person(ctx, *actor.User)
 		switch {
 		case err != nil:
@@ -115,7 +121,7 @@ func (s *Service) SwitchOrganization(ctx context.Context, ref directory.Organiza
 		}
 		before := session.OrgID
 		session.OrgID = &org
-		if _, err := w.NewUpdate().Model(&session).Column("org_id").WherePK().Exec(ctx); err != nil {
+		if _, err := w.NewUpdate().Model(session).Column("org_id").WherePK().Exec(ctx); err != nil {
 			return err
 		}
 		if _, err := w.NewUpdate().Table("users").Set("last_org_id = ?", org).Where("id = ?", *actor.User).Exec(ctx); err != nil {
@@ -123,5 +129,4 @@ func (s *Service) SwitchOrganization(ctx context.Context, ref directory.Organiza
 		}
 		return w.Record(changes.UserSwitched, actor.User.String(), nil, changes.Values{"organizationId": before}, changes.Values{"organizationId": org})
 	})
-	return &session, err
 }

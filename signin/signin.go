@@ -2,8 +2,8 @@
 // passwords and proven addresses. GraphQL mutations and hosted pages are two faces of
 // the same functions.
 //
-//	SignUp, SignIn ──▶ flow ──Continue──▶ flow ──▶ … ──▶ session
-//	                   one row: what was shown so far, and what comes next
+//	SignUp, SignIn, AcceptInvitation ──▶ flow ──Continue──▶ flow ──▶ … ──▶ session
+//	                                     one row: what was shown so far, and what comes next
 //
 // A flow is named by a ticket, and takes each of its steps once. Whatever somebody asks
 // for an unknown account takes the same steps, work and answers as for a known one. What
@@ -140,13 +140,11 @@ func (s *Service) atomically(ctx context.Context, fn func(ctx context.Context, r
 	if err == nil {
 		err = why.err
 	}
-	if err == nil {
-		s.Outbox.Wake()
-	}
 	return err
 }
 
-// Sweep deletes flows, sessions, attempts and sign-ins that have passed, until ctx ends.
+// Sweep deletes flows, sessions, attempts, sign-ins and invitations that have passed, until
+// ctx ends.
 func (s *Service) Sweep(ctx context.Context) {
 	const pause = 10 * time.Minute
 	for {
@@ -161,7 +159,8 @@ func (s *Service) Sweep(ctx context.Context) {
 	}
 }
 
-// keepSignIns is how long the log of sign-ins goes back.
+// keepSignIns is how long the log of sign-ins goes back, and how long invitations are kept
+// that have expired.
 const keepSignIns = 400 * 24 * time.Hour
 
 func (s *Service) sweep(ctx context.Context) error {
@@ -174,6 +173,7 @@ func (s *Service) sweep(ctx context.Context) error {
 		{"sessions as s", credential.SessionEnds + " < ?", now},
 		{"attempts", "at < ?", now.Add(-24 * time.Hour)},
 		{"sign_ins", "at < ?", now.Add(-keepSignIns)},
+		{"invitations", "expires_at < ?", now.Add(-keepSignIns)},
 	} {
 		if _, err := s.Directory.Writer.Unrecorded(ctx).NewDelete().TableExpr(passed.table).Where(passed.condition, passed.until).Exec(ctx); err != nil {
 			return err

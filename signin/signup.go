@@ -43,7 +43,7 @@ func (s *Service) SignUp(ctx context.Context, in SignUpInput) (*Result, error) {
 		return nil, err
 	}
 	f := s.newFlow(forSignUp, NextEmailCode, account.typed, nil, user.Email, w)
-	if err := s.countMail(ctx, f); err != nil {
+	if err := s.countMail(ctx, f.addressee()); err != nil {
 		return nil, err
 	}
 	if in.Password != nil { // after counting, since it is much work

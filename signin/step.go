@@ -20,7 +20,7 @@ type ContinueSignInInput struct {
 	Organization   *directory.OrganizationRef
 }
 
-// Continue takes the next step of a flow that SignIn or SignUp has begun. It returns
+// Continue takes the next step of a flow that SignIn, SignUp or AcceptInvitation has begun. It returns
 // INVALID for a step that the flow does not need now, and for a wrong code.
 func (s *Service) Continue(ctx context.Context, in ContinueSignInInput) (*Result, error) {
 	given := 0
@@ -32,7 +32,7 @@ func (s *Service) Continue(ctx context.Context, in ContinueSignInInput) (*Result
 	if given != 1 {
 		return nil, problem.At(problem.Invalid, "input", "Give exactly one of code, password and organization: what the step asks for.")
 	}
-	f, err := s.find(ctx, in.Ticket, forSignIn, forSignUp)
+	f, err := s.find(ctx, in.Ticket, forSignIn, forSignUp, forInvitation)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (s *Service) take(ctx context.Context, f *flow, in ContinueSignInInput) (*R
 // Step returns what a flow that SignIn or SignUp has begun needs now, for clients that do
 // not keep the last answer. It returns INVALID, about input.ticket, if the flow is over.
 func (s *Service) Step(ctx context.Context, ticket string) (*Step, error) {
-	f, err := s.find(ctx, ticket, forSignIn, forSignUp)
+	f, err := s.find(ctx, ticket, forSignIn, forSignUp, forInvitation)
 	if err != nil {
 		return nil, err
 	}
@@ -93,11 +93,13 @@ func (s *Service) takeCode(ctx context.Context, f *flow, code string) (*Result, 
 	}
 	var result *Result
 	err = s.redeem(ctx, f, code, account.attempts(ctx), func(ctx context.Context, f *flow) error {
-		if f.Purpose == forSignUp {
-			if err := s.completeSignUp(ctx, f); err != nil {
-				return err
-			}
-		} else if err := s.Directory.ProveEmail(ctx, *f.UserID, *f.Email); err != nil {
+		switch f.Purpose {
+		case forSignUp:
+			err = s.completeSignUp(ctx, f)
+		case forSignIn:
+			err = s.Directory.ProveEmail(ctx, *f.UserID, *f.Email)
+		}
+		if err != nil {
 			return err
 		}
 		f.Methods = append(f.Methods, methodCode)
@@ -151,18 +153,23 @@ func (s *Service) takeOrganization(ctx context.Context, f *flow, ref directory.O
 	return result, err
 }
 
-// takeNewPassword replaces a temporary password.
+// takeNewPassword replaces the temporary password that was shown, or takes the first one of
+// an account that accepts an invitation.
 func (s *Service) takeNewPassword(ctx context.Context, f *flow, password secret.Text) (*Result, error) {
 	account, err := s.accountOf(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	if account.user == nil {
+	isFirst := f.wish.Invitation != nil && !slices.Contains(f.Methods, methodPassword)
+	if account.user == nil && !isFirst {
 		return nil, errNoFlow
 	}
-	hash, err := s.newPassword(ctx, "input.password", password, account.user.Email)
+	hash, err := s.newPassword(ctx, "input.password", password, cmp.Or(account.email(), f.Email))
 	if err != nil {
 		return nil, err
+	}
+	if isFirst {
+		return s.proceed(ctx, f, "", func(_ context.Context, f *flow) error { f.wish.PasswordHash = hash; return nil })
 	}
 	if same, _, err := s.Passwords.Verify(ctx, account.user.PasswordHash, password); err != nil || same {
 		return nil, cmp.Or(err, error(problem.At(problem.Invalid, "input.password", "Choose another password than the temporary one.")))
@@ -198,8 +205,20 @@ func (s *Service) proceed(ctx context.Context, f *flow, method string, check fun
 
 // advance returns what comes next for a person who has shown enough to be let in: a new
 // password, the choice of an organization, or the session. org is the one that was asked
-// for, if any; it is as good as none if the person may not act there.
+// for, if any; it is as good as none if the person may not act there. An invitation is
+// accepted before anything else, and leads to its own organization.
 func (s *Service) advance(ctx context.Context, f *flow, org *db.OrganizationID) (*Result, error) {
+	if f.wish.Invitation != nil {
+		next, err := s.advanceInvited(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		if next != "" {
+			f.Next = string(next)
+			return &Result{Step: f.step()}, s.save(ctx, f)
+		}
+		org = f.wish.Organization
+	}
 	person, err := s.person(ctx, *f.UserID)
 	if err != nil {
 		return nil, err

@@ -27,6 +27,7 @@ type ResolverRoot interface {
 	Change() ChangeResolver
 	Explanation() ExplanationResolver
 	Impact() ImpactResolver
+	Invitation() InvitationResolver
 	Membership() MembershipResolver
 	Mutation() MutationResolver
 	Organization() OrganizationResolver
@@ -80,6 +81,13 @@ type ImpactResolver interface {
 	Keys(ctx context.Context, objs []*directory.Impact) ([][]*db.APIKey, error)
 }
 
+type InvitationResolver interface {
+	Organization(ctx context.Context, objs []*db.Invitation) ([]*db.Organization, error)
+	Roles(ctx context.Context, objs []*db.Invitation) ([][]*db.Role, error)
+	Status(ctx context.Context, objs []*db.Invitation) ([]db.InvitationStatus, error)
+	InvitedBy(ctx context.Context, objs []*db.Invitation) ([]model.Actor, error)
+}
+
 type MembershipResolver interface {
 	User(ctx context.Context, objs []*db.Membership) ([]*db.User, error)
 	Organization(ctx context.Context, objs []*db.Membership) ([]*db.Organization, error)
@@ -119,12 +127,16 @@ type MutationResolver interface {
 	RevokeRoles(ctx context.Context, input directory.RevokeRolesInput) (*model.MembershipsPayload, error)
 	GrantPermissions(ctx context.Context, input directory.GrantPermissionsInput) (*model.MembershipsPayload, error)
 	RevokePermissions(ctx context.Context, input directory.RevokePermissionsInput) (*model.MembershipsPayload, error)
+	Invite(ctx context.Context, input directory.InviteInput) (*model.InvitationPayload, error)
+	ResendInvitation(ctx context.Context, input directory.InvitationActionInput) (*model.InvitationPayload, error)
+	RevokeInvitation(ctx context.Context, input directory.InvitationActionInput) (*model.InvitationPayload, error)
 	UpdateSettings(ctx context.Context, input directory.UpdateSettingsInput) (*model.SettingsPayload, error)
 	CreateAPIKey(ctx context.Context, input directory.CreateAPIKeyInput) (*model.CreateAPIKeyPayload, error)
 	RevokeAPIKey(ctx context.Context, input directory.APIKeyActionInput) (*model.APIKeyPayload, error)
 	AdoptAPIKey(ctx context.Context, input directory.APIKeyActionInput) (*model.APIKeyPayload, error)
 	SignUp(ctx context.Context, input signin.SignUpInput) (*model.SignInPayload, error)
 	SignIn(ctx context.Context, input signin.SignInInput) (*model.SignInPayload, error)
+	AcceptInvitation(ctx context.Context, input signin.AcceptInvitationInput) (*model.SignInPayload, error)
 	ContinueSignIn(ctx context.Context, input signin.ContinueSignInInput) (*model.SignInPayload, error)
 	SwitchOrganization(ctx context.Context, input signin.SwitchOrganizationInput) (*model.SessionPayload, error)
 	SignOut(ctx context.Context, input *signin.SignOutInput) (*model.SignOutPayload, error)
@@ -146,6 +158,7 @@ type OrganizationResolver interface {
 
 	Members(ctx context.Context, objs []*db.Organization, first *int, after *string, last *int, before *string, filter *directory.MemberFilter, orderBy *directory.MemberOrder) ([]*list.Connection[db.Membership], error)
 	Member(ctx context.Context, objs []*db.Organization, user directory.UserRef) ([]*db.Membership, error)
+	Invitations(ctx context.Context, objs []*db.Organization, first *int, after *string, last *int, before *string, status *db.InvitationStatus) ([]*list.Connection[db.Invitation], error)
 }
 
 type PermissionResolver interface {
@@ -186,6 +199,8 @@ type QueryResolver interface {
 	CheckMatrix(ctx context.Context, organization directory.OrganizationRef, users []*directory.UserRef, permissions []string) ([][]bool, error)
 	Explain(ctx context.Context, user directory.UserRef, organization directory.OrganizationRef, permission string) (*directory.Explanation, error)
 	Settings(ctx context.Context) (*directory.Settings, error)
+	Invitation(ctx context.Context, id string) (*db.Invitation, error)
+	Invitations(ctx context.Context, first *int, after *string, last *int, before *string, status *db.InvitationStatus) (*list.Connection[db.Invitation], error)
 	APIKeys(ctx context.Context, first *int, after *string, last *int, before *string) (*list.Connection[db.APIKey], error)
 	Changes(ctx context.Context, first *int, after *string, last *int, before *string, filter *directory.ChangeFilter) (*list.Connection[db.Change], error)
 	SignIns(ctx context.Context, first *int, after *string, last *int, before *string) (*list.Connection[db.SignIn], error)
@@ -657,6 +672,19 @@ type Organization implements Node {
     "The user."
     user: UserRef!
   ): Membership @requires(permission: "roster:members:read")
+  "The invitations to this organization, in the order in which they were made."
+  invitations(
+    "How many from the front of the list, or after the cursor: 1 to 100, 20 when neither first nor last is given. Not together with last."
+    first: Int
+    "Begin behind this cursor of the same list in the same order; another list's cursor is INVALID."
+    after: String
+    "How many from the end of the list, or before the cursor, still in the list's order: 1 to 100. Not together with first."
+    last: Int
+    "End before this cursor of the same list in the same order."
+    before: String
+    "Keeps those with this status."
+    status: InvitationStatus
+  ): InvitationConnection! @requires(permission: "roster:members:read")
 }
 
 "One page of organizations."
@@ -1150,6 +1178,115 @@ type ApiKeyEdge {
   node: ApiKey!
 }
 
+# ─── Invitations ──────────────────────────────────────────────────────────────────────────────
+
+"What became of an invitation."
+enum InvitationStatus {
+  "It can be accepted."
+  PENDING
+  "Whoever has the address has accepted it."
+  ACCEPTED
+  "It was revoked, or replaced by another one of the same address to the same organization."
+  REVOKED
+  "It was not accepted in time. ` + "`" + `resendInvitation` + "`" + ` renews it."
+  EXPIRED
+}
+
+"""
+Lets whoever has an email address join an organization. It rests on whoever made it: when they may no longer hand out all of it, nobody
+can accept it. It is deleted with the user who has the address, and 400 days after it expired.
+"""
+type Invitation implements Node {
+  "` + "`" + `invitation_…` + "`" + `"
+  id: ID!
+  "The address that is invited."
+  email: String!
+  "The given name that a new account gets, unless the person gives another one."
+  givenName: String
+  "The family name that a new account gets, unless the person gives another one."
+  familyName: String
+  "The organization to join."
+  organization: Organization!
+  "The roles that it names and that still exist, ordered by key. If it was made without, the organization's default roles are granted, and this is empty."
+  roles: [Role!]!
+  "What became of it, as of now."
+  status: InvitationStatus!
+  "Who made it, on whose authority it is accepted."
+  invitedBy: Actor!
+  "When it was made."
+  createdAt: DateTime!
+  "Until when it can be accepted."
+  expiresAt: DateTime!
+  "When it was accepted; null when it was not."
+  acceptedAt: DateTime
+  "When it was mailed last; null when whoever made it delivers the link."
+  sentAt: DateTime
+}
+
+"One page of invitations."
+type InvitationConnection {
+  "The elements of the page with their cursors."
+  edges: [InvitationEdge!]!
+  "The elements of the page: edges without the cursors."
+  nodes: [Invitation!]!
+  "Where the page stands in its list."
+  pageInfo: PageInfo!
+  "How many there are in the whole list, whatever the page. Counted only when asked for."
+  totalCount: Int!
+}
+
+"An invitation in a page, and its place."
+type InvitationEdge {
+  "The place of this element in its list, to be given to after or before. Opaque."
+  cursor: String!
+  "The element itself."
+  node: Invitation!
+}
+
+"A new invitation."
+input InviteInput {
+  "The address to invite. CONFLICT if a member of the organization has it."
+  email: String!
+  "The given name that a new account gets, unless the person gives another one."
+  givenName: String
+  "The family name that a new account gets, unless the person gives another one."
+  familyName: String
+  "The organization to join; the default one when left out."
+  organization: OrganizationRef
+  "What to grant there; its default roles when left out. ESCALATION for roles that the caller may not grant."
+  roles: [RoleRef!]
+  "Until when it can be accepted: at most 90 days from now; 7 when left out."
+  expiresAt: DateTime
+  "When false, nothing is mailed and the payload's link is yours to deliver. Whoever follows it then proves the address by a code."
+  sendEmail: Boolean! = true
+}
+
+"The invitation to act upon."
+input InvitationActionInput {
+  "The id, ` + "`" + `invitation_…` + "`" + `."
+  invitation: ID!
+}
+
+"An invitation, and what a new account is to have. Whoever has an account keeps what it has."
+input AcceptInvitationInput {
+  "What the link has behind ` + "`" + `token=` + "`" + `."
+  token: String!
+  "The password of a new account. Without one it is entered by codes or, where settings do not allow these, the next step asks for it."
+  password: String
+  "The person's given name; the invitation's when left out."
+  givenName: String
+  "The person's family name; the invitation's when left out."
+  familyName: String
+}
+
+"An invitation as it is now."
+type InvitationPayload {
+  "The invitation."
+  invitation: Invitation!
+  "In answer to invite and resendInvitation, for those who deliver it themselves; null of one that is mailed. Shown this once."
+  link: String
+}
+
 # ─── Signing in ───────────────────────────────────────────────────────────────────────────────
 # Browsers of the same site hold a session as a cookie; whoever is no browser gets its secret.
 
@@ -1170,7 +1307,7 @@ type Session implements Node {
   lastUsedAt: DateTime!
   "When it ends, however much it is used."
   expiresAt: DateTime!
-  "How the person signed in: ` + "`" + `password` + "`" + `, ` + "`" + `code` + "`" + `."
+  "How the person signed in: ` + "`" + `password` + "`" + `, ` + "`" + `code` + "`" + `, ` + "`" + `invitation` + "`" + `."
   methods: [String!]!
   "Such as ` + "`" + `Firefox on Linux` + "`" + `; null when the client did not say."
   device: String
@@ -1218,7 +1355,7 @@ enum SignInNext {
   EMAIL_CODE
   "The password."
   PASSWORD
-  "A new password, since the present one is temporary: to be given as ` + "`" + `password` + "`" + `."
+  "A new password, since the present one is temporary, or an invited person has none: to be given as ` + "`" + `password` + "`" + `."
   NEW_PASSWORD
   "One of ` + "`" + `organizations` + "`" + `."
   ORGANIZATION
@@ -1697,6 +1834,24 @@ type Query {
   ): Explanation! @requires(permission: "roster:members:read")
   "The settings of the business."
   settings: Settings! @requires(permission: "roster:settings:read")
+  "Returns an invitation; null when there is none."
+  invitation(
+    "The id, ` + "`" + `invitation_…` + "`" + `."
+    id: ID!
+  ): Invitation @requires(permission: "roster:members:read")
+  "Lists the invitations to all organizations, in the order in which they were made."
+  invitations(
+    "How many from the front of the list, or after the cursor: 1 to 100, 20 when neither first nor last is given. Not together with last."
+    first: Int
+    "Begin behind this cursor of the same list in the same order; another list's cursor is INVALID."
+    after: String
+    "How many from the end of the list, or before the cursor, still in the list's order: 1 to 100. Not together with first."
+    last: Int
+    "End before this cursor of the same list in the same order."
+    before: String
+    "Keeps those with this status."
+    status: InvitationStatus
+  ): InvitationConnection! @requires(permission: "roster:members:read")
   "Lists API keys, by time of creation; those that expired or were revoked are among them."
   apiKeys(
     "How many from the front of the list, or after the cursor: 1 to 100, 20 when neither first nor last is given. Not together with last."
@@ -1940,6 +2095,28 @@ type Mutation {
     input: RevokePermissionsInput!
   ): MembershipsPayload! @requires(permission: "roster:members:write") @endsAccess
 
+  """
+  Invites an address to an organization, and mails the link. Another invitation of the same address there is replaced: its link ends. CONFLICT for the address
+  of a member; LIMITED after too many mails.
+  """
+  invite(
+    "Who is invited, and to what."
+    input: InviteInput!
+  ): InvitationPayload! @requires(permission: "roster:members:write")
+  """
+  Makes a new link for an invitation, also for one that has expired, and mails it unless the first one was not mailed. The old link ends, and the new one works for 7 days
+  at least. INVALID after it was accepted or revoked, and when its maker may no longer hand out all of it.
+  """
+  resendInvitation(
+    "Which one."
+    input: InvitationActionInput!
+  ): InvitationPayload! @requires(permission: "roster:members:write")
+  "Ends an invitation. INVALID after it was accepted; one that was revoked before stays as it is."
+  revokeInvitation(
+    "Which one."
+    input: InvitationActionInput!
+  ): InvitationPayload! @requires(permission: "roster:members:write")
+
   "Changes the settings of the business. To make another organization the default one needs ` + "`" + `roster:members:write` + "`" + ` there, too."
   updateSettings(
     "What is to change."
@@ -1979,7 +2156,16 @@ type Mutation {
     "Who signs in."
     input: SignInInput!
   ): SignInPayload! @credential
-  "Takes the next step of a sign-in or sign-up."
+  """
+  Accepts an invitation. A token that was mailed proves the address, as a code does; for others, the next step asks for a code that is mailed. Makes the account unless there
+  is one, adds the membership, and answers with a session in the organization, or the step that comes next. Whoever is signed in with that address accepts at
+  once; FORBIDDEN for somebody else who is signed in. INVALID, in the same words, for every token that lets nobody in.
+  """
+  acceptInvitation(
+    "What was sent, and what a new account is to have."
+    input: AcceptInvitationInput!
+  ): SignInPayload! @credential
+  "Takes the next step of a sign-in, a sign-up or the acceptance of an invitation."
   continueSignIn(
     "What the step asked for."
     input: ContinueSignInInput!
@@ -2646,6 +2832,20 @@ func (ec *executionContext) field_Membership_grants_args(ctx context.Context, ra
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_acceptInvitation_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (signin.AcceptInvitationInput, error) {
+			return ec.unmarshalNAcceptInvitationInput2rosterᚋsigninᚐAcceptInvitationInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_accessToken_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -2912,6 +3112,20 @@ func (ec *executionContext) field_Mutation_grantRoles_args(ctx context.Context, 
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_invite_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (directory.InviteInput, error) {
+			return ec.unmarshalNInviteInput2rosterᚋdirectoryᚐInviteInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_leaveOrganization_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -2996,6 +3210,20 @@ func (ec *executionContext) field_Mutation_requestPasswordReset_args(ctx context
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_resendInvitation_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (directory.InvitationActionInput, error) {
+			return ec.unmarshalNInvitationActionInput2rosterᚋdirectoryᚐInvitationActionInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_resetPassword_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -3058,6 +3286,20 @@ func (ec *executionContext) field_Mutation_revokeApiKey_args(ctx context.Context
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (directory.APIKeyActionInput, error) {
 			return ec.unmarshalNApiKeyActionInput2rosterᚋdirectoryᚐAPIKeyActionInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_revokeInvitation_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (directory.InvitationActionInput, error) {
+			return ec.unmarshalNInvitationActionInput2rosterᚋdirectoryᚐInvitationActionInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -3301,6 +3543,52 @@ func (ec *executionContext) field_Mutation_updateViewer_args(ctx context.Context
 		return nil, err
 	}
 	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Organization_invitations_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "status",
+		func(ctx context.Context, v any) (*db.InvitationStatus, error) {
+			return ec.unmarshalOInvitationStatus2ᚖrosterᚋdbᚐInvitationStatus(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["status"] = arg4
 	return args, nil
 }
 
@@ -3617,6 +3905,66 @@ func (ec *executionContext) field_Query_explain_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["permission"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_invitation_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_invitations_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "status",
+		func(ctx context.Context, v any) (*db.InvitationStatus, error) {
+			return ec.unmarshalOInvitationStatus2ᚖrosterᚋdbᚐInvitationStatus(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["status"] = arg4
 	return args, nil
 }
 
@@ -4228,6 +4576,57 @@ func (ec *executionContext) field___Type_inputFields_args(ctx context.Context, r
 	}
 	args["includeDeprecated"] = arg0
 	return args, nil
+}
+
+func (ec *executionContext) unmarshalInputAcceptInvitationInput(ctx context.Context, obj any) (signin.AcceptInvitationInput, error) {
+	var it signin.AcceptInvitationInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"token", "password", "givenName", "familyName"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "token":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Token = data
+		case "password":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("password"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Password = data
+		case "givenName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("givenName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.GivenName = data
+		case "familyName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("familyName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.FamilyName = data
+		}
+	}
+	return it, nil
 }
 
 func (ec *executionContext) unmarshalInputAccessTokenInput(ctx context.Context, obj any) (signin.AccessTokenInput, error) {
@@ -5121,6 +5520,112 @@ func (ec *executionContext) unmarshalInputGrantRolesInput(ctx context.Context, o
 				return it, err
 			}
 			it.Reason = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputInvitationActionInput(ctx context.Context, obj any) (directory.InvitationActionInput, error) {
+	var it directory.InvitationActionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"invitation"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "invitation":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("invitation"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Invitation = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputInviteInput(ctx context.Context, obj any) (directory.InviteInput, error) {
+	var it directory.InviteInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["sendEmail"]; !present {
+		asMap["sendEmail"] = true
+	}
+
+	fieldsInOrder := [...]string{"email", "givenName", "familyName", "organization", "roles", "expiresAt", "sendEmail"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "email":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("email"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Email = data
+		case "givenName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("givenName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.GivenName = data
+		case "familyName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("familyName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.FamilyName = data
+		case "organization":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("organization"))
+			data, err := ec.unmarshalOOrganizationRef2ᚖrosterᚋdirectoryᚐOrganizationRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Organization = data
+		case "roles":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("roles"))
+			data, err := ec.unmarshalORoleRef2ᚕᚖrosterᚋdirectoryᚐRoleRefᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Roles = data
+		case "expiresAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expiresAt"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExpiresAt = data
+		case "sendEmail":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sendEmail"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SendEmail = data
 		}
 	}
 	return it, nil
@@ -6821,6 +7326,11 @@ func (ec *executionContext) unmarshalInputUserRef(ctx context.Context, obj any) 
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalNAcceptInvitationInput2rosterᚋsigninᚐAcceptInvitationInput(ctx context.Context, v any) (signin.AcceptInvitationInput, error) {
+	res, err := ec.unmarshalInputAcceptInvitationInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNAccessTokenInput2rosterᚋsigninᚐAccessTokenInput(ctx context.Context, v any) (signin.AccessTokenInput, error) {
 	res, err := ec.unmarshalInputAccessTokenInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -6932,6 +7442,16 @@ func (ec *executionContext) unmarshalNID2ᚕstringᚄ(ctx context.Context, v any
 		}
 	}
 	return res, nil
+}
+
+func (ec *executionContext) unmarshalNInvitationActionInput2rosterᚋdirectoryᚐInvitationActionInput(ctx context.Context, v any) (directory.InvitationActionInput, error) {
+	res, err := ec.unmarshalInputInvitationActionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNInviteInput2rosterᚋdirectoryᚐInviteInput(ctx context.Context, v any) (directory.InviteInput, error) {
+	res, err := ec.unmarshalInputInviteInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNLeaveOrganizationInput2rosterᚋdirectoryᚐLeaveOrganizationInput(ctx context.Context, v any) (directory.LeaveOrganizationInput, error) {
@@ -7234,6 +7754,15 @@ func (ec *executionContext) unmarshalOInt2ᚖint(ctx context.Context, v any) (*i
 		return nil, nil
 	}
 	res, err := scalar.UnmarshalInt(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOInvitationStatus2ᚖrosterᚋdbᚐInvitationStatus(ctx context.Context, v any) (*db.InvitationStatus, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := scalar.UnmarshalString(v)
+	res := db.InvitationStatus(tmp)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 

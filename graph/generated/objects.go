@@ -43,6 +43,10 @@ func NewSchema(cfg Config) *execute.Schema {
 		ec.objectImpact(schema),
 		ec.objectImpactConnection(schema),
 		ec.objectImpactEdge(schema),
+		ec.objectInvitation(schema),
+		ec.objectInvitationConnection(schema),
+		ec.objectInvitationEdge(schema),
+		ec.objectInvitationPayload(schema),
 		ec.objectMembership(schema),
 		ec.objectMembershipConnection(schema),
 		ec.objectMembershipEdge(schema),
@@ -489,6 +493,106 @@ func (ec *executionContext) objectImpactEdge(schema *executableSchema) *execute.
 	}}
 }
 
+func (ec *executionContext) objectInvitation(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "Invitation", Fields: map[string]*execute.Field{
+		"id": {GoName: "ID", Value: func(b []byte, parent any) []byte {
+			return parent.(*db.Invitation).ID.AppendJSON(b)
+		}},
+		"email": {GoName: "Email", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*db.Invitation).Email)
+		}},
+		"givenName": {GoName: "GivenName", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.Invitation).GivenName, execute.AppendString)
+		}},
+		"familyName": {GoName: "FamilyName", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.Invitation).FamilyName, execute.AppendString)
+		}},
+		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*db.Invitation) ([]*db.Organization, error) {
+				return ec.Resolvers.Invitation().Organization(ctx, objs)
+			})
+		}},
+		"roles": {GoName: "Roles", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(objs []*db.Invitation) ([][]*db.Role, error) {
+				return ec.Resolvers.Invitation().Roles(ctx, objs)
+			})
+		}},
+		"status": {GoName: "Status", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[db.InvitationStatus](func(b []byte, v db.InvitationStatus) []byte { return execute.AppendString(b, string(v)) }), func(objs []*db.Invitation) ([]db.InvitationStatus, error) {
+				return ec.Resolvers.Invitation().Status(ctx, objs)
+			})
+		}},
+		"invitedBy": {GoName: "InvitedBy", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddAbstract[model.Actor](identifyActor)), func(objs []*db.Invitation) ([]model.Actor, error) {
+				return ec.Resolvers.Invitation().InvitedBy(ctx, objs)
+			})
+		}},
+		"createdAt": {GoName: "CreatedAt", Value: func(b []byte, parent any) []byte {
+			return execute.AppendTime(b, parent.(*db.Invitation).CreatedAt)
+		}},
+		"expiresAt": {GoName: "ExpiresAt", Value: func(b []byte, parent any) []byte {
+			return execute.AppendTime(b, parent.(*db.Invitation).ExpiresAt)
+		}},
+		"acceptedAt": {GoName: "AcceptedAt", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.Invitation).AcceptedAt, execute.AppendTime)
+		}},
+		"sentAt": {GoName: "SentAt", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.Invitation).SentAt, execute.AppendTime)
+		}},
+	}}
+}
+
+func (ec *executionContext) objectInvitationConnection(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "InvitationConnection", Fields: map[string]*execute.Field{
+		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[list.Edge[db.Invitation]])), func(obj *list.Connection[db.Invitation]) ([]*list.Edge[db.Invitation], error) {
+				return obj.Edges(), nil
+			})
+		}},
+		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Invitation])), func(obj *list.Connection[db.Invitation]) ([]*db.Invitation, error) {
+				return obj.Nodes, nil
+			})
+		}},
+		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[list.PageInfo]), func(obj *list.Connection[db.Invitation]) (*list.PageInfo, error) {
+				return obj.PageInfo(), nil
+			})
+		}},
+		"totalCount": {GoName: "TotalCount", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *list.Connection[db.Invitation]) (int, error) {
+				return obj.TotalCount(ctx)
+			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectInvitationEdge(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "InvitationEdge", Fields: map[string]*execute.Field{
+		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*list.Edge[db.Invitation]).Cursor())
+		}},
+		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Invitation]), func(obj *list.Edge[db.Invitation]) (*db.Invitation, error) {
+				return obj.Node, nil
+			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectInvitationPayload(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "InvitationPayload", Fields: map[string]*execute.Field{
+		"invitation": {GoName: "Invitation", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Invitation]), func(obj *model.InvitationPayload) (*db.Invitation, error) {
+				return obj.Invitation, nil
+			})
+		}},
+		"link": {GoName: "Link", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*model.InvitationPayload).Link, execute.AppendString)
+		}},
+	}}
+}
+
 func (ec *executionContext) objectMembership(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Membership", Fields: map[string]*execute.Field{
 		"id": {GoName: "ID", Value: func(b []byte, parent any) []byte {
@@ -743,6 +847,21 @@ func (ec *executionContext) objectMutation(schema *executableSchema) *execute.Ob
 				return ec.Resolvers.Mutation().RevokePermissions(ctx, fc.Args["input"].(directory.RevokePermissionsInput))
 			})
 		}},
+		"invite": {GoName: "Invite", Args: ec.field_Mutation_invite_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.InvitationPayload]), func() (*model.InvitationPayload, error) {
+				return ec.Resolvers.Mutation().Invite(ctx, fc.Args["input"].(directory.InviteInput))
+			})
+		}},
+		"resendInvitation": {GoName: "ResendInvitation", Args: ec.field_Mutation_resendInvitation_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.InvitationPayload]), func() (*model.InvitationPayload, error) {
+				return ec.Resolvers.Mutation().ResendInvitation(ctx, fc.Args["input"].(directory.InvitationActionInput))
+			})
+		}},
+		"revokeInvitation": {GoName: "RevokeInvitation", Args: ec.field_Mutation_revokeInvitation_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.InvitationPayload]), func() (*model.InvitationPayload, error) {
+				return ec.Resolvers.Mutation().RevokeInvitation(ctx, fc.Args["input"].(directory.InvitationActionInput))
+			})
+		}},
 		"updateSettings": {GoName: "UpdateSettings", Args: ec.field_Mutation_updateSettings_args, Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.SettingsPayload]), func() (*model.SettingsPayload, error) {
 				return ec.Resolvers.Mutation().UpdateSettings(ctx, fc.Args["input"].(directory.UpdateSettingsInput))
@@ -771,6 +890,11 @@ func (ec *executionContext) objectMutation(schema *executableSchema) *execute.Ob
 		"signIn": {GoName: "SignIn", Args: ec.field_Mutation_signIn_args, Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.SignInPayload]), func() (*model.SignInPayload, error) {
 				return ec.Resolvers.Mutation().SignIn(ctx, fc.Args["input"].(signin.SignInInput))
+			})
+		}},
+		"acceptInvitation": {GoName: "AcceptInvitation", Args: ec.field_Mutation_acceptInvitation_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.SignInPayload]), func() (*model.SignInPayload, error) {
+				return ec.Resolvers.Mutation().AcceptInvitation(ctx, fc.Args["input"].(signin.AcceptInvitationInput))
 			})
 		}},
 		"continueSignIn": {GoName: "ContinueSignIn", Args: ec.field_Mutation_continueSignIn_args, Load: func(ctx context.Context, fc *execute.Call) {
@@ -897,6 +1021,11 @@ func (ec *executionContext) objectOrganization(schema *executableSchema) *execut
 		"member": {GoName: "Member", Args: ec.field_Organization_member_args, Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Membership]), func(objs []*db.Organization) ([]*db.Membership, error) {
 				return ec.Resolvers.Organization().Member(ctx, objs, fc.Args["user"].(directory.UserRef))
+			})
+		}},
+		"invitations": {GoName: "Invitations", Args: ec.field_Organization_invitations_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[list.Connection[db.Invitation]]), func(objs []*db.Organization) ([]*list.Connection[db.Invitation], error) {
+				return ec.Resolvers.Organization().Invitations(ctx, objs, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["status"].(*db.InvitationStatus))
 			})
 		}},
 	}}
@@ -1224,6 +1353,16 @@ func (ec *executionContext) objectQuery(schema *executableSchema) *execute.Objec
 		"settings": {GoName: "Settings", Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[directory.Settings]), func() (*directory.Settings, error) {
 				return ec.Resolvers.Query().Settings(ctx)
+			})
+		}},
+		"invitation": {GoName: "Invitation", Args: ec.field_Query_invitation_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[db.Invitation]), func() (*db.Invitation, error) {
+				return ec.Resolvers.Query().Invitation(ctx, fc.Args["id"].(string))
+			})
+		}},
+		"invitations": {GoName: "Invitations", Args: ec.field_Query_invitations_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[list.Connection[db.Invitation]]), func() (*list.Connection[db.Invitation], error) {
+				return ec.Resolvers.Query().Invitations(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["status"].(*db.InvitationStatus))
 			})
 		}},
 		"apiKeys": {GoName: "APIKeys", Args: ec.field_Query_apiKeys_args, Load: func(ctx context.Context, fc *execute.Call) {
@@ -2127,6 +2266,12 @@ func identifyNode(v any) (string, any) {
 	case *db.Membership:
 		if v != nil {
 			return "Membership", v
+		}
+	case db.Invitation:
+		return "Invitation", &v
+	case *db.Invitation:
+		if v != nil {
+			return "Invitation", v
 		}
 	case db.Change:
 		return "Change", &v

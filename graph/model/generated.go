@@ -47,6 +47,14 @@ type DeletePayload struct {
 	Impact *directory.Impact `json:"impact"`
 }
 
+// An invitation as it is now.
+type InvitationPayload struct {
+	// The invitation.
+	Invitation *db.Invitation `json:"invitation"`
+	// In answer to invite and resendInvitation, for those who deliver it themselves; null of one that is mailed. Shown this once.
+	Link *string `json:"link,omitempty"`
+}
+
 // The membership as it is now.
 type MembershipPayload struct {
 	// The membership as it is now.
@@ -238,7 +246,7 @@ const (
 	SignInNextEmailCode SignInNext = "EMAIL_CODE"
 	// The password.
 	SignInNextPassword SignInNext = "PASSWORD"
-	// A new password, since the present one is temporary: to be given as `password`.
+	// A new password, since the present one is temporary, or an invited person has none: to be given as `password`.
 	SignInNextNewPassword SignInNext = "NEW_PASSWORD"
 	// One of `organizations`.
 	SignInNextOrganization SignInNext = "ORGANIZATION"

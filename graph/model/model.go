@@ -23,6 +23,7 @@ type (
 	ImpactConnection       = list.Connection[impact.PermissionChange]
 	SessionConnection      = list.Connection[db.Session]
 	SignInConnection       = list.Connection[db.SignIn]
+	InvitationConnection   = list.Connection[db.Invitation]
 
 	UserEdge         = list.Edge[db.User]
 	OrganizationEdge = list.Edge[db.Organization]
@@ -34,6 +35,7 @@ type (
 	ImpactEdge       = list.Edge[impact.PermissionChange]
 	SessionEdge      = list.Edge[db.Session]
 	SignInEdge       = list.Edge[db.SignIn]
+	InvitationEdge = list.Edge[db.Invitation]
 )
 
 // Node is a row that has an id: a pointer to one of package db.

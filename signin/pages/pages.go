@@ -3,6 +3,7 @@
 //
 //	/signin           sign in           ─▶ /signin/continue ─▶ return_to or /signin/account
 //	/signin/signup    sign up           ─▶ /signin/continue ─▶ return_to or /signin/account
+//	/signin/invitation join, by a link  ─▶ /signin/continue ─▶ return_to or /signin/account
 //	/signin/forgotten forgotten password ─▶ /signin/reset    ─▶ /signin
 //	/signin/account   profile, password, address, organizations, sessions
 //
@@ -33,6 +34,7 @@ const Path = "/signin"
 // The paths of pages that others lead to.
 const (
 	signUpPath      = Path + "/signup"
+	invitationPath  = signin.InvitationPath
 	continuePath    = Path + "/continue"
 	forgottenPath   = Path + "/forgotten"
 	resetPath       = Path + "/reset"
@@ -78,6 +80,7 @@ func New(o Options) *Pages {
 	return &Pages{o, map[string]route{
 		Path:           {view: (*request).viewSignIn, submit: (*request).signIn},
 		signUpPath:     {view: (*request).viewSignUp, submit: (*request).signUp},
+		invitationPath: {view: (*request).viewInvitation, submit: (*request).acceptInvitation},
 		continuePath:   {view: (*request).viewStep, submit: (*request).takeStep},
 		forgottenPath:  {view: (*request).viewForgotten, submit: (*request).requestReset},
 		resetPath:      {view: (*request).viewReset, submit: (*request).resetPassword},
