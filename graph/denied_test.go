@@ -26,6 +26,7 @@ var openFields = map[string]struct{ nobody, holdingNothing string }{
 	"Mutation.continueSignIn":       {"", ""},
 	"Mutation.requestPasswordReset": {"", ""},
 	"Mutation.resetPassword":        {"", ""},
+	"Mutation.acceptInvitation":     {"", ""},
 	"Mutation.switchOrganization":   ofPersons,
 	"Mutation.signOut":              ofPersons,
 	"Mutation.endSession":           ofPersons,
@@ -59,6 +60,10 @@ var samples = map[string]string{
 	"CreateUserInput.email":    `"new@example.com"`,
 	"ApiKeyActionInput.apiKey": `$KEY`,
 
+	"InviteInput.email":                `"invited@example.com"`,
+	"InvitationActionInput.invitation": `$INVITATION`,
+	"AcceptInvitationInput.token":      `"ri_` + strings.Repeat("A", 64) + `"`,
+
 	"SignUpInput.email":               `"signup@example.com"`,
 	"SignInInput.email":               `"ada@example.com"`,
 	"RequestPasswordResetInput.email": `"ada@example.com"`,
@@ -83,7 +88,8 @@ var needed = []string{"CreateUserInput.email", "SignInInput.email", "ContinueSig
 // caller makes minimal calls of the fields of a schema.
 type caller struct {
 	schema *ast.Schema
-	keyID  string
+	// keyID and invitationID are ids of what there is.
+	keyID, invitationID string
 	// missing are the inputs that have no sample.
 	missing []string
 	// others are samples which count before those of all callers.
@@ -94,6 +100,14 @@ type caller struct {
 	// also are arguments, with their values, which calls have although they can do
 	// without them.
 	also map[string]string
+}
+
+// newCaller returns a caller of a business with graphtest.SmallBusiness.
+func newCaller(t *testing.T, b *graphtest.Server) *caller {
+	t.Helper()
+	key := b.Ask(t, graphtest.SmallBusiness).Text("k.apiKey.id")
+	id, _ := invite(t, b, b.Key, object{"email": "waiting@example.com", "organization": object{"code": "acme"}, "sendEmail": false})
+	return &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), keyID: key, invitationID: id}
 }
 
 // value returns a value for an argument or input field: of owner, called name.
@@ -121,7 +135,7 @@ func (c *caller) value(owner, name string, of *ast.Type) string {
 
 // wrap makes a list of a value where the type is one.
 func (c *caller) wrap(of *ast.Type, value string) string {
-	value = strings.ReplaceAll(value, "$KEY", `"`+c.keyID+`"`)
+	value = strings.NewReplacer("$KEY", graphtest.Quote(c.keyID), "$INVITATION", graphtest.Quote(c.invitationID)).Replace(value)
 	if of.Elem != nil {
 		return "[" + value + "]"
 	}
@@ -225,7 +239,7 @@ func TestDenied(t *testing.T) {
 	t.Parallel()
 	b := graphtest.New(t)
 	schema := graphtest.LoadSchema(t, "../schema.graphqls")
-	c := &caller{schema: schema, keyID: b.Ask(t, graphtest.SmallBusiness).Text("k.apiKey.id")}
+	c := newCaller(t, b)
 	keys := newKeyring(t, b)
 	nothing := b.Holding(t, "")
 	elsewhere := b.Holding(t, "globex", slices.Collect(maps.Keys(keys.only))...)
@@ -306,6 +320,7 @@ var nested = map[string]struct{ document, way string }{
 		"roster:users:read"},
 	"Organization.members": {`query { organization(by: {code: "acme"}) { members { nodes { id } } } }`, "roster:organizations:read"},
 	"Organization.member":  {`query { organization(by: {code: "acme"}) { member(user: {email: "ada@example.com"}) { id } } }`, "roster:organizations:read"},
+	"Organization.invitations": {`query { organization(by: {code: "acme"}) { invitations { totalCount } } }`, "roster:organizations:read"},
 	"Role.members":         {`query { role(by: {key: "clerk"}) { members { nodes { id } } } }`, "roster:roles:read"},
 	"Role.permissions": {`query { organization(by: {code: "acme"}) { members { nodes { roles { permissions { key } } } } } }`,
 		"roster:organizations:read roster:members:read"},

@@ -105,6 +105,10 @@ var faultCases = []faultCase{
 		sessionMaximumSeconds: null, branding: {name: " ", logoUrl: "http://example.com/logo", colour: "red", privacyUrl: "` + long + `", termsUrl: "x"}}) { settings { allowSelfSignUp } }`,
 		"INVALID input.allowCodeSignIn, INVALID input.allowOrganizationSignUp, INVALID input.branding.colour, INVALID input.branding.logoUrl, INVALID input.branding.name, INVALID input.branding.privacyUrl, " +
 			"INVALID input.branding.termsUrl, INVALID input.minimumPasswordLength, INVALID input.rememberOrganization, INVALID input.sessionIdleSeconds, INVALID input.sessionMaximumSeconds"},
+	{`invite(input: {organization: {code: "acme"}, email: "bob@example.com", givenName: "` + long + `", familyName: "` + long + `", roles: [{key: "powerful"}, {key: "none"}], expiresAt: "2020-01-01T00:00:00Z"}) { link }`,
+		"CONFLICT input.email, ESCALATION , INVALID input.expiresAt, INVALID input.familyName, INVALID input.givenName, NOT_FOUND input.roles.1"},
+	{`invite(input: {organization: {code: "none"}, email: "x", roles: [{key: "none"}], expiresAt: "2090-01-01T00:00:00Z"}) { link }`,
+		"INVALID input.email, INVALID input.expiresAt, NOT_FOUND input.organization, NOT_FOUND input.roles.0"},
 	{`createApiKey(input: {name: " ", permissions: [{key: "invoices:read"}, {key: "none"}], expiresAt: "2020-01-01T00:00:00Z", user: {email: "nobody@example.com"}}) { secret }`,
 		"ESCALATION , INVALID input.expiresAt, INVALID input.name, NOT_FOUND input.permissions.1, NOT_FOUND input.user"},
 	{`createApiKey(input: {organization: {code: "none"}, name: " ", permissions: [{key: "none"}], expiresAt: "2020-01-01T00:00:00Z", user: {email: "nobody@example.com"}}) { secret }`,
@@ -123,6 +127,7 @@ var oneFault = map[string]string{
 	"suspendUser": "names a user only", "restoreUser": "names a user only; who is not there is not handed anything", "deleteUser": "names a user only",
 	"suspendOrganization": "names an organization only", "restoreOrganization": "names an organization only; what is not there is not handed anything",
 	"deleteOrganization": "names an organization only", "deletePermission": "names a permission only", "deleteRole": "names a role only", "revokeApiKey": "names a key only", "adoptApiKey": "names a key only",
+	"resendInvitation": "names an invitation only", "revokeInvitation": "names an invitation only", "acceptInvitation": stepwise,
 	"switchOrganization": "names an organization only", "leaveOrganization": "names an organization only", "endSession": "names a session only",
 	"signOut": "names nothing", "requestPasswordReset": "names an account only", "requestEmailChange": "names an address only",
 	"signIn": stepwise, "continueSignIn": stepwise, "resetPassword": stepwise, "confirmEmailChange": stepwise, "changePassword": stepwise, "accessToken": stepwise,

@@ -108,6 +108,8 @@ func expand(t *testing.T, b *graphtest.Server, text string) string {
 				object{"x": email, "y": org}).Text("user.membership.id")
 		case "change":
 			id = b.Ask(t, `query($x: String!) { changes(first: 1, filter: {action: $x}) { nodes { id } } }`, object{"x": name}).Text("changes.nodes.0.id")
+		case "invitation":
+			id = b.Ask(t, "{ invitations("+name+": 1) { nodes { id } } }").Text("invitations.nodes.0.id")
 		case "key":
 			id = b.Ask(t, "{ apiKeys("+name+": 1) { nodes { id } } }").Text("apiKeys.nodes.0.id")
 		}
@@ -119,9 +121,9 @@ func expand(t *testing.T, b *graphtest.Server, text string) string {
 }
 
 var (
-	anID       = regexp.MustCompile(`\b(user|org|member|role|perm|key|change|grant)_[0-9a-z]{26}\b`)
+	anID       = regexp.MustCompile(`\b(user|org|member|role|perm|key|change|grant|invitation)_[0-9a-z]{26}\b`)
 	anInstant  = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z"`)
-	anOpaque   = regexp.MustCompile(`"(cursor|startCursor|endCursor|revision|requestId|secret|prefix)": ?"[^"]*"`)
+	anOpaque   = regexp.MustCompile(`"(cursor|startCursor|endCursor|revision|requestId|secret|prefix|link)": ?"[^"]*"`)
 	aRawString = regexp.MustCompile(`\brk_[\w-]+`)
 	// theExtensions matches the extensions of the answer: revision and cost.
 	theExtensions = regexp.MustCompile(`(?s),\n  "extensions": \{.*\n  \}`)
@@ -167,6 +169,11 @@ func rehearsed(query string) string {
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	b := graphtest.NewDemo(t)
+	// Three invitations: an open one and a revoked one to Acme, and one to the default organization.
+	b.Execute(t, `insert into invitations (id, org_id, email, email_key, given_name, role_ids, default_roles, hash, invited_by, live, created_at, expires_at, revoked_at)
+		select gen_random_uuid(), o.id, i.email, i.email, 'Mary', array(select id from roles where key = i.role), i.role is null, '', 'system:demo', not i.revoked, i.at, '2090-01-01Z', case when i.revoked then i.at end
+		from (values ('acme', 'mary@example.com', 'owner', false, timestamptz '2026-01-01Z'), ('acme', 'dorothy@example.com', null, true, '2026-01-02Z'), (null, 'annie@example.com', null, false, '2026-01-03Z')) i (org, email, role, revoked, at)
+		join organizations o on o.code = i.org or i.org is null and o.is_default`)
 	all := golden(t, b, *update)
 	everyFieldIsAsked(t, all)
 	everyCodeIsShown(t, all)
@@ -250,7 +257,7 @@ func ofSigningIn(owner, field string) bool {
 	case "Mutation":
 		return slices.Contains([]string{
 			"signUp", "signIn", "continueSignIn", "switchOrganization", "signOut", "endSession", "accessToken", "requestPasswordReset", "resetPassword", "changePassword",
-			"setTemporaryPassword", "updateViewer", "requestEmailChange", "confirmEmailChange", "leaveOrganization", "unlinkIdentity",
+			"setTemporaryPassword", "updateViewer", "requestEmailChange", "confirmEmailChange", "leaveOrganization", "unlinkIdentity", "acceptInvitation",
 		}, field)
 	case "SignInPayload", "SignInStep", "SignInStepPayload", "SessionPayload", "SignOutPayload", "AccessToken", "AccessTokenPayload", "AcceptedPayload":
 		return true

@@ -354,7 +354,7 @@ func TestBadRequests(t *testing.T) {
 func TestAnyValueAnywhere(t *testing.T) {
 	t.Parallel()
 	b := graphtest.New(t)
-	keyID := b.Ask(t, graphtest.SmallBusiness).Text("k.apiKey.id")
+	known := newCaller(t, b)
 	schema := graphtest.LoadSchema(t, "../schema.graphqls")
 	values := []string{"null", "7", "-1", "1.5", "true", `""`, `" "`, `"x"`, `"\u0007"`, "ACTIVE", "[]", "{}", "[[]]", `{id: ""}`, `{email: ""}`, `{key: "%"}`, `{code: "\\"}`,
 		`{externalId: "é"}`, `{id: "user_01h455vb4pex5vsknk084sn02q"}`, `"2026-01-01T00:00:00Z"`, `"0001-01-01T00:00:00Z"`, `"9999-12-31T23:59:59.999999Z"`, `[null]`, `[{}]`, `["x"]`}
@@ -367,7 +367,7 @@ func TestAnyValueAnywhere(t *testing.T) {
 		for _, a := range f.Arguments {
 			for _, path := range append([]string{a.Name}, inputPaths(schema.Types[a.Type.Name()], a.Name)...) {
 				for _, value := range values {
-					c := &caller{schema: schema, keyID: keyID, place: path, instead: value}
+					c := &caller{schema: schema, keyID: known.keyID, invitationID: known.invitationID, place: path, instead: value}
 					answer := b.As(t, b.Key, operation+" { "+c.call(owner, f)+" }", nil)
 					n++
 					if strings.Contains(answer.Codes(), "INTERNAL") || answer.Status >= 500 {

@@ -124,6 +124,14 @@ var mutationCases = []mutationCase{
 	{"adopt API key", `adoptApiKey(input: {apiKey: "KEY"}) { apiKey { responsible { __typename ... on System { name } } } }`,
 		[]string{"apiKey.adopted key"}, "", nil, object{"responsibleId": nil}},
 	{"revoke API key", `revokeApiKey(input: {apiKey: "KEY"}) { apiKey { revokedAt } }`, []string{"apiKey.revoked key"}, "", nil, nil},
+	{"invite", `invite(input: {email: "guest@example.com", organization: {code: "new"}, roles: [{key: "writer"}], sendEmail: false}) { link invitation { id status roles { key } organization { code } } }`,
+		[]string{"invitation.created invitation"}, "another", nil, object{"roles": []any{"writer"}, "defaultRoles": false, "mailed": false}},
+	{"resend invitation", `resendInvitation(input: {invitation: "INVITATION"}) { link invitation { status } }`, []string{"invitation.resent invitation"}, "another", nil, nil},
+	{"revoke invitation", `revokeInvitation(input: {invitation: "INVITATION"}) { invitation { status } }`, []string{"invitation.revoked invitation"}, "", nil, nil},
+	{"invite again", `invite(input: {email: "GUEST@example.com", organization: {code: "new"}, sendEmail: false}) { link invitation { id status roles { key } } }`,
+		[]string{"invitation.created invitation"}, "another", nil, object{"roles": []any{}, "defaultRoles": true, "mailed": false}},
+	{"invite in its place", `invite(input: {email: "guest@example.com", organization: {code: "new"}, sendEmail: false}) { link invitation { id status } }`,
+		[]string{"invitation.revoked invitation", "invitation.created invitation"}, "another", nil, nil},
 	{"delete permission", `deletePermission(input: {permission: {key: "x:y"}}) { deletedIds }`,
 		[]string{"role.permissions.removed role", "permission.deleted perm"}, "NOT_FOUND", object{"permissions": []any{"x:y"}}, nil},
 	{"update default roles", `updateOrganization(input: {organization: {code: "globex"}, defaultRoles: [{key: "clerk"}, {key: "r"}]}) { organization { version } }`,
@@ -131,7 +139,7 @@ var mutationCases = []mutationCase{
 	{"delete role", `deleteRole(input: {role: {key: "clerk"}}) { deletedIds }`, []string{"organization.updated org", "role.deleted role"}, "NOT_FOUND",
 		object{"defaultRoles": []any{"clerk", "r"}}, object{"defaultRoles": []any{"r"}}},
 	{"delete organization", `deleteOrganization(input: {organization: {code: "new"}}) { deletedIds }`,
-		[]string{"membership.deleted member", "membership.deleted member", "membership.created member", "membership.role.granted member", "organization.deleted org"},
+		[]string{"invitation.revoked invitation", "membership.deleted member", "membership.deleted member", "membership.created member", "membership.role.granted member", "organization.deleted org"},
 		"NOT_FOUND", nil, nil},
 	{"delete user", `deleteUser(input: {user: {email: "bob@example.com"}}) { deletedIds }`,
 		[]string{"membership.deleted member", "membership.deleted member", "user.deleted user"}, "NOT_FOUND", nil, nil},
@@ -145,9 +153,9 @@ func TestMutationsAndTheirChanges(t *testing.T) {
 	b.Ask(t, mutationSeed)
 	actor := b.Ask(t, `{ viewer { apiKey { id } } }`).Text("viewer.apiKey.id")
 	var secrets []string
-	keyID, asked := "", ""
+	keyID, invitationID, asked := "", "", ""
 	for _, c := range mutationCases {
-		text := strings.Replace(c.document, "KEY", keyID, 1)
+		text := strings.NewReplacer("KEY", keyID, "INVITATION", invitationID).Replace(c.document)
 		asked += " " + text
 		before, seen := b.State(t), lastChange(t, b)
 		rowsBefore := subjects(t, b)
@@ -163,6 +171,17 @@ func TestMutationsAndTheirChanges(t *testing.T) {
 		c.check(t, actor, changes)
 		compareSubjects(t, c.name, rowsBefore, subjects(t, b), changes)
 		if c.again == "another" { // makes one more each time
+			for _, link := range []string{done.Text("invite.link"), done.Text("resendInvitation.link")} {
+				if link != "" {
+					secrets = append(secrets, tokenIn(t, link))
+				}
+			}
+			if id := done.Text("invite.invitation.id"); id != "" {
+				invitationID = id
+			}
+			if done.Text("createApiKey.secret") == "" {
+				continue
+			}
 			secrets = append(secrets, done.Text("createApiKey.secret"))
 			keyID = done.Text("createApiKey.apiKey.id")
 			b.As(t, b.Holding(t, "", "roster:keys:write", "roster:users:read"), `mutation { adoptApiKey(input: {apiKey: "`+keyID+`"}) { apiKey { id } } }`, nil)
@@ -234,6 +253,7 @@ func subjects(t *testing.T, b *graphtest.Server) map[string]string {
 	digests(t, b, all, "permissions", "", func(id db.PermissionID) string { return id.String() })
 	digests(t, b, all, "api_keys", `select permission_id::text from api_key_permissions where api_key_id = row.id`,
 		func(id db.APIKeyID) string { return id.String() })
+	digests(t, b, all, "invitations", "", func(id db.InvitationID) string { return id.String() })
 	return all
 }
 

@@ -65,6 +65,11 @@ func (p *signedIn) ready(t *testing.T, mutation string) map[string]string {
 		return p.mailed(t, "ResetPasswordInput", "", "requestPasswordReset(input: $input) { step { ticket } }", "RequestPasswordResetInput")
 	case "confirmEmailChange":
 		return p.mailed(t, "ConfirmEmailChangeInput", p.session, emailChange, "RequestEmailChangeInput")
+	case "acceptInvitation":
+		org := fmt.Sprintf("host%d", len(p.Mail.To(p.email)))
+		p.Ask(t, `mutation($o: String!) { createOrganization(input: {code: $o, name: $o}) { organization { id } } }`, object{"o": org})
+		_, token := invite(t, p.Server, p.Key, object{"email": p.email, "organization": object{"code": org}})
+		return map[string]string{"AcceptInvitationInput.token": graphtest.Quote(token)}
 	case "endSession":
 		return map[string]string{"EndSessionInput.session": graphtest.Quote(p.sessionID(t))}
 	case "unlinkIdentity":
@@ -178,6 +183,7 @@ func TestStatementsOfOneselfDoNotGrow(t *testing.T) {
 var ownCases = map[string][]string{
 	"signUp": nil, "signIn": nil, "accessToken": nil, "requestPasswordReset": nil, "requestEmailChange": nil,
 	"continueSignIn":       {"user.updated user"},
+	"acceptInvitation":     {"user.updated user", "membership.created member", "invitation.accepted invitation"},
 	"switchOrganization":   {"user.organization.switched user"},
 	"signOut":              {"user.sessions.ended user"},
 	"endSession":           {"user.sessions.ended user"},
@@ -195,7 +201,7 @@ var ownCases = map[string][]string{
 func TestOwnMutationsAndTheirChanges(t *testing.T) {
 	t.Parallel()
 	b := graphtest.New(t)
-	c := &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), keyID: b.Ask(t, graphtest.SmallBusiness).Text("k.apiKey.id")}
+	c := newCaller(t, b)
 	p := newSignedIn(t, b, "ada@example.com")
 	for _, f := range ownFields(c.schema.Mutation) {
 		want, known := ownCases[f.Name]

@@ -82,6 +82,8 @@ var rankCases = map[string]rankCase{
 	"revokeApiKey: for the business": {document: `(input: {apiKey: "KEY_EVERYWHERE"}) { apiKey { id } }`, whole: true},
 	"adoptApiKey":                    {document: `(input: {apiKey: "KEY"}) { apiKey { id } }`},
 	"adoptApiKey: for the business":  {document: `(input: {apiKey: "KEY_EVERYWHERE"}) { apiKey { id } }`, whole: true},
+	"resendInvitation":               {document: `(input: {invitation: "INVITATION"}) { link }`, open: "nobody holds anything by it yet"},
+	"revokeInvitation":               {document: `(input: {invitation: "INVITATION"}) { link }`, open: "nobody holds anything by it yet"},
 	"createUser":                     {document: `(input: {username: "new"}) { user { id } }`, open: "it makes the user whom it names"},
 	"addMembers":                     {document: `(input: {organization: {code: "acme"}, users: [{username: "PERSON"}]}) { memberships { id } }`, open: "it gives"},
 	"grantRoles":                     {document: `(input: {organization: {code: "acme"}, users: [{username: "PERSON"}], roles: [{key: "clerk"}]}) { memberships { id } }`, open: "it gives"},
@@ -94,6 +96,8 @@ type rankWorld struct {
 	// keys are ids, by "person" for acme and "person everywhere" for the business. identities
 	// are ids by person.
 	keys, identities map[string]string
+	// invitation is the id of an invitation to acme.
+	invitation string
 }
 
 func newRankWorld(t *testing.T) *rankWorld {
@@ -109,7 +113,8 @@ func newRankWorld(t *testing.T) *rankWorld {
 	// In the root, a role may contain permissions of Roster only.
 	b.Ask(t, `mutation { createRole(input: {key: "owner-of-all", permissions: [{key: "roster:imports:write"}]}) { role { id } } }`)
 	made := b.Ask(t, strings.NewReplacer("USERS", strings.Join(users, "\n"), "ALL", strings.Join(all, ", "), "KEYS", strings.Join(keys, "\n")).Replace(rankSeed))
-	w := &rankWorld{b, map[string]string{}, map[string]string{}}
+	w := &rankWorld{b, map[string]string{}, map[string]string{}, ""}
+	w.invitation, _ = invite(t, b, b.Key, object{"email": "invited@example.com", "organization": object{"code": "acme"}, "sendEmail": false})
 	for person := range rankOf {
 		newIdentity(t, b, person) // which is left
 		w.identities[person] = newIdentity(t, b, person)
@@ -126,7 +131,7 @@ func (w *rankWorld) on(t *testing.T, name, person string) string {
 	if before, after, needed := strings.Cut(text, "SESSION"); needed { // which makes one
 		text = before + w.session(t, person) + after
 	}
-	text = strings.NewReplacer("PERSON", person, "IDENTITY", w.identities[person], "KEY_EVERYWHERE", w.keys[person+" everywhere"], "KEY", w.keys[person]).Replace(text)
+	text = strings.NewReplacer("PERSON", person, "IDENTITY", w.identities[person], "INVITATION", w.invitation, "KEY_EVERYWHERE", w.keys[person+" everywhere"], "KEY", w.keys[person]).Replace(text)
 	dryRun := "@dryRun"
 	if mutation == "setTemporaryPassword" { // which carries a credential
 		dryRun = ""

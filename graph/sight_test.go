@@ -148,7 +148,7 @@ func TestWritersReadWhatTheyWrite(t *testing.T) {
 	t.Parallel()
 	b := graphtest.New(t)
 	schema := graphtest.LoadSchema(t, "../schema.graphqls")
-	c := &caller{schema: schema, keyID: b.Ask(t, graphtest.SmallBusiness).Text("k.apiKey.id")}
+	c := newCaller(t, b)
 	b.Ask(t, `mutation {
 		updateOrganization(input: {organization: {code: "acme"}, externalId: "ERP-1", properties: {plan: "gold"}, autoJoinDomains: ["acme.example"], defaultRoles: [{key: "clerk"}]}) { organization { id } }
 		updateUser(input: {user: {email: "ada@example.com"}, phone: "+442079460958", givenName: "Ada", externalId: "7", properties: {a: 1}}) { user { id } }

@@ -20,6 +20,7 @@ var credentialInputs = map[string]string{
 	"changePassword":       `{currentPassword: "x", newPassword: "x"}`,
 	"setTemporaryPassword": `{user: {email: "ada@example.com"}, password: "` + password + `"}`,
 	"confirmEmailChange":   `{ticket: "x", code: "x"}`,
+	"acceptInvitation":     `{token: "x"}`,
 }
 
 // A mutation that carries a credential stands alone in its document, cannot be rehearsed, and

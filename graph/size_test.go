@@ -65,7 +65,7 @@ var arounds = map[string]string{
 // do, at every leaf of every input. A new argument or field takes part by itself.
 func TestSizeIsLookedAtBeforeWork(t *testing.T) {
 	b := graphtest.New(t)
-	c := &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), keyID: b.Ask(t, graphtest.SmallBusiness).Text("k.apiKey.id")}
+	c := newCaller(t, b)
 	text := func(size int) string { // grows most, and has the longest row of marks
 		return strings.Repeat("ﷺ", size/6) + "a" + strings.Repeat("\u0301", size/4)
 	}

@@ -36,6 +36,7 @@ func seedEveryList(t *testing.T, b *graphtest.Server) map[string]string {
 		`grantPermissions(input: {organization: {code: "acme"}, users: [{email: "u%[1]d@example.com"}], permissions: [{key: "zed%[1]d"}]}) { memberships { id } }`,
 		`grantPermissions(input: {organization: {code: "zed%[1]d"}, users: [{email: "u%[1]d@example.com"}], permissions: [{key: "zed%[1]d"}]}) { memberships { id } }`,
 		`createApiKey(input: {name: "Zed", permissions: [], organization: {code: "acme"}, user: {email: "u%[1]d@example.com"}}) { apiKey { id } }`,
+		`invite(input: {email: "i%[1]d@example.com", organization: {code: "acme"}, roles: [{key: "zed%[1]d"}], sendEmail: false}) { link }`,
 	} {
 		b.Ask(t, graphtest.Document("mutation", 90, 120, func(i int) string { return fmt.Sprintf(made, i) }))
 	}

@@ -43,6 +43,8 @@ const swapSeed = `mutation {
 	k1: createApiKey(input: {name: "Globex Secret", permissions: [], organization: {code: "globex"}}) { apiKey { id } }
 	k2: createApiKey(input: {name: "Business Secret", permissions: []}) { apiKey { id } }
 	k3: createApiKey(input: {name: "own", permissions: [], organization: {code: "acme"}}) { apiKey { id } }
+	i1: invite(input: {email: "invited@secret.example", organization: {code: "globex"}, sendEmail: false}) { invitation { id } }
+	i2: invite(input: {email: "invited@example.com", organization: {code: "acme"}, sendEmail: false}) { invitation { id } }
 }`
 
 // pair is a reference to something foreign, and one of the same form to what
@@ -68,7 +70,7 @@ type swap struct {
 func newSwap(t *testing.T, b *graphtest.Server, traced *dbtest.Statements) *swap {
 	made := b.Ask(t, swapSeed)
 	s := &swap{Server: b, traced: traced, pairs: map[string][]pair{}}
-	s.caller = &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), keyID: made.Text("k3.apiKey.id")}
+	s.caller = &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), keyID: made.Text("k3.apiKey.id"), invitationID: made.Text("i2.invitation.id")}
 	ref := func(kind, field, foreign, unknown string) {
 		s.pairs[kind] = append(s.pairs[kind], pair{fmt.Sprintf("{%s: %q}", field, foreign), fmt.Sprintf("{%s: %q}", field, unknown)})
 	}
@@ -93,6 +95,7 @@ func newSwap(t *testing.T, b *graphtest.Server, traced *dbtest.Statements) *swap
 	id(db.Root.String(), db.NewID[db.OrganizationKind]().String())
 	id(made.Text("k1.apiKey.id"), db.NewID[db.APIKeyKind]().String())
 	id(made.Text("k2.apiKey.id"), db.NewID[db.APIKeyKind]().String())
+	id(made.Text("i1.invitation.id"), db.NewID[db.InvitationKind]().String())
 	member := b.Ask(t, `{ user(by: {username: "gus"}) { membership(organization: {code: "globex"}) { id } } }`).Text("user.membership.id")
 	id(member, db.NewID[db.MembershipKind]().String())
 	change := b.Ask(t, `{ changes(filter: {organization: {code: "globex"}}, last: 1) { nodes { id } } }`).Text("changes.nodes.0.id")
@@ -105,7 +108,7 @@ func newSwap(t *testing.T, b *graphtest.Server, traced *dbtest.Statements) *swap
 	id(session, db.NewID[db.SessionKind]().String())
 	id(identity, db.NewID[db.IdentityKind]().String())
 	s.pairs["ticket"] = []pair{{gus.mailed(t, "ConfirmEmailChangeInput", gus.session, emailChange, "RequestEmailChangeInput")["ConfirmEmailChangeInput.ticket"], samples["ticket"]}}
-	for _, needle := range []string{" Secret", "@secret", made.Text("gus.user.id"), made.Text("globex.organization.id"), made.Text("k1.apiKey.id"), member, change, session, identity} {
+	for _, needle := range []string{" Secret", "@secret", made.Text("gus.user.id"), made.Text("globex.organization.id"), made.Text("k1.apiKey.id"), made.Text("i1.invitation.id"), member, change, session, identity} {
 		s.needles = append(s.needles, []byte(needle))
 	}
 	return s
@@ -301,6 +304,7 @@ select coalesce(md5(string_agg(x, e'\n' order by x)), '') from (
 	union all select t::text from membership_permissions t where org_id in (select id from o) or user_id in (select id from u)
 	union all select t::text from organization_default_roles t where org_id in (select id from o)
 	union all select t::text from api_keys t where org_id in (select id from o)
+	union all select t::text from invitations t where org_id in (select id from o)
 	union all select t::text from sessions t where user_id in (select id from u)
 	union all select t::text from flows t where user_id in (select id from u)
 	union all select t::text from changes t where org_id in (select id from o)) rows`
