@@ -273,6 +273,7 @@ func (w *actionWorld) cases() map[changes.Action]actionCase {
 	acme, users := orgCode(w.acme), []*directory.UserRef{&ada}
 	user, org := directory.UserActionInput{User: ada}, directory.OrganizationActionInput{Organization: acme}
 	spare := directory.GrantPermissionsInput{Organization: acme, Users: users, Permissions: permissionRefs(w.spare)}
+	invitation := directory.InviteInput{Email: w.mark + "@example.com", Organization: &acme, Roles: roleRefs(w.worker)}
 	var end time.Time
 	soon := func() *time.Time { end = time.Now().Add(2 * time.Second); return &end }
 	wait := func(context.Context) error { time.Sleep(time.Until(end) + 50*time.Millisecond); return nil }
@@ -311,17 +312,28 @@ func (w *actionWorld) cases() map[changes.Action]actionCase {
 			w.identity("left")
 			return does(w.signIn.UnlinkIdentity, signin.UnlinkIdentityInput{User: &ada, Identity: w.identity("unlinked")})(ctx)
 		}},
-		changes.OrganizationUpdated:    {change: does(w.UpdateOrganization, directory.UpdateOrganizationInput{Organization: acme, ExternalID: graphql.OmittableOf(&w.secondID)})},
-		changes.OrganizationSuspended:  {change: does(w.SuspendOrganization, org)},
-		changes.OrganizationRestored:   {before: does(w.SuspendOrganization, org), change: does(w.RestoreOrganization, org)},
-		changes.OrganizationDeleted:    {change: does(w.DeleteOrganization, org), after: w.again},
-		changes.MembershipDeleted:      {before: does(w.AddMembers, directory.AddMembersInput{Organization: orgCode("default"), Users: users}), change: does(w.RemoveMembers, directory.RemoveMembersInput{Organization: acme, Users: users})},
-		changes.MembershipSuspended:    {change: does(w.SuspendMember, directory.MemberActionInput{User: ada, Organization: acme})},
-		changes.MembershipRestored:     {before: does(w.SuspendMember, directory.MemberActionInput{User: ada, Organization: acme}), change: does(w.RestoreMember, directory.MemberActionInput{User: ada, Organization: acme})},
-		changes.RoleGranted:            {before: does(w.RevokeRoles, directory.RevokeRolesInput{Organization: acme, Users: users, Roles: roleRefs(w.worker)}), change: does(w.GrantRoles, directory.GrantRolesInput{Organization: acme, Users: users, Roles: roleRefs(w.worker)})},
-		changes.RoleRevoked:            {change: does(w.RevokeRoles, directory.RevokeRolesInput{Organization: acme, Users: users, Roles: roleRefs(w.worker)})},
-		changes.PermissionGranted:      {change: does(w.GrantPermissions, spare)},
-		changes.PermissionRevoked:      {before: does(w.GrantPermissions, spare), change: does(w.RevokePermissions, directory.RevokePermissionsInput{Organization: acme, Users: users, Permissions: permissionRefs(w.spare)})},
+		changes.OrganizationUpdated:   {change: does(w.UpdateOrganization, directory.UpdateOrganizationInput{Organization: acme, ExternalID: graphql.OmittableOf(&w.secondID)})},
+		changes.OrganizationSuspended: {change: does(w.SuspendOrganization, org)},
+		changes.OrganizationRestored:  {before: does(w.SuspendOrganization, org), change: does(w.RestoreOrganization, org)},
+		changes.OrganizationDeleted:   {change: does(w.DeleteOrganization, org), after: w.again},
+		changes.MembershipDeleted:     {before: does(w.AddMembers, directory.AddMembersInput{Organization: orgCode("default"), Users: users}), change: does(w.RemoveMembers, directory.RemoveMembersInput{Organization: acme, Users: users})},
+		changes.MembershipSuspended:   {change: does(w.SuspendMember, directory.MemberActionInput{User: ada, Organization: acme})},
+		changes.MembershipRestored:    {before: does(w.SuspendMember, directory.MemberActionInput{User: ada, Organization: acme}), change: does(w.RestoreMember, directory.MemberActionInput{User: ada, Organization: acme})},
+		changes.RoleGranted:           {before: does(w.RevokeRoles, directory.RevokeRolesInput{Organization: acme, Users: users, Roles: roleRefs(w.worker)}), change: does(w.GrantRoles, directory.GrantRolesInput{Organization: acme, Users: users, Roles: roleRefs(w.worker)})},
+		changes.RoleRevoked:           {change: does(w.RevokeRoles, directory.RevokeRolesInput{Organization: acme, Users: users, Roles: roleRefs(w.worker)})},
+		changes.PermissionGranted:     {change: does(w.GrantPermissions, spare)},
+		changes.PermissionRevoked:     {before: does(w.GrantPermissions, spare), change: does(w.RevokePermissions, directory.RevokePermissionsInput{Organization: acme, Users: users, Permissions: permissionRefs(w.spare)})},
+		changes.InvitationCreated:     {change: does(w.signIn.Invite, invitation)},
+		changes.InvitationResent: {before: does(w.signIn.Invite, invitation), change: func(ctx context.Context) error {
+			return does(w.signIn.ResendInvitation, directory.InvitationActionInput{Invitation: w.invitation().ID.String()})(ctx)
+		}},
+		changes.InvitationRevoked: {before: does(w.signIn.Invite, invitation), change: func(ctx context.Context) error {
+			return does(w.RevokeInvitation, directory.InvitationActionInput{Invitation: w.invitation().ID.String()})(ctx)
+		}},
+		changes.InvitationAccepted: {before: does(w.signIn.Invite, invitation), change: func(ctx context.Context) error {
+			i := w.invitation()
+			return does(w.AcceptInvitation, directory.Acceptance{Invitation: i.ID, Hash: i.Hash})(ctx)
+		}},
 		changes.RoleCreated:            {change: does(w.CreateRole, directory.CreateRoleInput{Key: "other-" + w.mark})},
 		changes.RoleUpdated:            {change: does(w.UpdateRole, directory.UpdateRoleInput{Role: roleRef(w.worker), Name: graphql.OmittableOf(new("Other"))})},
 		changes.RoleDeleted:            {change: does(w.DeleteRole, directory.RoleActionInput{Role: roleRef(w.worker)})},
@@ -348,6 +360,12 @@ func (w *actionWorld) cases() map[changes.Action]actionCase {
 			change: func(ctx context.Context) error { return w.EnsureAdministratorKey(ctx, w.secrets[3]) },
 		},
 	}
+}
+
+// invitation returns the invitation to Acme.
+func (w *actionWorld) invitation() *db.Invitation {
+	w.t.Helper()
+	return must(db.SelectOne[db.Invitation](w.ctx, w.db, "select * from invitations where email = $1", w.mark+"@example.com"))(w.t)
 }
 
 // asKeyThatEnds returns the context on which a key acts that has no end itself, but ends

@@ -228,7 +228,9 @@ func (n *names) oneKey(in APIKeyActionInput) access.Permission {
 }
 
 func (n *names) oneInvitation(in InvitationActionInput) access.Permission {
-	n.claim("invitation", lookUp{"id", in.Invitation, true})
+	if id, err := db.ParseID[db.InvitationKind](in.Invitation); err == nil {
+		n.claim("invitation", lookUp{"id", id.String(), true})
+	}
 	return access.MembersWrite
 }
 

@@ -24,6 +24,7 @@ func TestForesightIsComplete(t *testing.T) {
 		"suspendOrganization": OrganizationActionInput{}, "restoreOrganization": OrganizationActionInput{}, "deleteOrganization": OrganizationActionInput{},
 		"addMembers": AddMembersInput{}, "removeMembers": RemoveMembersInput{}, "moveMember": MoveMemberInput{}, "suspendMember": MemberActionInput{}, "restoreMember": MemberActionInput{},
 		"grantRoles": GrantRolesInput{}, "revokeRoles": RevokeRolesInput{}, "grantPermissions": GrantPermissionsInput{}, "revokePermissions": RevokePermissionsInput{},
+		"invite": InviteInput{}, "resendInvitation": InvitationActionInput{}, "revokeInvitation": InvitationActionInput{},
 		"createPermission": CreatePermissionInput{}, "updatePermission": UpdatePermissionInput{}, "deletePermission": PermissionActionInput{},
 		"createRole": CreateRoleInput{}, "updateRole": UpdateRoleInput{}, "deleteRole": RoleActionInput{},
 		"addRolePermissions": RolePermissionsInput{}, "removeRolePermissions": RolePermissionsInput{},

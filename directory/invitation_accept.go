@@ -158,16 +158,16 @@ func (d *Directory) AcceptInvitation(ctx context.Context, in Acceptance) (*Accep
 		}); err != nil {
 			return err
 		}
-		if err := d.joinInvited(by, invitation, org, accepted.User); err != nil {
-			return err
-		}
 		accepted.Organization = org.ID
-		return d.Writer.Write(by, accepted.User.ID.String(), func(ctx context.Context, w *changes.Write) error {
+		if err := d.Writer.Write(by, accepted.User.ID.String(), func(ctx context.Context, w *changes.Write) error {
 			if _, err := w.NewUpdate().Model(invitation).Set("live = false, accepted_at = ?, user_id = ?", d.clock(), accepted.User.ID).WherePK().Exec(ctx); err != nil {
 				return err
 			}
 			return w.Record(changes.InvitationAccepted, invitation.ID.String(), &org.ID, nil, changes.Values{"userId": accepted.User.ID})
-		})
+		}); err != nil {
+			return err
+		}
+		return d.joinInvited(by, invitation, org, accepted.User)
 	})
 	return accepted, err
 }

@@ -183,7 +183,7 @@ func TestStatementsOfOneselfDoNotGrow(t *testing.T) {
 var ownCases = map[string][]string{
 	"signUp": nil, "signIn": nil, "accessToken": nil, "requestPasswordReset": nil, "requestEmailChange": nil,
 	"continueSignIn":       {"user.updated user"},
-	"acceptInvitation":     {"user.updated user", "membership.created member", "invitation.accepted invitation"},
+	"acceptInvitation":     {"user.updated user", "invitation.accepted invitation", "membership.created member"},
 	"switchOrganization":   {"user.organization.switched user"},
 	"signOut":              {"user.sessions.ended user"},
 	"endSession":           {"user.sessions.ended user"},

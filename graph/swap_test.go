@@ -342,7 +342,8 @@ func TestSwap(t *testing.T) {
 	// Somebody whom acme does not know has changed something there.
 	boss := b.StandingFor(t, "gus@secret.example", "", all...)
 	if a := b.As(t, boss, `mutation { updateOrganization(input: {organization: {code: "acme"}, name: "Acme"}) { organization { id } }
-		grantRoles(input: {organization: {code: "acme"}, users: [{username: "olivia"}], roles: [{key: "clerk"}]}) { memberships { id } } }`, nil); a.Codes() != "" {
+		grantRoles(input: {organization: {code: "acme"}, users: [{username: "olivia"}], roles: [{key: "clerk"}]}) { memberships { id } }
+		invite(input: {email: "by-gus@example.com", organization: {code: "acme"}, sendEmail: false}) { link } }`, nil); a.Codes() != "" {
 		t.Fatalf("%s", a.Body)
 	}
 	before := graphtest.Rows[string](t, b, foreignRows)[0]

@@ -35,7 +35,7 @@ type (
 	ImpactEdge       = list.Edge[impact.PermissionChange]
 	SessionEdge      = list.Edge[db.Session]
 	SignInEdge       = list.Edge[db.SignIn]
-	InvitationEdge = list.Edge[db.Invitation]
+	InvitationEdge   = list.Edge[db.Invitation]
 )
 
 // Node is a row that has an id: a pointer to one of package db.
