@@ -41,7 +41,7 @@ begin
 		union all select child, 'child', 'rk_' || i, sha256(child::text::bytea), org, ada, 'system:test', parent from crowd where i %% 2 = 1;
 	insert into api_key_permissions (api_key_id, permission_id) select id, reading from api_keys where name in ('parent', 'child');
 	insert into invitations (id, org_id, email, email_key, role_ids, default_roles, hash, invited_by, created_at, expires_at)
-		select child, acme, 'i' || i, 'i' || i, '{}'::uuid[], true, ''::bytea, 'system:test', now(), now() + interval '1 day' from crowd
+		select child, acme, 'i' || i, 'i' || i, '{}'::uuid[], true, ''::bytea, 'system:test', now(), now() + interval '1 day' from crowd where i %% 5 = 0
 		union all select parent, org, 'ada@example.com', 'ada@example.com', '{}', true, '', 'system:test', now(), now() + interval '1 day' from crowd;
 	insert into identities (provider, subject, user_id) select 'crowd', i, ada from crowd;
 	insert into sessions (user_id, id, hash, methods, created_at, last_used_at, expires_at) select ada, child, 'x', '{code}', now(), now(), now() + interval '1 day' from crowd;

@@ -52,6 +52,9 @@ func TestBrowser(t *testing.T) {
 			http.Error(w, string(a.Body), http.StatusInternalServerError)
 		}
 	})
+	mux.HandleFunc("/test/invitation", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte(invite(t, b, r.FormValue("to"), r.FormValue("mailed") == "true")))
+	})
 	mux.HandleFunc("/test/app", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "the application") })
 	walk := exec.CommandContext(t.Context(), node, folder+"/walk.mjs", web.URL, chromium, os.Getenv("ROSTER_SCREENSHOTS"))
 	if said, err := walk.CombinedOutput(); err != nil {

@@ -366,3 +366,63 @@ func TestBranding(t *testing.T) {
 		}
 	}
 }
+
+// invite invites the address to Acme, and returns the path of the page that the link leads to.
+func invite(t *testing.T, b *graphtest.Server, email string, mailed bool) string {
+	t.Helper()
+	before := len(b.Mail.To(email))
+	text := b.Ask(t, `mutation($e: String!, $m: Boolean!) { invite(input: {email: $e, organization: {code: "acme"}, givenName: "Mary", sendEmail: $m}) { link } }`, graphtest.Object{"e": email, "m": mailed}).Text("invite.link")
+	if mailed {
+		text = b.Mail.Last(t, email, before+1).Text
+	}
+	found := regexp.MustCompile(`https://accounts\.test(/signin/invitation\?token=[\w%-]+)`).FindStringSubmatch(text)
+	if found == nil {
+		t.Fatalf("there is no link: %s", text)
+	}
+	return found[1]
+}
+
+func TestInvitation(t *testing.T) {
+	t.Parallel()
+	b, base := business(t)
+	temporary(t, b, password)
+	b.Ask(t, `mutation { updateSettings(input: {allowSelfSignUp: false}) { settings { allowSelfSignUp } } }`)
+	const page, back = "/signin/invitation", "/signin/account/profile"
+	for _, c := range []struct{ name, path string }{{"no token", page}, {"a made-up token", page + "?token=ri_x"}} {
+		t.Run(c.name, func(t *testing.T) {
+			newVisitor(t, base).get(c.path).want(t, 410, page, "This invitation is not valid")
+			newVisitor(t, base).post(c.path, "token", "x").want(t, 410, page, "This invitation is not valid")
+		})
+	}
+	t.Run("new, by mail", func(t *testing.T) {
+		v, path := newVisitor(t, base), invite(t, b, "mary@example.com", true)
+		a := v.get(path).want(t, 200, page, "You are invited to Acme", `value="Mary"`, "mary@example.com", `autocomplete="new-password"`)
+		token := regexp.MustCompile(`name="token" value="([^"]*)"`).FindStringSubmatch(a.body)[1]
+		v.post(page, "token", token, "account", "mary@example.com", "password", "short").want(t, 422, page, "password-error", token)
+		v.post(page+"?return_to="+back, "token", token, "account", "mary@example.com", "givenName", "Mia", "password", password).want(t, 200, back, "Mia")
+		v.get(path).want(t, 410, page)
+		v.get(invite(t, b, "other@example.com", true)).want(t, 403, page, "You are signed in with another account", "other@example.com")
+		v.post(page, "token", strings.TrimPrefix(invite(t, b, "other@example.com", false), page+"?token=")).want(t, 403, page, "another account")
+	})
+	t.Run("by a link", func(t *testing.T) {
+		// Nothing shows whether there is an account.
+		for i, email := range []string{"unknown@example.com", "ada@globex.example"} {
+			if i > 0 {
+				b.Ask(t, `mutation($e: String!) { createUser(input: {email: $e, organizations: [{code: "globex"}]}) { user { id } } }`, graphtest.Object{"e": email})
+			}
+			v, path := newVisitor(t, base), invite(t, b, email, false)
+			v.get(path).want(t, 200, page, "We mail a code to "+email, "Password (optional)")
+			before := len(b.Mail.To(email))
+			v.post(path, "token", strings.TrimPrefix(path, page+"?token="), "account", email).want(t, 200, "/signin/continue", email)
+			v.post("/signin/continue", "code", b.Mail.Last(t, email, before+1).Code).want(t, 200, "/signin/account", "Acme")
+		}
+	})
+	t.Run("with an account, by mail", func(t *testing.T) {
+		b.Ask(t, `mutation { removeMembers(input: {organization: {code: "acme"}, users: [{email: "ada@example.com"}]}) { deletedIds } }`)
+		v, path := newVisitor(t, base), invite(t, b, ada, true)
+		if a := v.get(path).want(t, 200, page, "Accept with your account ada@example.com."); strings.Contains(a.body, "assword") {
+			t.Errorf("it asks for a password: %s", a.body)
+		}
+		v.post(path, "token", strings.TrimPrefix(path, page+"?token=")).want(t, 200, "/signin/account", "Acme")
+	})
+}

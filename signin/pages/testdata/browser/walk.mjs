@@ -198,11 +198,42 @@ async function administered() {
   await look(page, 'Error: Sign in', 'suspended');
 }
 
+// People accept invitations: somebody new by a mail, somebody new by a link, and somebody who
+// has an account.
+async function invitations() {
+  const invite = async (page, to, mailed) => page.goto(`${base}${await (await fetch(`${base}/test/invitation?to=${encodeURIComponent(to)}&mailed=${mailed}`)).text()}`);
+  const page = await open();
+  await invite(page, 'mary@example.com', true);
+  const used = page.url();
+  await look(page, 'You are invited to Acme', 'invited');
+  await fill(page, { 'Family name (optional)': 'Jackson', 'Password (optional)': 'short' });
+  await look(page, 'Error: You are invited to Acme', 'invited-wrong');
+  await fill(page, { 'Password (optional)': password });
+  await look(page, 'Your account', 'invited-account');
+  await page.goto(used);
+  await look(page, 'This invitation is not valid', 'invitation-used');
+  await invite(page, 'annie@example.com', true);
+  await look(page, 'You are signed in with another account', 'invited-another');
+  const other = await open();
+  await invite(other, 'dorothy@example.com', false);
+  await look(other, 'You are invited to Acme', 'invited-by-link');
+  await press(other, 'button', 'Continue');
+  await look(other, 'Enter the code', 'invited-code');
+  await fill(other, { 'Code of 8 digits': await code('dorothy@example.com', 1) });
+  await look(other, 'Your account', 'invited-by-link-account');
+  await press(other, 'button', 'Sign out');
+  await invite(other, 'grace@example.com', true);
+  await look(other, 'You are invited to Acme', 'invited-with-account');
+  await press(other, 'button', 'Accept');
+  await look(other, 'Your account', 'invited-joined');
+}
+
 setTimeout(() => { console.error('it takes too long'); process.exit(1); }, 540_000).unref();
 try {
   await signUp();
   await account(await reset());
   await administered();
+  await invitations();
 } catch (fault) {
   faults.push(fault.stack);
 }
