@@ -140,36 +140,42 @@ type Accepted struct {
 // suspended. Call it in the transaction that lets the person in.
 func (d *Directory) AcceptInvitation(ctx context.Context, in Acceptance) (*Accepted, error) {
 	var accepted *Accepted
-	err := d.Writer.Atomically(ctx, func(ctx context.Context) (err error) {
+	err := d.Writer.Atomically(ctx, func(ctx context.Context) error {
+		ctx = access.WithActor(ctx, access.System("invitation"))
 		var invitation *db.Invitation
 		var org *db.Organization
-		accepted = &Accepted{}
-		by := access.WithActor(ctx, access.System("invitation"))
-		if err = d.write(by, func(ctx context.Context, w *write) error {
+		err := d.write(ctx, func(ctx context.Context, w *write) (err error) {
+			accepted = &Accepted{}
 			if invitation, org, accepted.User, err = d.lockAcceptance(ctx, w, in); err != nil {
 				return err
 			}
-			if accepted.User == nil {
-				accepted.IsNew = true
-				accepted.User, err = w.insertInvited(ctx, invitation, in)
-				return err
+			if accepted.User != nil {
+				return w.proveEmail(ctx, accepted.User)
 			}
-			return w.proveEmail(ctx, accepted.User)
-		}); err != nil {
+			accepted.IsNew = true
+			accepted.User, err = w.insertInvited(ctx, invitation, in)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 		accepted.Organization = org.ID
-		if err := d.Writer.Write(by, accepted.User.ID.String(), func(ctx context.Context, w *changes.Write) error {
-			if _, err := w.NewUpdate().Model(invitation).Set("live = false, accepted_at = ?, user_id = ?", d.clock(), accepted.User.ID).WherePK().Exec(ctx); err != nil {
-				return err
-			}
-			return w.Record(changes.InvitationAccepted, invitation.ID.String(), &org.ID, nil, changes.Values{"userId": accepted.User.ID})
-		}); err != nil {
+		if err := d.endAccepted(ctx, invitation, accepted.User.ID); err != nil {
 			return err
 		}
-		return d.joinInvited(by, invitation, org, accepted.User)
+		return d.joinInvited(ctx, invitation, org, accepted.User)
 	})
 	return accepted, err
+}
+
+// endAccepted notes that the user has accepted the invitation, which ends it.
+func (d *Directory) endAccepted(ctx context.Context, i *db.Invitation, user db.UserID) error {
+	return d.Writer.Write(ctx, user.String(), func(ctx context.Context, w *changes.Write) error {
+		if _, err := w.NewUpdate().Model(i).Set("live = false, accepted_at = ?, user_id = ?", d.clock(), user).WherePK().Exec(ctx); err != nil {
+			return err
+		}
+		return w.Record(changes.InvitationAccepted, i.ID.String(), &i.OrgID, nil, changes.Values{"userId": user})
+	})
 }
 
 // lockAcceptance reads and locks, in the order in which every write locks, the

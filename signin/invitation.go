@@ -41,8 +41,8 @@ func newInvitationToken(of db.InvitationID) invitationToken {
 	return t
 }
 
-// parseInvitationToken returns the token of the text; the zero one, which is nobody's, for
-// what is none.
+// parseInvitationToken returns the token of the text. It returns the zero token, which
+// nobody has, for any other text.
 func parseInvitationToken(text string) (t invitationToken) {
 	text, ok := strings.CutPrefix(text, invitationPrefix)
 	if !ok || len(text) != base64.RawURLEncoding.EncodedLen(len(t)) {
