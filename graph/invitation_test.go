@@ -558,7 +558,7 @@ func TestBadTokensAreAlike(t *testing.T) {
 			var got []string
 			for range 4 { // now and then a server reads what has changed of the catalogue
 				var a *graphtest.Answer
-				a, got = asked(traced, func() *graphtest.Answer { return accept(t, b.Server, "", object{"token": tokens[name]}) })
+				a, got = asked(b.Server, traced, func() *graphtest.Answer { return accept(t, b.Server, "", object{"token": tokens[name]}) })
 				if wantBody == "" {
 					wantBody, want = steady(a), got
 				}

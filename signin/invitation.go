@@ -100,10 +100,7 @@ func (s *Service) deliver(byMail bool, link *secret.Text) directory.Deliver {
 			*link = secret.New(s.link(t))
 			return nil
 		}
-		if !s.Outbox.Configured() {
-			return errNoMail
-		}
-		if err := s.count(ctx, mailsPerAddress.of(typed(directory.UserRef{Email: &i.Email})), mailsPerSource.source(ctx)); err != nil {
+		if err := s.countMail(ctx, addresseeAt(i.Email)); err != nil {
 			return err
 		}
 		i.SentAt = new(s.now())
@@ -196,7 +193,7 @@ func (s *Service) AcceptInvitation(ctx context.Context, in AcceptInvitationInput
 	if isForAnother(ctx, account) {
 		return nil, problem.New(problem.Forbidden, "You are signed in with another account than the one that is invited. Sign out first.")
 	}
-	w, err := s.wishOf(ctx, i, hash, in)
+	w, err := s.wishOfInvited(ctx, i, hash, in)
 	if err != nil {
 		return nil, err
 	}
@@ -204,36 +201,58 @@ func (s *Service) AcceptInvitation(ctx context.Context, in AcceptInvitationInput
 	switch actor := access.ActorOf(ctx); {
 	case account.user != nil && account.user.EmailVerified && actor.Is(account.user.ID) && actor.Session != nil:
 		return s.acceptAs(ctx, actor, f)
-	case i.SentAt != nil:
-		result, err := s.proceed(ctx, f, methodInvitation, func(context.Context, *flow) error { return nil })
-		return s.let(ctx, result, err)
+	case i.SentAt == nil:
+		return s.mailInvitedCode(ctx, f, in.Password)
 	}
-	return s.mailCode(ctx, f, mail.SignInCode)
+	if account.user == nil || account.user.PasswordHash == "" { // else it has one already
+		if err := s.hashFirstPassword(ctx, f, in.Password); err != nil {
+			return nil, err
+		}
+	}
+	result, err := s.proceed(ctx, f, methodInvitation, func(context.Context, *flow) error { return nil })
+	return s.let(ctx, result, err)
 }
 
-// wishOf returns what a flow that accepts the invitation keeps of the input.
-func (s *Service) wishOf(ctx context.Context, i *db.Invitation, hash []byte, in AcceptInvitationInput) (wish, error) {
-	user, err := s.Directory.Newcomer(directory.CreateUserInput{Email: &i.Email, GivenName: in.GivenName, FamilyName: in.FamilyName})
-	if err != nil {
-		return wish{}, err
+// mailInvitedCode begins to accept an invitation whose token proves no address. It is the
+// same work whether somebody has the address or not.
+func (s *Service) mailInvitedCode(ctx context.Context, f *flow, password *string) (*Result, error) {
+	if err := s.countMail(ctx, f.addressee()); err != nil {
+		return nil, err
 	}
-	w := wish{GivenName: user.GivenName, FamilyName: user.FamilyName, Invitation: &wishedInvitation{i.ID, hash}}
-	if in.Password == nil {
-		return w, nil
+	if err := s.hashFirstPassword(ctx, f, password); err != nil { // after counting, since it is much work
+		return nil, err
 	}
+	return s.mailCounted(ctx, f, mail.SignInCode)
+}
+
+// hashFirstPassword keeps the password, which may be chosen, for the account that the flow
+// is about to make.
+func (s *Service) hashFirstPassword(ctx context.Context, f *flow, password *string) (err error) {
+	if password != nil {
+		f.wish.PasswordHash, err = s.Passwords.Hash(ctx, secret.New(*password))
+	}
+	return err
+}
+
+// wishOfInvited returns what a flow that accepts the invitation keeps of the input, but for
+// the password. It returns all faults of the input together.
+func (s *Service) wishOfInvited(ctx context.Context, i *db.Invitation, hash []byte, in AcceptInvitationInput) (wish, error) {
 	settings, err := s.Directory.SignInSettings(ctx)
 	if err != nil {
 		return wish{}, err
 	}
-	w.PasswordHash, err = s.firstPassword(ctx, settings, in.Password, &i.Email)
-	return w, err
+	user, err := s.Directory.Newcomer(directory.CreateUserInput{Email: &i.Email, GivenName: in.GivenName, FamilyName: in.FamilyName})
+	faults := problem.List(problem.All(err))
+	if in.Password != nil {
+		faults = append(faults, problem.All(checkFirstPassword(settings, in.Password, &i.Email))...)
+	}
+	return wish{GivenName: user.GivenName, FamilyName: user.FamilyName, Invitation: &wishedInvitation{i.ID, hash}}, faults.Err()
 }
 
 // acceptAs accepts the invitation of the flow for the person who is signed in, whose session
 // then is in the organization.
 func (s *Service) acceptAs(ctx context.Context, actor *access.Actor, f *flow) (*Result, error) {
 	session := *actor.Session
-	f.wish.PasswordHash = ""
 	err := s.atomically(ctx, func(ctx context.Context, _ func(error) error) error {
 		if _, err := s.Directory.Writer.Confirm(ctx); err != nil && !errors.Is(err, changes.ErrActorChanged) {
 			return err
