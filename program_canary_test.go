@@ -224,8 +224,8 @@ func (c *canaries) succeed() {
 }
 
 // secretsShown matches the secrets of people that answers show: of sessions, in a field or a cookie,
-// tickets and access tokens.
-var secretsShown = regexp.MustCompile(`rs_[\w-]{20,}|rt_[\w-]{20,}|eyJ[\w-]+\.[\w-]+\.[\w-]+`)
+// tickets, access tokens and tokens of invitations.
+var secretsShown = regexp.MustCompile(`rs_[\w-]{20,}|ri_[\w-]{20,}|rt_[\w-]{20,}|eyJ[\w-]+\.[\w-]+\.[\w-]+`)
 
 // enter sends a mutation about signing in, and returns the secret that the answer shows, if
 // any. Only whoever asks for it may see it. more is as for send.
@@ -293,6 +293,14 @@ func (c *canaries) letPeopleIn() {
 	c.enter(session, `mutation($input: ConfirmEmailChangeInput!) { confirmEmailChange(input: $input) { user { id } } }`, object{"ticket": ticket, "code": canary})
 	if c.code(); ticket == "" || token == "" || cookie == "" {
 		c.t.Fatalf("ticket %q, token %q, cookie %q", ticket, token, cookie)
+	}
+	invitation := c.enter(c.key, `mutation($input: InviteInput!) { invite(input: $input) { link } }`, object{"email": "guest@example.com", "sendEmail": false}, "Idempotency-Key", canary+"-9")
+	c.tell("pages", []byte(strings.ReplaceAll(c.send(c.t.Context(), "GET", c.url+"/signin/invitation?token="+invitation, "", ""), invitation, "")))
+	for _, token := range []string{canary, invitation + canary, invitation} {
+		ticket = c.enter("", `mutation($input: AcceptInvitationInput!) { acceptInvitation(input: $input)`+step, object{"token": token, "password": password})
+	}
+	if proceed(object{"ticket": ticket, "code": c.code()}) == "" {
+		c.t.Fatal("the invitation is not accepted")
 	}
 	c.enter(session, `mutation($input: ChangePasswordInput!) { changePassword(input: $input) { accepted } }`, object{"currentPassword": password, "newPassword": "another " + password})
 	<-c.box.mails // the notice of it

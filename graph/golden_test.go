@@ -71,9 +71,20 @@ func (c goldenCase) String() string {
 	return text + "--- answer\n" + strings.TrimSpace(c.answer) + "\n"
 }
 
-// askers are the API keys of those who ask in golden cases.
+// goldenInvitations makes three invitations: an open one and a revoked one to Acme, and one
+// to the default organization.
+const goldenInvitations = `
+insert into invitations (id, org_id, email, email_key, given_name, role_ids, default_roles, hash, invited_by, live, created_at, expires_at, revoked_at)
+select gen_random_uuid(), o.id, i.email, i.email, 'Mary', array(select id from roles where key = i.role), i.role is null, '', 'system:demo', not i.revoked, i.at, '2090-01-01Z', case when i.revoked then i.at end
+from (values ('acme', 'mary@example.com', 'owner', false, timestamptz '2026-01-01Z'), ('acme', 'dorothy@example.com', null, true, '2026-01-02Z'), (null, 'annie@example.com', null, false, '2026-01-03Z')) i (org, email, role, revoked, at)
+join organizations o on o.code = i.org or i.org is null and o.is_default
+where not exists (select from invitations)`
+
+// askers are the API keys of those who ask in golden cases. It makes what these ask about
+// and the demo business does not have.
 func askers(t *testing.T, b *graphtest.Server) map[string]string {
 	t.Helper()
+	b.Execute(t, goldenInvitations)
 	viewer := b.Ask(t, `{ role(by: {key: "roster-viewer"}) { permissions { key } } }`).Texts("role.permissions", "key")
 	return map[string]string{
 		"administrator": b.Key,
@@ -172,11 +183,6 @@ func rehearsed(query string) string {
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	b := graphtest.NewDemo(t)
-	// Three invitations: an open one and a revoked one to Acme, and one to the default organization.
-	b.Execute(t, `insert into invitations (id, org_id, email, email_key, given_name, role_ids, default_roles, hash, invited_by, live, created_at, expires_at, revoked_at)
-		select gen_random_uuid(), o.id, i.email, i.email, 'Mary', array(select id from roles where key = i.role), i.role is null, '', 'system:demo', not i.revoked, i.at, '2090-01-01Z', case when i.revoked then i.at end
-		from (values ('acme', 'mary@example.com', 'owner', false, timestamptz '2026-01-01Z'), ('acme', 'dorothy@example.com', null, true, '2026-01-02Z'), (null, 'annie@example.com', null, false, '2026-01-03Z')) i (org, email, role, revoked, at)
-		join organizations o on o.code = i.org or i.org is null and o.is_default`)
 	all := golden(t, b, *update)
 	everyFieldIsAsked(t, all)
 	everyCodeIsShown(t, all)

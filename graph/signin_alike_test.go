@@ -53,6 +53,17 @@ var alikeDoors = map[string]func(t *testing.T, b *graphtest.Server, stranger, em
 			return continueSignIn(t, b, object{"ticket": ticket, "code": "wrong"})
 		}
 	},
+	"invitation by a link": func(t *testing.T, b *graphtest.Server, _, email string) func() *graphtest.Answer {
+		_, token := invite(t, b, b.Key, object{"email": email, "organization": object{"code": "host"}, "sendEmail": false})
+		return func() *graphtest.Answer { return accept(t, b, "", object{"token": token, "password": password}) }
+	},
+	"wrong code of an invitation": func(t *testing.T, b *graphtest.Server, _, email string) func() *graphtest.Answer {
+		_, token := invite(t, b, b.Key, object{"email": email, "organization": object{"code": "host"}, "sendEmail": false})
+		ticket := wantStep(t, accept(t, b, "", object{"token": token}), "EMAIL_CODE")
+		return func() *graphtest.Answer {
+			return continueSignIn(t, b, object{"ticket": ticket, "code": "wrong"})
+		}
+	},
 	"reset": func(t *testing.T, b *graphtest.Server, _, email string) func() *graphtest.Answer {
 		return func() *graphtest.Answer { return requestReset(t, b, email) }
 	},
@@ -100,6 +111,7 @@ func TestAccountsAreAlike(t *testing.T) {
 	for _, name := range []string{"known", "codes", "suspended", "stranger"} {
 		b.Ask(t, `mutation($e: String, $u: String) { createUser(input: {email: $e, username: $u, organizations: [{code: "default"}]}) { user { id } } }`, object{"e": name + "@acme.example", "u": name})
 	}
+	b.Ask(t, `mutation { createOrganization(input: {code: "host", name: "Host"}) { organization { id } } }`)
 	b.SignedIn(t, "known@acme.example", "default")
 	b.SignedIn(t, "suspended@acme.example", "default")
 	stranger := b.SignedIn(t, "stranger@acme.example", "default")

@@ -77,6 +77,9 @@ func TestDoorsOfSignUp(t *testing.T) {
 		"code": func(t *testing.T, b *graphtest.Server, email string) *graphtest.Answer {
 			return continueSignIn(t, b, wrongCode(wantStep(t, signIn(t, b, object{"email": email}), "EMAIL_CODE")))
 		},
+		"a made-up invitation": func(t *testing.T, b *graphtest.Server, _ string) *graphtest.Answer {
+			return accept(t, b, "", object{"token": "ri_" + strings.Repeat("A", 64)})
+		},
 		"reset": func(t *testing.T, b *graphtest.Server, email string) *graphtest.Answer {
 			return resetPassword(t, b, requestReset(t, b, email).Text("payload.step.ticket"), "00000000")
 		},
@@ -84,7 +87,7 @@ func TestDoorsOfSignUp(t *testing.T) {
 	for name, one := range early {
 		doors[name] = func(t *testing.T, b *graphtest.Server, _ string) *graphtest.Answer { return one.finish(t, b) }
 	}
-	refusedAlways := map[string]string{"password": "UNAUTHENTICATED", "code": "INVALID", "reset": "INVALID"}
+	refusedAlways := map[string]string{"a made-up invitation": "INVALID", "password": "UNAUTHENTICATED", "code": "INVALID", "reset": "INVALID"}
 	settings(t, b, "allowSelfSignUp: false")
 	users := numberOfUsers(t, b)
 	i := 0
