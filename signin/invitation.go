@@ -252,8 +252,9 @@ func (s *Service) wishOfInvited(ctx context.Context, i *db.Invitation, hash []by
 // acceptAs accepts the invitation of the flow for the person who is signed in, whose session
 // then is in the organization.
 func (s *Service) acceptAs(ctx context.Context, actor *access.Actor, f *flow) (*Result, error) {
-	session := *actor.Session
+	var session db.Session
 	err := s.atomically(ctx, func(ctx context.Context, _ func(error) error) error {
+		session = *actor.Session
 		if _, err := s.Directory.Writer.Confirm(ctx); err != nil && !errors.Is(err, changes.ErrActorChanged) {
 			return err
 		}
