@@ -32,11 +32,13 @@ import (
 	"roster/db/embedded"
 	"roster/demo"
 	"roster/directory"
+	"roster/egress"
 	"roster/graph/graphiql"
 	"roster/graph/transport"
 	"roster/idempotency"
 	"roster/mail"
 	"roster/problem"
+	"roster/provider"
 	"roster/secret"
 	"roster/signin"
 	"roster/signin/browser"
@@ -208,9 +210,13 @@ func (s *server) startSignIn(ctx context.Context) error {
 	s.signIn = signin.New(signin.Options{
 		Database: s.db, Directory: s.directory, Passwords: credential.NewPasswords(cores, waitingPasswords*cores), Outbox: s.outbox, Tokens: s.tokens,
 		Issuer: s.publicAddress(), Audiences: s.audiences, Log: s.log,
+		Providers: provider.New(egress.NewClient(s.dev), time.Now), Keyring: s.keyring, Development: s.dev,
 	})
 	s.metrics.WatchCounter("roster_password_hashes_total", "Passwords that were hashed: new ones, and those that somebody signed in with.",
 		func() float64 { return float64(s.signIn.Passwords.Hashed()) })
+	if err := s.directory.ResealProviders(ctx); err != nil {
+		return fmt.Errorf("secrets of identity providers: %w", err)
+	}
 	s.background(ctx, s.signIn.Sweep)
 	s.background(ctx, s.shareCores)
 	s.cookies = browser.NewCookies(strings.HasPrefix(s.publicURL, "https:"))

@@ -65,6 +65,7 @@ var (
 	UserSessionsEnded    = define[db.UserKind]("user.sessions.ended", Effects{Sessions: true})
 	UserSwitched         = define[db.UserKind]("user.organization.switched", Effects{Sessions: true})
 	UserPasswordChanged  = define[db.UserKind]("user.password.changed", Effects{})
+	UserIdentityLinked   = define[db.UserKind]("user.identity.linked", Effects{})
 	UserIdentityUnlinked = define[db.UserKind]("user.identity.unlinked", Effects{})
 )
 
@@ -129,6 +130,13 @@ var (
 	APIKeyAdopted          = define[db.APIKeyKind]("apiKey.adopted", Effects{Credentials: true, Administrator: true})
 	APIKeyRevoked          = define[db.APIKeyKind]("apiKey.revoked", Effects{Credentials: true, Administrator: true})
 	APIKeyPermissionsAdded = define[db.APIKeyKind]("apiKey.permissions.added", Effects{Credentials: true})
+)
+
+// The actions on identity providers.
+var (
+	IdentityProviderCreated = define[db.ProviderKind]("identityProvider.created", Effects{})
+	IdentityProviderUpdated = define[db.ProviderKind]("identityProvider.updated", Effects{})
+	IdentityProviderDeleted = define[db.ProviderKind]("identityProvider.deleted", Effects{})
 )
 
 // The actions on the settings. Roles that become default ones are changed by actions of

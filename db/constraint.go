@@ -13,6 +13,7 @@ var constraints = map[string]problem.Error{
 	"organization_domains_pkey":       {Kind: problem.Conflict, Field: "input.autoJoinDomains", Message: "Another organization has one of these domains."},
 	"permissions_key":                 {Kind: problem.Conflict, Field: "input.key", Message: "Another permission has this key."},
 	"roles_key":                       {Kind: problem.Conflict, Field: "input.key", Message: "Another role has this key."},
+	"identity_providers_key":          {Kind: problem.Conflict, Field: "input.key", Message: "Another identity provider has this key."},
 	"memberships_once":                {Kind: problem.Conflict, Field: "input.users", Message: "The user was added to the organization at the same moment."},
 	"role_permissions_live":           {Kind: problem.Conflict, Field: "input.permissions", Message: "The permission was added at the same moment."},
 	"organizations_one_default":       {Kind: problem.Conflict, Field: "input.defaultOrganization", Message: "The default organization was changed at the same moment."},

@@ -35,6 +35,7 @@ type (
 	FlowKind         struct{}
 	IdentityKind     struct{}
 	InvitationKind   struct{}
+	ProviderKind     struct{}
 )
 
 // The ids of each kind.
@@ -52,6 +53,7 @@ type (
 	FlowID         = ID[FlowKind]
 	IdentityID     = ID[IdentityKind]
 	InvitationID   = ID[InvitationKind]
+	ProviderID     = ID[ProviderKind]
 )
 
 // Prefix returns "user".
@@ -92,6 +94,9 @@ func (IdentityKind) Prefix() string { return "identity" }
 
 // Prefix returns "invitation".
 func (InvitationKind) Prefix() string { return "invitation" }
+
+// Prefix returns "provider".
+func (ProviderKind) Prefix() string { return "provider" }
 
 // NewID returns a new id, which sorts after all earlier ids of this process.
 func NewID[K Kind]() ID[K] {

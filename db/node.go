@@ -23,3 +23,6 @@ func (s *SignIn) NodeID() string { return s.ID.String() }
 
 // NodeID returns the text form of the invitation's id.
 func (i *Invitation) NodeID() string { return i.ID.String() }
+
+// NodeID returns the text form of the identity provider's id.
+func (p *IdentityProvider) NodeID() string { return p.ID.String() }

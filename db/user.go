@@ -110,11 +110,16 @@ const PasswordProvider = "password"
 type Identity struct {
 	bun.BaseModel `bun:"table:identities,alias:i" json:"-"`
 
-	ID             IdentityID `bun:",nullzero" json:"id"`
-	Provider       string     `bun:",pk" json:"provider"`
-	Subject        string     `bun:",pk" json:"subject"`
-	UserID         UserID     `json:"-"`
-	Email          *string    `json:"email"`
-	LastSignedInAt *time.Time `json:"lastSignedInAt"`
-	CreatedAt      time.Time  `json:"createdAt"`
+	ID IdentityID `bun:",nullzero" json:"id"`
+	// Provider is the issuer, such as https://accounts.google.com, or PasswordProvider.
+	// Whoever reads identities sees the key of the provider in its place.
+	Provider string `bun:",pk" json:"provider"`
+	Subject  string `bun:",pk" json:"subject"`
+	UserID   UserID `json:"-"`
+	// ProviderID is the identity provider that was used last; nil for a password. It may
+	// be gone.
+	ProviderID     *ProviderID `json:"-"`
+	Email          *string     `json:"email"`
+	LastSignedInAt *time.Time  `json:"lastSignedInAt"`
+	CreatedAt      time.Time   `json:"createdAt"`
 }

@@ -17,9 +17,12 @@ import (
 	"roster/db/dbtest"
 	"roster/db/list"
 	"roster/directory"
+	"roster/egress"
 	"roster/impact"
 	"roster/mail"
 	"roster/problem"
+	"roster/provider"
+	"roster/provider/providertest"
 	"roster/secret"
 	"roster/signin"
 )
@@ -43,7 +46,11 @@ func newActionServers(t *testing.T) *actionServers {
 		access.WithActor(t.Context(), access.System("test")),
 	}
 	t.Cleanup(s.Close)
+	ring := must(secret.ParseKeyring(secret.NewKey().Reveal()))(t)
+	client := egress.NewClient(true)
+	t.Cleanup(client.CloseIdleConnections)
 	s.signIn = signin.New(signin.Options{
+		Providers: provider.New(client, time.Now), Keyring: ring, Development: true,
 		Database: database, Directory: s.Directory, Passwords: credential.NewPasswords(1, 1), Outbox: mail.NewOutbox(database, mail.Options{}), Log: slog.New(slog.DiscardHandler),
 	})
 	must(0, s.Follow(t.Context()))(t)
@@ -122,6 +129,26 @@ func (w *actionWorld) identity(subject string) string {
 	id := db.NewID[db.IdentityKind]()
 	must(w.db.NewRaw("insert into identities (id, provider, subject, user_id) select ?, 'google', ?, id from users where username = ?", id, subject+w.mark, w.ada).Exec(w.t.Context()))(w.t)
 	return id.String()
+}
+
+// newProvider makes an identity provider, and returns its id.
+func (w *actionWorld) newProvider(ctx context.Context, issuer string) string {
+	w.t.Helper()
+	return must(w.CreateIdentityProvider(ctx, directory.CreateIdentityProviderInput{
+		Key: w.mark, Kind: db.OIDCProvider, Issuer: &issuer, ClientID: providertest.ClientID, ClientSecret: providertest.ClientSecret,
+	}))(w.t).ID.String()
+}
+
+// link links an identity provider to the account of the person of ctx.
+func (w *actionWorld) link(ctx context.Context) error {
+	p := providertest.New(w.t)
+	w.newProvider(w.ctx, p.URL)
+	departure, err := w.signIn.BeginLink(ctx, w.mark)
+	if err != nil {
+		return err
+	}
+	_, err = w.signIn.FinishProvider(ctx, w.mark, departure.Ticket, p.Visit(w.t, departure.Address))
+	return err
 }
 
 // answers returns what a server answers from everything that it may keep in memory.
@@ -308,6 +335,14 @@ func (w *actionWorld) cases() map[changes.Action]actionCase {
 			before: does(w.AddMembers, directory.AddMembersInput{Organization: orgCode("default"), Users: users, Roles: roleRefs()}),
 			change: w.asAda(does(w.signIn.SwitchOrganization, orgCode("default"))),
 		},
+		changes.UserIdentityLinked:      {change: w.asAda(w.link)},
+		changes.IdentityProviderCreated: {change: func(ctx context.Context) error { w.newProvider(ctx, "https://example.com"); return nil }},
+		changes.IdentityProviderUpdated: {change: func(ctx context.Context) error {
+			return does(w.UpdateIdentityProvider, directory.UpdateIdentityProviderInput{Provider: w.newProvider(ctx, "https://example.com"), Enabled: graphql.OmittableOf(new(false))})(ctx)
+		}},
+		changes.IdentityProviderDeleted: {change: func(ctx context.Context) error {
+			return does(w.DeleteIdentityProvider, directory.IdentityProviderActionInput{Provider: w.newProvider(ctx, "https://example.com")})(ctx)
+		}},
 		changes.UserIdentityUnlinked: {change: func(ctx context.Context) error {
 			w.identity("left")
 			return does(w.signIn.UnlinkIdentity, signin.UnlinkIdentityInput{User: &ada, Identity: w.identity("unlinked")})(ctx)

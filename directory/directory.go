@@ -31,6 +31,10 @@ type Directory struct {
 	// sessions finds the sessions of people.
 	sessions *credential.Sessions
 	clock    func() time.Time
+
+	providerRules ProviderRules
+	// reservedKeys are those that no identity provider can have.
+	reservedKeys []string
 }
 
 // New returns the directory that is kept in database; Setup prepares a new one,

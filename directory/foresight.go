@@ -147,6 +147,17 @@ var foresight = map[string]func(n *names, input any) access.Permission{
 		return access.SettingsWrite
 	}),
 
+	// All of these take turns, and few there are.
+	"createIdentityProvider": foresee(func(n *names, in CreateIdentityProviderInput) access.Permission {
+		n.settings = true
+		if in.Organization != nil {
+			n.organizations.share = append(n.organizations.share, in.Organization.lookUp())
+		}
+		return access.SettingsWrite
+	}),
+	"updateIdentityProvider": providersOnly,
+	"deleteIdentityProvider": providersOnly,
+
 	"createApiKey": foresee(func(n *names, in CreateAPIKeyInput) access.Permission {
 		n.alone = true
 		if in.Organization != nil {
@@ -184,6 +195,12 @@ var foresight = map[string]func(n *names, input any) access.Permission{
 func ownOnly(n *names, _ any) access.Permission {
 	n.own = true
 	return ""
+}
+
+// providersOnly is the function of a mutation of an identity provider that exists.
+func providersOnly(n *names, _ any) access.Permission {
+	n.settings = true
+	return access.SettingsWrite
 }
 
 // foresee returns the function of a mutation with inputs of type T.

@@ -28,6 +28,7 @@ func TestForesightIsComplete(t *testing.T) {
 		"createPermission": CreatePermissionInput{}, "updatePermission": UpdatePermissionInput{}, "deletePermission": PermissionActionInput{},
 		"createRole": CreateRoleInput{}, "updateRole": UpdateRoleInput{}, "deleteRole": RoleActionInput{},
 		"addRolePermissions": RolePermissionsInput{}, "removeRolePermissions": RolePermissionsInput{},
+		"createIdentityProvider": CreateIdentityProviderInput{}, "updateIdentityProvider": UpdateIdentityProviderInput{}, "deleteIdentityProvider": IdentityProviderActionInput{},
 		"updateSettings": UpdateSettingsInput{}, "updateViewer": UpdateViewerInput{}, "createApiKey": CreateAPIKeyInput{}, "revokeApiKey": APIKeyActionInput{}, "adoptApiKey": APIKeyActionInput{},
 	}
 	for name := range foresight {

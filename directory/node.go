@@ -65,6 +65,9 @@ func (d *Directory) findNodes(ctx context.Context, prefix string, ids []string, 
 	case db.InvitationKind{}.Prefix():
 		conditions, err := visibleInvitations(ctx)
 		return rowsByID[db.InvitationKind, db.Invitation](ctx, d, "invitations i", "i", conditions, err, ids, found)
+	case db.ProviderKind{}.Prefix():
+		conditions, err := visibleProviders(ctx)
+		return rowsByID[db.ProviderKind, db.IdentityProvider](ctx, d, "identity_providers ip", "ip", conditions, err, ids, found)
 	case db.RoleKind{}.Prefix():
 		return findEach(ids, found, func(id string) (*db.Role, error) { return d.Role(ctx, RoleRef{ID: &id}) })
 	case db.PermissionKind{}.Prefix():

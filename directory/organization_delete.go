@@ -10,7 +10,7 @@ import (
 )
 
 // DeleteOrganization takes all members out of the organization and ends everything
-// that was granted there. Users who would be left without any organization move to
+// that was granted there. Its identity providers go with it. Users who would be left without any organization move to
 // the default one, with its default roles; suspended members stay suspended there. A tombstone remains, because history
 // refers to it. The default organization cannot be deleted.
 func (d *Directory) DeleteOrganization(ctx context.Context, in OrganizationActionInput) ([]string, error) {
@@ -42,6 +42,9 @@ func (d *Directory) DeleteOrganization(ctx context.Context, in OrganizationActio
 			return err
 		}
 		if err := w.setDomains(ctx, org, before.AutoJoinDomains); err != nil {
+			return err
+		}
+		if err := w.deleteProviders(ctx, "org_id = ?", org.ID); err != nil {
 			return err
 		}
 		return w.Record(changes.OrganizationDeleted, id, &org.ID, before, nil)

@@ -76,8 +76,8 @@ func domainOfAddress(email string) string {
 
 // NewPerson is a person who signs up, and has proven their address.
 type NewPerson struct {
-	Email                 string
-	GivenName, FamilyName *string
+	Email                             string
+	GivenName, FamilyName, PictureURL *string
 	// Organization is the one to join, if it is open to the address.
 	Organization *db.OrganizationID
 	// CreateOrganization is the name of an organization to be made.
@@ -90,7 +90,7 @@ type NewPerson struct {
 // roles. Whoever makes an organization administers it; its id is returned as created.
 func (d *Directory) SignUp(ctx context.Context, in NewPerson) (user *db.User, created *db.OrganizationID, err error) {
 	err = d.write(ctx, func(ctx context.Context, w *write) error {
-		user, created = w.faults.newUser(CreateUserInput{Email: &in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName}), nil
+		user, created = w.faults.newUser(CreateUserInput{Email: &in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName, PictureURL: in.PictureURL}), nil
 		user.EmailVerified, user.CreatedAt, user.UpdatedAt = true, w.At, w.At
 		organizations, err := d.organizationsOfNewcomer(ctx, in)
 		if err != nil {

@@ -150,9 +150,9 @@ func (d *Directory) Identities(ctx context.Context, users []db.UserID) ([][]*db.
 	if _, err := access.ScopeOf(ctx, access.UsersRead); err != nil && !access.ActorOf(ctx).Is(users...) {
 		return nil, err
 	}
-	rows, err := db.Select[db.Identity](ctx, d.db, `select i.provider, i.user_id, i.id, i.email, i.last_signed_in_at, i.created_at,
+	rows, err := db.Select[db.Identity](ctx, d.db, `select coalesce(ip.key, i.provider) as provider, i.user_id, i.id, i.email, i.last_signed_in_at, i.created_at,
 			case when i.provider = '`+db.PasswordProvider+`' then coalesce(u.email, u.username, i.subject) else i.subject end as subject
-		from identities i join users u on u.id = i.user_id where i.user_id = any($1) order by i.created_at, i.provider, i.subject`, users)
+		from identities i join users u on u.id = i.user_id left join identity_providers ip on ip.id = i.provider_id where i.user_id = any($1) order by i.created_at, i.provider, i.subject`, users)
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ const (
 	timeout   = 10 * time.Second
 )
 
-// The errors of requests, which errors.Is finds in those of the client.
+// The errors of requests; errors.Is finds them in what the client returns.
 var (
 	// ErrForbidden reports an address that the client does not ask.
 	ErrForbidden = errors.New("not a public https address")

@@ -16,10 +16,11 @@ import (
 // The fields of Query and Mutation that need no permission of their own: what
 // they answer to nobody, and to one who holds nothing. They let everybody who is signed in.
 var openFields = map[string]struct{ nobody, holdingNothing string }{
-	"Query.viewer":     {"", ""},
-	"Query.errorCodes": {"", ""},
-	"Query.node":       {"UNAUTHENTICATED", ""},
-	"Query.nodes":      {"UNAUTHENTICATED", ""},
+	"Query.viewer":            {"", ""},
+	"Query.errorCodes":        {"", ""},
+	"Query.identityProviders": {"", ""},
+	"Query.node":              {"UNAUTHENTICATED", ""},
+	"Query.nodes":             {"UNAUTHENTICATED", ""},
 
 	"Mutation.signUp":               {"", ""},
 	"Mutation.signIn":               {"", ""},
@@ -59,6 +60,13 @@ var samples = map[string]string{
 	"key":                      `"new:key"`,
 	"CreateUserInput.email":    `"new@example.com"`,
 	"ApiKeyActionInput.apiKey": `$KEY`,
+	"provider":                 `$PROVIDER`,
+
+	"CreateIdentityProviderInput.key":          `"new"`,
+	"CreateIdentityProviderInput.kind":         "GOOGLE",
+	"CreateIdentityProviderInput.issuer":       `"https://accounts.google.com"`,
+	"CreateIdentityProviderInput.clientId":     `"roster"`,
+	"CreateIdentityProviderInput.clientSecret": `"of the provider"`,
 
 	"InviteInput.email":                `"invited@example.com"`,
 	"InvitationActionInput.invitation": `$INVITATION`,
@@ -83,13 +91,13 @@ var samples = map[string]string{
 
 // needed are fields of inputs without which a call would not be valid, although
 // they may be null.
-var needed = []string{"CreateUserInput.email", "SignInInput.email", "ContinueSignInInput.code", "UpdateViewerInput.givenName"}
+var needed = []string{"CreateUserInput.email", "SignInInput.email", "ContinueSignInInput.code", "UpdateViewerInput.givenName", "CreateIdentityProviderInput.issuer"}
 
 // caller makes minimal calls of the fields of a schema.
 type caller struct {
 	schema *ast.Schema
-	// keyID and invitationID are ids of what there is.
-	keyID, invitationID string
+	// ids name what has no other name, by what stands for them in samples.
+	ids map[string]string
 	// missing are the inputs that have no sample.
 	missing []string
 	// others are samples which count before those of all callers.
@@ -105,9 +113,10 @@ type caller struct {
 // newCaller returns a caller of a business with graphtest.SmallBusiness.
 func newCaller(t *testing.T, b *graphtest.Server) *caller {
 	t.Helper()
-	key := b.Ask(t, graphtest.SmallBusiness).Text("k.apiKey.id")
-	id, _ := invite(t, b, b.Key, object{"email": "waiting@example.com", "organization": object{"code": "acme"}, "sendEmail": false})
-	return &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), keyID: key, invitationID: id}
+	made := b.Ask(t, graphtest.SmallBusiness)
+	invitation, _ := invite(t, b, b.Key, object{"email": "waiting@example.com", "organization": object{"code": "acme"}, "sendEmail": false})
+	ids := map[string]string{"$KEY": made.Text("k.apiKey.id"), "$PROVIDER": made.Text("i.provider.id"), "$INVITATION": invitation}
+	return &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), ids: ids}
 }
 
 // value returns a value for an argument or input field: of owner, called name.
@@ -135,7 +144,9 @@ func (c *caller) value(owner, name string, of *ast.Type) string {
 
 // wrap makes a list of a value where the type is one.
 func (c *caller) wrap(of *ast.Type, value string) string {
-	value = strings.NewReplacer("$KEY", graphtest.Quote(c.keyID), "$INVITATION", graphtest.Quote(c.invitationID)).Replace(value)
+	for placeholder, id := range c.ids {
+		value = strings.ReplaceAll(value, placeholder, graphtest.Quote(id))
+	}
 	if of.Elem != nil {
 		return "[" + value + "]"
 	}
@@ -310,6 +321,9 @@ func TestDenied(t *testing.T) {
 var nested = map[string]struct{ document, way string }{
 	"User.identities": {`query { organization(by: {code: "acme"}) { members { nodes { user { identities { subject } } } } } }`,
 		"roster:organizations:read roster:members:read"},
+	"IdentityProvider.clientId":     {`query { identityProviders(email: "any@globex.example") { clientId } }`, ""},
+	"IdentityProvider.organization": {`query { identityProviders(email: "any@globex.example") { organization { id } } }`, ""},
+	"IdentityProvider.domains":      {`query { identityProviders(email: "any@globex.example") { domains } }`, ""},
 	"User.sessions": {`query { organization(by: {code: "acme"}) { members { nodes { user { sessions { totalCount } } } } } }`,
 		"roster:organizations:read roster:members:read"},
 	"User.signIns": {`query { organization(by: {code: "acme"}) { members { nodes { user { signIns { totalCount } } } } } }`,

@@ -18,6 +18,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
+	"roster/db"
 	"roster/graph/graphiql"
 	"roster/graph/graphtest"
 )
@@ -84,6 +85,7 @@ where not exists (select from invitations)`
 // and the demo business does not have.
 func askers(t *testing.T, b *graphtest.Server) map[string]string {
 	t.Helper()
+	withProviders(t, b)
 	b.Execute(t, goldenInvitations)
 	viewer := b.Ask(t, `{ role(by: {key: "roster-viewer"}) { permissions { key } } }`).Texts("role.permissions", "key")
 	return map[string]string{
@@ -117,6 +119,8 @@ func expand(t *testing.T, b *graphtest.Server, text string) string {
 			email, org, _ := strings.Cut(name, " ")
 			id = b.Ask(t, `query($x: String!, $y: String!) { user(by: {email: $x}) { membership(organization: {code: $y}) { id } } }`,
 				object{"x": email, "y": org}).Text("user.membership.id")
+		case "provider":
+			id = graphtest.Rows[db.ProviderID](t, b, "select id from identity_providers where key = $1", name)[0].String()
 		case "change":
 			id = b.Ask(t, `query($x: String!) { changes(first: 1, filter: {action: $x}) { nodes { id } } }`, object{"x": name}).Text("changes.nodes.0.id")
 		case "invitation":
@@ -132,7 +136,7 @@ func expand(t *testing.T, b *graphtest.Server, text string) string {
 }
 
 var (
-	anID       = regexp.MustCompile(`\b(user|org|member|role|perm|key|change|grant|invitation)_[0-9a-z]{26}\b`)
+	anID       = regexp.MustCompile(`\b(user|org|member|role|perm|key|change|grant|invitation|provider)_[0-9a-z]{26}\b`)
 	anInstant  = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z"`)
 	anOpaque   = regexp.MustCompile(`"(cursor|startCursor|endCursor|revision|requestId|secret|prefix|link)": ?"[^"]*"`)
 	aRawString = regexp.MustCompile(`\brk_[\w-]+`)
@@ -178,6 +182,14 @@ func rehearsed(query string) string {
 		return query
 	}
 	return operationName.ReplaceAllString(query, "mutation$1@dryRun {")
+}
+
+// withProviders makes an identity provider of Acme, and one for everybody.
+func withProviders(t *testing.T, b *graphtest.Server) {
+	t.Helper()
+	b.Execute(t, `insert into identity_providers (id, key, kind, display_name, issuer, client_id, client_secret, client_secret_set_at, org_id, created_at, updated_at)
+		select gen_random_uuid(), key, 'OIDC', initcap(key), 'https://' || key || '.example', 'roster', '', now(), (select id from organizations where code = nullif(key, 'login')), now(), now()
+		from unnest(array['acme', 'login']) key`)
 }
 
 func TestGolden(t *testing.T) {

@@ -132,6 +132,15 @@ var mutationCases = []mutationCase{
 		[]string{"invitation.created invitation"}, "another", nil, object{"roles": []any{}, "defaultRoles": true, "mailed": false}},
 	{"invite in its place", `invite(input: {email: "guest@example.com", organization: {code: "new"}, sendEmail: false}) { link invitation { id status } }`,
 		[]string{"invitation.revoked invitation", "invitation.created invitation"}, "another", nil, nil},
+	{"create identity provider", `createIdentityProvider(input: {key: "idp", kind: MICROSOFT, tenant: "organizations", clientId: "roster", clientSecret: "s", domains: ["idp.example"]}) { provider { id domains issuer clientId } }`,
+		[]string{"identityProvider.created provider"}, "CONFLICT", nil, nil},
+	{"update identity provider", `updateIdentityProvider(input: {provider: "PROVIDER", trusted: true, domains: [], syncProfiles: false}) { provider { trusted domains } }`,
+		[]string{"identityProvider.updated provider"}, "", object{"trusted": false, "domains": []any{"idp.example"}, "syncProfiles": nil},
+		object{"trusted": true, "domains": []any{}, "syncProfiles": false}},
+	{"update identity provider: nothing", `updateIdentityProvider(input: {provider: "PROVIDER"}) { provider { enabled } }`, nil, "", nil, nil},
+	{"create identity provider of an organization", `createIdentityProvider(input: {key: "own", kind: OIDC, issuer: "https://accounts.example.com", clientId: "roster", clientSecret: "s", organization: {code: "new"}, domains: ["x.example"]}) { provider { organization { code } } }`,
+		[]string{"identityProvider.created provider"}, "CONFLICT", nil, nil},
+	{"delete identity provider", `deleteIdentityProvider(input: {provider: "PROVIDER"}) { deletedIds }`, []string{"identityProvider.deleted provider"}, "NOT_FOUND", nil, nil},
 	{"delete permission", `deletePermission(input: {permission: {key: "x:y"}}) { deletedIds }`,
 		[]string{"role.permissions.removed role", "permission.deleted perm"}, "NOT_FOUND", object{"permissions": []any{"x:y"}}, nil},
 	{"update default roles", `updateOrganization(input: {organization: {code: "globex"}, defaultRoles: [{key: "clerk"}, {key: "r"}]}) { organization { version } }`,
@@ -139,7 +148,7 @@ var mutationCases = []mutationCase{
 	{"delete role", `deleteRole(input: {role: {key: "clerk"}}) { deletedIds }`, []string{"organization.updated org", "role.deleted role"}, "NOT_FOUND",
 		object{"defaultRoles": []any{"clerk", "r"}}, object{"defaultRoles": []any{"r"}}},
 	{"delete organization", `deleteOrganization(input: {organization: {code: "new"}}) { deletedIds }`,
-		[]string{"invitation.revoked invitation", "membership.deleted member", "membership.deleted member", "membership.created member", "membership.role.granted member", "organization.deleted org"},
+		[]string{"invitation.revoked invitation", "membership.deleted member", "membership.deleted member", "membership.created member", "membership.role.granted member", "identityProvider.deleted provider", "organization.deleted org"},
 		"NOT_FOUND", nil, nil},
 	{"delete user", `deleteUser(input: {user: {email: "bob@example.com"}}) { deletedIds }`,
 		[]string{"membership.deleted member", "membership.deleted member", "user.deleted user"}, "NOT_FOUND", nil, nil},
@@ -153,9 +162,12 @@ func TestMutationsAndTheirChanges(t *testing.T) {
 	b.Ask(t, mutationSeed)
 	actor := b.Ask(t, `{ viewer { apiKey { id } } }`).Text("viewer.apiKey.id")
 	var secrets []string
-	keyID, invitationID, asked := "", "", ""
+	keyID, invitationID, providerID, asked := "", "", "", ""
 	for _, c := range mutationCases {
-		text := strings.NewReplacer("KEY", keyID, "INVITATION", invitationID).Replace(c.document)
+		if found := graphtest.Rows[db.ProviderID](t, b, "select id from identity_providers where key = 'idp'"); len(found) > 0 {
+			providerID = found[0].String()
+		}
+		text := strings.NewReplacer("KEY", keyID, "INVITATION", invitationID, "PROVIDER", providerID).Replace(c.document)
 		asked += " " + text
 		before, seen := b.State(t), lastChange(t, b)
 		rowsBefore := subjects(t, b)

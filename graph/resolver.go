@@ -41,6 +41,7 @@ type (
 	signInResolver           struct{ *resolver }
 	signInStepResolver       struct{ *resolver }
 	accessTokenResolver      struct{ *resolver }
+	identityProviderResolver struct{ *resolver }
 )
 
 func (r *resolver) Query() generated.QueryResolver               { return queryResolver{r} }
@@ -64,6 +65,9 @@ func (r *resolver) Session() generated.SessionResolver         { return sessionR
 func (r *resolver) SignIn() generated.SignInResolver           { return signInResolver{r} }
 func (r *resolver) SignInStep() generated.SignInStepResolver   { return signInStepResolver{r} }
 func (r *resolver) AccessToken() generated.AccessTokenResolver { return accessTokenResolver{r} }
+func (r *resolver) IdentityProvider() generated.IdentityProviderResolver {
+	return identityProviderResolver{r}
+}
 func (r *resolver) PermissionChange() generated.PermissionChangeResolver {
 	return permissionChangeResolver{r}
 }

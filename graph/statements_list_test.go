@@ -35,6 +35,7 @@ func seedEveryList(t *testing.T, b *graphtest.Server) map[string]string {
 		`grantRoles(input: {organization: {code: "acme"}, users: [{email: "u%[1]d@example.com"}], roles: [{key: "zed%[1]d"}]}) { memberships { id } }`,
 		`grantPermissions(input: {organization: {code: "acme"}, users: [{email: "u%[1]d@example.com"}], permissions: [{key: "zed%[1]d"}]}) { memberships { id } }`,
 		`grantPermissions(input: {organization: {code: "zed%[1]d"}, users: [{email: "u%[1]d@example.com"}], permissions: [{key: "zed%[1]d"}]}) { memberships { id } }`,
+		`createIdentityProvider(input: {key: "zed%[1]d", kind: GOOGLE, clientId: "zed", clientSecret: "s", organization: {code: "zed%[1]d"}}) { provider { id } }`,
 		`createApiKey(input: {name: "Zed", permissions: [], organization: {code: "acme"}, user: {email: "u%[1]d@example.com"}}) { apiKey { id } }`,
 		`invite(input: {email: "i%[1]d@example.com", organization: {code: "acme"}, roles: [{key: "zed%[1]d"}], sendEmail: false}) { link }`,
 	} {
@@ -44,7 +45,8 @@ func seedEveryList(t *testing.T, b *graphtest.Server) map[string]string {
 	return map[string]string{
 		"UserRef": `{email: "u119@example.com"}`, "UserFilter.search": `"example"`, "MemberFilter.search": `"example"`,
 		"Query.roles.search": `"zed"`, "Query.permissions.search": `"zed"`, "OrganizationFilter.search": `"zed"`,
-		"UserFilter.createdAfter": `"2020-01-01T00:00:00Z"`, "UserFilter.createdBefore": `"2090-01-01T00:00:00Z"`,
+		"Query.identityProviders.email": `"u119@example.com"`,
+		"UserFilter.createdAfter":       `"2020-01-01T00:00:00Z"`, "UserFilter.createdBefore": `"2090-01-01T00:00:00Z"`,
 		"User.memberships.can": `"invoices:read"`, "MemberFilter.can": `"invoices:read"`, "Membership.grants.includeEnded": "true",
 		"Membership.effectivePermissions.asOf": graphtest.Quote(time.Now().UTC().Format(time.RFC3339Nano)),
 		"ChangeFilter.action":                  `"user.created"`, "ChangeFilter.subject": graphtest.Quote(some.Text("user.id")), "ChangeFilter.actor": graphtest.Quote(some.Text("apiKeys.nodes.0.id")),

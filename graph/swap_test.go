@@ -45,6 +45,8 @@ const swapSeed = `mutation {
 	k3: createApiKey(input: {name: "own", permissions: [], organization: {code: "acme"}}) { apiKey { id } }
 	i1: invite(input: {email: "invited@secret.example", organization: {code: "globex"}, sendEmail: false}) { invitation { id } }
 	i2: invite(input: {email: "invited@example.com", organization: {code: "acme"}, sendEmail: false}) { invitation { id } }
+	ip1: createIdentityProvider(input: {key: "acme", kind: GOOGLE, clientId: "acme", clientSecret: "s", organization: {code: "acme"}}) { provider { id } }
+	ip2: createIdentityProvider(input: {key: "globex", kind: GOOGLE, displayName: "Globex Secret", clientId: "globex", clientSecret: "s", organization: {code: "globex"}}) { provider { id } }
 }`
 
 // pair is a reference to something foreign, and one of the same form to what
@@ -70,7 +72,7 @@ type swap struct {
 func newSwap(t *testing.T, b *graphtest.Server, traced *dbtest.Statements) *swap {
 	made := b.Ask(t, swapSeed)
 	s := &swap{Server: b, traced: traced, pairs: map[string][]pair{}}
-	s.caller = &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), keyID: made.Text("k3.apiKey.id"), invitationID: made.Text("i2.invitation.id")}
+	s.caller = &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), ids: map[string]string{"$KEY": made.Text("k3.apiKey.id"), "$INVITATION": made.Text("i2.invitation.id"), "$PROVIDER": made.Text("ip1.provider.id")}}
 	ref := func(kind, field, foreign, unknown string) {
 		s.pairs[kind] = append(s.pairs[kind], pair{fmt.Sprintf("{%s: %q}", field, foreign), fmt.Sprintf("{%s: %q}", field, unknown)})
 	}
@@ -107,6 +109,7 @@ func newSwap(t *testing.T, b *graphtest.Server, traced *dbtest.Statements) *swap
 	session, identity := gus.sessionID(t), newIdentity(t, b, "gus")
 	id(session, db.NewID[db.SessionKind]().String())
 	id(identity, db.NewID[db.IdentityKind]().String())
+	id(made.Text("ip2.provider.id"), db.NewID[db.ProviderKind]().String())
 	s.pairs["ticket"] = []pair{{gus.mailed(t, "ConfirmEmailChangeInput", gus.session, emailChange, "RequestEmailChangeInput")["ConfirmEmailChangeInput.ticket"], samples["ticket"]}}
 	for _, needle := range []string{" Secret", "@secret", made.Text("gus.user.id"), made.Text("globex.organization.id"), made.Text("k1.apiKey.id"), made.Text("i1.invitation.id"), member, change, session, identity} {
 		s.needles = append(s.needles, []byte(needle))

@@ -39,13 +39,15 @@ const (
 	PasswordReset Kind = "password-reset"
 	// Invitation has the link by which its reader joins an organization.
 	Invitation Kind = "invitation"
+	// IdentityLinked says that an account can be entered by an identity provider now.
+	IdentityLinked Kind = "identity-linked"
 )
 
 // kinds holds all kinds, and whether they have a code.
 var kinds = map[Kind]bool{
 	SignInCode: true, SignUpCode: true, AccountExists: false, ResetCode: true,
 	AddressCode: true, AddressChanged: false, PasswordChanged: false, PasswordReset: false,
-	Invitation: false,
+	Invitation: false, IdentityLinked: false,
 }
 
 // Message is what is to be mailed. Whatever a message does not need may be empty.
@@ -77,6 +79,8 @@ type Message struct {
 	// the invitation expires, for Invitation.
 	Organization string
 	Until        time.Time
+	// Provider is what people call the identity provider, for IdentityLinked.
+	Provider string
 	// Link is the page where the recipient signs in, or goes on.
 	Link string
 	// Branding is how the business shows itself.

@@ -44,6 +44,8 @@ type Fields struct {
 	Minutes int
 	// Device is what the request came from.
 	Device string
+	// Provider is the name of an identity provider.
+	Provider string
 	// NewAddress is the new address of an account.
 	NewAddress string
 	// Organization is the name of the one that the recipient is invited to, and Until the
@@ -135,7 +137,7 @@ func samples(kind Kind) []*Message {
 	}
 	least := Message{Kind: kind, To: "ada@example.com", Code: code, Lifetime: 10 * time.Minute, Branding: Branding{Name: "Example"}}
 	most := least
-	most.Name, most.Device, most.NewAddress, most.Link = "Ada Lovelace", "Firefox on Linux", "ada@example.org", "https://accounts.example.com/signin"
+	most.Name, most.Device, most.NewAddress, most.Provider, most.Link = "Ada Lovelace", "Firefox on Linux", "ada@example.org", "Google", "https://accounts.example.com/signin"
 	most.Organization, most.Until = "Acme", time.Date(2030, time.January, 31, 0, 0, 0, 0, time.UTC)
 	most.Branding = Branding{
 		Name: "Example", LogoURL: "https://example.com/logo.png", PrivacyURL: "https://example.com/privacy",
@@ -205,7 +207,7 @@ func (m *Message) fields() Fields {
 	b := m.Branding
 	f := Fields{
 		Business: cmp.Or(spaced(plain(b.Name)), "Roster"), Name: personal(m.Name), Code: m.Code.Reveal(), Minutes: int(m.Lifetime.Minutes()),
-		Device: personal(m.Device), Organization: personal(m.Organization), Link: webAddress(m.Link),
+		Device: personal(m.Device), Provider: personal(m.Provider), Organization: personal(m.Organization), Link: webAddress(m.Link),
 		LogoURL: webAddress(b.LogoURL), PrivacyURL: webAddress(b.PrivacyURL), TermsURL: webAddress(b.TermsURL),
 	}
 	if isAddress(m.NewAddress) {

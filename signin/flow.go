@@ -24,6 +24,9 @@ const (
 	forPasswordReset = "RESET_PASSWORD"
 	forEmailChange   = "CHANGE_EMAIL"
 	forInvitation    = "ACCEPT_INVITATION"
+	// These are under way at an identity provider: to sign in, or to link it.
+	forProvider = "PROVIDER"
+	forLink     = "LINK"
 )
 
 // Next is what a flow needs next.
@@ -35,6 +38,8 @@ const (
 	NextPassword     Next = "PASSWORD"
 	NextNewPassword  Next = "NEW_PASSWORD"
 	NextOrganization Next = "ORGANIZATION"
+	// NextProvider is the answer of an identity provider, which no client gives.
+	NextProvider Next = "PROVIDER"
 )
 
 // Step is what is still needed to sign in.
@@ -112,6 +117,9 @@ type wish struct {
 	CreateOrganization *string `json:"createOrganization,omitempty"`
 	// Invitation is accepted once the address is proven.
 	Invitation *wishedInvitation `json:"invitation,omitempty"`
+	// Provider is the one that the browser was sent to, and Arrival whom it has signed in.
+	Provider *db.ProviderID `json:"provider,omitempty"`
+	Arrival  *arrival       `json:"arrival,omitempty"`
 }
 
 // flow is a flow in memory.

@@ -47,12 +47,11 @@ func (s *Service) unlink(ctx context.Context, w *changes.Write, user *db.User, i
 	if at < 0 {
 		return problem.At(problem.NotFound, field, "There is no such identity.")
 	}
-	settings, err := s.Directory.SignInSettings(ctx)
+	ways, err := s.waysIn(ctx, user, all)
 	if err != nil {
 		return err
 	}
-	byCode := settings.AllowCodeSignIn && user.Email != nil && s.Outbox.Configured()
-	if len(all) == 1 && !byCode {
+	if ways[at] && !slices.Contains(slices.Delete(slices.Clone(ways), at, at+1), true) {
 		return problem.At(problem.Invalid, field, "It is the last way in.")
 	}
 	if all[at].Provider == db.PasswordProvider {
@@ -64,4 +63,30 @@ func (s *Service) unlink(ctx context.Context, w *changes.Write, user *db.User, i
 		return err
 	}
 	return w.Record(changes.UserIdentityUnlinked, user.ID.String(), nil, changes.Values{"provider": all[at].Provider}, nil)
+}
+
+// waysIn returns which of the identities of the user let them in as things are, and, as the
+// last one, whether a code by mail does.
+func (s *Service) waysIn(ctx context.Context, user *db.User, all []db.Identity) ([]bool, error) {
+	settings, err := s.Directory.SignInSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var providers []db.ProviderID
+	for _, one := range all {
+		if one.ProviderID != nil {
+			providers = append(providers, *one.ProviderID)
+		}
+	}
+	usable, err := s.Directory.UsableProviders(ctx, providers)
+	ways := make([]bool, len(all)+1)
+	for i, one := range all {
+		if one.Provider == db.PasswordProvider {
+			ways[i] = settings.AllowPasswordSignIn
+		} else {
+			ways[i] = one.ProviderID != nil && slices.Contains(usable, *one.ProviderID)
+		}
+	}
+	ways[len(all)] = settings.AllowCodeSignIn && user.Email != nil && s.Outbox.Configured()
+	return ways, err
 }

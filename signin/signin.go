@@ -24,6 +24,7 @@ import (
 	"roster/directory"
 	"roster/mail"
 	"roster/problem"
+	"roster/provider"
 	"roster/secret"
 	"roster/token"
 )
@@ -41,7 +42,12 @@ type Options struct {
 	// may be made.
 	Issuer    string
 	Audiences []string
-	Log       *slog.Logger
+	// Providers asks identity providers, and Keyring seals the secrets by which they know
+	// this server. Development lets providers be on this machine.
+	Providers   *provider.Client
+	Keyring     *secret.Keyring
+	Development bool
+	Log         *slog.Logger
 	// Clock returns the present time; nil means time.Now.
 	Clock func() time.Time
 }
@@ -58,6 +64,8 @@ func New(o Options) *Service {
 		o.Clock = time.Now
 	}
 	o.Directory.SetClock(o.Clock)
+	o.Directory.SetProviderRules(directory.ProviderRules{Keyring: o.Keyring, Development: o.Development})
+	o.Directory.ReserveProviderKeys(methodPassword, methodCode)
 	return &Service{Options: o}
 }
 
@@ -112,13 +120,13 @@ func (s *Service) let(ctx context.Context, r *Result, err error) (*Result, error
 	return r, nil
 }
 
-// Possible reports whether anybody can sign in: by a mail that has a code, or by a password
-// that somebody has.
+// Possible reports whether anybody can sign in: by a mail that has a code, by a provider, or
+// by a password that somebody has.
 func (s *Service) Possible(ctx context.Context) (bool, error) {
 	if s.Outbox.Configured() {
 		return true, nil
 	}
-	password, err := db.SelectOne[bool](ctx, s.Database, "select true from passwords limit 1")
+	password, err := db.SelectOne[bool](ctx, s.Database, "select true from identity_providers where enabled union all select true from passwords limit 1")
 	return password != nil, err
 }
 

@@ -127,10 +127,14 @@ func (s *Service) completeSignUp(ctx context.Context, f *flow) error {
 		return err
 	}
 	ctx = access.WithActor(ctx, access.System("sign-up"))
-	user, created, err := s.Directory.SignUp(ctx, directory.NewPerson{
+	person := directory.NewPerson{
 		Email: *f.Email, GivenName: f.wish.GivenName, FamilyName: f.wish.FamilyName,
 		Organization: f.wish.Organization, CreateOrganization: f.wish.CreateOrganization,
-	})
+	}
+	if a := f.wish.Arrival; a != nil {
+		person.GivenName, person.FamilyName, person.PictureURL = nonEmpty(a.GivenName), nonEmpty(a.FamilyName), nonEmpty(a.PictureURL)
+	}
+	user, created, err := s.Directory.SignUp(ctx, person)
 	if err != nil {
 		return err
 	}

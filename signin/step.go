@@ -93,13 +93,7 @@ func (s *Service) takeCode(ctx context.Context, f *flow, code string) (*Result, 
 	}
 	var result *Result
 	err = s.redeem(ctx, f, code, account.attempts(ctx), func(ctx context.Context, f *flow) error {
-		switch f.Purpose {
-		case forSignUp:
-			err = s.completeSignUp(ctx, f)
-		case forSignIn:
-			err = s.Directory.ProveEmail(ctx, *f.UserID, *f.Email)
-		}
-		if err != nil {
+		if err := s.admitProven(ctx, f); err != nil {
 			return err
 		}
 		f.Methods = append(f.Methods, methodCode)
@@ -110,6 +104,19 @@ func (s *Service) takeCode(ctx context.Context, f *flow, code string) (*Result, 
 		return nil, s.note(ctx, f, methodCode, err)
 	}
 	return result, nil
+}
+
+// admitProven finds or makes the account of a flow whose address is proven.
+func (s *Service) admitProven(ctx context.Context, f *flow) error {
+	switch {
+	case f.wish.Arrival != nil:
+		return s.settleProven(ctx, f)
+	case f.Purpose == forSignUp:
+		return s.completeSignUp(ctx, f)
+	case f.Purpose == forSignIn:
+		return s.Directory.ProveEmail(ctx, *f.UserID, *f.Email)
+	}
+	return nil // advance accepts invitations
 }
 
 // redeem runs fn in a transaction, with the flow, if the code is the one that was mailed for
@@ -247,6 +254,11 @@ func (s *Service) advance(ctx context.Context, f *flow, org *db.OrganizationID) 
 	}
 	if err := s.end(ctx, f); err != nil {
 		return nil, err
+	}
+	if f.wish.Arrival != nil {
+		if err := s.used(ctx, f.wish.Arrival); err != nil {
+			return nil, err
+		}
 	}
 	session, shown, err := s.startSession(ctx, settings, person.ID, *chosen, f.Methods)
 	return &Result{Session: session, Secret: shown}, err

@@ -26,6 +26,7 @@ type ResolverRoot interface {
 	ApiKey() ApiKeyResolver
 	Change() ChangeResolver
 	Explanation() ExplanationResolver
+	IdentityProvider() IdentityProviderResolver
 	Impact() ImpactResolver
 	Invitation() InvitationResolver
 	Membership() MembershipResolver
@@ -73,6 +74,16 @@ type ChangeResolver interface {
 
 type ExplanationResolver interface {
 	RolesThatWouldAllow(ctx context.Context, objs []*directory.Explanation) ([][]*db.Role, error)
+}
+
+type IdentityProviderResolver interface {
+	StartURL(ctx context.Context, objs []*db.IdentityProvider) ([]string, error)
+	LinkURL(ctx context.Context, objs []*db.IdentityProvider) ([]string, error)
+	CallbackURL(ctx context.Context, objs []*db.IdentityProvider) ([]string, error)
+
+	ClientID(ctx context.Context, objs []*db.IdentityProvider) ([]string, error)
+	Organization(ctx context.Context, objs []*db.IdentityProvider) ([]*db.Organization, error)
+	Domains(ctx context.Context, objs []*db.IdentityProvider) ([][]string, error)
 }
 
 type ImpactResolver interface {
@@ -131,6 +142,9 @@ type MutationResolver interface {
 	ResendInvitation(ctx context.Context, input directory.InvitationActionInput) (*model.InvitationPayload, error)
 	RevokeInvitation(ctx context.Context, input directory.InvitationActionInput) (*model.InvitationPayload, error)
 	UpdateSettings(ctx context.Context, input directory.UpdateSettingsInput) (*model.SettingsPayload, error)
+	CreateIdentityProvider(ctx context.Context, input directory.CreateIdentityProviderInput) (*model.IdentityProviderPayload, error)
+	UpdateIdentityProvider(ctx context.Context, input directory.UpdateIdentityProviderInput) (*model.IdentityProviderPayload, error)
+	DeleteIdentityProvider(ctx context.Context, input directory.IdentityProviderActionInput) (*model.DeletePayload, error)
 	CreateAPIKey(ctx context.Context, input directory.CreateAPIKeyInput) (*model.CreateAPIKeyPayload, error)
 	RevokeAPIKey(ctx context.Context, input directory.APIKeyActionInput) (*model.APIKeyPayload, error)
 	AdoptAPIKey(ctx context.Context, input directory.APIKeyActionInput) (*model.APIKeyPayload, error)
@@ -201,6 +215,7 @@ type QueryResolver interface {
 	Settings(ctx context.Context) (*directory.Settings, error)
 	Invitation(ctx context.Context, id string) (*db.Invitation, error)
 	Invitations(ctx context.Context, first *int, after *string, last *int, before *string, status *db.InvitationStatus) (*list.Connection[db.Invitation], error)
+	IdentityProviders(ctx context.Context, email *string) ([]*db.IdentityProvider, error)
 	APIKeys(ctx context.Context, first *int, after *string, last *int, before *string) (*list.Connection[db.APIKey], error)
 	Changes(ctx context.Context, first *int, after *string, last *int, before *string, filter *directory.ChangeFilter) (*list.Connection[db.Change], error)
 	SignIns(ctx context.Context, first *int, after *string, last *int, before *string) (*list.Connection[db.SignIn], error)
@@ -338,7 +353,7 @@ request, on whichever server, sees at least that much.
 """
 scalar Revision
 
-"Anything with a globally unique id. An id names its type: ` + "`" + `user_…` + "`" + `, ` + "`" + `org_…` + "`" + `, ` + "`" + `member_…` + "`" + `, ` + "`" + `role_…` + "`" + `, ` + "`" + `perm_…` + "`" + `, ` + "`" + `key_…` + "`" + `, ` + "`" + `change_…` + "`" + `, ` + "`" + `session_…` + "`" + `, ` + "`" + `signin_…` + "`" + `."
+"Anything with a globally unique id. An id names its type: ` + "`" + `user_…` + "`" + `, ` + "`" + `org_…` + "`" + `, ` + "`" + `member_…` + "`" + `, ` + "`" + `role_…` + "`" + `, ` + "`" + `perm_…` + "`" + `, ` + "`" + `key_…` + "`" + `, ` + "`" + `change_…` + "`" + `, ` + "`" + `session_…` + "`" + `, ` + "`" + `signin_…` + "`" + `, ` + "`" + `provider_…` + "`" + `."
 interface Node {
   "Globally unique, never used again. Ids of one type sort by time of creation."
   id: ID!
@@ -545,9 +560,9 @@ type User implements Node {
 type Identity {
   "` + "`" + `identity_…` + "`" + `"
   id: ID!
-  "Such as ` + "`" + `password` + "`" + ` or ` + "`" + `google` + "`" + `."
+  "` + "`" + `password` + "`" + `, or the key of the identity provider that was used last; its issuer once that is gone."
   provider: String!
-  "The provider's stable name for the user: the OIDC subject, or the email address for password sign-in."
+  "The provider's stable name for the user: the OIDC subject (Microsoft's object id), or the email address for password sign-in."
   subject: String!
   "The address that the provider last told; null when it told none."
   email: String
@@ -555,6 +570,108 @@ type Identity {
   lastSignedInAt: DateTime
   "When it was first used or imported."
   createdAt: DateTime!
+}
+
+# ─── Identity providers ───────────────────────────────────────────────────────────────────────
+
+"Which rules hold for what an identity provider says of addresses."
+enum IdentityProviderKind {
+  "Knows the addresses of gmail.com, and of the domain that manages the account (` + "`" + `hd` + "`" + `)."
+  GOOGLE
+  "Microsoft Entra ID. With one tenant it knows the addresses of that; with many it knows none."
+  MICROSOFT
+  "Any other provider that speaks OpenID Connect. It knows the addresses of its domains."
+  OIDC
+}
+
+"Signs people in for the business, or for one of its organizations: Google, Microsoft Entra ID, or any OpenID Connect provider."
+type IdentityProvider implements Node {
+  "` + "`" + `provider_…` + "`" + `"
+  id: ID!
+  "Such as ` + "`" + `google` + "`" + `; part of its addresses."
+  key: String!
+  "What it is."
+  kind: IdentityProviderKind!
+  "What people read on the button."
+  displayName: String!
+  "Send the browser here to sign in; ` + "`" + `return_to` + "`" + ` says where it goes then, ` + "`" + `organization` + "`" + ` which one to sign in to."
+  startUrl: String!
+  "Send a signed-in person's browser here to link it to their account."
+  linkUrl: String!
+  "Where the provider sends it back to: to be entered there."
+  callbackUrl: String!
+  "Its address, which its tokens name. Microsoft's ends with the tenant and ` + "`" + `/v2.0` + "`" + `."
+  issuer: String!
+  "How the provider knows this server."
+  clientId: String! @requires(permission: "roster:settings:read")
+  "Null for one that serves the whole business."
+  organization: Organization @requires(permission: "roster:settings:read")
+  "Addresses of these domains are sent here; only the organization's verified ones (` + "`" + `autoJoinDomains` + "`" + `), and all of those if none were chosen."
+  domains: [String!]! @requires(permission: "roster:settings:read")
+  "Whether what it says of an address may link an unclaimed account."
+  trusted: Boolean!
+  "Overrides the business's setting; null leaves it to that."
+  syncProfiles: Boolean
+  "Whether it signs people in."
+  enabled: Boolean!
+}
+
+"A new identity provider."
+input CreateIdentityProviderInput {
+  "1 to 40 characters of a-z 0-9 and -; INVALID for words that are pages of Roster, CONFLICT when another provider has it."
+  key: String!
+  "What it is."
+  kind: IdentityProviderKind!
+  "What people read on the button; the name of the kind, or the key, when left out."
+  displayName: String
+  "The address of an OIDC provider, as its discovery document says it. Of MICROSOFT: one of its other clouds, such as https://login.microsoftonline.us."
+  issuer: String
+  "Of MICROSOFT: a tenant's id, ` + "`" + `organizations` + "`" + ` or ` + "`" + `common` + "`" + `."
+  tenant: String
+  "How the provider knows this server."
+  clientId: String!
+  "By which this server shows the provider who it is. It is sealed, and never shown again."
+  clientSecret: String!
+  "The organization that it serves; the business when left out."
+  organization: OrganizationRef
+  "Domains whose addresses are sent here, and are believed. Needs ` + "`" + `roster:organizations:write` + "`" + ` everywhere. Of an organization's provider, all must be in the organization's autoJoinDomains; none means all of those."
+  domains: [String!]
+  "Whether what it says of an address may link an account that nobody has signed in to yet; false when left out."
+  trusted: Boolean
+  "Overrides the business's setting; null leaves it to that."
+  syncProfiles: Boolean
+}
+
+"What to change about an identity provider. What is left out stays; null is INVALID, except for domains and syncProfiles."
+input UpdateIdentityProviderInput {
+  "The provider's id."
+  provider: ID!
+  "What people read on the button."
+  displayName: String
+  "How the provider knows this server."
+  clientId: String
+  "A new secret in place of the old one."
+  clientSecret: String
+  "Takes the place of all domains; null or empty: none. Needs ` + "`" + `roster:organizations:write` + "`" + ` everywhere."
+  domains: [String!]
+  "Whether what it says of an address may link an unclaimed account."
+  trusted: Boolean
+  "Overrides the business's setting; null leaves it to that."
+  syncProfiles: Boolean
+  "Whether it signs people in."
+  enabled: Boolean
+}
+
+"Which identity provider to act upon."
+input IdentityProviderActionInput {
+  "The provider's id."
+  provider: ID!
+}
+
+"The identity provider as it is now."
+type IdentityProviderPayload {
+  "The identity provider as it is now."
+  provider: IdentityProvider!
 }
 
 "One page of users."
@@ -1852,6 +1969,14 @@ type Query {
     "Keeps those with this status."
     status: InvitationStatus
   ): InvitationConnection! @requires(permission: "roster:members:read")
+  """
+  Open to everyone: how one can sign in here, or with an address of this domain. Who holds roster:settings:read sees all when there is
+  no address.
+  """
+  identityProviders(
+    "The address of somebody who wants to sign in: providers of its domain are among the answer."
+    email: String
+  ): [IdentityProvider!]!
   "Lists API keys, by time of creation; those that expired or were revoked are among them."
   apiKeys(
     "How many from the front of the list, or after the cursor: 1 to 100, 20 when neither first nor last is given. Not together with last."
@@ -2122,6 +2247,21 @@ type Mutation {
     "What is to change."
     input: UpdateSettingsInput!
   ): SettingsPayload! @requires(permission: "roster:settings:write")
+  "Adds an identity provider. CONFLICT when another one has the key."
+  createIdentityProvider(
+    "What it is to be."
+    input: CreateIdentityProviderInput!
+  ): IdentityProviderPayload! @requires(permission: "roster:settings:write")
+  "Changes an identity provider."
+  updateIdentityProvider(
+    "What is to change."
+    input: UpdateIdentityProviderInput!
+  ): IdentityProviderPayload! @requires(permission: "roster:settings:write")
+  "Takes an identity provider away. The identities of its people stay, and let nobody in, until there is a provider with the same issuer."
+  deleteIdentityProvider(
+    "Which one."
+    input: IdentityProviderActionInput!
+  ): DeletePayload! @requires(permission: "roster:settings:write")
   "Makes an API key, for which the key of this request answers. ESCALATION for permissions that the caller does not hold, or not for so long."
   createApiKey(
     "What it is to be."
@@ -2958,6 +3098,20 @@ func (ec *executionContext) field_Mutation_createApiKey_args(ctx context.Context
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_createIdentityProvider_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (directory.CreateIdentityProviderInput, error) {
+			return ec.unmarshalNCreateIdentityProviderInput2rosterᚋdirectoryᚐCreateIdentityProviderInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_createOrganization_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -3006,6 +3160,20 @@ func (ec *executionContext) field_Mutation_createUser_args(ctx context.Context, 
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (directory.CreateUserInput, error) {
 			return ec.unmarshalNCreateUserInput2rosterᚋdirectoryᚐCreateUserInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteIdentityProvider_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (directory.IdentityProviderActionInput, error) {
+			return ec.unmarshalNIdentityProviderActionInput2rosterᚋdirectoryᚐIdentityProviderActionInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -3462,6 +3630,20 @@ func (ec *executionContext) field_Mutation_unlinkIdentity_args(ctx context.Conte
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_updateIdentityProvider_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (directory.UpdateIdentityProviderInput, error) {
+			return ec.unmarshalNUpdateIdentityProviderInput2rosterᚋdirectoryᚐUpdateIdentityProviderInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_updateOrganization_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -3905,6 +4087,20 @@ func (ec *executionContext) field_Query_explain_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["permission"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_identityProviders_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "email",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["email"] = arg0
 	return args, nil
 }
 
@@ -5090,6 +5286,106 @@ func (ec *executionContext) unmarshalInputCreateApiKeyInput(ctx context.Context,
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputCreateIdentityProviderInput(ctx context.Context, obj any) (directory.CreateIdentityProviderInput, error) {
+	var it directory.CreateIdentityProviderInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"key", "kind", "displayName", "issuer", "tenant", "clientId", "clientSecret", "organization", "domains", "trusted", "syncProfiles"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "key":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("key"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Key = data
+		case "kind":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("kind"))
+			data, err := ec.unmarshalNIdentityProviderKind2rosterᚋdbᚐIdentityProviderKind(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Kind = data
+		case "displayName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("displayName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DisplayName = data
+		case "issuer":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("issuer"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Issuer = data
+		case "tenant":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tenant"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tenant = data
+		case "clientId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientId"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientID = data
+		case "clientSecret":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientSecret"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientSecret = data
+		case "organization":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("organization"))
+			data, err := ec.unmarshalOOrganizationRef2ᚖrosterᚋdirectoryᚐOrganizationRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Organization = data
+		case "domains":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("domains"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Domains = data
+		case "trusted":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("trusted"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Trusted = data
+		case "syncProfiles":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("syncProfiles"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SyncProfiles = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCreateOrganizationInput(ctx context.Context, obj any) (directory.CreateOrganizationInput, error) {
 	var it directory.CreateOrganizationInput
 	if obj == nil {
@@ -5520,6 +5816,36 @@ func (ec *executionContext) unmarshalInputGrantRolesInput(ctx context.Context, o
 				return it, err
 			}
 			it.Reason = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputIdentityProviderActionInput(ctx context.Context, obj any) (directory.IdentityProviderActionInput, error) {
+	var it directory.IdentityProviderActionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"provider"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "provider":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("provider"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Provider = data
 		}
 	}
 	return it, nil
@@ -6686,6 +7012,85 @@ func (ec *executionContext) unmarshalInputUnlinkIdentityInput(ctx context.Contex
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputUpdateIdentityProviderInput(ctx context.Context, obj any) (directory.UpdateIdentityProviderInput, error) {
+	var it directory.UpdateIdentityProviderInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"provider", "displayName", "clientId", "clientSecret", "domains", "trusted", "syncProfiles", "enabled"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "provider":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("provider"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Provider = data
+		case "displayName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("displayName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DisplayName = graphql.OmittableOf(data)
+		case "clientId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientID = graphql.OmittableOf(data)
+		case "clientSecret":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientSecret"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientSecret = graphql.OmittableOf(data)
+		case "domains":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("domains"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Domains = graphql.OmittableOf(data)
+		case "trusted":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("trusted"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Trusted = graphql.OmittableOf(data)
+		case "syncProfiles":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("syncProfiles"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SyncProfiles = graphql.OmittableOf(data)
+		case "enabled":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enabled"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Enabled = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputUpdateOrganizationInput(ctx context.Context, obj any) (directory.UpdateOrganizationInput, error) {
 	var it directory.UpdateOrganizationInput
 	if obj == nil {
@@ -7390,6 +7795,11 @@ func (ec *executionContext) unmarshalNCreateApiKeyInput2rosterᚋdirectoryᚐCre
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNCreateIdentityProviderInput2rosterᚋdirectoryᚐCreateIdentityProviderInput(ctx context.Context, v any) (directory.CreateIdentityProviderInput, error) {
+	res, err := ec.unmarshalInputCreateIdentityProviderInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNCreateOrganizationInput2rosterᚋdirectoryᚐCreateOrganizationInput(ctx context.Context, v any) (directory.CreateOrganizationInput, error) {
 	res, err := ec.unmarshalInputCreateOrganizationInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -7442,6 +7852,17 @@ func (ec *executionContext) unmarshalNID2ᚕstringᚄ(ctx context.Context, v any
 		}
 	}
 	return res, nil
+}
+
+func (ec *executionContext) unmarshalNIdentityProviderActionInput2rosterᚋdirectoryᚐIdentityProviderActionInput(ctx context.Context, v any) (directory.IdentityProviderActionInput, error) {
+	res, err := ec.unmarshalInputIdentityProviderActionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNIdentityProviderKind2rosterᚋdbᚐIdentityProviderKind(ctx context.Context, v any) (db.IdentityProviderKind, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := db.IdentityProviderKind(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNInvitationActionInput2rosterᚋdirectoryᚐInvitationActionInput(ctx context.Context, v any) (directory.InvitationActionInput, error) {
@@ -7636,6 +8057,11 @@ func (ec *executionContext) unmarshalNSwitchOrganizationInput2rosterᚋsigninᚐ
 
 func (ec *executionContext) unmarshalNUnlinkIdentityInput2rosterᚋsigninᚐUnlinkIdentityInput(ctx context.Context, v any) (signin.UnlinkIdentityInput, error) {
 	res, err := ec.unmarshalInputUnlinkIdentityInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpdateIdentityProviderInput2rosterᚋdirectoryᚐUpdateIdentityProviderInput(ctx context.Context, v any) (directory.UpdateIdentityProviderInput, error) {
+	res, err := ec.unmarshalInputUpdateIdentityProviderInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 

@@ -40,6 +40,8 @@ func NewSchema(cfg Config) *execute.Schema {
 		ec.objectExplanation(schema),
 		ec.objectFormerKey(schema),
 		ec.objectIdentity(schema),
+		ec.objectIdentityProvider(schema),
+		ec.objectIdentityProviderPayload(schema),
 		ec.objectImpact(schema),
 		ec.objectImpactConnection(schema),
 		ec.objectImpactEdge(schema),
@@ -431,6 +433,75 @@ func (ec *executionContext) objectIdentity(schema *executableSchema) *execute.Ob
 		}},
 		"createdAt": {GoName: "CreatedAt", Value: func(b []byte, parent any) []byte {
 			return execute.AppendTime(b, parent.(*db.Identity).CreatedAt)
+		}},
+	}}
+}
+
+func (ec *executionContext) objectIdentityProvider(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "IdentityProvider", Fields: map[string]*execute.Field{
+		"id": {GoName: "ID", Value: func(b []byte, parent any) []byte {
+			return parent.(*db.IdentityProvider).ID.AppendJSON(b)
+		}},
+		"key": {GoName: "Key", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*db.IdentityProvider).Key)
+		}},
+		"kind": {GoName: "Kind", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, string(parent.(*db.IdentityProvider).Kind))
+		}},
+		"displayName": {GoName: "DisplayName", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*db.IdentityProvider).DisplayName)
+		}},
+		"startUrl": {GoName: "StartURL", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[string](execute.AppendString), func(objs []*db.IdentityProvider) ([]string, error) {
+				return ec.Resolvers.IdentityProvider().StartURL(ctx, objs)
+			})
+		}},
+		"linkUrl": {GoName: "LinkURL", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[string](execute.AppendString), func(objs []*db.IdentityProvider) ([]string, error) {
+				return ec.Resolvers.IdentityProvider().LinkURL(ctx, objs)
+			})
+		}},
+		"callbackUrl": {GoName: "CallbackURL", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[string](execute.AppendString), func(objs []*db.IdentityProvider) ([]string, error) {
+				return ec.Resolvers.IdentityProvider().CallbackURL(ctx, objs)
+			})
+		}},
+		"issuer": {GoName: "Issuer", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*db.IdentityProvider).Issuer)
+		}},
+		"clientId": {GoName: "ClientID", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[string](execute.AppendString), func(objs []*db.IdentityProvider) ([]string, error) {
+				return ec.Resolvers.IdentityProvider().ClientID(ctx, objs)
+			})
+		}},
+		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*db.IdentityProvider) ([]*db.Organization, error) {
+				return ec.Resolvers.IdentityProvider().Organization(ctx, objs)
+			})
+		}},
+		"domains": {GoName: "Domains", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[[]string](func(b []byte, v []string) []byte { return execute.AppendList(b, v, execute.AppendString) }), func(objs []*db.IdentityProvider) ([][]string, error) {
+				return ec.Resolvers.IdentityProvider().Domains(ctx, objs)
+			})
+		}},
+		"trusted": {GoName: "Trusted", Value: func(b []byte, parent any) []byte {
+			return execute.AppendBool(b, parent.(*db.IdentityProvider).Trusted)
+		}},
+		"syncProfiles": {GoName: "SyncProfiles", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.IdentityProvider).SyncProfiles, execute.AppendBool)
+		}},
+		"enabled": {GoName: "Enabled", Value: func(b []byte, parent any) []byte {
+			return execute.AppendBool(b, parent.(*db.IdentityProvider).Enabled)
+		}},
+	}}
+}
+
+func (ec *executionContext) objectIdentityProviderPayload(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "IdentityProviderPayload", Fields: map[string]*execute.Field{
+		"provider": {GoName: "Provider", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.IdentityProvider]), func(obj *model.IdentityProviderPayload) (*db.IdentityProvider, error) {
+				return obj.Provider, nil
+			})
 		}},
 	}}
 }
@@ -865,6 +936,21 @@ func (ec *executionContext) objectMutation(schema *executableSchema) *execute.Ob
 		"updateSettings": {GoName: "UpdateSettings", Args: ec.field_Mutation_updateSettings_args, Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.SettingsPayload]), func() (*model.SettingsPayload, error) {
 				return ec.Resolvers.Mutation().UpdateSettings(ctx, fc.Args["input"].(directory.UpdateSettingsInput))
+			})
+		}},
+		"createIdentityProvider": {GoName: "CreateIdentityProvider", Args: ec.field_Mutation_createIdentityProvider_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.IdentityProviderPayload]), func() (*model.IdentityProviderPayload, error) {
+				return ec.Resolvers.Mutation().CreateIdentityProvider(ctx, fc.Args["input"].(directory.CreateIdentityProviderInput))
+			})
+		}},
+		"updateIdentityProvider": {GoName: "UpdateIdentityProvider", Args: ec.field_Mutation_updateIdentityProvider_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.IdentityProviderPayload]), func() (*model.IdentityProviderPayload, error) {
+				return ec.Resolvers.Mutation().UpdateIdentityProvider(ctx, fc.Args["input"].(directory.UpdateIdentityProviderInput))
+			})
+		}},
+		"deleteIdentityProvider": {GoName: "DeleteIdentityProvider", Args: ec.field_Mutation_deleteIdentityProvider_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.DeletePayload]), func() (*model.DeletePayload, error) {
+				return ec.Resolvers.Mutation().DeleteIdentityProvider(ctx, fc.Args["input"].(directory.IdentityProviderActionInput))
 			})
 		}},
 		"createApiKey": {GoName: "CreateAPIKey", Args: ec.field_Mutation_createApiKey_args, Load: func(ctx context.Context, fc *execute.Call) {
@@ -1363,6 +1449,11 @@ func (ec *executionContext) objectQuery(schema *executableSchema) *execute.Objec
 		"invitations": {GoName: "Invitations", Args: ec.field_Query_invitations_args, Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[list.Connection[db.Invitation]]), func() (*list.Connection[db.Invitation], error) {
 				return ec.Resolvers.Query().Invitations(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["status"].(*db.InvitationStatus))
+			})
+		}},
+		"identityProviders": {GoName: "IdentityProviders", Args: ec.field_Query_identityProviders_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddList(execute.AddPointer[db.IdentityProvider])), func() ([]*db.IdentityProvider, error) {
+				return ec.Resolvers.Query().IdentityProviders(ctx, fc.Args["email"].(*string))
 			})
 		}},
 		"apiKeys": {GoName: "APIKeys", Args: ec.field_Query_apiKeys_args, Load: func(ctx context.Context, fc *execute.Call) {
@@ -2272,6 +2363,12 @@ func identifyNode(v any) (string, any) {
 	case *db.Invitation:
 		if v != nil {
 			return "Invitation", v
+		}
+	case db.IdentityProvider:
+		return "IdentityProvider", &v
+	case *db.IdentityProvider:
+		if v != nil {
+			return "IdentityProvider", v
 		}
 	case db.Change:
 		return "Change", &v

@@ -182,7 +182,8 @@ func (b *Server) From(address string) *Server {
 }
 
 // SmallBusiness is a document that makes two organizations, a role with a
-// permission, a user who holds it, and an API key that holds nothing.
+// permission, a user who holds it, an API key that holds nothing, and an identity
+// provider for the addresses of a domain.
 const SmallBusiness = `mutation {
 	p: createPermission(input: {key: "invoices:read"}) { permission { id } }
 	r: createRole(input: {key: "clerk", permissions: [{key: "invoices:read"}]}) { role { id } }
@@ -190,6 +191,7 @@ const SmallBusiness = `mutation {
 	g: createOrganization(input: {code: "globex", name: "Globex"}) { organization { id } }
 	u: createUser(input: {email: "ada@example.com", organizations: [{code: "acme"}, {code: "default"}], roles: [{key: "clerk"}]}) { user { id } }
 	k: createApiKey(input: {name: "other", permissions: []}) { apiKey { id } }
+	i: createIdentityProvider(input: {key: "globex", kind: MICROSOFT, tenant: "72f988bf-86f1-41af-91ab-2d7cd011db47", clientId: "roster", clientSecret: "of Globex", domains: ["globex.example"]}) { provider { id } }
 }`
 
 // TwoCustomers is a document that makes two organizations, and roles and permissions

@@ -11,7 +11,9 @@ import (
 
 	"roster/credential"
 	"roster/db"
+	"roster/egress"
 	"roster/mail"
+	"roster/provider"
 	"roster/secret"
 	"roster/signin"
 	"roster/signin/pages"
@@ -50,6 +52,7 @@ func (b *Server) startSignIn(t testing.TB, log *slog.Logger) {
 	outbox := mail.NewOutbox(b.Database, mail.Options{Keyring: ring, Templates: templates, From: &netmail.Address{Address: "accounts@accounts.test"}, Sender: b.Mail, Log: log})
 	b.SignIn = signin.New(signin.Options{
 		Database: b.Database, Directory: b.Directory, Passwords: credential.NewPasswords(2, 1000), Outbox: outbox, Tokens: tokens, Issuer: Issuer, Log: log, Clock: b.Clock.Now,
+		Providers: provider.New(egress.NewClient(true), b.Clock.Now), Keyring: ring, Development: true,
 	})
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup

@@ -47,6 +47,12 @@ type DeletePayload struct {
 	Impact *directory.Impact `json:"impact"`
 }
 
+// The identity provider as it is now.
+type IdentityProviderPayload struct {
+	// The identity provider as it is now.
+	Provider *db.IdentityProvider `json:"provider"`
+}
+
 // An invitation as it is now.
 type InvitationPayload struct {
 	// The invitation.

@@ -19,6 +19,10 @@ type account struct {
 	HasPassword   bool
 	Organizations []membership
 	Sessions      []session
+	// Identities are the ways in which the person signs in, and Linkable leads to those that
+	// could be added.
+	Identities []identity
+	Linkable   []link
 }
 
 // membership is an organization that the person belongs to.
@@ -47,6 +51,9 @@ func (r *request) viewAccount() (*view, error) {
 		return nil, err
 	}
 	if a.Sessions, err = r.sessions(); err != nil {
+		return nil, err
+	}
+	if a.Identities, a.Linkable, err = r.identities(a.Person.Email); err != nil {
 		return nil, err
 	}
 	return &view{template: "account", Title: "Your account", Account: a}, nil

@@ -3,6 +3,7 @@ package pages_test
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,9 @@ import (
 	"os/exec"
 	"strconv"
 	"testing"
+
+	"github.com/zitadel/oidc/v3/example/server/exampleop"
+	"github.com/zitadel/oidc/v3/example/server/storage"
 
 	"roster/graph/graphtest"
 )
@@ -38,6 +42,8 @@ func TestBrowser(t *testing.T) {
 	b := graphtest.New(t).WithReturnOrigins(t, "http://localhost:"+port)
 	b.Ask(t, graphtest.SmallBusiness)
 	b.Ask(t, `mutation { updateSettings(input: {branding: {name: "Example", colour: "#0f766e", privacyUrl: "https://example.com/privacy", termsUrl: "https://example.com/terms"}}) { settings { branding { name } } } }`)
+	b.SignIn.Issuer = web.URL
+	zitadel(t, b, web.URL+"/signin/zitadel/callback")
 	mux.Handle("/signin", b.Pages)
 	mux.Handle("/signin/", b.Pages)
 	mux.HandleFunc("/test/code", func(w http.ResponseWriter, r *http.Request) {
@@ -60,4 +66,17 @@ func TestBrowser(t *testing.T) {
 	if said, err := walk.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, said)
 	}
+}
+
+// zitadel makes an identity provider that is Zitadel's example, with its users test-user@127.0.0.1
+// and test-user2, which sends browsers back to that address.
+func zitadel(t *testing.T, b *graphtest.Server, callback string) {
+	t.Helper()
+	var provider http.Handler
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { provider.ServeHTTP(w, r) }))
+	t.Cleanup(web.Close)
+	storage.RegisterClients(storage.WebClient("roster", "secret", callback))
+	provider = exampleop.SetupServer(web.URL, storage.NewStorage(storage.NewUserStore(web.URL)), slog.New(slog.DiscardHandler), false)
+	b.Ask(t, `mutation($issuer: String!) { createIdentityProvider(input: {key: "zitadel", displayName: "Zitadel", kind: OIDC, issuer: $issuer, clientId: "roster", clientSecret: "secret"}) { provider { id } } }`,
+		graphtest.Object{"issuer": web.URL})
 }

@@ -35,13 +35,23 @@ func (r *request) viewSignIn() (*view, error) {
 	if r.settings.AllowSelfSignUp {
 		v.Links = append(v.Links, link{r.link(signUpPath), "Create an account"})
 	}
-	return v, nil
+	bound, err := r.pages.Directory.BoundProviders(r.ctx)
+	if err != nil {
+		return nil, err
+	}
+	if bound {
+		v.Others = append(v.Others, button{"by", byProvider, "Use your organization's sign-in"})
+	}
+	return v, r.viewByProvider(v)
 }
 
 // signIn signs in to the account by the password or, if that is what was asked for, by a
 // code.
 func (r *request) signIn() (string, error) {
 	account := strings.TrimSpace(orEmpty(r.sent("account")))
+	if r.form.Get("by") == byProvider {
+		return r.signInByProvider(account)
+	}
 	in := signin.SignInInput{Username: &account, Organization: r.organization()}
 	if strings.ContainsRune(account, '@') { // no username does
 		in.Email, in.Username = &account, nil
@@ -92,7 +102,7 @@ func (r *request) viewSignUp() (*view, error) {
 			Hint: "Makes a new organization, which you administer.",
 		})
 	}
-	return v, nil
+	return v, r.viewByProvider(v)
 }
 
 // newPassword returns the field of a password that is chosen.

@@ -84,6 +84,8 @@ var doneTexts = map[string]string{
 	"switched":  "You have switched to another organization.",
 	"left":      "You have left the organization.",
 	"ended":     "The session is ended.",
+	"linked":    "You can sign in that way from now on.",
+	"unlinked":  "You can no longer sign in that way.",
 }
 
 // takeDone returns what is to be said of what has been done, and forgets it.

@@ -24,7 +24,7 @@ func notAllowed() *view {
 
 // failed returns the page for a request that was not even tried.
 func failed(p *problem.Error) *view {
-	v := &view{template: "message", Title: "This did not work", Links: []link{{Path, "Sign in"}}}
+	v := &view{template: "message", Title: "This did not work"}
 	switch p.Kind {
 	case problem.Forbidden:
 		v.Title = "This is not allowed"

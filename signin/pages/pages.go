@@ -5,7 +5,8 @@
 //	/signin/signup    sign up           ─▶ /signin/continue ─▶ return_to or /signin/account
 //	/signin/invitation join, by a link  ─▶ /signin/continue ─▶ return_to or /signin/account
 //	/signin/forgotten forgotten password ─▶ /signin/reset    ─▶ /signin
-//	/signin/account   profile, password, address, organizations, sessions
+//	/signin/account   profile, password, address, organizations, sessions, ways to sign in
+//	/signin/{key}     an identity provider ─▶ the provider ─▶ /signin/{key}/callback
 //
 // A page is a route: a view, which GET shows, and what is done with the form that the view
 // has, which POST sends. After a success, the browser is sent on (303); after a failure, it
@@ -19,7 +20,9 @@ package pages
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,6 +49,7 @@ const (
 	switchPath      = accountPath + "/switch"
 	leavePath       = accountPath + "/leave"
 	endSessionPath  = accountPath + "/sessions/end"
+	unlinkPath      = accountPath + "/unlink"
 	signOutPath     = accountPath + "/signout"
 	everywherePath  = signOutPath + "/everywhere"
 	stylesheetPath  = Path + "/style.css"
@@ -75,9 +79,10 @@ type Pages struct {
 	routes map[string]route
 }
 
-// New returns the pages.
+// New returns the pages. No identity provider can have a key from now on that is the word of a
+// page.
 func New(o Options) *Pages {
-	return &Pages{o, map[string]route{
+	p := &Pages{o, map[string]route{
 		Path:           {view: (*request).viewSignIn, submit: (*request).signIn},
 		signUpPath:     {view: (*request).viewSignUp, submit: (*request).signUp},
 		invitationPath: {view: (*request).viewInvitation, submit: (*request).acceptInvitation},
@@ -91,10 +96,39 @@ func New(o Options) *Pages {
 		emailCodePath:  {own: true, view: (*request).viewEmailCode, submit: (*request).confirmEmailChange},
 		leavePath:      {own: true, view: (*request).viewLeave, submit: (*request).leaveOrganization},
 		switchPath:     {own: true, refused: (*request).viewAccount, submit: (*request).switchOrganization},
+		unlinkPath:     {own: true, refused: (*request).viewAccount, submit: (*request).unlink},
 		endSessionPath: {own: true, ends: true, refused: (*request).viewAccount, submit: (*request).endSession},
 		signOutPath:    {ends: true, refused: (*request).viewAccount, submit: (*request).signOut},
 		everywherePath: {ends: true, refused: (*request).viewAccount, submit: (*request).signOutEverywhere},
 	}}
+	for _, path := range append(slices.Collect(maps.Keys(p.routes)), stylesheetPath, brandingPath, iconPath) {
+		word, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(path, Path), "/"), "/")
+		o.Directory.ReserveProviderKeys(word)
+	}
+	return p
+}
+
+// providerRoutes has the routes of each identity provider, by what follows its key.
+var providerRoutes = map[string]route{
+	"":          {view: (*request).viewDeparture},
+	"/callback": {view: (*request).viewArrival},
+	"/link":     {own: true, view: (*request).viewLink, submit: (*request).beginLink},
+}
+
+// route returns what is served at the path of the request, and sets its provider if the path
+// is one's.
+func (p *Pages) route(r *request) (t route, found bool) {
+	if t, found = p.routes[r.path]; found {
+		return t, true
+	}
+	rest, _ := strings.CutPrefix(r.path, Path+"/")
+	key, after, _ := strings.Cut(rest, "/")
+	if after != "" {
+		after = "/" + after
+	}
+	r.provider = key
+	t, found = providerRoutes[after]
+	return t, found
 }
 
 // route is what is served at one path.

@@ -375,7 +375,7 @@ func invite(t *testing.T, b *graphtest.Server, email string, mailed bool) string
 	if mailed {
 		text = b.Mail.Last(t, email, before+1).Text
 	}
-	found := regexp.MustCompile(`https://accounts\.test(/signin/invitation\?token=[\w%-]+)`).FindStringSubmatch(text)
+	found := regexp.MustCompile(regexp.QuoteMeta(b.SignIn.Issuer) + `(/signin/invitation\?token=[\w%-]+)`).FindStringSubmatch(text)
 	if found == nil {
 		t.Fatalf("there is no link: %s", text)
 	}

@@ -30,6 +30,8 @@ type request struct {
 	http   *http.Request
 	writer http.ResponseWriter
 	path   string
+	// provider is the key of the identity provider that the path names, if it names one.
+	provider string
 
 	settings *directory.Settings
 	visit    *signin.Visit
@@ -79,7 +81,7 @@ func (r *request) serve() {
 }
 
 func (r *request) servePage() {
-	route, found := r.pages.routes[r.path]
+	route, found := r.pages.route(r)
 	isPost := r.http.Method == http.MethodPost
 	isGet := r.http.Method == http.MethodGet || r.http.Method == http.MethodHead
 	switch {
@@ -119,7 +121,7 @@ func (r *request) servePage() {
 		location, err := route.submit(r)
 		if err == nil {
 			r.pages.Cookies.End(r.writer, r.visit)
-			r.redirect(location)
+			r.goOn(location)
 			return
 		}
 		r.problems = r.problemsOf(err)
@@ -133,6 +135,19 @@ func (r *request) servePage() {
 		return
 	}
 	r.show(shown)
+}
+
+// goOn sends the browser on after a form. A form leads to no other origin than those that the
+// policy of its page names, not even by redirects, so that a page of its own leads to an
+// identity provider.
+func (r *request) goOn(location string) {
+	if strings.HasPrefix(location, "/") || originOf(location, r.pages.ReturnOrigins) != "" {
+		r.redirect(location)
+		return
+	}
+	r.flow = flow{} // what was kept for the way stays
+	r.writer.Header().Set("Refresh", "0; url="+location)
+	r.show(&view{template: "message", Title: "One moment", Text: "You sign in on another page.", Links: []link{{location, "Go there"}}})
 }
 
 // read reads what was sent.
@@ -243,7 +258,13 @@ func (r *request) fail(err error) {
 		return
 	}
 	r.problems = r.problemsOf(err)
-	r.show(failed(r.problems[0]))
+	v := failed(r.problems[0])
+	if r.person != nil {
+		v.Links = []link{back}
+	} else {
+		v.Links = []link{{r.link(Path), "Sign in"}}
+	}
+	r.show(v)
 }
 
 // problemsOf returns what people see of an error; at least one problem. Others than those

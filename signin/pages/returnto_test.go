@@ -7,7 +7,7 @@ import (
 
 func TestReturnAddress(t *testing.T) {
 	t.Parallel()
-	p := New(Options{ReturnOrigins: []string{"https://app.example.com", "http://localhost:3000"}})
+	p := &Pages{Options: Options{ReturnOrigins: []string{"https://app.example.com", "http://localhost:3000"}}}
 	for address, allowed := range map[string]bool{
 		"/": true, "/console": true, "/signin/account?x=1#y": true, "/a//b": true, "/.//evil.example": true, "/a:b@c": true,
 		"https://app.example.com": true, "https://app.example.com/": true, "https://app.example.com/a?b=c#d": true, "https://app.example.com?x": true,

@@ -21,6 +21,7 @@ import (
 //	Title, Text
 //	Fields, and the button Submit
 //	Choices and Others: more buttons, which send a name and a value
+//	Providers: links that look like buttons
 //	Links
 type view struct {
 	// template is the name of the template for the content; empty means "form".
@@ -34,7 +35,9 @@ type view struct {
 	Submit          string
 	Dangerous       bool
 	Choices, Others []button
-	Links           []link
+	// Providers are other ways to do the same, above the links.
+	Providers []link
+	Links     []link
 	// Account is for the page of the account.
 	Account *account
 }

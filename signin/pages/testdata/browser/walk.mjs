@@ -31,7 +31,8 @@ async function open() {
       faults.push(`${page.url()}: the console says ${message.text()}`);
     }
   });
-  page.on('requestfailed', request => faults.push(`${page.url()}: ${request.url()} failed: ${request.failure().errorText}`));
+  // A page that leads to another one at once does not wait for its icon.
+  page.on('requestfailed', request => request.failure().errorText === 'net::ERR_ABORTED' || faults.push(`${page.url()}: ${request.url()} failed: ${request.failure().errorText}`));
   return page;
 }
 
@@ -228,10 +229,52 @@ async function invitations() {
   await look(other, 'Your account', 'invited-joined');
 }
 
+// Somebody signs up and in by a provider.
+async function provider() {
+  const page = await open();
+  const there = async name => {
+    await page.getByLabel('Username:').fill(name);
+    await page.getByLabel('Password:').fill('verysecure');
+    await page.getByLabel('Password:').press('Enter');
+    await page.waitForURL(`${base}/**`);
+  };
+  await page.goto(`${base}/signin`);
+  await press(page, 'link', 'Continue with Zitadel');
+  await there('test-user@127.0.0.1');
+  await look(page, 'Enter the code', 'provider-code');
+  await fill(page, { 'Code of 8 digits': await code('test-user@zitadel.ch', 1) });
+  await look(page, 'Your account', 'provider-account');
+  await is(page, 'the name', page.locator('dd').first().innerText(), 'Test User');
+  await press(page, 'button', 'Sign out');
+  await press(page, 'link', 'Continue with Zitadel');
+  await there('test-user@127.0.0.1');
+  await look(page, 'Your account', 'provider-again');
+  await page.goto(`${base}/signin/zitadel/callback?code=x&state=x`);
+  await look(page, 'This took too long', 'provider-expired');
+  await page.goto(`${base}/signin/unknown`);
+  await look(page, 'Page not found', 'provider-unknown');
+
+  // Somebody who has a password links it.
+  const other = await open();
+  await other.goto(`${base}/signin/zitadel/link`);
+  await fill(other, { 'Email address or username': 'grace@example.com', Password: password });
+  await look(other, 'Sign in with Zitadel from now on?', 'provider-link');
+  await Promise.all([other.waitForURL('**/login/**'), other.getByRole('button', { name: 'Continue to Zitadel' }).click()]);
+  await other.getByLabel('Username:').fill('test-user2');
+  await other.getByLabel('Password:').fill('verysecure');
+  await other.getByLabel('Password:').press('Enter');
+  await other.waitForURL(`${base}/**`);
+  await look(other, 'Your account', 'provider-linked');
+  await press(other, 'button', 'Remove Zitadel');
+  await look(other, 'Your account', 'provider-unlinked');
+  await other.goto(`${base}/signin`);
+}
+
 setTimeout(() => { console.error('it takes too long'); process.exit(1); }, 540_000).unref();
 try {
   await signUp();
   await account(await reset());
+  await provider();
   await administered();
   await invitations();
 } catch (fault) {
