@@ -36,6 +36,7 @@ import (
 	"roster/graph/transport"
 	"roster/idempotency"
 	"roster/mail"
+	"roster/oauth"
 	"roster/problem"
 	"roster/secret"
 	"roster/signin"
@@ -194,7 +195,8 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.letDemoSignIn(ctx); err != nil {
 		return err
 	}
-	s.http = s.newHTTPServer(api, api.ServeSDL, s.newPages(api))
+	signInPages, provider := s.newDoors(api)
+	s.http = s.newHTTPServer(api, api.ServeSDL, signInPages, provider)
 	return nil
 }
 
@@ -206,7 +208,7 @@ const waitingPasswords = 50
 func (s *server) startSignIn(ctx context.Context) error {
 	cores := runtime.GOMAXPROCS(0)
 	s.signIn = signin.New(signin.Options{
-		Database: s.db, Directory: s.directory, Passwords: credential.NewPasswords(cores, waitingPasswords*cores), Outbox: s.outbox, Tokens: s.tokens,
+		Database: s.db, Directory: s.directory, Passwords: credential.NewPasswords(cores, waitingPasswords*cores), Outbox: s.outbox, Tokens: s.tokens, Keyring: s.keyring,
 		Issuer: s.publicAddress(), Audiences: s.audiences, Log: s.log,
 	})
 	s.metrics.WatchCounter("roster_password_hashes_total", "Passwords that were hashed: new ones, and those that somebody signed in with.",
@@ -402,8 +404,8 @@ func (s *server) letDemoSignIn(ctx context.Context) error {
 const apiPath = "/graphql"
 
 // newHTTPServer returns a server of the API at apiPath, of the schema as a file, of the
-// pages where people sign in, and of everything around them.
-func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc, signInPages http.Handler) *http.Server {
+// pages where people sign in, of the door for applications, and of everything around them.
+func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc, signInPages, provider http.Handler) *http.Server {
 	mux := http.NewServeMux()
 	if s.sessions != nil {
 		api = s.sessions.Wrap(api)
@@ -423,7 +425,8 @@ func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc, signIn
 		mux.Handle(mail.MailboxPath, s.mailbox)
 		mux.Handle(mail.MailboxPath+"/", s.mailbox)
 	}
-	mux.Handle("GET /.well-known/jwks.json", s.withCORS(http.HandlerFunc(s.tokens.ServeJWKS)))
+	mux.Handle(oauth.Path, provider)
+	mux.Handle(oauth.WellKnownPath, provider)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", s.metrics.Handler())

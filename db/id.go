@@ -35,6 +35,9 @@ type (
 	FlowKind         struct{}
 	IdentityKind     struct{}
 	InvitationKind   struct{}
+
+	ClientKind            struct{}
+	AuthorizationCodeKind struct{}
 )
 
 // The ids of each kind.
@@ -52,6 +55,9 @@ type (
 	FlowID         = ID[FlowKind]
 	IdentityID     = ID[IdentityKind]
 	InvitationID   = ID[InvitationKind]
+
+	ApplicationID       = ID[ClientKind]
+	AuthorizationCodeID = ID[AuthorizationCodeKind]
 )
 
 // Prefix returns "user".
@@ -92,6 +98,12 @@ func (IdentityKind) Prefix() string { return "identity" }
 
 // Prefix returns "invitation".
 func (InvitationKind) Prefix() string { return "invitation" }
+
+// Prefix returns "app".
+func (ClientKind) Prefix() string { return "app" }
+
+// Prefix returns "authorization".
+func (AuthorizationCodeKind) Prefix() string { return "authorization" }
 
 // NewID returns a new id, which sorts after all earlier ids of this process.
 func NewID[K Kind]() ID[K] {

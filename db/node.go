@@ -23,3 +23,6 @@ func (s *SignIn) NodeID() string { return s.ID.String() }
 
 // NodeID returns the text form of the invitation's id.
 func (i *Invitation) NodeID() string { return i.ID.String() }
+
+// NodeID returns the text form of the application's id.
+func (a *Application) NodeID() string { return a.ID.String() }

@@ -46,19 +46,22 @@ var ofPersons = struct{ nobody, holdingNothing string }{"UNAUTHENTICATED", "FORB
 // field or argument where its type says too little. Values name what graphtest.SmallBusiness
 // makes.
 var samples = map[string]string{
-	"UserRef":                  `{email: "ada@example.com"}`,
-	"OrganizationRef":          `{code: "acme"}`,
-	"MoveMemberInput.to":       `{code: "globex"}`,
-	"RoleRef":                  `{key: "clerk"}`,
-	"PermissionRef":            `{key: "invoices:read"}`,
-	"permission":               `"invoices:read"`,
-	"permissions":              `["invoices:read"]`,
-	"id":                       `"user_01h455vb4pex5vsknk084sn02q"`,
-	"ids":                      `["user_01h455vb4pex5vsknk084sn02q"]`,
-	"name":                     `"New"`,
-	"key":                      `"new:key"`,
-	"CreateUserInput.email":    `"new@example.com"`,
-	"ApiKeyActionInput.apiKey": `$KEY`,
+	"UserRef":                            `{email: "ada@example.com"}`,
+	"OrganizationRef":                    `{code: "acme"}`,
+	"MoveMemberInput.to":                 `{code: "globex"}`,
+	"RoleRef":                            `{key: "clerk"}`,
+	"PermissionRef":                      `{key: "invoices:read"}`,
+	"permission":                         `"invoices:read"`,
+	"permissions":                        `["invoices:read"]`,
+	"id":                                 `"user_01h455vb4pex5vsknk084sn02q"`,
+	"ids":                                `["user_01h455vb4pex5vsknk084sn02q"]`,
+	"name":                               `"New"`,
+	"key":                                `"new:key"`,
+	"CreateUserInput.email":              `"new@example.com"`,
+	"ApiKeyActionInput.apiKey":           `$KEY`,
+	"ApplicationActionInput.application": `$APP`,
+	"UpdateApplicationInput.application": `$APP`,
+	"ApplicationKind":                    "MACHINE",
 
 	"InviteInput.email":                `"invited@example.com"`,
 	"InvitationActionInput.invitation": `$INVITATION`,
@@ -88,8 +91,8 @@ var needed = []string{"CreateUserInput.email", "SignInInput.email", "ContinueSig
 // caller makes minimal calls of the fields of a schema.
 type caller struct {
 	schema *ast.Schema
-	// keyID and invitationID are ids of what there is.
-	keyID, invitationID string
+	// keyID, invitationID and appID are ids of what there is.
+	keyID, invitationID, appID string
 	// missing are the inputs that have no sample.
 	missing []string
 	// others are samples which count before those of all callers.
@@ -105,9 +108,9 @@ type caller struct {
 // newCaller returns a caller of a business with graphtest.SmallBusiness.
 func newCaller(t *testing.T, b *graphtest.Server) *caller {
 	t.Helper()
-	key := b.Ask(t, graphtest.SmallBusiness).Text("k.apiKey.id")
+	seed := b.Ask(t, graphtest.SmallBusiness)
 	id, _ := invite(t, b, b.Key, object{"email": "waiting@example.com", "organization": object{"code": "acme"}, "sendEmail": false})
-	return &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), keyID: key, invitationID: id}
+	return &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), keyID: seed.Text("k.apiKey.id"), appID: seed.Text("m.application.id"), invitationID: id}
 }
 
 // value returns a value for an argument or input field: of owner, called name.
@@ -135,7 +138,7 @@ func (c *caller) value(owner, name string, of *ast.Type) string {
 
 // wrap makes a list of a value where the type is one.
 func (c *caller) wrap(of *ast.Type, value string) string {
-	value = strings.NewReplacer("$KEY", graphtest.Quote(c.keyID), "$INVITATION", graphtest.Quote(c.invitationID)).Replace(value)
+	value = strings.NewReplacer("$KEY", graphtest.Quote(c.keyID), "$APP", graphtest.Quote(c.appID), "$INVITATION", graphtest.Quote(c.invitationID)).Replace(value)
 	if of.Elem != nil {
 		return "[" + value + "]"
 	}

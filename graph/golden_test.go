@@ -121,6 +121,12 @@ func expand(t *testing.T, b *graphtest.Server, text string) string {
 			id = b.Ask(t, `query($x: String!) { changes(first: 1, filter: {action: $x}) { nodes { id } } }`, object{"x": name}).Text("changes.nodes.0.id")
 		case "invitation":
 			id = b.Ask(t, "{ invitations("+name+": 1) { nodes { id } } }").Text("invitations.nodes.0.id")
+		case "app":
+			for _, app := range b.Ask(t, "{ applications { id name } }").List("applications") {
+				if graphtest.At(app, "name") == name {
+					id, _ = graphtest.At(app, "id").(string)
+				}
+			}
 		case "key":
 			id = b.Ask(t, "{ apiKeys("+name+": 1) { nodes { id } } }").Text("apiKeys.nodes.0.id")
 		}
@@ -132,9 +138,9 @@ func expand(t *testing.T, b *graphtest.Server, text string) string {
 }
 
 var (
-	anID       = regexp.MustCompile(`\b(user|org|member|role|perm|key|change|grant|invitation)_[0-9a-z]{26}\b`)
+	anID       = regexp.MustCompile(`\b(user|org|member|role|perm|key|app|change|grant|invitation)_[0-9a-z]{26}\b`)
 	anInstant  = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z"`)
-	anOpaque   = regexp.MustCompile(`"(cursor|startCursor|endCursor|revision|requestId|secret|prefix|link)": ?"[^"]*"`)
+	anOpaque   = regexp.MustCompile(`"(cursor|startCursor|endCursor|revision|requestId|secret|clientSecret|prefix|link)": ?"[^"]*"`)
 	aRawString = regexp.MustCompile(`\brk_[\w-]+`)
 	// theExtensions matches the extensions of the answer: revision and cost.
 	theExtensions = regexp.MustCompile(`(?s),\n  "extensions": \{.*\n  \}`)
@@ -188,11 +194,19 @@ func TestGolden(t *testing.T) {
 	everyCodeIsShown(t, all)
 }
 
+// applications are what golden cases find beside the demo business.
+const applications = `mutation {
+	web: createApplication(input: {name: "WEB", kind: WEB, redirectUrls: ["https://portal.example/callback"]}) { application { id } }
+	phone: createApplication(input: {name: "NATIVE", kind: NATIVE, redirectUrls: ["com.example.phone:/callback"]}) { application { id } }
+	machine: createApplication(input: {name: "MACHINE", kind: MACHINE, permissions: [{key: "billing:read"}], organization: {code: "acme"}}) { application { id } }
+}`
+
 // golden wants the answers of all cases, or writes them down anew, and returns the
 // cases.
 func golden(t *testing.T, b *graphtest.Server, rewrite bool) (all []goldenCase) {
 	t.Helper()
 	keys := askers(t, b)
+	b.Ask(t, applications)
 	before := b.State(t)
 	files, err := filepath.Glob("testdata/golden/*.txt")
 	graphtest.Must(t, err)
@@ -266,7 +280,7 @@ func ofSigningIn(owner, field string) bool {
 	case "Mutation":
 		return slices.Contains([]string{
 			"signUp", "signIn", "continueSignIn", "switchOrganization", "signOut", "endSession", "accessToken", "requestPasswordReset", "resetPassword", "changePassword",
-			"setTemporaryPassword", "updateViewer", "requestEmailChange", "confirmEmailChange", "leaveOrganization", "unlinkIdentity", "acceptInvitation",
+			"setTemporaryPassword", "rollApplicationSecret", "updateViewer", "requestEmailChange", "confirmEmailChange", "leaveOrganization", "unlinkIdentity", "acceptInvitation",
 		}, field)
 	case "SignInPayload", "SignInStep", "SignInStepPayload", "SessionPayload", "SignOutPayload", "AccessToken", "AccessTokenPayload", "AcceptedPayload":
 		return true

@@ -367,7 +367,7 @@ func TestAnyValueAnywhere(t *testing.T) {
 		for _, a := range f.Arguments {
 			for _, path := range append([]string{a.Name}, inputPaths(schema.Types[a.Type.Name()], a.Name)...) {
 				for _, value := range values {
-					c := &caller{schema: schema, keyID: known.keyID, invitationID: known.invitationID, place: path, instead: value}
+					c := &caller{schema: schema, keyID: known.keyID, appID: known.appID, invitationID: known.invitationID, place: path, instead: value}
 					answer := b.As(t, b.Key, operation+" { "+c.call(owner, f)+" }", nil)
 					n++
 					if strings.Contains(answer.Codes(), "INTERNAL") || answer.Status >= 500 {

@@ -18,7 +18,8 @@ func TestInputsAreKept(t *testing.T) {
 	t.Parallel()
 	b := graphtest.New(t)
 	seed := b.Ask(t, graphtest.SmallBusiness)
-	k := &kept{Server: b, caller: &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), keyID: seed.Text("k.apiKey.id"), others: map[string]string{}}}
+	web := b.Ask(t, `mutation { createApplication(input: {name: "web", kind: WEB}) { application { id } } }`).Text("createApplication.application.id")
+	k := &kept{Server: b, caller: &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), keyID: seed.Text("k.apiKey.id"), appID: web, others: map[string]string{"ApplicationKind": "WEB"}}}
 	for kind, path := range map[string]string{"UserRef": "u.user", "OrganizationRef": "a.organization", "RoleRef": "r.role", "PermissionRef": "p.permission"} {
 		k.others[kind] = fmt.Sprintf("{id: %q}", seed.Text(path+".id")) // which no update changes
 	}
@@ -55,6 +56,7 @@ var keptSamples = map[string]string{
 	"email": `"keptN@example.com"`, "username": `"keptN"`, "phone": `"+44207946N"`, "givenName": `"Kept N"`, "familyName": `"Kept N"`, "name": `"Kept N"`,
 	"pictureUrl": `"https://example.com/N"`, "externalId": `"kept-N"`, "properties": `{kept: N}`, "code": `"keptN"`, "autoJoinDomains": `["keptN.example"]`,
 	"key": `"keptN"`, "description": `"Kept N"`, "expiresAt": `"2090-01-01T00:00:00.000NZ"`,
+	"redirectUrls": `["https://keptN.example/callback"]`, "logoutUrls": `["https://keptN.example/"]`, "audiences": `["https://api.keptN.example"]`,
 	"minimumPasswordLength": "20", "sessionIdleSeconds": "86400", "sessionMaximumSeconds": "8640000",
 }
 
@@ -71,12 +73,19 @@ func (k *kept) check(t *testing.T, f, result *ast.FieldDefinition, owner string,
 	if field.Type.Name() == "Boolean" {
 		k.instead = "true"
 	}
+	isEnum := k.schema.Types[field.Type.Name()].Kind == ast.Enum
+	if isEnum {
+		k.instead = k.others[field.Type.Name()]
+	}
 	if k.instead == "" {
 		t.Fatal("it has no sample: add one to keptSamples")
 	}
 	sent := "mutation { " + strings.Replace(k.call("Mutation", f), "{ __typename }", "{ "+read+" }", 1) + " }"
 	path := result.Name + "." + field.Name
-	want := graphtest.ParseJSON(t, strings.ReplaceAll(k.instead, "{kept:", `{"kept":`))
+	var want any = k.instead
+	if !isEnum {
+		want = graphtest.ParseJSON(t, strings.ReplaceAll(k.instead, "{kept:", `{"kept":`))
+	}
 	made := k.As(t, k.key, sent, nil)
 	if made.Codes() != "" {
 		t.Fatalf("%s\nanswers %s", sent, made.Body)

@@ -36,6 +36,8 @@ type Options struct {
 	Outbox    *mail.Outbox
 	// Tokens sign access tokens. Nil makes none, and accepts none.
 	Tokens *token.Keys
+	// Keyring derives refresh tokens. It is needed where there are Tokens.
+	Keyring *secret.Keyring
 	// Issuer is the public address of this server, which access tokens name as their
 	// issuer, and accept as their audience here. Audiences are the others for whom they
 	// may be made.
@@ -163,6 +165,10 @@ func (s *Service) Sweep(ctx context.Context) {
 // that have expired.
 const keepSignIns = 400 * 24 * time.Hour
 
+// keepCodes is how long an authorization code is kept that has expired: shown again, it
+// ends what it was exchanged for.
+const keepCodes = 24 * time.Hour
+
 func (s *Service) sweep(ctx context.Context) error {
 	now := s.now()
 	for _, passed := range []struct {
@@ -171,6 +177,7 @@ func (s *Service) sweep(ctx context.Context) error {
 	}{
 		{"flows", "expires_at < ?", now},
 		{"sessions as s", credential.SessionEnds + " < ?", now},
+		{"authorization_codes", "expires_at < ?", now.Add(-keepCodes)},
 		{"attempts", "at < ?", now.Add(-24 * time.Hour)},
 		{"sign_ins", "at < ?", now.Add(-keepSignIns)},
 		{"invitations", "expires_at < ?", now.Add(-keepSignIns)},
