@@ -80,10 +80,12 @@ from (values ('acme', 'mary@example.com', 'owner', false, timestamptz '2026-01-0
 join organizations o on o.code = i.org or i.org is null and o.is_default
 where not exists (select from invitations)`
 
-// askers are the API keys of those who ask in golden cases. It makes what these ask about
+// askers are the API keys of those who ask in golden cases, and find applications beside the
+// demo business. It makes what these ask about
 // and the demo business does not have.
 func askers(t *testing.T, b *graphtest.Server) map[string]string {
 	t.Helper()
+	b.Ask(t, applications)
 	b.Execute(t, goldenInvitations)
 	viewer := b.Ask(t, `{ role(by: {key: "roster-viewer"}) { permissions { key } } }`).Texts("role.permissions", "key")
 	return map[string]string{
@@ -194,7 +196,7 @@ func TestGolden(t *testing.T) {
 	everyCodeIsShown(t, all)
 }
 
-// applications are what golden cases find beside the demo business.
+// applications makes the applications of golden cases.
 const applications = `mutation {
 	web: createApplication(input: {name: "WEB", kind: WEB, redirectUrls: ["https://portal.example/callback"]}) { application { id } }
 	phone: createApplication(input: {name: "NATIVE", kind: NATIVE, redirectUrls: ["com.example.phone:/callback"]}) { application { id } }
@@ -206,7 +208,6 @@ const applications = `mutation {
 func golden(t *testing.T, b *graphtest.Server, rewrite bool) (all []goldenCase) {
 	t.Helper()
 	keys := askers(t, b)
-	b.Ask(t, applications)
 	before := b.State(t)
 	files, err := filepath.Glob("testdata/golden/*.txt")
 	graphtest.Must(t, err)

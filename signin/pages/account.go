@@ -236,7 +236,7 @@ func (r *request) endSession() (string, error) {
 
 // viewSignOut asks whether the person means it, whom an application has sent here.
 func (r *request) viewSignOut() (*view, error) {
-	return &view{Title: "Sign out?", Text: "You are signed out here, and of what you have signed in to from here.", Submit: "Sign out", Links: []link{back}}, nil
+	return &view{Title: "Sign out?", Text: "This also signs you out of the applications that you signed in to from here.", Submit: "Sign out", Links: []link{back}}, nil
 }
 
 func (r *request) signOut() (string, error)           { return r.endSessions(false) }
