@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -8,6 +9,7 @@ import (
 
 	"roster/graph"
 	"roster/graph/transport"
+	"roster/oauth"
 	"roster/signin/pages"
 )
 
@@ -19,9 +21,16 @@ func (s *server) newAPI() *transport.Handler {
 	})
 }
 
-// newPages returns the handler of the pages.
-func (s *server) newPages(api *transport.Handler) *pages.Pages {
-	return pages.New(pages.Options{SignIn: s.signIn, Directory: s.directory, Cookies: s.cookies, ReturnOrigins: append(s.origins(), s.returnOrigins...), Urgently: api.Urgently, Log: s.log})
+// newDoors returns the handler of the pages, and the one for applications. They send browsers
+// to each other.
+func (s *server) newDoors(api *transport.Handler) (*pages.Pages, *oauth.Handler) {
+	var provider *oauth.Handler
+	signInPages := pages.New(pages.Options{
+		SignIn: s.signIn, Directory: s.directory, Cookies: s.cookies, ReturnOrigins: append(s.origins(), s.returnOrigins...), Urgently: api.Urgently, Log: s.log,
+		LeadsTo: func(ctx context.Context, path string) string { return provider.LeadsTo(ctx, path) },
+	})
+	provider = oauth.New(oauth.Options{SignIn: s.signIn, Directory: s.directory, Cookies: s.cookies, JWKS: s.tokens.ServeJWKS, Refuse: signInPages.Refuse, Urgently: api.Urgently, Log: s.log})
+	return signInPages, provider
 }
 
 // origins returns the origins whose pages may call the API.

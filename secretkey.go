@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"roster/telemetry"
@@ -67,7 +68,7 @@ func (s *server) openKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	issuer := s.publicURL
+	issuer := strings.TrimSuffix(s.publicURL, "/")
 	if issuer == "" && s.listener != nil {
 		issuer = s.localURL()
 	}

@@ -37,6 +37,7 @@ import (
 	"roster/graph/transport"
 	"roster/idempotency"
 	"roster/mail"
+	"roster/oauth"
 	"roster/problem"
 	"roster/provider"
 	"roster/secret"
@@ -196,7 +197,8 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.letDemoSignIn(ctx); err != nil {
 		return err
 	}
-	s.http = s.newHTTPServer(api, api.ServeSDL, s.newPages(api))
+	signInPages, provider := s.newDoors(api)
+	s.http = s.newHTTPServer(api, api.ServeSDL, signInPages, provider)
 	return nil
 }
 
@@ -208,9 +210,9 @@ const waitingPasswords = 50
 func (s *server) startSignIn(ctx context.Context) error {
 	cores := runtime.GOMAXPROCS(0)
 	s.signIn = signin.New(signin.Options{
-		Database: s.db, Directory: s.directory, Passwords: credential.NewPasswords(cores, waitingPasswords*cores), Outbox: s.outbox, Tokens: s.tokens,
+		Database: s.db, Directory: s.directory, Passwords: credential.NewPasswords(cores, waitingPasswords*cores), Outbox: s.outbox, Tokens: s.tokens, Keyring: s.keyring,
 		Issuer: s.publicAddress(), Audiences: s.audiences, Log: s.log,
-		Providers: provider.New(egress.NewClient(s.dev), time.Now), Keyring: s.keyring, Development: s.dev,
+		Providers: provider.New(egress.NewClient(s.dev), time.Now), Development: s.dev,
 	})
 	s.metrics.WatchCounter("roster_password_hashes_total", "Passwords that were hashed: new ones, and those that somebody signed in with.",
 		func() float64 { return float64(s.signIn.Passwords.Hashed()) })
@@ -408,8 +410,8 @@ func (s *server) letDemoSignIn(ctx context.Context) error {
 const apiPath = "/graphql"
 
 // newHTTPServer returns a server of the API at apiPath, of the schema as a file, of the
-// pages where people sign in, and of everything around them.
-func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc, signInPages http.Handler) *http.Server {
+// pages where people sign in, of the door for applications, and of everything around them.
+func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc, signInPages, provider http.Handler) *http.Server {
 	mux := http.NewServeMux()
 	if s.sessions != nil {
 		api = s.sessions.Wrap(api)
@@ -429,7 +431,8 @@ func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc, signIn
 		mux.Handle(mail.MailboxPath, s.mailbox)
 		mux.Handle(mail.MailboxPath+"/", s.mailbox)
 	}
-	mux.Handle("GET /.well-known/jwks.json", s.withCORS(http.HandlerFunc(s.tokens.ServeJWKS)))
+	mux.Handle(oauth.Path, provider)
+	mux.Handle(oauth.WellKnownPath, provider)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", s.metrics.Handler())

@@ -10,10 +10,11 @@ import (
 	"roster/problem"
 )
 
-// Actor is the party that a request runs for: an API key, a signed-in person, or the
-// server itself.
+// Actor is the party that a request runs for: an API key, a signed-in person, an
+// application, or the server itself.
 type Actor struct {
-	// Key is the API key that the request carries, or nil.
+	// Key is the API key that the request carries, or what the application is that acts for
+	// itself (db.APIKey.IsApplication); nil for others.
 	Key *db.APIKey
 	// Session is the session of the person who is signed in, or nil.
 	Session *db.Session
@@ -61,9 +62,12 @@ func (a *Actor) Holders() []any {
 const systemPrefix = "system:"
 
 // String returns the text form, by which rows refer to the actor: the id of the API
-// key, even if the key stands for a user, the id of the person, or "system:" and a name.
+// key, even if the key stands for a user, the id of the application or the person, or
+// "system:" and a name.
 func (a *Actor) String() string {
 	switch {
+	case a.Key != nil && a.Key.IsApplication:
+		return db.ApplicationID(a.Key.ID).String()
 	case a.Key != nil:
 		return a.Key.ID.String()
 	case a.Session != nil:
@@ -72,17 +76,30 @@ func (a *Actor) String() string {
 	return systemPrefix + a.System
 }
 
-// ParseActor parses the text form. It returns either the user, the API key, or the
-// name of the part of the server that acted; a text without any of their prefixes
-// is returned as such a name.
-func ParseActor(text string) (user *db.UserID, key *db.APIKeyID, system string) {
-	if id, err := db.ParseID[db.UserKind](text); err == nil {
-		return &id, nil, ""
+// Party is who a text form of an actor stands for: one of the four.
+type Party struct {
+	User        db.UserID
+	Key         db.APIKeyID
+	Application db.ApplicationID
+	// System is the name of the part of the server.
+	System string
+}
+
+// ParseActor parses the text form. A text without any of the prefixes of ids is returned as
+// the name of a part of the server.
+func ParseActor(text string) (p Party) {
+	var err error
+	if p.User, err = db.ParseID[db.UserKind](text); err == nil {
+		return p
 	}
-	if id, err := db.ParseID[db.APIKeyKind](text); err == nil {
-		return nil, &id, ""
+	if p.Key, err = db.ParseID[db.APIKeyKind](text); err == nil {
+		return p
 	}
-	return nil, nil, strings.TrimPrefix(text, systemPrefix)
+	if p.Application, err = db.ParseID[db.ClientKind](text); err == nil {
+		return p
+	}
+	p.System = strings.TrimPrefix(text, systemPrefix)
+	return p
 }
 
 // Holds reports whether the actor holds the permission in that organization. It reports

@@ -10,16 +10,20 @@ import (
 func TestParseActor(t *testing.T) {
 	t.Parallel()
 	wantUser, wantKey := db.NewID[db.UserKind](), db.NewID[db.APIKeyKind]()
-	if user, key, system := ParseActor(wantUser.String()); user == nil || *user != wantUser || key != nil || system != "" {
-		t.Error("a user:", user, key, system)
+	if p := ParseActor(wantUser.String()); p != (Party{User: wantUser}) {
+		t.Error("a user:", p)
 	}
-	if user, key, system := ParseActor((&Actor{Key: &db.APIKey{ID: wantKey}}).String()); user != nil || key == nil || *key != wantKey || system != "" {
-		t.Error("a key:", user, key, system)
+	if p := ParseActor((&Actor{Key: &db.APIKey{ID: wantKey}}).String()); p != (Party{Key: wantKey}) {
+		t.Error("a key:", p)
+	}
+	wantApplication := db.ApplicationID(wantKey)
+	if p := ParseActor((&Actor{Key: &db.APIKey{ID: wantKey, IsApplication: true}}).String()); p != (Party{Application: wantApplication}) {
+		t.Error("an application:", p)
 	}
 	for text, want := range map[string]string{System("setup").String(): "setup", "system:" + wantKey.String(): wantKey.String(), "user_what": "user_what"} {
 		t.Run(text, func(t *testing.T) {
-			if user, key, system := ParseActor(text); user != nil || key != nil || system != want {
-				t.Error(user, key, system)
+			if p := ParseActor(text); p != (Party{System: want}) {
+				t.Error(p)
 			}
 		})
 	}

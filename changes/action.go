@@ -41,7 +41,8 @@ type Effects struct {
 	Contents bool
 	// Credentials is true if API keys may have ended, or may now do something else.
 	Credentials bool
-	// Sessions is true if sessions of the user who is the subject may have ended.
+	// Sessions is true if sessions of the user who is the subject may have ended, or those
+	// of all who use the application.
 	Sessions bool
 	// Suspends is true if the grants to the member, to the user, or in the organization, no
 	// longer count, and Restores is true if they count again.
@@ -137,6 +138,15 @@ var (
 	IdentityProviderCreated = define[db.ProviderKind]("identityProvider.created", Effects{})
 	IdentityProviderUpdated = define[db.ProviderKind]("identityProvider.updated", Effects{})
 	IdentityProviderDeleted = define[db.ProviderKind]("identityProvider.deleted", Effects{})
+)
+
+// The actions on applications. Sessions that people have with an application end with it,
+// and what a MACHINE may do is what an API key may.
+var (
+	ApplicationCreated      = define[db.ClientKind]("application.created", Effects{})
+	ApplicationUpdated      = define[db.ClientKind]("application.updated", Effects{Credentials: true, Administrator: true})
+	ApplicationSecretRolled = define[db.ClientKind]("application.secret.rolled", Effects{})
+	ApplicationDeleted      = define[db.ClientKind]("application.deleted", Effects{Credentials: true, Sessions: true})
 )
 
 // The actions on the settings. Roles that become default ones are changed by actions of

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"database/sql"
-	"encoding/base64"
 	"errors"
 	"hash/maphash"
 	"log/slog"
@@ -24,10 +23,6 @@ import (
 // sessionPrefix begins the secret of every session.
 const sessionPrefix = "rs_"
 
-// sessionLength is the length of what is behind the prefix: the ids of the user and the
-// session, and 256 random bits.
-const sessionLength = 16 + 16 + 32
-
 // SessionName names a session: what belongs to a person is found by the person.
 type SessionName struct {
 	User    db.UserID
@@ -37,12 +32,14 @@ type SessionName struct {
 // NewSession returns the secret of a new session, and the hash that is stored in its
 // place. The secret is "rs_" and 86 characters of base64url, which begin with the name.
 func NewSession(of SessionName) (shown secret.Text, hash []byte) {
-	bits := make([]byte, sessionLength)
-	copy(bits, of.User[:])
-	copy(bits[16:], of.Session[:])
-	rand.Read(bits[32:]) // never fails
-	sum := sha256.Sum256(bits)
-	return secret.New(sessionPrefix + base64.RawURLEncoding.EncodeToString(bits)), sum[:]
+	return newPersonal(sessionPrefix, of.User, of.Session)
+}
+
+// NoSecret returns the hash of a session that has no secret, since nobody could know one.
+func NoSecret() []byte {
+	bits := make([]byte, sha256.Size)
+	rand.Read(bits) // never fails
+	return bits
 }
 
 // IsSession reports whether the secret has the form of a session's.
@@ -50,18 +47,8 @@ func IsSession(shown secret.Text) bool { return strings.HasPrefix(shown.Reveal()
 
 // parseSession returns the name in the secret of a session, and the hash of the secret.
 func parseSession(shown secret.Text) (of SessionName, hash []byte, ok bool) {
-	text, ok := strings.CutPrefix(shown.Reveal(), sessionPrefix)
-	if !ok || len(text) != base64.RawURLEncoding.EncodedLen(sessionLength) {
-		return of, nil, false
-	}
-	bits, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil {
-		return of, nil, false
-	}
-	copy(of.User[:], bits)
-	copy(of.Session[:], bits[16:])
-	sum := sha256.Sum256(bits)
-	return of, sum[:], true
+	user, id, hash, ok := parsePersonal(sessionPrefix, shown.Reveal())
+	return SessionName{user, db.SessionID(id)}, hash, ok
 }
 
 // Sessions finds the sessions that work, and remembers them.
@@ -91,7 +78,8 @@ func NewSessions(database *db.DB, writer *changes.Writer, clock func() time.Time
 func (s *Sessions) Close() { s.close() }
 
 // Find returns the session with that secret if it works now. It returns nil if the secret
-// is unknown or malformed, the session has ended, or its user is suspended or deleted.
+// is unknown or malformed, the session has ended, its user is suspended or deleted, or its
+// application is deleted.
 //
 // Memory is trusted for staleness at most, and not after [Sessions.End]. Find returns
 // context.DeadlineExceeded if the database does not answer within WaitTimeout. The
@@ -156,7 +144,8 @@ const SessionEnds = "least(s.expires_at, s.last_used_at + make_interval(secs => 
 const workingSessionText = `
 select s.*, extract(epoch from ` + SessionEnds + ` - $3)::float8 as ends_in, s.last_used_at < $3 - interval '1 minute' as use_is_news
 from sessions s join users u on u.id = s.user_id and u.status = 'ACTIVE' and u.deleted_at is null
-where ` + SessionEnds + ` > $3::timestamptz and (s.user_id, s.id) in (select * from unnest($1::uuid[], $2::uuid[]))`
+left join applications a on a.id = s.application_id
+where a.deleted_at is null and ` + SessionEnds + ` > $3::timestamptz and (s.user_id, s.id) in (select * from unnest($1::uuid[], $2::uuid[]))`
 
 // QueueWorkingSession adds to the batch the statement that looks whether the session works
 // at that moment. The function that it returns may be called when the batch has run.

@@ -28,6 +28,9 @@ type APIKey struct {
 	LastUsedAt        *time.Time `json:"lastUsedAt"`
 	RevokedAt         *time.Time `json:"revokedAt"`
 	RevokedBy         *string    `json:"-"`
+	// IsApplication is true of what an application of the same id may do: a key without a
+	// secret, which is no API key to anybody.
+	IsApplication bool `json:"-"`
 }
 
 // APIKeyPermission is a row of api_key_permissions.

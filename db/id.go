@@ -36,6 +36,9 @@ type (
 	IdentityKind     struct{}
 	InvitationKind   struct{}
 	ProviderKind     struct{}
+
+	ClientKind            struct{}
+	AuthorizationCodeKind struct{}
 )
 
 // The ids of each kind.
@@ -54,6 +57,9 @@ type (
 	IdentityID     = ID[IdentityKind]
 	InvitationID   = ID[InvitationKind]
 	ProviderID     = ID[ProviderKind]
+
+	ApplicationID       = ID[ClientKind]
+	AuthorizationCodeID = ID[AuthorizationCodeKind]
 )
 
 // Prefix returns "user".
@@ -97,6 +103,12 @@ func (InvitationKind) Prefix() string { return "invitation" }
 
 // Prefix returns "provider".
 func (ProviderKind) Prefix() string { return "provider" }
+
+// Prefix returns "app".
+func (ClientKind) Prefix() string { return "app" }
+
+// Prefix returns "authorization".
+func (AuthorizationCodeKind) Prefix() string { return "authorization" }
 
 // NewID returns a new id, which sorts after all earlier ids of this process.
 func NewID[K Kind]() ID[K] {

@@ -26,3 +26,6 @@ func (i *Invitation) NodeID() string { return i.ID.String() }
 
 // NodeID returns the text form of the identity provider's id.
 func (p *IdentityProvider) NodeID() string { return p.ID.String() }
+
+// NodeID returns the text form of the application's id.
+func (a *Application) NodeID() string { return a.ID.String() }

@@ -7,8 +7,9 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// Session is a row of sessions: a person who is signed in on one device. It holds only
-// the SHA-256 of the secret, in Hash.
+// Session is a row of sessions: a person who is signed in on one device, or, through a
+// session of a browser, to an application. It holds only the SHA-256 of the secret, in Hash;
+// the session of an application has no secret, and random bits there.
 type Session struct {
 	bun.BaseModel `bun:"table:sessions,alias:s" json:"-"`
 
@@ -22,6 +23,18 @@ type Session struct {
 	CreatedAt  time.Time       `json:"createdAt"`
 	LastUsedAt time.Time       `json:"lastUsedAt"`
 	ExpiresAt  time.Time       `json:"expiresAt"`
+
+	// ApplicationID is the application that the person is signed in to, or nil, and ParentID
+	// the session of the browser by which they are.
+	ApplicationID *ApplicationID `json:"-"`
+	ParentID      *SessionID     `json:"-"`
+	// Scopes and Audience are what the application's tokens are for.
+	Scopes   []string `bun:",array,nullzero" json:"-"`
+	Audience *string  `json:"-"`
+	// Generation is the number of the present refresh token, since RotatedAt; 0 if the
+	// application has none.
+	Generation int        `json:"-"`
+	RotatedAt  *time.Time `json:"-"`
 }
 
 // Password is a row of passwords.

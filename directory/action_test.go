@@ -76,6 +76,10 @@ type actionWorld struct {
 	firstID, secondID      string
 	secrets                []secret.Text
 	ownKey                 directory.APIKeyActionInput
+	// Ada is signed in to the application web by the session family. machine may do thing in
+	// Acme.
+	web, machine *db.Application
+	family       credential.SessionName
 }
 
 // newWorld makes a world for one test.
@@ -98,7 +102,20 @@ func (s *actionServers) newWorld(t *testing.T) *actionWorld {
 	_, hers := w.keyOf(directory.UserRef{Username: &w.ada}, w.acme, w.thing)
 	own, its := w.key(w.acme, w.thing, w.spare)
 	w.secrets, w.ownKey = []secret.Text{hers, its, w.session(ada, acme)}, keyAction(own)
+	w.web = w.application(directory.CreateApplicationInput{Name: "web", Kind: db.WebApplication})
+	w.machine = w.application(directory.CreateApplicationInput{Name: "machine", Kind: db.MachineApplication, Permissions: permissionRefs(w.thing), Organization: new(orgCode(w.acme))})
+	w.family = credential.SessionName{User: ada.ID, Session: db.NewID[db.SessionKind]()}
+	now := time.Now()
+	must(w.db.NewInsert().Model(&db.Session{
+		UserID: ada.ID, ID: w.family.Session, Hash: credential.NoSecret(), OrgID: &acme.ID, Methods: []string{"code"}, CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(time.Hour), ApplicationID: &w.web.ID,
+	}).Exec(t.Context()))(t)
 	return w
+}
+
+func (b *business) application(in directory.CreateApplicationInput) *db.Application {
+	b.t.Helper()
+	app, _, err := b.CreateApplication(b.ctx, in)
+	return must(app, err)(b.t)
 }
 
 // session starts a session of the user in the organization, and returns its secret.
@@ -176,6 +193,16 @@ func (w *actionWorld) answers(d *directory.Directory) []string {
 			continue
 		}
 		say("key %d: %s in %v", i, permissionsOf(actor), actor.Organization)
+	}
+	if actor, err := d.AuthenticateApplication(w.t.Context(), w.machine.ID); err != nil {
+		say("machine: %v", err)
+	} else {
+		say("machine: %s in %v", permissionsOf(actor), actor.Organization)
+	}
+	if actor, err := d.AuthenticateNamed(w.t.Context(), w.family, ""); err != nil {
+		say("family: %v", err)
+	} else {
+		say("family: in %v", actor.Organization)
 	}
 	return all
 }
@@ -377,6 +404,21 @@ func (w *actionWorld) cases() map[changes.Action]actionCase {
 		changes.PermissionCreated:      {change: does(w.CreatePermission, directory.CreatePermissionInput{Key: w.other})},
 		changes.PermissionUpdated:      {change: does(w.UpdatePermission, directory.UpdatePermissionInput{Permission: *permissionRefs(w.spare)[0], Key: graphql.OmittableOf(&w.other)})},
 		changes.PermissionDeleted:      {before: does(w.GrantPermissions, spare), change: does(w.DeletePermission, directory.PermissionActionInput{Permission: *permissionRefs(w.spare)[0]})},
+		changes.ApplicationCreated: {change: func(ctx context.Context) error {
+			_, _, err := w.CreateApplication(ctx, directory.CreateApplicationInput{Name: "new", Kind: db.MachineApplication, Organization: &acme})
+			return err
+		}},
+		changes.ApplicationUpdated: {change: does(w.UpdateApplication, directory.UpdateApplicationInput{Application: w.machine.ClientID(), Permissions: graphql.OmittableOf(permissionRefs(w.spare))})},
+		changes.ApplicationSecretRolled: {change: func(ctx context.Context) error {
+			_, _, err := w.RollApplicationSecret(ctx, directory.ApplicationActionInput{Application: w.machine.ClientID()})
+			return err
+		}},
+		changes.ApplicationDeleted: {change: func(ctx context.Context) error {
+			if err := does(w.DeleteApplication, directory.ApplicationActionInput{Application: w.machine.ClientID()})(ctx); err != nil {
+				return err
+			}
+			return does(w.DeleteApplication, directory.ApplicationActionInput{Application: w.web.ClientID()})(ctx)
+		}},
 		changes.APIKeyAdopted: {change: func(ctx context.Context) error { // by a key that ends soon with another one
 			soon()
 			return does(w.AdoptAPIKey, w.ownKey)(w.asKeyThatEnds(ctx, end, string(access.KeysWrite), w.thing, w.spare))

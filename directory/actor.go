@@ -68,3 +68,12 @@ func managesKey(actor *access.Actor, key *db.APIKey) bool {
 func hideKey(key *db.APIKey) {
 	*key = db.APIKey{ID: key.ID, Name: hiddenKeyName, Prefix: hiddenKeyPrefix, CreatedAt: key.CreatedAt, CreatedBy: access.System(hiddenKeyCreator).String()}
 }
+
+// hiddenApplicationName is the name of applications that the actor does not see.
+const hiddenApplicationName = "Hidden application"
+
+// hideApplication leaves of an application the id, the time of creation, which the id tells,
+// and the kind.
+func hideApplication(app *db.Application) {
+	*app = db.Application{ID: app.ID, Name: hiddenApplicationName, Kind: app.Kind, CreatedAt: app.CreatedAt, RedirectURLs: []string{}, LogoutURLs: []string{}, Audiences: []string{}}
+}

@@ -105,10 +105,10 @@ func (d *Directory) HasOtherAdministrator(ctx context.Context, revoked secret.Te
 const administratorsLock = 0x726f73746561 // "rostea"
 
 // administratorText selects whether there is an API key that can administer the
-// business: it works everywhere and for good, and holds all permissions of Roster; if it
+// business, and is no application's, whose tokens may be for others: it works everywhere and for good, and holds all permissions of Roster; if it
 // stands for a user, the user holds them in the root as well.
 var administratorText = `
-select exists (select from ` + credential.Working("api_keys", "organizations", "users", credential.SuspendedMembers) + ` and k.org_id is null and line.ends_at is null
+select exists (select from ` + credential.Working("api_keys", "organizations", "users", credential.SuspendedMembers) + ` and k.org_id is null and not k.is_application and line.ends_at is null
 	and not exists (select from permissions p where p.is_system and p.deleted_at is null and not exists (
 		select from api_key_permissions kp where kp.api_key_id = k.id and kp.permission_id = p.id))
 	and (k.user_id is null

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
+
 	"roster/access"
 	"roster/db"
 	"roster/directory"
@@ -49,6 +51,17 @@ func (b *business) administrator(name string) administrator {
 	return a
 }
 
+// answeredForByApplication makes an application, which adopts the administrator's key, and
+// returns its id.
+func (b *business) answeredForByApplication(a administrator) string {
+	b.t.Helper()
+	app, _, err := b.CreateApplication(b.ctx, directory.CreateApplicationInput{Name: a.user, Kind: db.MachineApplication, Permissions: systemPermissions()})
+	must(app, err)(b.t)
+	actor := must(b.AuthenticateApplication(b.t.Context(), app.ID))(b.t)
+	must(b.AdoptAPIKey(access.WithActor(b.t.Context(), actor), keyAction(a.key)))(b.t)
+	return app.ID.String()
+}
+
 // ends are all the ways in which an administrator can end.
 var ends = map[string]func(ctx context.Context, b *business, a administrator) error{
 	"the key is revoked": func(ctx context.Context, b *business, a administrator) error {
@@ -61,6 +74,19 @@ var ends = map[string]func(ctx context.Context, b *business, a administrator) er
 			all = append(all, string(p.Key))
 		}
 		_, err := b.AdoptAPIKey(b.asKeyThatEnds(ctx, time.Now().Add(time.Hour), all...), directory.APIKeyActionInput{APIKey: a.key.ID.String()})
+		return err
+	},
+	"the application that answers for the key is deleted": func(ctx context.Context, b *business, a administrator) error {
+		_, err := b.DeleteApplication(ctx, directory.ApplicationActionInput{Application: b.answeredForByApplication(a)})
+		return err
+	},
+	"somebody who ends answers for that application": func(ctx context.Context, b *business, a administrator) error {
+		var all []string
+		for _, p := range access.SystemPermissions {
+			all = append(all, string(p.Key))
+		}
+		app := b.answeredForByApplication(a)
+		_, err := b.UpdateApplication(b.asKeyThatEnds(ctx, time.Now().Add(time.Hour), all...), directory.UpdateApplicationInput{Application: app, Organization: graphql.OmittableOf[*directory.OrganizationRef](nil)})
 		return err
 	},
 	"the user is suspended": func(ctx context.Context, b *business, a administrator) error {

@@ -17,14 +17,18 @@ import (
 	"roster/secret"
 )
 
-// visibleKeys returns conditions on API keys that the actor manages: none for all,
-// or one that limits them to an organization.
+// visibleKeys returns conditions on API keys that the actor manages: all, or the ones of
+// an organization. The key of an application is part of the application.
 func visibleKeys(ctx context.Context) ([]list.Clause, error) {
 	org, err := access.ScopeOf(ctx, access.KeysWrite)
-	if err != nil || org == nil {
+	if err != nil {
 		return nil, err
 	}
-	return []list.Clause{list.Where("k.org_id = ?", *org)}, nil
+	conditions := []list.Clause{list.Where("not k.is_application")}
+	if org != nil {
+		conditions = append(conditions, list.Where("k.org_id = ?", *org))
+	}
+	return conditions, nil
 }
 
 // keyColumns returns the columns to read for the fields. The fields with the creator of
@@ -91,6 +95,11 @@ func (d *Directory) APIKeyPermissions(ctx context.Context, keys []db.APIKeyID) (
 	if err != nil {
 		return nil, err
 	}
+	return d.permissionsOfKeys(ctx, keys, conditions)
+}
+
+// permissionsOfKeys is APIKeyPermissions for the keys that the conditions select.
+func (d *Directory) permissionsOfKeys(ctx context.Context, keys []db.APIKeyID, conditions []list.Clause) ([][]*db.Permission, error) {
 	catalogue, err := d.engine.Catalogue(ctx)
 	if err != nil {
 		return nil, err
@@ -301,7 +310,7 @@ func (d *Directory) changeKey(ctx context.Context, in APIKeyActionInput, edit fu
 		if key, err = d.lockKeyToEnd(ctx, w, in.APIKey, reach); err != nil {
 			return err
 		}
-		if err := d.outrankKey(ctx, w, key); err != nil {
+		if err := d.outrankKey(ctx, w, key, "input.apiKey"); err != nil {
 			return err
 		}
 		if err := w.faults.Err(); err != nil {
@@ -325,7 +334,7 @@ func (d *Directory) changeKey(ctx context.Context, in APIKeyActionInput, edit fu
 // key, it returns nil and adds a fault.
 func (d *Directory) lockKeyToEnd(ctx context.Context, w *write, text string, org *db.OrganizationID) (key *db.APIKey, err error) {
 	if id, malformed := db.ParseID[db.APIKeyKind](text); malformed == nil {
-		const find = "select * from api_keys where id = $1 and ($2::uuid is null or org_id = $2)"
+		const find = "select * from api_keys where id = $1 and not is_application and ($2::uuid is null or org_id = $2)"
 		if key, err = db.SelectOne[db.APIKey](ctx, d.db, find, id, org); key != nil {
 			if err := d.interrupt(ctx, keyParty(key)); err != nil {
 				return nil, err
@@ -350,7 +359,7 @@ func (w *write) revokeKeys(ctx context.Context, condition string, args ...any) (
 	for i, key := range keys {
 		before := *key
 		ids[i], key.RevokedAt, key.RevokedBy = key.ID, &w.At, &by
-		if err := w.Record(changes.APIKeyRevoked, key.ID.String(), key.OrgID, &before, key); err != nil {
+		if err := w.recordRevoked(&before, key); err != nil {
 			return nil, err
 		}
 	}

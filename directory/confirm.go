@@ -136,7 +136,7 @@ func parties(ctx context.Context) []string {
 	}
 	var all []string
 	if actor.Key != nil {
-		all = append(all, actor.Key.ID.String())
+		all = append(all, actor.String())
 	}
 	if actor.User != nil {
 		all = append(all, actor.User.String())

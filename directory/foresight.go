@@ -175,6 +175,17 @@ var foresight = map[string]func(n *names, input any) access.Permission{
 		return n.oneKey(in)
 	}),
 
+	"createApplication": foresee(func(n *names, in CreateApplicationInput) access.Permission {
+		n.machine(in.Organization, in.Permissions)
+		return access.SettingsWrite
+	}),
+	"updateApplication": foresee(func(n *names, in UpdateApplicationInput) access.Permission {
+		n.claims = append(n.claims, adoptionsLock)
+		n.machine(in.Organization.Value(), in.Permissions.Value())
+		return n.oneApplication(ApplicationActionInput{in.Application})
+	}),
+	"deleteApplication": foresee((*names).oneApplication),
+
 	"updateViewer": foresee(func(n *names, in UpdateViewerInput) access.Permission {
 		n.userNames(nil, in.Username.Value(), nil)
 		n.own = true
@@ -249,6 +260,23 @@ func (n *names) oneInvitation(in InvitationActionInput) access.Permission {
 		n.claim("invitation", lookUp{"id", id.String(), true})
 	}
 	return access.MembersWrite
+}
+
+// machine adds what a MACHINE may do, and where.
+func (n *names) machine(org *OrganizationRef, permissions []*PermissionRef) {
+	n.alone = true
+	if org != nil {
+		n.organizations.share = append(n.organizations.share, org.lookUp())
+	}
+	n.permissions.share = append(n.permissions.share, refLooks(permissions)...)
+}
+
+// oneApplication adds what an application may do by itself.
+func (n *names) oneApplication(in ApplicationActionInput) access.Permission {
+	if id, err := db.ParseID[db.ClientKind](in.Application); err == nil {
+		n.keys = append(n.keys, db.APIKeyID(id))
+	}
+	return access.SettingsWrite
 }
 
 // contents adds what a mutation of the contents of a role names.

@@ -30,6 +30,7 @@ func TestForesightIsComplete(t *testing.T) {
 		"addRolePermissions": RolePermissionsInput{}, "removeRolePermissions": RolePermissionsInput{},
 		"createIdentityProvider": CreateIdentityProviderInput{}, "updateIdentityProvider": UpdateIdentityProviderInput{}, "deleteIdentityProvider": IdentityProviderActionInput{},
 		"updateSettings": UpdateSettingsInput{}, "updateViewer": UpdateViewerInput{}, "createApiKey": CreateAPIKeyInput{}, "revokeApiKey": APIKeyActionInput{}, "adoptApiKey": APIKeyActionInput{},
+		"createApplication": CreateApplicationInput{}, "updateApplication": UpdateApplicationInput{}, "deleteApplication": ApplicationActionInput{},
 	}
 	for name := range foresight {
 		if _, known := inputs[name]; known == slices.Contains(ownMutations, name) {
@@ -74,10 +75,16 @@ func fill(field reflect.Value, name string, want map[any]string) {
 		if name == "APIKey" {
 			*ref = *newText[db.APIKeyKind](name, want)
 		}
+		if name == "Application" { // which is locked by what it may do
+			id := db.NewID[db.ClientKind]()
+			want[db.APIKeyID(id)], *ref = name, id.String()
+		}
 	case *graphql.Omittable[*OrganizationRef]:
 		*ref = graphql.OmittableOf(&OrganizationRef{ID: newText[db.OrganizationKind](name, want)})
 	case *graphql.Omittable[[]*RoleRef]:
 		*ref = graphql.OmittableOf([]*RoleRef{{ID: newText[db.RoleKind](name, want)}})
+	case *graphql.Omittable[[]*PermissionRef]:
+		*ref = graphql.OmittableOf([]*PermissionRef{{ID: newText[db.PermissionKind](name, want)}})
 	default:
 		switch {
 		case field.Kind() == reflect.Pointer && field.Type().Elem().Kind() == reflect.Struct:

@@ -86,14 +86,17 @@ func (d *Directory) groundBy(ctx context.Context, i *db.Invitation, inviter *acc
 // the organization of the invitation or, if they may not, in another one: what they hold for
 // the business counts in all.
 func (d *Directory) inviterOf(ctx context.Context, i *db.Invitation) (*access.Actor, error) {
-	user, key, system := access.ParseActor(i.InvitedBy)
+	party := access.ParseActor(i.InvitedBy)
+	key := party.Key
 	switch {
-	case user != nil:
-		return d.absent(ctx, *user, i.OrgID)
-	case key == nil:
-		return access.System(system), nil
+	case !party.User.IsZero():
+		return d.absent(ctx, party.User, i.OrgID)
+	case !party.Application.IsZero():
+		key = db.APIKeyID(party.Application) // what it may do
+	case key.IsZero():
+		return access.System(party.System), nil
 	}
-	working, err := credential.SelectWorking(ctx, d.db, *key)
+	working, err := credential.SelectWorking(ctx, d.db, key)
 	if err != nil || working == nil {
 		return nil, err
 	}

@@ -89,18 +89,11 @@ func (d *Directory) AdoptAPIKey(ctx context.Context, in APIKeyActionInput) (*db.
 			w.faults.Add(problem.Invalid, "input.apiKey", "The key was revoked, and never works again.")
 			return nil
 		}
-		if _, err := w.NewRaw("select pg_advisory_xact_lock(?)", adoptionsLock).Exec(ctx); err != nil {
-			return err
-		}
 		if err := d.mayAdopt(ctx, w, key); err != nil {
 			return err
 		}
-		generations, err := db.SelectOne[int](ctx, d.db, generationsSQL, key.ID)
-		if err != nil {
-			return err
-		}
 		before := *key
-		if err := d.answerFor(ctx, w, key, *generations); err != nil {
+		if err := d.answerAgain(ctx, w, key); err != nil {
 			return err
 		}
 		if err := w.faults.Err(); err != nil || equal(before.ResponsibleID, key.ResponsibleID) && equal(before.ResponsibleUserID, key.ResponsibleUserID) {
@@ -113,10 +106,25 @@ func (d *Directory) AdoptAPIKey(ctx context.Context, in APIKeyActionInput) (*db.
 	})
 }
 
+// answerAgain is answerFor for a key that there is already.
+func (d *Directory) answerAgain(ctx context.Context, w *write, key *db.APIKey) error {
+	if _, err := w.NewRaw("select pg_advisory_xact_lock(?)", adoptionsLock).Exec(ctx); err != nil {
+		return err
+	}
+	generations, err := db.SelectOne[int](ctx, d.db, generationsSQL, key.ID)
+	if err != nil {
+		return err
+	}
+	return d.answerFor(ctx, w, key, *generations)
+}
+
+// keyPermissionsText selects what the key $1 may do.
+const keyPermissionsText = `select p.* from api_key_permissions kp join permissions p on p.id = kp.permission_id
+	where kp.api_key_id = $1 and p.deleted_at is null order by p.key`
+
 // mayAdopt checks that the actor may hand out all that the key holds.
 func (d *Directory) mayAdopt(ctx context.Context, w *write, key *db.APIKey) error {
-	permissions, err := pointers(db.Select[db.Permission](ctx, d.db, `select p.* from api_key_permissions kp join permissions p on p.id = kp.permission_id
-		where kp.api_key_id = $1 and p.deleted_at is null`, key.ID))
+	permissions, err := pointers(db.Select[db.Permission](ctx, d.db, keyPermissionsText, key.ID))
 	if err != nil {
 		return err
 	}

@@ -53,6 +53,8 @@ func (d *Directory) findNodes(ctx context.Context, prefix string, ids []string, 
 	case db.APIKeyKind{}.Prefix():
 		conditions, err := visibleKeys(ctx)
 		return rowsByID[db.APIKeyKind, db.APIKey](ctx, d, "api_keys k", "k", conditions, err, ids, found)
+	case db.ClientKind{}.Prefix():
+		return rowsByID[db.ClientKind, db.Application](ctx, d, "applications ap", "ap", []list.Clause{list.Where("ap.deleted_at is null")}, access.Require(ctx, access.SettingsRead), ids, found)
 	case db.ChangeKind{}.Prefix():
 		_, conditions, err := visibleChanges(ctx)
 		return rowsByID[db.ChangeKind, db.Change](ctx, d, "changes c", "c", conditions, err, ids, found)

@@ -176,11 +176,11 @@ func (d *Directory) HeldIn(ctx context.Context, user db.UserID, org db.Organizat
 	if err != nil || !held[0].MayAct() || org == db.Root {
 		return nil, err
 	}
-	code, err := db.SelectOne[string](ctx, d.db, "select code from organizations where id = $1", org)
-	if err != nil || code == nil {
+	code, err := d.OrganizationCode(ctx, org)
+	if err != nil || code == "" {
 		return nil, err
 	}
-	all := &Held{Code: *code, Roles: roleKeys(catalogue.HeldRoles(held[0])), Permissions: []string{}}
+	all := &Held{Code: code, Roles: roleKeys(catalogue.HeldRoles(held[0])), Permissions: []string{}}
 	for _, p := range catalogue.Effective(held[0]) {
 		all.Permissions = append(all.Permissions, p.Key)
 	}

@@ -50,7 +50,7 @@ func (d *Directory) outrankMembers(ctx context.Context, w *write, members []*db.
 
 // outrankKey is outrank for the users for whom a key, which may be nil, and the keys
 // that descend from it stand: these end with it, and come with it to those who adopt it.
-func (d *Directory) outrankKey(ctx context.Context, w *write, key *db.APIKey) error {
+func (d *Directory) outrankKey(ctx context.Context, w *write, key *db.APIKey, field string) error {
 	if key == nil {
 		return nil
 	}
@@ -66,7 +66,7 @@ func (d *Directory) outrankKey(ctx context.Context, w *write, key *db.APIKey) er
 	}
 	lacking, err := d.lacking(ctx, w.actor, people)
 	if refused := slices.IndexFunc(lacking, func(missing []string) bool { return len(missing) > 0 }); refused >= 0 {
-		w.mustOutrank(lacking[refused], "input.apiKey") // one of the users is enough to refuse it
+		w.mustOutrank(lacking[refused], field) // one of the users is enough to refuse it
 	}
 	return err
 }
@@ -144,7 +144,7 @@ func userParty(id db.UserID) party { return party{id.String(), &person{user: id}
 // keyParty returns the party that is the API key.
 func keyParty(key *db.APIKey) party {
 	if key.UserID == nil {
-		return party{id: key.ID.String()}
+		return party{id: (&access.Actor{Key: key}).String()}
 	}
 	return party{key.ID.String(), &person{*key.UserID, key.OrgID}}
 }

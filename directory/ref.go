@@ -231,3 +231,11 @@ func distinct[T comparable](all []T) []T {
 		return again
 	})
 }
+
+// ParseOrganizationRef returns the reference by an id, if the text is one, or else by a code.
+func ParseOrganizationRef(text string) OrganizationRef {
+	if _, err := db.ParseID[db.OrganizationKind](text); err == nil {
+		return OrganizationRef{ID: &text}
+	}
+	return OrganizationRef{Code: &text}
+}

@@ -96,11 +96,7 @@ func (d *Directory) actIn(ctx context.Context, actor *access.Actor, org db.Organ
 // organizationNamed returns the id of the organization with that code or id, or zero if
 // it does not exist.
 func (d *Directory) organizationNamed(ctx context.Context, text string) (db.OrganizationID, error) {
-	look := OrganizationRef{ID: &text}.lookUp()
-	if !look.ok {
-		look = OrganizationRef{Code: &text}.lookUp()
-	}
-	looks := []lookUp{look}
+	looks := []lookUp{ParseOrganizationRef(text).lookUp()}
 	epoch := d.engine.Epoch() // before the database is read
 	recall(d.engine, looks, func(db.OrganizationID) bool { return true })
 	_, ids, err := d.idsOf(ctx, nil, looks, nil)
@@ -159,7 +155,7 @@ func (d *Directory) endSessions(rows []db.Change) {
 		if user, err := db.ParseID[db.UserKind](rows[i].Subject); err == nil {
 			d.sessions.End(user)
 		} else {
-			d.sessions.EndAll() // a later version recorded it
+			d.sessions.EndAll() // an application, or a later version recorded it
 		}
 	}
 }

@@ -39,7 +39,7 @@ func (d *Directory) eraseWords(ctx context.Context, w *write, user db.UserID) er
 // eraseWaysIn removes the ways in which the user signs in, their sessions, and what is
 // known of their attempts.
 func (w *write) eraseWaysIn(ctx context.Context, user db.UserID) error {
-	for _, table := range []string{"identities", "passwords", "sessions", "flows", "sign_ins"} {
+	for _, table := range []string{"identities", "passwords", "sessions", "authorization_codes", "flows", "sign_ins"} {
 		if _, err := w.NewDelete().Table(table).Where("user_id = ?", user).Exec(ctx); err != nil {
 			return err
 		}

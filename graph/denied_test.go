@@ -61,6 +61,8 @@ var samples = map[string]string{
 	"CreateUserInput.email":    `"new@example.com"`,
 	"ApiKeyActionInput.apiKey": `$KEY`,
 	"provider":                 `$PROVIDER`,
+	"application":              `$APP`,
+	"ApplicationKind":          "MACHINE",
 
 	"CreateIdentityProviderInput.key":          `"new"`,
 	"CreateIdentityProviderInput.kind":         "GOOGLE",
@@ -115,7 +117,7 @@ func newCaller(t *testing.T, b *graphtest.Server) *caller {
 	t.Helper()
 	made := b.Ask(t, graphtest.SmallBusiness)
 	invitation, _ := invite(t, b, b.Key, object{"email": "waiting@example.com", "organization": object{"code": "acme"}, "sendEmail": false})
-	ids := map[string]string{"$KEY": made.Text("k.apiKey.id"), "$PROVIDER": made.Text("i.provider.id"), "$INVITATION": invitation}
+	ids := map[string]string{"$KEY": made.Text("k.apiKey.id"), "$PROVIDER": made.Text("i.provider.id"), "$INVITATION": invitation, "$APP": made.Text("m.application.id")}
 	return &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), ids: ids}
 }
 

@@ -117,6 +117,10 @@ var faultCases = []faultCase{
 		"ESCALATION , INVALID input.expiresAt, INVALID input.name, NOT_FOUND input.permissions.1, NOT_FOUND input.user"},
 	{`createApiKey(input: {organization: {code: "none"}, name: " ", permissions: [{key: "none"}], expiresAt: "2020-01-01T00:00:00Z", user: {email: "nobody@example.com"}}) { secret }`,
 		"INVALID input.expiresAt, INVALID input.name, NOT_FOUND input.organization, NOT_FOUND input.permissions.0"},
+	{`createApplication(input: {name: " ", kind: MACHINE, redirectUrls: ["https://example.com"], audiences: ["a b"], permissions: [{key: "invoices:read"}, {key: "none"}]}) { clientSecret }`,
+		"ESCALATION , INVALID input.audiences.0, INVALID input.name, INVALID input.redirectUrls, NOT_FOUND input.permissions.1"},
+	{`createApplication(input: {name: " ", kind: SPA, redirectUrls: ["http://example.com", "/x"], logoutUrls: ["com.example:/"], permissions: [{key: "invoices:read"}], organization: {code: "acme"}}) { clientSecret }`,
+		"INVALID input.logoutUrls.0, INVALID input.name, INVALID input.organization, INVALID input.permissions, INVALID input.redirectUrls.0, INVALID input.redirectUrls.1"},
 }
 
 // ownFaultCases are the cases of people about themselves.
@@ -132,6 +136,7 @@ var oneFault = map[string]string{
 	"suspendOrganization": "names an organization only", "restoreOrganization": "names an organization only; what is not there is not handed anything",
 	"deleteOrganization": "names an organization only", "deletePermission": "names a permission only", "deleteRole": "names a role only", "revokeApiKey": "names a key only", "adoptApiKey": "names a key only",
 	"resendInvitation": "names an invitation only", "revokeInvitation": "names an invitation only", "deleteIdentityProvider": "names a provider only", "acceptInvitation": stepwise,
+	"updateApplication": "shares its checks with createApplication", "deleteApplication": "names an application only", "rollApplicationSecret": "names an application only",
 	"switchOrganization": "names an organization only", "leaveOrganization": "names an organization only", "endSession": "names a session only",
 	"signOut": "names nothing", "requestPasswordReset": "names an account only", "requestEmailChange": "names an address only",
 	"signIn": stepwise, "continueSignIn": stepwise, "resetPassword": stepwise, "confirmEmailChange": stepwise, "changePassword": stepwise, "accessToken": stepwise,

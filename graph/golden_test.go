@@ -81,11 +81,13 @@ from (values ('acme', 'mary@example.com', 'owner', false, timestamptz '2026-01-0
 join organizations o on o.code = i.org or i.org is null and o.is_default
 where not exists (select from invitations)`
 
-// askers are the API keys of those who ask in golden cases. It makes what these ask about
+// askers are the API keys of those who ask in golden cases, and find applications beside the
+// demo business. It makes what these ask about
 // and the demo business does not have.
 func askers(t *testing.T, b *graphtest.Server) map[string]string {
 	t.Helper()
 	withProviders(t, b)
+	b.Ask(t, applications)
 	b.Execute(t, goldenInvitations)
 	viewer := b.Ask(t, `{ role(by: {key: "roster-viewer"}) { permissions { key } } }`).Texts("role.permissions", "key")
 	return map[string]string{
@@ -125,6 +127,12 @@ func expand(t *testing.T, b *graphtest.Server, text string) string {
 			id = b.Ask(t, `query($x: String!) { changes(first: 1, filter: {action: $x}) { nodes { id } } }`, object{"x": name}).Text("changes.nodes.0.id")
 		case "invitation":
 			id = b.Ask(t, "{ invitations("+name+": 1) { nodes { id } } }").Text("invitations.nodes.0.id")
+		case "app":
+			for _, app := range b.Ask(t, "{ applications { id name } }").List("applications") {
+				if graphtest.At(app, "name") == name {
+					id, _ = graphtest.At(app, "id").(string)
+				}
+			}
 		case "key":
 			id = b.Ask(t, "{ apiKeys("+name+": 1) { nodes { id } } }").Text("apiKeys.nodes.0.id")
 		}
@@ -136,9 +144,9 @@ func expand(t *testing.T, b *graphtest.Server, text string) string {
 }
 
 var (
-	anID       = regexp.MustCompile(`\b(user|org|member|role|perm|key|change|grant|invitation|provider)_[0-9a-z]{26}\b`)
+	anID       = regexp.MustCompile(`\b(user|org|member|role|perm|key|app|change|grant|invitation|provider)_[0-9a-z]{26}\b`)
 	anInstant  = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z"`)
-	anOpaque   = regexp.MustCompile(`"(cursor|startCursor|endCursor|revision|requestId|secret|prefix|link)": ?"[^"]*"`)
+	anOpaque   = regexp.MustCompile(`"(cursor|startCursor|endCursor|revision|requestId|secret|clientSecret|prefix|link)": ?"[^"]*"`)
 	aRawString = regexp.MustCompile(`\brk_[\w-]+`)
 	// theExtensions matches the extensions of the answer: revision and cost.
 	theExtensions = regexp.MustCompile(`(?s),\n  "extensions": \{.*\n  \}`)
@@ -199,6 +207,13 @@ func TestGolden(t *testing.T) {
 	everyFieldIsAsked(t, all)
 	everyCodeIsShown(t, all)
 }
+
+// applications makes the applications of golden cases.
+const applications = `mutation {
+	web: createApplication(input: {name: "WEB", kind: WEB, redirectUrls: ["https://portal.example/callback"]}) { application { id } }
+	phone: createApplication(input: {name: "NATIVE", kind: NATIVE, redirectUrls: ["com.example.phone:/callback"]}) { application { id } }
+	machine: createApplication(input: {name: "MACHINE", kind: MACHINE, permissions: [{key: "billing:read"}], organization: {code: "acme"}}) { application { id } }
+}`
 
 // golden wants the answers of all cases, or writes them down anew, and returns the
 // cases.
@@ -278,7 +293,7 @@ func ofSigningIn(owner, field string) bool {
 	case "Mutation":
 		return slices.Contains([]string{
 			"signUp", "signIn", "continueSignIn", "switchOrganization", "signOut", "endSession", "accessToken", "requestPasswordReset", "resetPassword", "changePassword",
-			"setTemporaryPassword", "updateViewer", "requestEmailChange", "confirmEmailChange", "leaveOrganization", "unlinkIdentity", "acceptInvitation",
+			"setTemporaryPassword", "rollApplicationSecret", "updateViewer", "requestEmailChange", "confirmEmailChange", "leaveOrganization", "unlinkIdentity", "acceptInvitation",
 		}, field)
 	case "SignInPayload", "SignInStep", "SignInStepPayload", "SessionPayload", "SignOutPayload", "AccessToken", "AccessTokenPayload", "AcceptedPayload":
 		return true

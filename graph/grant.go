@@ -59,32 +59,35 @@ func (r mutationResolver) RevokePermissions(ctx context.Context, input directory
 
 // actors returns the actors that the texts stand for; nil for an empty text.
 func (r *resolver) actors(ctx context.Context, texts []string) ([]model.Actor, error) {
-	users, keys := make([]db.UserID, len(texts)), make([]db.APIKeyID, len(texts))
-	all := make([]model.Actor, len(texts))
-	for i, text := range texts {
-		user, key, system := access.ParseActor(text)
-		switch {
-		case user != nil:
-			users[i] = *user
-		case key != nil:
-			keys[i] = *key
-		case system != "":
-			all[i] = &model.System{Name: system}
+	parties := mapSlice(texts, access.ParseActor)
+	users, err := r.loaders.Actors(ctx, mapSlice(parties, func(p access.Party) db.UserID { return p.User }))
+	if err != nil {
+		return nil, err
+	}
+	keys, err := r.loaders.APIKeys(ctx, mapSlice(parties, func(p access.Party) db.APIKeyID { return p.Key }))
+	if err != nil {
+		return nil, err
+	}
+	for i, key := range keys {
+		if key != nil && key.IsApplication { // what answers for a key that an application has made
+			parties[i].Application, keys[i] = db.ApplicationID(key.ID), nil
 		}
 	}
-	foundUsers, err := r.loaders.Actors(ctx, users)
+	applications, err := r.loaders.Applications(ctx, mapSlice(parties, func(p access.Party) db.ApplicationID { return p.Application }))
 	if err != nil {
 		return nil, err
 	}
-	foundKeys, err := r.loaders.APIKeys(ctx, keys)
-	if err != nil {
-		return nil, err
-	}
-	for i := range all {
-		if foundUsers[i] != nil {
-			all[i] = foundUsers[i]
-		} else if foundKeys[i] != nil {
-			all[i] = foundKeys[i]
+	all := make([]model.Actor, len(texts))
+	for i, p := range parties {
+		switch {
+		case users[i] != nil:
+			all[i] = users[i]
+		case keys[i] != nil:
+			all[i] = keys[i]
+		case applications[i] != nil:
+			all[i] = applications[i]
+		case p.System != "":
+			all[i] = &model.System{Name: p.System}
 		}
 	}
 	return all, nil

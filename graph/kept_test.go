@@ -18,7 +18,9 @@ func TestInputsAreKept(t *testing.T) {
 	t.Parallel()
 	b := graphtest.New(t)
 	seed := b.Ask(t, graphtest.SmallBusiness)
-	k := &kept{Server: b, caller: &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), ids: map[string]string{"$KEY": seed.Text("k.apiKey.id"), "$PROVIDER": seed.Text("i.provider.id")}, others: map[string]string{}}}
+	web := b.Ask(t, `mutation { createApplication(input: {name: "web", kind: WEB}) { application { id } } }`).Text("createApplication.application.id")
+	ids := map[string]string{"$KEY": seed.Text("k.apiKey.id"), "$PROVIDER": seed.Text("i.provider.id"), "$APP": web}
+	k := &kept{Server: b, caller: &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), ids: ids, others: map[string]string{"ApplicationKind": "WEB"}}}
 	for kind, path := range map[string]string{"UserRef": "u.user", "OrganizationRef": "a.organization", "RoleRef": "r.role", "PermissionRef": "p.permission"} {
 		k.others[kind] = fmt.Sprintf("{id: %q}", seed.Text(path+".id")) // which no update changes
 	}
@@ -56,6 +58,7 @@ var keptSamples = map[string]string{
 	"pictureUrl": `"https://example.com/N"`, "externalId": `"kept-N"`, "properties": `{kept: N}`, "code": `"keptN"`, "autoJoinDomains": `["keptN.example"]`,
 	"key": `"keptN"`, "kind": "OIDC", "displayName": `"Kept N"`, "issuer": `"https://N.example.com"`, "clientId": `"kept-N"`, "domains": `["keptN.example"]`,
 	"description": `"Kept N"`, "expiresAt": `"2090-01-01T00:00:00.000NZ"`,
+	"redirectUrls": `["https://keptN.example/callback"]`, "logoutUrls": `["https://keptN.example/"]`, "audiences": `["https://api.keptN.example"]`,
 	"minimumPasswordLength": "20", "sessionIdleSeconds": "86400", "sessionMaximumSeconds": "8640000",
 }
 
@@ -72,13 +75,17 @@ func (k *kept) check(t *testing.T, f, result *ast.FieldDefinition, owner string,
 	if field.Type.Name() == "Boolean" {
 		k.instead = "true"
 	}
+	isEnum := k.schema.Types[field.Type.Name()].Kind == ast.Enum
+	if isEnum {
+		k.instead = k.others[field.Type.Name()]
+	}
 	if k.instead == "" {
 		t.Fatal("it has no sample: add one to keptSamples")
 	}
 	sent := "mutation { " + strings.Replace(k.call("Mutation", f), "{ __typename }", "{ "+read+" }", 1) + " }"
 	path := result.Name + "." + field.Name
 	var want any = k.instead
-	if k.schema.Types[field.Type.Name()].Kind != ast.Enum {
+	if !isEnum {
 		want = graphtest.ParseJSON(t, strings.ReplaceAll(k.instead, "{kept:", `{"kept":`))
 	}
 	made := k.As(t, k.key, sent, nil)

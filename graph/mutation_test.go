@@ -141,6 +141,11 @@ var mutationCases = []mutationCase{
 	{"create identity provider of an organization", `createIdentityProvider(input: {key: "own", kind: OIDC, issuer: "https://accounts.example.com", clientId: "roster", clientSecret: "s", organization: {code: "new"}, domains: ["x.example"]}) { provider { organization { code } } }`,
 		[]string{"identityProvider.created provider"}, "CONFLICT", nil, nil},
 	{"delete identity provider", `deleteIdentityProvider(input: {provider: "PROVIDER"}) { deletedIds }`, []string{"identityProvider.deleted provider"}, "NOT_FOUND", nil, nil},
+	{"create application", `createApplication(input: {name: "m", kind: MACHINE, audiences: ["https://api.example"], permissions: [{key: "roster:users:read"}], organization: {code: "new"}}) { clientSecret application { id } }`,
+		[]string{"application.created app"}, "one more", nil, object{"permissions": []any{"roster:users:read"}}},
+	{"update application", `updateApplication(input: {application: "APP", name: "n", permissions: [{key: "roster:users:read"}, {key: "roster:roles:read"}]}) { application { name permissions { key } } }`,
+		[]string{"application.updated app"}, "", object{"name": "m", "permissions": []any{"roster:users:read"}}, object{"name": "n", "permissions": []any{"roster:roles:read", "roster:users:read"}}},
+	{"delete application", `deleteApplication(input: {application: "APP"}) { deletedIds }`, []string{"application.deleted app"}, "NOT_FOUND", nil, nil},
 	{"delete permission", `deletePermission(input: {permission: {key: "x:y"}}) { deletedIds }`,
 		[]string{"role.permissions.removed role", "permission.deleted perm"}, "NOT_FOUND", object{"permissions": []any{"x:y"}}, nil},
 	{"update default roles", `updateOrganization(input: {organization: {code: "globex"}, defaultRoles: [{key: "clerk"}, {key: "r"}]}) { organization { version } }`,
@@ -162,12 +167,12 @@ func TestMutationsAndTheirChanges(t *testing.T) {
 	b.Ask(t, mutationSeed)
 	actor := b.Ask(t, `{ viewer { apiKey { id } } }`).Text("viewer.apiKey.id")
 	var secrets []string
-	keyID, invitationID, providerID, asked := "", "", "", ""
+	keyID, invitationID, providerID, appID, asked := "", "", "", "", ""
 	for _, c := range mutationCases {
 		if found := graphtest.Rows[db.ProviderID](t, b, "select id from identity_providers where key = 'idp'"); len(found) > 0 {
 			providerID = found[0].String()
 		}
-		text := strings.NewReplacer("KEY", keyID, "INVITATION", invitationID, "PROVIDER", providerID).Replace(c.document)
+		text := strings.NewReplacer("KEY", keyID, "INVITATION", invitationID, "PROVIDER", providerID, "APP", appID).Replace(c.document)
 		asked += " " + text
 		before, seen := b.State(t), lastChange(t, b)
 		rowsBefore := subjects(t, b)
@@ -199,6 +204,10 @@ func TestMutationsAndTheirChanges(t *testing.T) {
 			b.As(t, b.Holding(t, "", "roster:keys:write", "roster:users:read"), `mutation { adoptApiKey(input: {apiKey: "`+keyID+`"}) { apiKey { id } } }`, nil)
 			continue
 		}
+		if c.again == "one more" {
+			secrets, appID = append(secrets, done.Text("createApplication.clientSecret")), done.Text("createApplication.application.id")
+			continue
+		}
 		seen = lastChange(t, b)
 		if c.again != "" {
 			b.Refused(t, c.again, "mutation { "+text+" }")
@@ -226,7 +235,7 @@ func TestMutationsAndTheirChanges(t *testing.T) {
 
 // giveToo are mutations that take access from some, and give as much to others, or in
 // another way.
-var giveToo = []string{"moveMember", "adoptApiKey", "resetPassword", "changePassword", "setTemporaryPassword"}
+var giveToo = []string{"moveMember", "adoptApiKey", "updateApplication", "resetPassword", "changePassword", "setTemporaryPassword"}
 
 // The schema says @endsAccess of the mutations whose actions take something away.
 func TestWhatEndsAccessSaysSo(t *testing.T) {
@@ -240,7 +249,7 @@ func TestWhatEndsAccessSaysSo(t *testing.T) {
 			for _, change := range c.changes {
 				name, _, _ := strings.Cut(change, " ")
 				effects := changes.ActionByName(name).Effects()
-				takes = takes || effects.Administrator || effects.Suspends || effects.Deletes
+				takes = takes || effects.Administrator || effects.Suspends || effects.Deletes || effects.Sessions
 			}
 		}
 		if says := f.Directives.ForName("endsAccess") != nil; says != (takes && !slices.Contains(giveToo, f.Name)) {
@@ -263,7 +272,9 @@ func subjects(t *testing.T, b *graphtest.Server) map[string]string {
 	digests(t, b, all, "roles", `select permission_id::text from role_permissions where role_id = row.id and revoked_at is null`,
 		func(id db.RoleID) string { return id.String() })
 	digests(t, b, all, "permissions", "", func(id db.PermissionID) string { return id.String() })
-	digests(t, b, all, "api_keys", `select permission_id::text from api_key_permissions where api_key_id = row.id`,
+	digests(t, b, all, "applications", `select to_jsonb(k)::text from api_keys k where k.id = row.id union all select permission_id::text from api_key_permissions where api_key_id = row.id`,
+		func(id db.ApplicationID) string { return id.String() })
+	digests(t, b, all, "(select * from api_keys where not is_application)", `select permission_id::text from api_key_permissions where api_key_id = row.id`,
 		func(id db.APIKeyID) string { return id.String() })
 	digests(t, b, all, "invitations", "", func(id db.InvitationID) string { return id.String() })
 	return all

@@ -182,18 +182,19 @@ func TestStatementsOfOneselfDoNotGrow(t *testing.T) {
 // credential, with the changes that they leave, each with the kind of its subject.
 var ownCases = map[string][]string{
 	"signUp": nil, "signIn": nil, "accessToken": nil, "requestPasswordReset": nil, "requestEmailChange": nil,
-	"continueSignIn":       {"user.updated user"},
-	"acceptInvitation":     {"user.updated user", "invitation.accepted invitation", "membership.created member"},
-	"switchOrganization":   {"user.organization.switched user"},
-	"signOut":              {"user.sessions.ended user"},
-	"endSession":           {"user.sessions.ended user"},
-	"resetPassword":        {"user.updated user", "user.password.changed user", "user.sessions.ended user"},
-	"changePassword":       {"user.password.changed user", "user.sessions.ended user"},
-	"setTemporaryPassword": {"user.password.changed user", "user.sessions.ended user"},
-	"updateViewer":         {"user.updated user"},
-	"confirmEmailChange":   {"user.updated user"},
-	"leaveOrganization":    {"membership.deleted member"},
-	"unlinkIdentity":       {"user.identity.unlinked user"},
+	"continueSignIn":        {"user.updated user"},
+	"acceptInvitation":      {"user.updated user", "invitation.accepted invitation", "membership.created member"},
+	"switchOrganization":    {"user.organization.switched user"},
+	"signOut":               {"user.sessions.ended user"},
+	"endSession":            {"user.sessions.ended user"},
+	"resetPassword":         {"user.updated user", "user.password.changed user", "user.sessions.ended user"},
+	"changePassword":        {"user.password.changed user", "user.sessions.ended user"},
+	"setTemporaryPassword":  {"user.password.changed user", "user.sessions.ended user"},
+	"updateViewer":          {"user.updated user"},
+	"confirmEmailChange":    {"user.updated user"},
+	"leaveOrganization":     {"membership.deleted member"},
+	"unlinkIdentity":        {"user.identity.unlinked user"},
+	"rollApplicationSecret": {"application.secret.rolled app"},
 }
 
 // Each mutation of one's own, rehearsed, leaves no trace; then it leaves exactly its changes

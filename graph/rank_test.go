@@ -84,6 +84,9 @@ var rankCases = map[string]rankCase{
 	"adoptApiKey: for the business":  {document: `(input: {apiKey: "KEY_EVERYWHERE"}) { apiKey { id } }`, whole: true},
 	"resendInvitation":               {document: `(input: {invitation: "INVITATION"}) { link }`, open: "nobody holds anything by it yet"},
 	"revokeInvitation":               {document: `(input: {invitation: "INVITATION"}) { link }`, open: "nobody holds anything by it yet"},
+	"updateApplication":              {document: `(input: {application: "APPLICATION", name: "y"}) { application { id } }`, open: "it hands out, and takes nothing of what the application has made"},
+	"rollApplicationSecret":          {document: `(input: {application: "APPLICATION"}) { clientSecret }`, open: "it hands out, and takes nothing of what the application has made"},
+	"deleteApplication":              {document: `(input: {application: "APPLICATION"}) { deletedIds }`},
 	"createUser":                     {document: `(input: {username: "new"}) { user { id } }`, open: "it makes the user whom it names"},
 	"addMembers":                     {document: `(input: {organization: {code: "acme"}, users: [{username: "PERSON"}]}) { memberships { id } }`, open: "it gives"},
 	"grantRoles":                     {document: `(input: {organization: {code: "acme"}, users: [{username: "PERSON"}], roles: [{key: "clerk"}]}) { memberships { id } }`, open: "it gives"},
@@ -98,6 +101,8 @@ type rankWorld struct {
 	keys, identities map[string]string
 	// invitation is the id of an invitation to acme.
 	invitation string
+	// applications are ids, by person: each answers for the person's key for acme.
+	applications map[string]string
 }
 
 func newRankWorld(t *testing.T) *rankWorld {
@@ -113,11 +118,17 @@ func newRankWorld(t *testing.T) *rankWorld {
 	// In the root, a role may contain permissions of Roster only.
 	b.Ask(t, `mutation { createRole(input: {key: "owner-of-all", permissions: [{key: "roster:imports:write"}]}) { role { id } } }`)
 	made := b.Ask(t, strings.NewReplacer("USERS", strings.Join(users, "\n"), "ALL", strings.Join(all, ", "), "KEYS", strings.Join(keys, "\n")).Replace(rankSeed))
-	w := &rankWorld{b, map[string]string{}, map[string]string{}, ""}
+	w := &rankWorld{b, map[string]string{}, map[string]string{}, "", map[string]string{}}
 	w.invitation, _ = invite(t, b, b.Key, object{"email": "invited@example.com", "organization": object{"code": "acme"}, "sendEmail": false})
 	for person := range rankOf {
 		newIdentity(t, b, person) // which is left
 		w.identities[person] = newIdentity(t, b, person)
+		w.applications[person] = w.Ask(t, `mutation { createApplication(input: {name: "x", kind: MACHINE}) { application { id } } }`).Text("createApplication.application.id")
+		app, err := db.ParseID[db.ClientKind](w.applications[person])
+		graphtest.Must(t, err)
+		key, err := db.ParseID[db.APIKeyKind](made.Text("k_" + person + ".apiKey.id"))
+		graphtest.Must(t, err)
+		w.Execute(t, "update api_keys set responsible_id = ? where id = ?", app, key)
 		w.keys[person], w.keys[person+" everywhere"] = made.Text("k_"+person+".apiKey.id"), made.Text("w_"+person+".apiKey.id")
 	}
 	return w
@@ -131,9 +142,9 @@ func (w *rankWorld) on(t *testing.T, name, person string) string {
 	if before, after, needed := strings.Cut(text, "SESSION"); needed { // which makes one
 		text = before + w.session(t, person) + after
 	}
-	text = strings.NewReplacer("PERSON", person, "IDENTITY", w.identities[person], "INVITATION", w.invitation, "KEY_EVERYWHERE", w.keys[person+" everywhere"], "KEY", w.keys[person]).Replace(text)
+	text = strings.NewReplacer("PERSON", person, "IDENTITY", w.identities[person], "APPLICATION", w.applications[person], "INVITATION", w.invitation, "KEY_EVERYWHERE", w.keys[person+" everywhere"], "KEY", w.keys[person]).Replace(text)
 	dryRun := "@dryRun"
-	if mutation == "setTemporaryPassword" { // which carries a credential
+	if mutation == "setTemporaryPassword" || mutation == "rollApplicationSecret" { // which carries a credential
 		dryRun = ""
 	}
 	return "mutation " + dryRun + " { " + mutation + text + " }"

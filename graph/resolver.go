@@ -32,6 +32,7 @@ type (
 	roleGrantResolver        struct{ *resolver }
 	permissionGrantResolver  struct{ *resolver }
 	apiKeyResolver           struct{ *resolver }
+	applicationResolver      struct{ *resolver }
 	changeResolver           struct{ *resolver }
 	impactResolver           struct{ *resolver }
 	permissionChangeResolver struct{ *resolver }
@@ -57,6 +58,7 @@ func (r *resolver) PermissionGrant() generated.PermissionGrantResolver {
 	return permissionGrantResolver{r}
 }
 func (r *resolver) ApiKey() generated.ApiKeyResolver           { return apiKeyResolver{r} }
+func (r *resolver) Application() generated.ApplicationResolver { return applicationResolver{r} }
 func (r *resolver) Change() generated.ChangeResolver           { return changeResolver{r} }
 func (r *resolver) Impact() generated.ImpactResolver           { return impactResolver{r} }
 func (r *resolver) Explanation() generated.ExplanationResolver { return explanationResolver{r} }

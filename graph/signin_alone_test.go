@@ -12,15 +12,16 @@ import (
 
 // credentialInputs has an input of each mutation that carries a credential.
 var credentialInputs = map[string]string{
-	"signUp":               `{email: "new@acme.example"}`,
-	"signIn":               `{email: "ada@example.com", password: "x"}`,
-	"continueSignIn":       `{ticket: "x", code: "x"}`,
-	"accessToken":          `{audience: "x"}`,
-	"resetPassword":        `{ticket: "x", code: "x", password: "x"}`,
-	"changePassword":       `{currentPassword: "x", newPassword: "x"}`,
-	"setTemporaryPassword": `{user: {email: "ada@example.com"}, password: "` + password + `"}`,
-	"confirmEmailChange":   `{ticket: "x", code: "x"}`,
-	"acceptInvitation":     `{token: "x"}`,
+	"signUp":                `{email: "new@acme.example"}`,
+	"signIn":                `{email: "ada@example.com", password: "x"}`,
+	"continueSignIn":        `{ticket: "x", code: "x"}`,
+	"accessToken":           `{audience: "x"}`,
+	"resetPassword":         `{ticket: "x", code: "x", password: "x"}`,
+	"changePassword":        `{currentPassword: "x", newPassword: "x"}`,
+	"setTemporaryPassword":  `{user: {email: "ada@example.com"}, password: "` + password + `"}`,
+	"confirmEmailChange":    `{ticket: "x", code: "x"}`,
+	"acceptInvitation":      `{token: "x"}`,
+	"rollApplicationSecret": `{application: "app_01h455vb4pex5vsknk084sn02q"}`,
 }
 
 // A mutation that carries a credential stands alone in its document, cannot be rehearsed, and

@@ -47,6 +47,9 @@ const swapSeed = `mutation {
 	i2: invite(input: {email: "invited@example.com", organization: {code: "acme"}, sendEmail: false}) { invitation { id } }
 	ip1: createIdentityProvider(input: {key: "acme", kind: GOOGLE, clientId: "acme", clientSecret: "s", organization: {code: "acme"}}) { provider { id } }
 	ip2: createIdentityProvider(input: {key: "globex", kind: GOOGLE, displayName: "Globex Secret", clientId: "globex", clientSecret: "s", organization: {code: "globex"}}) { provider { id } }
+	m1: createApplication(input: {name: "Globex Secret", kind: MACHINE, organization: {code: "globex"}}) { application { id } }
+	m2: createApplication(input: {name: "Web Secret", kind: WEB}) { application { id } }
+	m3: createApplication(input: {name: "own", kind: MACHINE, organization: {code: "acme"}}) { application { id } }
 }`
 
 // pair is a reference to something foreign, and one of the same form to what
@@ -72,7 +75,7 @@ type swap struct {
 func newSwap(t *testing.T, b *graphtest.Server, traced *dbtest.Statements) *swap {
 	made := b.Ask(t, swapSeed)
 	s := &swap{Server: b, traced: traced, pairs: map[string][]pair{}}
-	s.caller = &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), ids: map[string]string{"$KEY": made.Text("k3.apiKey.id"), "$INVITATION": made.Text("i2.invitation.id"), "$PROVIDER": made.Text("ip1.provider.id")}}
+	s.caller = &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), ids: map[string]string{"$KEY": made.Text("k3.apiKey.id"), "$INVITATION": made.Text("i2.invitation.id"), "$PROVIDER": made.Text("ip1.provider.id"), "$APP": made.Text("m3.application.id")}}
 	ref := func(kind, field, foreign, unknown string) {
 		s.pairs[kind] = append(s.pairs[kind], pair{fmt.Sprintf("{%s: %q}", field, foreign), fmt.Sprintf("{%s: %q}", field, unknown)})
 	}
@@ -98,6 +101,8 @@ func newSwap(t *testing.T, b *graphtest.Server, traced *dbtest.Statements) *swap
 	id(made.Text("k1.apiKey.id"), db.NewID[db.APIKeyKind]().String())
 	id(made.Text("k2.apiKey.id"), db.NewID[db.APIKeyKind]().String())
 	id(made.Text("i1.invitation.id"), db.NewID[db.InvitationKind]().String())
+	id(made.Text("m1.application.id"), db.NewID[db.ClientKind]().String())
+	id(made.Text("m2.application.id"), db.NewID[db.ClientKind]().String())
 	member := b.Ask(t, `{ user(by: {username: "gus"}) { membership(organization: {code: "globex"}) { id } } }`).Text("user.membership.id")
 	id(member, db.NewID[db.MembershipKind]().String())
 	change := b.Ask(t, `{ changes(filter: {organization: {code: "globex"}}, last: 1) { nodes { id } } }`).Text("changes.nodes.0.id")
@@ -111,7 +116,7 @@ func newSwap(t *testing.T, b *graphtest.Server, traced *dbtest.Statements) *swap
 	id(identity, db.NewID[db.IdentityKind]().String())
 	id(made.Text("ip2.provider.id"), db.NewID[db.ProviderKind]().String())
 	s.pairs["ticket"] = []pair{{gus.mailed(t, "ConfirmEmailChangeInput", gus.session, emailChange, "RequestEmailChangeInput")["ConfirmEmailChangeInput.ticket"], samples["ticket"]}}
-	for _, needle := range []string{" Secret", "@secret", made.Text("gus.user.id"), made.Text("globex.organization.id"), made.Text("k1.apiKey.id"), made.Text("i1.invitation.id"), member, change, session, identity} {
+	for _, needle := range []string{" Secret", "@secret", made.Text("gus.user.id"), made.Text("globex.organization.id"), made.Text("k1.apiKey.id"), made.Text("m1.application.id"), made.Text("i1.invitation.id"), member, change, session, identity} {
 		s.needles = append(s.needles, []byte(needle))
 	}
 	return s

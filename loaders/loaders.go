@@ -52,6 +52,13 @@ func (l Loaders) APIKeys(ctx context.Context, ids []db.APIKeyID) ([]*db.APIKey, 
 	})
 }
 
+// Applications returns the applications with those ids; nil where there is none.
+func (l Loaders) Applications(ctx context.Context, ids []db.ApplicationID) ([]*db.Application, error) {
+	return load("Applications", ids, nil, func(a *db.Application) db.ApplicationID { return a.ID }, func(ids []db.ApplicationID) ([]db.Application, error) {
+		return l.Directory.ApplicationsByID(ctx, ids)
+	})
+}
+
 // Memberships returns the memberships with those ids; nil where there is none that
 // the actor may see.
 func (l Loaders) Memberships(ctx context.Context, ids []db.MembershipID) ([]*db.Membership, error) {

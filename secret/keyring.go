@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -19,8 +20,8 @@ import (
 // Keyring seals what must be readable again, such as signing keys. A secret
 // that is only compared, such as an API key, is hashed instead. The first of its keys seals, and
 // every one opens, so that a new key can be put before the others and the old ones
-// taken away when nothing is sealed by them any more. A Keyring is safe for concurrent
-// use.
+// taken away when nothing is sealed by them any more. What it derives need not be stored at
+// all. A Keyring is safe for concurrent use.
 //
 // Sealed bytes are the version, the id of the key, a nonce, and the cipher text of
 // XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03). Its nonces are long enough to be
@@ -31,6 +32,8 @@ type Keyring struct{ keys []sealingKey }
 type sealingKey struct {
 	id   [keyIDSize]byte
 	aead cipher.AEAD
+	// derive is the key of what is derived.
+	derive []byte
 }
 
 // The sizes of the parts of sealed bytes; version is the first of them.
@@ -80,8 +83,12 @@ func newSealingKey(key []byte) (sealingKey, error) {
 	if err != nil {
 		return sealingKey{}, err
 	}
+	derive, err := hkdf.Key(sha256.New, key, nil, "roster derive", sha256.Size)
+	if err != nil {
+		return sealingKey{}, err
+	}
 	aead, err := chacha20poly1305.NewX(key)
-	return sealingKey{id: [keyIDSize]byte(id), aead: aead}, err
+	return sealingKey{id: [keyIDSize]byte(id), aead: aead, derive: derive}, err
 }
 
 // find returns the key with that id, or nil if the ring does not have it.
@@ -133,6 +140,22 @@ func additional(sealed []byte, purpose string) []byte {
 // opened, and sealed again, before the key that has sealed them is taken away.
 func (k *Keyring) Current(sealed []byte) bool {
 	return len(sealed) >= headerSize && bytes.Equal(sealed[1:headerSize], k.keys[0].id[:])
+}
+
+// Derive returns 32 bytes that nobody without the first key can find out, and that are the
+// same each time for the same purpose and text (HMAC-SHA-256).
+func (k *Keyring) Derive(purpose string, text []byte) []byte { return k.keys[0].mac(purpose, text) }
+
+// IsDerived reports whether Derive has returned those bytes, by any of the keys.
+func (k *Keyring) IsDerived(purpose string, text, derived []byte) bool {
+	return slices.ContainsFunc(k.keys, func(key sealingKey) bool { return hmac.Equal(key.mac(purpose, text), derived) })
+}
+
+func (k *sealingKey) mac(purpose string, text []byte) []byte {
+	h := hmac.New(sha256.New, k.derive)
+	h.Write(append([]byte(purpose), 0))
+	h.Write(text)
+	return h.Sum(nil)
 }
 
 // Format writes Shown, for every verb.

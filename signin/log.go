@@ -36,6 +36,7 @@ func (s *Service) note(ctx context.Context, f *flow, method string, refusal erro
 func (s *Service) noteSession(ctx context.Context, session *db.Session) error {
 	row := s.signIn(ctx, strings.Join(session.Methods, "+"))
 	row.UserID, row.OrgID, row.Succeeded = &session.UserID, session.OrgID, true
+	row.Device, row.Address = session.Device, session.Address // of the browser, where an application asks
 	_, err := s.Directory.Writer.Unrecorded(ctx).NewInsert().Model(row).Exec(ctx)
 	return err
 }

@@ -3,6 +3,8 @@ package signin
 import (
 	"context"
 
+	"github.com/uptrace/bun"
+
 	"roster/access"
 	"roster/changes"
 	"roster/db"
@@ -76,8 +78,8 @@ func (s *Service) endSessionsOf(ctx context.Context, user db.UserID, but *db.Ses
 	return s.endSessionsWhere(ctx, user, "id is distinct from ?", but)
 }
 
-// endSessionsWhere ends the sessions of the user that the condition selects, and records
-// it.
+// endSessionsWhere ends the sessions of the user that the condition selects, with those of
+// applications that began in them, and records it.
 func (s *Service) endSessionsWhere(ctx context.Context, user db.UserID, condition string, arg any) (int, error) {
 	var ended []db.SessionID
 	err := s.Directory.Writer.Write(ctx, actorText(ctx, user), func(ctx context.Context, w *changes.Write) error {
@@ -88,6 +90,12 @@ func (s *Service) endSessionsWhere(ctx context.Context, user db.UserID, conditio
 		if len(ended) == 0 {
 			return nil
 		}
+		// A statement of its own also sees sessions that began in them while this one waited.
+		var families []db.SessionID
+		if _, err := w.NewDelete().Table("sessions").Where("user_id = ? and parent_id in (?)", user, bun.List(ended)).Returning("id").Exec(ctx, &families); err != nil {
+			return err
+		}
+		ended = append(ended, families...)
 		return w.Record(changes.UserSessionsEnded, user.String(), nil, changes.Values{"sessions": ended}, nil)
 	})
 	return len(ended), err

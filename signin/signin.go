@@ -37,15 +37,16 @@ type Options struct {
 	Outbox    *mail.Outbox
 	// Tokens sign access tokens. Nil makes none, and accepts none.
 	Tokens *token.Keys
+	// Keyring derives refresh tokens, and seals the secrets by which identity providers know
+	// this server. It is needed where there are Tokens or Providers.
+	Keyring *secret.Keyring
 	// Issuer is the public address of this server, which access tokens name as their
 	// issuer, and accept as their audience here. Audiences are the others for whom they
 	// may be made.
 	Issuer    string
 	Audiences []string
-	// Providers asks identity providers, and Keyring seals the secrets by which they know
-	// this server. Development lets providers be on this machine.
+	// Providers asks identity providers. Development lets them be on this machine.
 	Providers   *provider.Client
-	Keyring     *secret.Keyring
 	Development bool
 	Log         *slog.Logger
 	// Clock returns the present time; nil means time.Now.
@@ -65,7 +66,7 @@ func New(o Options) *Service {
 	}
 	o.Directory.SetClock(o.Clock)
 	o.Directory.SetProviderRules(directory.ProviderRules{Keyring: o.Keyring, Development: o.Development})
-	o.Directory.ReserveProviderKeys(methodPassword, methodCode)
+	o.Directory.ReserveProviderKeys(methodPassword, methodCode, methodInvitation)
 	return &Service{Options: o}
 }
 
@@ -171,6 +172,10 @@ func (s *Service) Sweep(ctx context.Context) {
 // that have expired.
 const keepSignIns = 400 * 24 * time.Hour
 
+// keepCodes is how long an authorization code is kept that has expired: shown again, it
+// ends what it was exchanged for.
+const keepCodes = 24 * time.Hour
+
 func (s *Service) sweep(ctx context.Context) error {
 	now := s.now()
 	for _, passed := range []struct {
@@ -179,6 +184,7 @@ func (s *Service) sweep(ctx context.Context) error {
 	}{
 		{"flows", "expires_at < ?", now},
 		{"sessions as s", credential.SessionEnds + " < ?", now},
+		{"authorization_codes", "expires_at < ?", now.Add(-keepCodes)},
 		{"attempts", "at < ?", now.Add(-24 * time.Hour)},
 		{"sign_ins", "at < ?", now.Add(-keepSignIns)},
 		{"invitations", "expires_at < ?", now.Add(-keepSignIns)},

@@ -83,16 +83,32 @@ func (s *Service) Authenticate(ctx context.Context, shown secret.Text, organizat
 	if err != nil {
 		return nil, problem.New(problem.Unauthenticated, "This access token is not valid here, or no longer.")
 	}
-	user, err := db.ParseID[db.UserKind](claims.Subject)
-	if err != nil {
-		return nil, problem.New(problem.Unauthenticated, "This access token is not a person's.")
+	return s.actorOf(ctx, claims, organization)
+}
+
+// actorOf returns the actor of an access token that is valid, in the organization of that
+// code or id, or else in the one that the token names.
+func (s *Service) actorOf(ctx context.Context, claims token.Claims, organization string) (*access.Actor, error) {
+	if app, err := db.ParseID[db.ClientKind](claims.Subject); err == nil && claims.ClientID == claims.Subject {
+		return s.Directory.AuthenticateApplication(ctx, app)
 	}
-	session, err := db.ParseID[db.SessionKind](claims.SessionID)
+	of, err := sessionNamed(claims)
 	if err != nil {
-		return nil, problem.New(problem.Unauthenticated, "This access token belongs to no session.")
+		return nil, err
 	}
 	if organization == "" {
 		organization = claims.OrganizationID
 	}
-	return s.Directory.AuthenticateNamed(ctx, credential.SessionName{User: user, Session: session}, organization)
+	return s.Directory.AuthenticateNamed(ctx, of, organization)
+}
+
+// sessionNamed returns the session that an access token names.
+func sessionNamed(claims token.Claims) (of credential.SessionName, err error) {
+	if of.User, err = db.ParseID[db.UserKind](claims.Subject); err != nil {
+		return of, problem.New(problem.Unauthenticated, "This access token is not a person's.")
+	}
+	if of.Session, err = db.ParseID[db.SessionKind](claims.SessionID); err != nil {
+		return of, problem.New(problem.Unauthenticated, "This access token belongs to no session.")
+	}
+	return of, nil
 }

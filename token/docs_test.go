@@ -59,7 +59,7 @@ func TestDocumentedVerifier(t *testing.T) {
 	if err := errors.Join(err, json.Unmarshal(jwks, &keys)); err != nil {
 		t.Fatal(err)
 	}
-	m := &mutants{t: t, key: s.table.Load().at(s.now)}
+	m := &mutants{t: t, key: s.table.Load().at(accessTokens, s.now)}
 	parts := strings.Split(text, ".")
 	idToken := m.signed(encode(map[string]any{"alg": "ES256", "kid": m.key.KID, "typ": "JWT"}), parts[1])
 	for _, c := range []struct {

@@ -4,6 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
@@ -50,11 +54,33 @@ type Options struct {
 	Log *slog.Logger
 }
 
+// kind is a kind of tokens, which has keys of its own.
+type kind struct {
+	algorithm jose.SignatureAlgorithm
+	// typ is the type in the header of its tokens.
+	typ string
+	// newKey returns a private key for it.
+	newKey func() (crypto.Signer, error)
+}
+
+var (
+	// accessTokens are signed by the first keys of a database (RFC 9068, 2.1).
+	accessTokens = &kind{jose.ES256, "at+jwt", func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }}
+	// idTokens have keys from when the first one is needed: it takes a fifth of a second to
+	// make them. Every client knows their algorithm (OpenID Connect Core, 15.1).
+	idTokens = &kind{jose.RS256, "JWT", func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, rsaBits) }}
+
+	kinds = []*kind{accessTokens, idTokens}
+)
+
+const rsaBits = 2048
+
 // table is what was read from the database at a time. It is not modified.
 type table struct {
 	readAt time.Time
-	// keys are in the order in which they sign.
-	keys     []*key
+	// keys are in the order in which they sign, of each kind.
+	keys map[*kind][]*key
+	// byHeader has the keys of access tokens, by the headers that they write.
 	byHeader map[string]*key
 	jwks     []byte
 }
@@ -62,6 +88,7 @@ type table struct {
 // key is one signing key.
 type key struct {
 	db.SigningKey
+	kind    *kind
 	private crypto.Signer
 	signer  jose.Signer
 	// header is the first part of each token that it signs.
@@ -69,9 +96,7 @@ type key struct {
 }
 
 const (
-	algorithm = jose.ES256
-	typ       = "at+jwt" // RFC 9068, 2.1
-	purpose   = "signing key"
+	purpose = "signing key"
 	// maxVerified is how many tokens are remembered. Each takes some 2 kB.
 	maxVerified = 10_000
 	// rereadAfter is how long after reading the keys a token with an unknown one makes
@@ -113,10 +138,14 @@ func (k *Keys) fresh(ctx context.Context) (*table, error) {
 	return k.table.Load(), err
 }
 
-// at returns the key that signs at a time.
-func (t *table) at(now time.Time) *key {
-	signs := t.keys[0]
-	for _, next := range t.keys[1:] {
+// at returns the key that signs tokens of the kind at a time, or nil if it has none yet.
+func (t *table) at(of *kind, now time.Time) *key {
+	keys := t.keys[of]
+	if len(keys) == 0 {
+		return nil
+	}
+	signs := keys[0]
+	for _, next := range keys[1:] {
 		if !next.SignsFrom.After(now) {
 			signs = next
 		}
@@ -143,7 +172,7 @@ func (k *Keys) byHeader(ctx context.Context, header string) (*key, error) {
 // isHeader reports whether the header could be of a key that is not in the table: it is like
 // the headers of those that are, except for the name of the key.
 func isHeader(header string, t *table) bool {
-	for _, one := range t.keys {
+	for _, one := range t.keys[accessTokens] {
 		decoded, err := base64.RawURLEncoding.DecodeString(header)
 		want, _ := base64.RawURLEncoding.DecodeString(one.header)
 		before, after, _ := strings.Cut(string(want), one.KID)
@@ -164,46 +193,93 @@ func (k *Keys) Refresh(ctx context.Context) error {
 	now := k.clock()
 	rows, err := k.read(ctx)
 	if err == nil && k.isDue(rows, now) {
-		rows, err = k.maintain(ctx, now, nil)
+		rows, err = k.maintain(ctx, now, nil, nil)
 	}
 	if err != nil {
 		return err
 	}
-	t, err := k.build(rows, now)
-	if err != nil {
-		return err
-	}
-	k.table.Store(t)
-	return nil
+	return k.keep(rows, now)
 }
 
-// read returns the keys of the database in the order in which they sign.
-func (k *Keys) read(ctx context.Context) ([]db.SigningKey, error) {
-	return db.Select[db.SigningKey](ctx, k.db, "select * from signing_keys where algorithm = $1 order by signs_from, created_at, kid", string(algorithm))
+// keep makes the rows the table in memory.
+func (k *Keys) keep(rows signingKeys, now time.Time) error {
+	t, err := k.build(rows, now)
+	if err == nil {
+		k.table.Store(t)
+	}
+	return err
+}
+
+// signer returns the key that signs tokens of the kind now. It makes the first ones of the
+// kind if there are none.
+func (k *Keys) signer(ctx context.Context, of *kind) (*key, error) {
+	t, err := k.fresh(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := k.clock()
+	if signs := t.at(of, now); signs != nil {
+		return signs, nil
+	}
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	if signs := k.table.Load().at(of, now); signs != nil {
+		return signs, nil // somebody else has just made it
+	}
+	rows, err := k.maintain(ctx, now, of, nil)
+	if err == nil {
+		err = k.keep(rows, now)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return k.table.Load().at(of, now), nil
+}
+
+// signingKeys are the keys of a database, of each kind in the order in which they sign.
+type signingKeys map[*kind][]db.SigningKey
+
+// read returns the keys of the database.
+func (k *Keys) read(ctx context.Context) (signingKeys, error) {
+	all, err := db.Select[db.SigningKey](ctx, k.db, "select * from signing_keys order by signs_from, created_at, kid")
+	rows := signingKeys{}
+	for _, row := range all {
+		for _, of := range kinds {
+			if row.Algorithm == string(of.algorithm) {
+				rows[of] = append(rows[of], row)
+			}
+		}
+	}
+	return rows, err
 }
 
 // build returns the table of these keys. Keys that are in memory already are not opened
 // again: another server may have sealed them by a key that this one will be given later.
-func (k *Keys) build(rows []db.SigningKey, now time.Time) (*table, error) {
-	known := map[string]*key{}
-	for _, one := range k.table.Load().keys {
-		known[one.KID] = one
-	}
-	t := &table{readAt: now, byHeader: map[string]*key{}}
+func (k *Keys) build(rows signingKeys, now time.Time) (*table, error) {
+	t := &table{readAt: now, keys: map[*kind][]*key{}, byHeader: map[string]*key{}}
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
-	for _, row := range rows {
-		one := known[row.KID]
-		if one == nil {
-			var err error
-			if one, err = k.open(row); err != nil {
-				return nil, fmt.Errorf("the signing key %s is %w", row.KID, err)
-			}
+	before := k.table.Load()
+	for _, of := range kinds {
+		known := map[string]*key{}
+		for _, one := range before.keys[of] {
+			known[one.KID] = one
 		}
-		now := *one
-		now.SigningKey = row
-		t.keys = append(t.keys, &now)
-		t.byHeader[now.header] = &now
-		set.Keys = append(set.Keys, jose.JSONWebKey{Key: now.private.Public(), KeyID: row.KID, Algorithm: row.Algorithm, Use: "sig"})
+		for _, row := range rows[of] {
+			one := known[row.KID]
+			if one == nil {
+				var err error
+				if one, err = k.open(of, row); err != nil {
+					return nil, fmt.Errorf("the signing key %s is %w", row.KID, err)
+				}
+			}
+			now := *one
+			now.SigningKey = row
+			t.keys[of] = append(t.keys[of], &now)
+			if of == accessTokens {
+				t.byHeader[now.header] = &now
+			}
+			set.Keys = append(set.Keys, jose.JSONWebKey{Key: now.private.Public(), KeyID: row.KID, Algorithm: row.Algorithm, Use: "sig"})
+		}
 	}
 	var err error
 	t.jwks, err = json.Marshal(set)
@@ -212,7 +288,7 @@ func (k *Keys) build(rows []db.SigningKey, now time.Time) (*table, error) {
 
 // open opens a key. The name must be the key's own: otherwise somebody has put the
 // private key of one row into another.
-func (k *Keys) open(row db.SigningKey) (*key, error) {
+func (k *Keys) open(of *kind, row db.SigningKey) (*key, error) {
 	der, err := k.keyring.Open(purpose, row.PrivateKey)
 	if err != nil {
 		return nil, err
@@ -228,11 +304,11 @@ func (k *Keys) open(row db.SigningKey) (*key, error) {
 	if kid, err := thumbprint(private); err != nil || kid != row.KID {
 		return nil, errors.Join(errors.New("another one than its name says"), err)
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: jose.JSONWebKey{Key: private, KeyID: row.KID}}, (&jose.SignerOptions{}).WithType(typ))
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: of.algorithm, Key: jose.JSONWebKey{Key: private, KeyID: row.KID}}, (&jose.SignerOptions{}).WithType(jose.ContentType(of.typ)))
 	if err != nil {
 		return nil, err
 	}
-	opened := &key{SigningKey: row, private: private, signer: signer}
+	opened := &key{SigningKey: row, kind: of, private: private, signer: signer}
 	text, err := opened.sign(nil)
 	opened.header, _, _ = strings.Cut(text, ".")
 	return opened, err
@@ -245,7 +321,7 @@ func thumbprint(private crypto.Signer) (string, error) {
 }
 
 // sign returns the claims as a compact JWS. It signs until the signature is the
-// canonical one, two times on average.
+// canonical one, which takes ES256 two times on average.
 func (k *key) sign(encoded []byte) (string, error) {
 	for {
 		signed, err := k.signer.Sign(encoded)
@@ -253,7 +329,7 @@ func (k *key) sign(encoded []byte) (string, error) {
 			return "", err
 		}
 		text, err := signed.CompactSerialize()
-		if err != nil || canonicalSignature(text[strings.LastIndexByte(text, '.')+1:]) {
+		if err != nil || k.kind.algorithm != jose.ES256 || canonicalSignature(text[strings.LastIndexByte(text, '.')+1:]) {
 			return text, err
 		}
 	}

@@ -2,9 +2,6 @@ package token
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"time"
 
@@ -47,15 +44,15 @@ func (k *Keys) Run(ctx context.Context) {
 	}
 }
 
-// Rotate lets the next key sign as soon as everybody can know it, and returns that moment:
-// now, unless the next key is new itself.
+// Rotate lets the next key of each kind sign as soon as everybody can know it, and returns
+// the moment from which all do: now, unless a next key is new itself.
 func (k *Keys) Rotate(ctx context.Context) (time.Time, error) {
 	k.reading.Lock()
 	defer k.reading.Unlock()
 	now := k.clock()
-	var signsFrom time.Time
-	rows, err := k.maintain(ctx, now, func(next *db.SigningKey) {
-		signsFrom = next.CreatedAt.Add(lead)
+	var all time.Time
+	rows, err := k.maintain(ctx, now, nil, func(next *db.SigningKey) {
+		signsFrom := next.CreatedAt.Add(lead)
 		if signsFrom.Before(now) {
 			signsFrom = now
 		}
@@ -63,16 +60,14 @@ func (k *Keys) Rotate(ctx context.Context) (time.Time, error) {
 			signsFrom = next.SignsFrom
 		}
 		next.SignsFrom = signsFrom
+		if signsFrom.After(all) {
+			all = signsFrom
+		}
 	})
 	if err != nil {
 		return time.Time{}, err
 	}
-	t, err := k.build(rows, now)
-	if err != nil {
-		return time.Time{}, err
-	}
-	k.table.Store(t)
-	return signsFrom, nil
+	return all, k.keep(rows, now)
 }
 
 // Info describes a signing key.
@@ -84,32 +79,39 @@ type Info struct {
 	CreatedAt, SignsFrom time.Time
 }
 
-// List returns the keys in memory, in the order in which they sign.
+// List returns the keys in memory, those of each kind in the order in which they sign.
 func (k *Keys) List() []Info {
 	t := k.table.Load()
-	signs := t.at(k.clock())
-	state := "retired"
-	all := make([]Info, len(t.keys))
-	for i, one := range t.keys {
-		switch {
-		case one == signs:
-			state = "signs"
-		case state == "signs":
-			state = "next"
+	var all []Info
+	for _, of := range kinds {
+		signs := t.at(of, k.clock())
+		state := "retired"
+		for _, one := range t.keys[of] {
+			switch {
+			case one == signs:
+				state = "signs"
+			case state == "signs":
+				state = "next"
+			}
+			all = append(all, Info{ID: one.KID, Algorithm: one.Algorithm, State: state, CreatedAt: one.CreatedAt, SignsFrom: one.SignsFrom})
 		}
-		all[i] = Info{ID: one.KID, Algorithm: one.Algorithm, State: state, CreatedAt: one.CreatedAt, SignsFrom: one.SignsFrom}
 	}
 	return all
 }
 
 // isDue reports whether maintain has anything to do.
-func (k *Keys) isDue(rows []db.SigningKey, now time.Time) bool {
-	if len(rows) == 0 || !rows[len(rows)-1].SignsFrom.After(now) {
+func (k *Keys) isDue(rows signingKeys, now time.Time) bool {
+	if len(rows[accessTokens]) == 0 {
 		return true
 	}
-	for i := range rows {
-		if !k.keyring.Current(rows[i].PrivateKey) && k.isOpen(&rows[i]) || isOver(rows, i, now) {
+	for _, line := range rows {
+		if !line[len(line)-1].SignsFrom.After(now) {
 			return true
+		}
+		for i := range line {
+			if !k.keyring.Current(line[i].PrivateKey) && k.isOpen(&line[i]) || isOver(line, i, now) {
+				return true
+			}
 		}
 	}
 	return false
@@ -122,13 +124,14 @@ func (k *Keys) isOpen(row *db.SigningKey) bool {
 }
 
 // isOver reports whether the tokens of the key at i have expired, whoever has signed them.
-func isOver(rows []db.SigningKey, i int, now time.Time) bool {
-	return i+1 < len(rows) && rows[i+1].SignsFrom.Add(retention).Before(now)
+func isOver(line []db.SigningKey, i int, now time.Time) bool {
+	return i+1 < len(line) && line[i+1].SignsFrom.Add(retention).Before(now)
 }
 
 // maintain brings the keys of the database up to date while no other server does, and
-// returns them. It calls change, unless that is nil, with the next key.
-func (k *Keys) maintain(ctx context.Context, now time.Time, change func(next *db.SigningKey)) (rows []db.SigningKey, err error) {
+// returns them. It makes keys for access tokens, and for a kind that is needed, if there
+// are none. It calls change, unless that is nil, with the next key of each kind.
+func (k *Keys) maintain(ctx context.Context, now time.Time, needed *kind, change func(next *db.SigningKey)) (rows signingKeys, err error) {
 	err = k.db.InTx(ctx, func(ctx context.Context, tx bun.IDB) error {
 		// Readers do not wait for this lock, only servers that are about to do the same.
 		if _, err := tx.NewRaw("lock table signing_keys in share row exclusive mode").Exec(ctx); err != nil {
@@ -140,19 +143,11 @@ func (k *Keys) maintain(ctx context.Context, now time.Time, change func(next *db
 		if _, err := k.build(rows, now); err != nil {
 			return err // and nothing is sealed by a keyring that is not the one of the others
 		}
-		if err := k.complete(ctx, tx, rows, now); err != nil {
-			return err
-		}
-		if change != nil {
-			if rows, err = k.read(ctx); err != nil {
-				return err
+		for _, of := range kinds {
+			if len(rows[of]) == 0 && of != accessTokens && of != needed {
+				continue
 			}
-			next := &rows[len(rows)-1]
-			change(next)
-			if _, err := tx.NewUpdate().Model(next).Column("signs_from").WherePK().Exec(ctx); err != nil {
-				return err
-			}
-			if err := k.complete(ctx, tx, rows, now); err != nil {
+			if err := k.maintainKind(ctx, tx, of, rows[of], now, change); err != nil {
 				return err
 			}
 		}
@@ -162,14 +157,31 @@ func (k *Keys) maintain(ctx context.Context, now time.Time, change func(next *db
 	return rows, err
 }
 
+func (k *Keys) maintainKind(ctx context.Context, tx bun.IDB, of *kind, line []db.SigningKey, now time.Time, change func(next *db.SigningKey)) error {
+	if err := k.complete(ctx, tx, of, line, now); err != nil || change == nil {
+		return err
+	}
+	rows, err := k.read(ctx)
+	if err != nil {
+		return err
+	}
+	line = rows[of]
+	next := &line[len(line)-1]
+	change(next)
+	if _, err := tx.NewUpdate().Model(next).Column("signs_from").WherePK().Exec(ctx); err != nil {
+		return err
+	}
+	return k.complete(ctx, tx, of, line, now)
+}
+
 // complete makes the keys that are missing: one that signs now and one that signs next. It
 // deletes the ones that are over, and seals again what an older key has sealed.
-func (k *Keys) complete(ctx context.Context, tx bun.IDB, rows []db.SigningKey, now time.Time) error {
-	for i := range rows {
-		row := &rows[i]
+func (k *Keys) complete(ctx context.Context, tx bun.IDB, of *kind, line []db.SigningKey, now time.Time) error {
+	for i := range line {
+		row := &line[i]
 		var err error
 		switch {
-		case isOver(rows, i, now):
+		case isOver(line, i, now):
 			_, err = tx.NewDelete().Model(row).WherePK().Exec(ctx)
 		case !k.keyring.Current(row.PrivateKey) && k.isOpen(row):
 			var der []byte
@@ -183,23 +195,23 @@ func (k *Keys) complete(ctx context.Context, tx bun.IDB, rows []db.SigningKey, n
 		}
 	}
 	last := now
-	if len(rows) == 0 {
-		if err := k.insert(ctx, tx, now, now); err != nil {
+	if len(line) == 0 {
+		if err := k.insert(ctx, tx, of, now, now); err != nil {
 			return err
 		}
-	} else if last = rows[len(rows)-1].SignsFrom; last.After(now) {
+	} else if last = line[len(line)-1].SignsFrom; last.After(now) {
 		return nil
 	}
 	signsFrom := last.Add(k.options.Age)
 	if soonest := now.Add(lead); signsFrom.Before(soonest) {
 		signsFrom = soonest
 	}
-	return k.insert(ctx, tx, now, signsFrom)
+	return k.insert(ctx, tx, of, now, signsFrom)
 }
 
 // insert makes a key.
-func (k *Keys) insert(ctx context.Context, tx bun.IDB, now, signsFrom time.Time) error {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+func (k *Keys) insert(ctx context.Context, tx bun.IDB, of *kind, now, signsFrom time.Time) error {
+	private, err := of.newKey()
 	if err != nil {
 		return err
 	}
@@ -211,7 +223,7 @@ func (k *Keys) insert(ctx context.Context, tx bun.IDB, now, signsFrom time.Time)
 	if err != nil {
 		return err
 	}
-	row := &db.SigningKey{KID: kid, Algorithm: string(algorithm), PrivateKey: k.keyring.Seal(purpose, der), CreatedAt: now, SignsFrom: signsFrom}
+	row := &db.SigningKey{KID: kid, Algorithm: string(of.algorithm), PrivateKey: k.keyring.Seal(purpose, der), CreatedAt: now, SignsFrom: signsFrom}
 	_, err = tx.NewInsert().Model(row).Exec(ctx)
 	return err
 }

@@ -86,7 +86,7 @@ func TestRotation(t *testing.T) {
 			claims.ExpiresAt = s.now.Add(MaxLife)
 			fresh := s.mustSign(t, claims)
 			tokens = append(tokens, issued{fresh, s.now})
-			signers[s.table.Load().at(s.now).KID] = true
+			signers[s.table.Load().at(accessTokens, s.now).KID] = true
 			for _, c := range copies[:min(2, len(copies))] { // the oldest one of each server
 				if err := c.verify(fresh); err != nil {
 					t.Fatalf("a copy of the keys that is %v old, step %d: %v", now.Sub(c.at), i, err)
@@ -94,7 +94,7 @@ func TestRotation(t *testing.T) {
 			}
 		}
 		for _, s := range servers {
-			if n := len(s.table.Load().keys); n < 2 || n > 6 {
+			if n := len(s.table.Load().keys[accessTokens]); n < 2 || n > 6 {
 				t.Fatalf("there are %d keys", n)
 			}
 			public := s.copyKeys(t)
@@ -118,7 +118,7 @@ func TestRotation(t *testing.T) {
 func TestRotate(t *testing.T) {
 	t.Parallel()
 	s := open(t, dbtest.New(t), newKeyring(t, secret.NewKey()), start, 0)
-	present := s.table.Load().at(s.now).KID
+	present := s.table.Load().at(accessTokens, s.now).KID
 	rotate := func(want time.Time) {
 		t.Helper()
 		if at, err := s.Rotate(t.Context()); err != nil || !at.Equal(want) {
@@ -127,7 +127,7 @@ func TestRotate(t *testing.T) {
 	}
 	rotate(start.Add(lead))
 	rotate(start.Add(lead))
-	if s.table.Load().at(s.now).KID != present {
+	if s.table.Load().at(accessTokens, s.now).KID != present {
 		t.Error("a new key signs before everybody can know it")
 	}
 	s.now = start.Add(24 * time.Hour)
@@ -138,12 +138,12 @@ func TestRotate(t *testing.T) {
 	if err := s.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	before := s.table.Load().at(s.now).KID
+	before := s.table.Load().at(accessTokens, s.now).KID
 	rotate(s.now)
-	if after := s.table.Load().at(s.now).KID; after == before || before == present {
+	if after := s.table.Load().at(accessTokens, s.now).KID; after == before || before == present {
 		t.Error("the key that signs is the same")
 	}
-	if keys := s.table.Load().keys; len(keys) != 3 || !keys[2].SignsFrom.After(s.now.Add(lead)) {
+	if keys := s.table.Load().keys[accessTokens]; len(keys) != 3 || !keys[2].SignsFrom.After(s.now.Add(lead)) {
 		t.Errorf("%d keys: a retired one, the present one and the next one are expected", len(keys))
 	}
 }
@@ -165,7 +165,7 @@ func TestKeysAreMadeOnce(t *testing.T) {
 		return
 	}
 	for _, s := range servers {
-		if keys := s.table.Load().keys; len(keys) != 2 || keys[0].KID != servers[0].table.Load().keys[0].KID {
+		if keys := s.table.Load().keys[accessTokens]; len(keys) != 2 || keys[0].KID != servers[0].table.Load().keys[accessTokens][0].KID {
 			t.Errorf("%d keys", len(keys))
 		}
 	}

@@ -1,7 +1,9 @@
 // Package token makes and verifies access tokens: JWTs of RFC 9068, signed with ES256 by
-// keys that all servers of a database share.
+// keys that all servers of a database share. It makes ID tokens of OpenID Connect, too,
+// which are signed with RS256 by keys of their own, and are no credentials here.
 //
 //	Open ──▶ Keys ── Sign     one token, by the present key
+//	          ├── SignID      one ID token (id.go)
 //	          ├── Verify      from memory
 //	          ├── ServeJWKS   the public keys, for whoever else verifies
 //	          ├── Rotate      the next key signs as soon as everybody can know it
@@ -43,6 +45,8 @@ type Claims struct {
 	ExpiresAt time.Time `json:"-"` // in whole seconds
 	ID        string    `json:"jti"`
 
+	// Scope has the scopes of OpenID Connect that were asked for, with spaces between them.
+	Scope            string   `json:"scope,omitempty"`
 	SessionID        string   `json:"sid,omitempty"`
 	OrganizationID   string   `json:"org_id,omitempty"`
 	OrganizationCode string   `json:"org_code,omitempty"`
@@ -90,11 +94,16 @@ func (k *Keys) Sign(ctx context.Context, claims Claims) (secret.Text, error) {
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("token: sign: %w", err)
 	}
-	keys, err := k.fresh(ctx)
+	return k.sign(ctx, accessTokens, encoded)
+}
+
+// sign returns the encoded claims, signed as a token of the kind.
+func (k *Keys) sign(ctx context.Context, of *kind, encoded []byte) (secret.Text, error) {
+	signer, err := k.signer(ctx, of)
 	if err != nil {
 		return secret.Text{}, err
 	}
-	text, err := keys.at(k.clock()).sign(encoded)
+	text, err := signer.sign(encoded)
 	if err == nil && len(text) > maxLength {
 		err = fmt.Errorf("token: sign: %d bytes are more than a token may have", len(text))
 	}
@@ -156,6 +165,16 @@ type payload struct {
 // parsed, but compared with the headers that the keys write: there is no other
 // algorithm or type, and no key or address of a key within it, that could be believed.
 func (k *Keys) Verify(ctx context.Context, text string) (Claims, error) {
+	claims, err := k.VerifyForAll(ctx, text)
+	if err == nil && !slices.ContainsFunc(claims.Audience, func(a string) bool { return slices.Contains(k.options.Audiences, a) }) {
+		err = invalid("another audience")
+	}
+	return claims, err
+}
+
+// VerifyForAll is Verify for tokens of any audience. Only what the token was made by may ask
+// so: everybody else accepts no token that is for another one.
+func (k *Keys) VerifyForAll(ctx context.Context, text string) (Claims, error) {
 	if len(text) > maxLength {
 		return Claims{}, invalid("too long")
 	}
@@ -181,7 +200,7 @@ func (k *Keys) Verify(ctx context.Context, text string) (Claims, error) {
 
 // verify returns the claims of the token if the key has signed it.
 func (k *key) verify(text string) (*payload, error) {
-	signed, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{algorithm})
+	signed, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{k.kind.algorithm})
 	if err != nil {
 		return nil, invalid("malformed")
 	}
@@ -206,8 +225,6 @@ func (p *payload) check(now time.Time, o *Options) error {
 	switch {
 	case c.Issuer != o.Issuer:
 		return invalid("another issuer")
-	case !slices.ContainsFunc(c.Audience, func(a string) bool { return slices.Contains(o.Audiences, a) }):
-		return invalid("another audience")
 	case !now.Before(c.ExpiresAt.Add(leeway)):
 		return invalid("expired")
 	case c.IssuedAt.After(now.Add(leeway)) || time.Unix(p.NotBefore, 0).After(now.Add(leeway)):

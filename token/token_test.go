@@ -198,7 +198,7 @@ func without(object map[string]any, name string) map[string]any {
 func TestBadTokens(t *testing.T) {
 	t.Parallel()
 	s := open(t, dbtest.New(t), newKeyring(t, secret.NewKey()), start, 0)
-	m := &mutants{t: t, s: s, key: s.table.Load().at(s.now), good: s.mustSign(t, s.claims())}
+	m := &mutants{t: t, s: s, key: s.table.Load().at(accessTokens, s.now), good: s.mustSign(t, s.claims())}
 	m.parts = [3]string(strings.Split(m.good, "."))
 	for i, to := range []*map[string]any{&m.header, &m.payload} {
 		text, err := base64.RawURLEncoding.DecodeString(m.parts[i])
@@ -339,7 +339,7 @@ func (m *mutants) algorithms() {
 
 // foreign tries a token by another key, under the real key's name, and with its header.
 func (m *mutants) foreign(what string, key jose.SigningKey) {
-	signer, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType(typ).WithHeader("kid", m.key.KID))
+	signer, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType(jose.ContentType(accessTokens.typ)).WithHeader("kid", m.key.KID))
 	if err != nil {
 		m.t.Fatal(err)
 	}

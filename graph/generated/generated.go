@@ -24,6 +24,7 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 type ResolverRoot interface {
 	AccessToken() AccessTokenResolver
 	ApiKey() ApiKeyResolver
+	Application() ApplicationResolver
 	Change() ChangeResolver
 	Explanation() ExplanationResolver
 	IdentityProvider() IdentityProviderResolver
@@ -62,6 +63,11 @@ type ApiKeyResolver interface {
 
 	CreatedBy(ctx context.Context, objs []*db.APIKey) ([]model.Actor, error)
 	Responsible(ctx context.Context, objs []*db.APIKey) ([]model.Actor, error)
+}
+
+type ApplicationResolver interface {
+	Permissions(ctx context.Context, objs []*db.Application) ([][]*db.Permission, error)
+	Organization(ctx context.Context, objs []*db.Application) ([]*db.Organization, error)
 }
 
 type ChangeResolver interface {
@@ -148,6 +154,10 @@ type MutationResolver interface {
 	CreateAPIKey(ctx context.Context, input directory.CreateAPIKeyInput) (*model.CreateAPIKeyPayload, error)
 	RevokeAPIKey(ctx context.Context, input directory.APIKeyActionInput) (*model.APIKeyPayload, error)
 	AdoptAPIKey(ctx context.Context, input directory.APIKeyActionInput) (*model.APIKeyPayload, error)
+	CreateApplication(ctx context.Context, input directory.CreateApplicationInput) (*model.ApplicationPayload, error)
+	UpdateApplication(ctx context.Context, input directory.UpdateApplicationInput) (*model.ApplicationPayload, error)
+	RollApplicationSecret(ctx context.Context, input directory.ApplicationActionInput) (*model.ApplicationPayload, error)
+	DeleteApplication(ctx context.Context, input directory.ApplicationActionInput) (*model.DeletePayload, error)
 	SignUp(ctx context.Context, input signin.SignUpInput) (*model.SignInPayload, error)
 	SignIn(ctx context.Context, input signin.SignInInput) (*model.SignInPayload, error)
 	AcceptInvitation(ctx context.Context, input signin.AcceptInvitationInput) (*model.SignInPayload, error)
@@ -216,6 +226,7 @@ type QueryResolver interface {
 	Invitation(ctx context.Context, id string) (*db.Invitation, error)
 	Invitations(ctx context.Context, first *int, after *string, last *int, before *string, status *db.InvitationStatus) (*list.Connection[db.Invitation], error)
 	IdentityProviders(ctx context.Context, email *string) ([]*db.IdentityProvider, error)
+	Applications(ctx context.Context) ([]*db.Application, error)
 	APIKeys(ctx context.Context, first *int, after *string, last *int, before *string) (*list.Connection[db.APIKey], error)
 	Changes(ctx context.Context, first *int, after *string, last *int, before *string, filter *directory.ChangeFilter) (*list.Connection[db.Change], error)
 	SignIns(ctx context.Context, first *int, after *string, last *int, before *string) (*list.Connection[db.SignIn], error)
@@ -1204,9 +1215,10 @@ input CheckInput {
 
 """
 Who did something. Callers who do not manage the API key (` + "`" + `roster:keys:write` + "`" + `) see its id, when it was created, and no more; of a
-user whom they may not read (` + "`" + `roster:users:read` + "`" + `), the id.
+user whom they may not read (` + "`" + `roster:users:read` + "`" + `), the id; of an application whose settings they may not read
+(` + "`" + `roster:settings:read` + "`" + `), the id and the kind.
 """
-union Actor = User | ApiKey | System
+union Actor = User | ApiKey | Application | System
 
 "The server itself: bootstrap, expiry, profile sync."
 type System {
@@ -1241,6 +1253,42 @@ type Viewer {
     "The key of the permission; false when there is none."
     permission: String!
   ): Boolean!
+}
+
+"Where an application runs, and with it whether it can keep a secret."
+enum ApplicationKind {
+  "On a server, which keeps a secret."
+  WEB
+  "In a browser."
+  SPA
+  "On a device of the person's."
+  NATIVE
+  "On a server, where it acts for itself and signs nobody in. It keeps a secret."
+  MACHINE
+}
+
+"What signs people in through Roster (OpenID Connect), or acts for itself."
+type Application implements Node {
+  "` + "`" + `app_…` + "`" + `"
+  id: ID!
+  "What people know it by: it stands in the list of their sessions."
+  name: String!
+  "Where it runs."
+  kind: ApplicationKind!
+  "By what it calls itself: ` + "`" + `client_id` + "`" + `."
+  clientId: String!
+  "Where browsers are sent back to with a code, compared letter by letter. A NATIVE one may use any port of an address of its machine."
+  redirectUrls: [String!]!
+  "Where browsers may be sent after logging out, compared in the same way."
+  logoutUrls: [String!]!
+  "Whom its access tokens may be for; the first one when it asks for none. Without any, they are good for ` + "`" + `/oauth/userinfo` + "`" + ` only."
+  audiences: [String!]!
+  "When it was made."
+  createdAt: DateTime!
+  "Of a MACHINE: what it may do, ordered by key."
+  permissions: [Permission!]!
+  "Of a MACHINE: the only organization in which it acts; null when it acts in all, and for other kinds."
+  organization: Organization
 }
 
 "A key for scripts and servers, sent as ` + "`" + `Authorization: Bearer rk_…` + "`" + `. Only a hash of it is stored."
@@ -1426,7 +1474,7 @@ type Session implements Node {
   expiresAt: DateTime!
   "How the person signed in: ` + "`" + `password` + "`" + `, ` + "`" + `code` + "`" + `, ` + "`" + `invitation` + "`" + `."
   methods: [String!]!
-  "Such as ` + "`" + `Firefox on Linux` + "`" + `; null when the client did not say."
+  "Such as ` + "`" + `Firefox on Linux` + "`" + `, with the name of the application before it; null when the client did not say."
   device: String
   "The IP address from which the person signed in."
   address: String
@@ -1507,7 +1555,7 @@ type SignIn implements Node {
   at: DateTime!
   "Whose account it was; null for an unknown one."
   user: User
-  "How: ` + "`" + `password` + "`" + `, ` + "`" + `code` + "`" + `, or several of them with a ` + "`" + `+` + "`" + ` between."
+  "How: ` + "`" + `password` + "`" + `, ` + "`" + `code` + "`" + `, or several of them with a ` + "`" + `+` + "`" + ` between; of an application, how the person had signed in to the browser."
   method: String!
   "Whether it led to a session."
   succeeded: Boolean!
@@ -1515,7 +1563,7 @@ type SignIn implements Node {
   reason: ErrorCode
   "The IP address that it came from."
   address: String
-  "Such as ` + "`" + `Firefox on Linux` + "`" + `; null when the client did not say."
+  "Such as ` + "`" + `Firefox on Linux` + "`" + `, with the name of the application before it; null when the client did not say."
   device: String
   "The organization of the session; null when it was refused."
   organization: Organization
@@ -1977,6 +2025,8 @@ type Query {
     "The address of somebody who wants to sign in: providers of its domain are among the answer."
     email: String
   ): [IdentityProvider!]!
+  "All applications, by time of creation."
+  applications: [Application!]! @requires(permission: "roster:settings:read")
   "Lists API keys, by time of creation; those that expired or were revoked are among them."
   apiKeys(
     "How many from the front of the list, or after the cursor: 1 to 100, 20 when neither first nor last is given. Not together with last."
@@ -2283,6 +2333,35 @@ type Mutation {
     "Which one."
     input: ApiKeyActionInput!
   ): ApiKeyPayload! @requires(permission: "roster:keys:write")
+  """
+  Makes an application that signs people in through Roster, or a MACHINE that acts for itself. What a MACHINE may do must be what the
+  caller may hand out (ESCALATION), and it works only as long as the caller, who answers for it.
+  """
+  createApplication(
+    "What it is to be."
+    input: CreateApplicationInput!
+  ): ApplicationPayload! @requires(permission: "roster:settings:write")
+  """
+  Changes an application. Lists are replaced. Who says what a MACHINE may do, or where, must be allowed to hand out all of it
+  (ESCALATION), and answers for it from then on.
+  """
+  updateApplication(
+    "What is to change."
+    input: UpdateApplicationInput!
+  ): ApplicationPayload! @requires(permission: "roster:settings:write")
+  """
+  Gives an application a new secret; the old one works for another day. INVALID for kinds that keep none. Who rolls the secret of a
+  MACHINE must be allowed to hand out what it may do (ESCALATION), and answers for it from then on.
+  """
+  rollApplicationSecret(
+    "Which one."
+    input: ApplicationActionInput!
+  ): ApplicationPayload! @requires(permission: "roster:settings:write") @credential
+  "Ends an application for good, with what people are signed in to by it, and with the API keys that it has made."
+  deleteApplication(
+    "Which one."
+    input: ApplicationActionInput!
+  ): DeletePayload! @requires(permission: "roster:settings:write") @endsAccess
   """
   Begins to make an account: a code is mailed to the address, whether it is known here or not, and the answer is a step EMAIL_CODE.
   INVITATION_ONLY, for everybody, while nobody may sign up (` + "`" + `allowSelfSignUp` + "`" + `).
@@ -2723,6 +2802,51 @@ input ApiKeyActionInput {
   apiKey: ID!
 }
 
+"A new application."
+input CreateApplicationInput {
+  "What people know it by: 1 to 200 characters."
+  name: String!
+  "Where it runs; it stays what it is."
+  kind: ApplicationKind!
+  """
+  Where browsers are sent back to with a code: https, or http on the machine of the browser (` + "`" + `http://localhost:3000/callback` + "`" + `). NATIVE ones
+  may have a scheme of their own with a dot in it, such as ` + "`" + `com.example.app:/callback` + "`" + `. No wildcards.
+  """
+  redirectUrls: [String!]
+  "Where browsers may be sent after logging out."
+  logoutUrls: [String!]
+  "Whom its access tokens may be for, such as ` + "`" + `https://api.example.com` + "`" + `. With the address of this server, they are credentials here."
+  audiences: [String!]
+  "Of a MACHINE: what it may do. ESCALATION for permissions that the caller does not hold."
+  permissions: [PermissionRef!]
+  "Of a MACHINE: the only organization in which it is to act; all when left out."
+  organization: OrganizationRef
+}
+
+"What is to change of an application; what is left out stays."
+input UpdateApplicationInput {
+  "The id, ` + "`" + `app_…` + "`" + `."
+  application: ID!
+  "What people know it by: 1 to 200 characters."
+  name: String
+  "Where browsers are sent back to with a code; null for nowhere."
+  redirectUrls: [String!]
+  "Where browsers may be sent after logging out; null for nowhere."
+  logoutUrls: [String!]
+  "Whom its access tokens may be for; null for nobody."
+  audiences: [String!]
+  "Of a MACHINE: what it may do; null for nothing."
+  permissions: [PermissionRef!]
+  "Of a MACHINE: the only organization in which it is to act; null for all."
+  organization: OrganizationRef
+}
+
+"The application to act upon."
+input ApplicationActionInput {
+  "The id, ` + "`" + `app_…` + "`" + `."
+  application: ID!
+}
+
 """
 What one field of a mutation gave and took, of whom, where and when: by grants, by what roles contain, by keys of permissions,
 memberships, suspensions and deletions. Two time lines are compared from now on, the one that checks will follow and the one that
@@ -2866,6 +2990,14 @@ type ApiKeyPayload {
   apiKey: ApiKey!
   "Which effective permissions and API keys this field of the document gave and took."
   impact: Impact!
+}
+
+"The application as it is now."
+type ApplicationPayload {
+  "The application as it is now."
+  application: Application!
+  "In answer to createApplication and rollApplicationSecret: shown this once; null for kinds that keep none."
+  clientSecret: String
 }
 `, BuiltIn: false},
 }
@@ -3098,6 +3230,20 @@ func (ec *executionContext) field_Mutation_createApiKey_args(ctx context.Context
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_createApplication_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (directory.CreateApplicationInput, error) {
+			return ec.unmarshalNCreateApplicationInput2rosterᚋdirectoryᚐCreateApplicationInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_createIdentityProvider_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -3160,6 +3306,20 @@ func (ec *executionContext) field_Mutation_createUser_args(ctx context.Context, 
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (directory.CreateUserInput, error) {
 			return ec.unmarshalNCreateUserInput2rosterᚋdirectoryᚐCreateUserInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteApplication_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (directory.ApplicationActionInput, error) {
+			return ec.unmarshalNApplicationActionInput2rosterᚋdirectoryᚐApplicationActionInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -3504,6 +3664,20 @@ func (ec *executionContext) field_Mutation_revokeRoles_args(ctx context.Context,
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_rollApplicationSecret_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (directory.ApplicationActionInput, error) {
+			return ec.unmarshalNApplicationActionInput2rosterᚋdirectoryᚐApplicationActionInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_setTemporaryPassword_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -3622,6 +3796,20 @@ func (ec *executionContext) field_Mutation_unlinkIdentity_args(ctx context.Conte
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (signin.UnlinkIdentityInput, error) {
 			return ec.unmarshalNUnlinkIdentityInput2rosterᚋsigninᚐUnlinkIdentityInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateApplication_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (directory.UpdateApplicationInput, error) {
+			return ec.unmarshalNUpdateApplicationInput2rosterᚋdirectoryᚐUpdateApplicationInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4936,6 +5124,36 @@ func (ec *executionContext) unmarshalInputApiKeyActionInput(ctx context.Context,
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputApplicationActionInput(ctx context.Context, obj any) (directory.ApplicationActionInput, error) {
+	var it directory.ApplicationActionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"application"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "application":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("application"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Application = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputBrandingInput(ctx context.Context, obj any) (directory.BrandingInput, error) {
 	var it directory.BrandingInput
 	if obj == nil {
@@ -5281,6 +5499,78 @@ func (ec *executionContext) unmarshalInputCreateApiKeyInput(ctx context.Context,
 				return it, err
 			}
 			it.ExpiresAt = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputCreateApplicationInput(ctx context.Context, obj any) (directory.CreateApplicationInput, error) {
+	var it directory.CreateApplicationInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "kind", "redirectUrls", "logoutUrls", "audiences", "permissions", "organization"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "kind":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("kind"))
+			data, err := ec.unmarshalNApplicationKind2rosterᚋdbᚐApplicationKind(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Kind = data
+		case "redirectUrls":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("redirectUrls"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RedirectURLs = data
+		case "logoutUrls":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("logoutUrls"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.LogoutURLs = data
+		case "audiences":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("audiences"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Audiences = data
+		case "permissions":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("permissions"))
+			data, err := ec.unmarshalOPermissionRef2ᚕᚖrosterᚋdirectoryᚐPermissionRefᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Permissions = data
+		case "organization":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("organization"))
+			data, err := ec.unmarshalOOrganizationRef2ᚖrosterᚋdirectoryᚐOrganizationRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Organization = data
 		}
 	}
 	return it, nil
@@ -7012,6 +7302,78 @@ func (ec *executionContext) unmarshalInputUnlinkIdentityInput(ctx context.Contex
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputUpdateApplicationInput(ctx context.Context, obj any) (directory.UpdateApplicationInput, error) {
+	var it directory.UpdateApplicationInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"application", "name", "redirectUrls", "logoutUrls", "audiences", "permissions", "organization"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "application":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("application"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Application = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = graphql.OmittableOf(data)
+		case "redirectUrls":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("redirectUrls"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RedirectURLs = graphql.OmittableOf(data)
+		case "logoutUrls":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("logoutUrls"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.LogoutURLs = graphql.OmittableOf(data)
+		case "audiences":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("audiences"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Audiences = graphql.OmittableOf(data)
+		case "permissions":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("permissions"))
+			data, err := ec.unmarshalOPermissionRef2ᚕᚖrosterᚋdirectoryᚐPermissionRefᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Permissions = graphql.OmittableOf(data)
+		case "organization":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("organization"))
+			data, err := ec.unmarshalOOrganizationRef2ᚖrosterᚋdirectoryᚐOrganizationRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Organization = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputUpdateIdentityProviderInput(ctx context.Context, obj any) (directory.UpdateIdentityProviderInput, error) {
 	var it directory.UpdateIdentityProviderInput
 	if obj == nil {
@@ -7751,6 +8113,17 @@ func (ec *executionContext) unmarshalNApiKeyActionInput2rosterᚋdirectoryᚐAPI
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNApplicationActionInput2rosterᚋdirectoryᚐApplicationActionInput(ctx context.Context, v any) (directory.ApplicationActionInput, error) {
+	res, err := ec.unmarshalInputApplicationActionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNApplicationKind2rosterᚋdbᚐApplicationKind(ctx context.Context, v any) (db.ApplicationKind, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := db.ApplicationKind(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNBoolean2bool(ctx context.Context, v any) (bool, error) {
 	res, err := scalar.UnmarshalBoolean(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -7792,6 +8165,11 @@ func (ec *executionContext) unmarshalNContinueSignInInput2rosterᚋsigninᚐCont
 
 func (ec *executionContext) unmarshalNCreateApiKeyInput2rosterᚋdirectoryᚐCreateAPIKeyInput(ctx context.Context, v any) (directory.CreateAPIKeyInput, error) {
 	res, err := ec.unmarshalInputCreateApiKeyInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCreateApplicationInput2rosterᚋdirectoryᚐCreateApplicationInput(ctx context.Context, v any) (directory.CreateApplicationInput, error) {
+	res, err := ec.unmarshalInputCreateApplicationInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -8057,6 +8435,11 @@ func (ec *executionContext) unmarshalNSwitchOrganizationInput2rosterᚋsigninᚐ
 
 func (ec *executionContext) unmarshalNUnlinkIdentityInput2rosterᚋsigninᚐUnlinkIdentityInput(ctx context.Context, v any) (signin.UnlinkIdentityInput, error) {
 	res, err := ec.unmarshalInputUnlinkIdentityInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpdateApplicationInput2rosterᚋdirectoryᚐUpdateApplicationInput(ctx context.Context, v any) (directory.UpdateApplicationInput, error) {
+	res, err := ec.unmarshalInputUpdateApplicationInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 

@@ -30,6 +30,8 @@ func NewSchema(cfg Config) *execute.Schema {
 		ec.objectApiKeyConnection(schema),
 		ec.objectApiKeyEdge(schema),
 		ec.objectApiKeyPayload(schema),
+		ec.objectApplication(schema),
+		ec.objectApplicationPayload(schema),
 		ec.objectBranding(schema),
 		ec.objectChange(schema),
 		ec.objectChangeConnection(schema),
@@ -234,6 +236,58 @@ func (ec *executionContext) objectApiKeyPayload(schema *executableSchema) *execu
 			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.Impact]), func(obj *model.APIKeyPayload) (*directory.Impact, error) {
 				return obj.Impact, nil
 			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectApplication(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "Application", Fields: map[string]*execute.Field{
+		"id": {GoName: "ID", Value: func(b []byte, parent any) []byte {
+			return parent.(*db.Application).ID.AppendJSON(b)
+		}},
+		"name": {GoName: "Name", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*db.Application).Name)
+		}},
+		"kind": {GoName: "Kind", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, string(parent.(*db.Application).Kind))
+		}},
+		"clientId": {GoName: "ClientID", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*db.Application).ClientID())
+		}},
+		"redirectUrls": {GoName: "RedirectURLs", Value: func(b []byte, parent any) []byte {
+			return execute.AppendList(b, parent.(*db.Application).RedirectURLs, execute.AppendString)
+		}},
+		"logoutUrls": {GoName: "LogoutURLs", Value: func(b []byte, parent any) []byte {
+			return execute.AppendList(b, parent.(*db.Application).LogoutURLs, execute.AppendString)
+		}},
+		"audiences": {GoName: "Audiences", Value: func(b []byte, parent any) []byte {
+			return execute.AppendList(b, parent.(*db.Application).Audiences, execute.AppendString)
+		}},
+		"createdAt": {GoName: "CreatedAt", Value: func(b []byte, parent any) []byte {
+			return execute.AppendTime(b, parent.(*db.Application).CreatedAt)
+		}},
+		"permissions": {GoName: "Permissions", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Permission])), func(objs []*db.Application) ([][]*db.Permission, error) {
+				return ec.Resolvers.Application().Permissions(ctx, objs)
+			})
+		}},
+		"organization": {GoName: "Organization", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Organization]), func(objs []*db.Application) ([]*db.Organization, error) {
+				return ec.Resolvers.Application().Organization(ctx, objs)
+			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectApplicationPayload(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "ApplicationPayload", Fields: map[string]*execute.Field{
+		"application": {GoName: "Application", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Application]), func(obj *model.ApplicationPayload) (*db.Application, error) {
+				return obj.Application, nil
+			})
+		}},
+		"clientSecret": {GoName: "ClientSecret", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*model.ApplicationPayload).ClientSecret, execute.AppendString)
 		}},
 	}}
 }
@@ -968,6 +1022,26 @@ func (ec *executionContext) objectMutation(schema *executableSchema) *execute.Ob
 				return ec.Resolvers.Mutation().AdoptAPIKey(ctx, fc.Args["input"].(directory.APIKeyActionInput))
 			})
 		}},
+		"createApplication": {GoName: "CreateApplication", Args: ec.field_Mutation_createApplication_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.ApplicationPayload]), func() (*model.ApplicationPayload, error) {
+				return ec.Resolvers.Mutation().CreateApplication(ctx, fc.Args["input"].(directory.CreateApplicationInput))
+			})
+		}},
+		"updateApplication": {GoName: "UpdateApplication", Args: ec.field_Mutation_updateApplication_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.ApplicationPayload]), func() (*model.ApplicationPayload, error) {
+				return ec.Resolvers.Mutation().UpdateApplication(ctx, fc.Args["input"].(directory.UpdateApplicationInput))
+			})
+		}},
+		"rollApplicationSecret": {GoName: "RollApplicationSecret", Args: ec.field_Mutation_rollApplicationSecret_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.ApplicationPayload]), func() (*model.ApplicationPayload, error) {
+				return ec.Resolvers.Mutation().RollApplicationSecret(ctx, fc.Args["input"].(directory.ApplicationActionInput))
+			})
+		}},
+		"deleteApplication": {GoName: "DeleteApplication", Args: ec.field_Mutation_deleteApplication_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.DeletePayload]), func() (*model.DeletePayload, error) {
+				return ec.Resolvers.Mutation().DeleteApplication(ctx, fc.Args["input"].(directory.ApplicationActionInput))
+			})
+		}},
 		"signUp": {GoName: "SignUp", Args: ec.field_Mutation_signUp_args, Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.SignInPayload]), func() (*model.SignInPayload, error) {
 				return ec.Resolvers.Mutation().SignUp(ctx, fc.Args["input"].(signin.SignUpInput))
@@ -1454,6 +1528,11 @@ func (ec *executionContext) objectQuery(schema *executableSchema) *execute.Objec
 		"identityProviders": {GoName: "IdentityProviders", Args: ec.field_Query_identityProviders_args, Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadRoot(fc, execute.Composite(execute.AddList(execute.AddPointer[db.IdentityProvider])), func() ([]*db.IdentityProvider, error) {
 				return ec.Resolvers.Query().IdentityProviders(ctx, fc.Args["email"].(*string))
+			})
+		}},
+		"applications": {GoName: "Applications", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Application])), func() ([]*db.Application, error) {
+				return ec.Resolvers.Query().Applications(ctx)
 			})
 		}},
 		"apiKeys": {GoName: "APIKeys", Args: ec.field_Query_apiKeys_args, Load: func(ctx context.Context, fc *execute.Call) {
@@ -2278,6 +2357,12 @@ func identifyActor(v any) (string, any) {
 		if v != nil {
 			return "User", v
 		}
+	case db.Application:
+		return "Application", &v
+	case *db.Application:
+		if v != nil {
+			return "Application", v
+		}
 	case db.APIKey:
 		return "ApiKey", &v
 	case *db.APIKey:
@@ -2375,6 +2460,12 @@ func identifyNode(v any) (string, any) {
 	case *db.Change:
 		if v != nil {
 			return "Change", v
+		}
+	case db.Application:
+		return "Application", &v
+	case *db.Application:
+		if v != nil {
+			return "Application", v
 		}
 	case db.APIKey:
 		return "ApiKey", &v

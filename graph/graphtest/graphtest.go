@@ -24,8 +24,8 @@ import (
 	"roster/directory"
 	"roster/graph"
 	"roster/graph/transport"
+	"roster/oauth"
 	"roster/signin"
-	"roster/signin/browser"
 	"roster/signin/pages"
 )
 
@@ -37,9 +37,13 @@ type Server struct {
 	SignIn    *signin.Service
 	// Pages are those on which people sign in.
 	Pages *pages.Pages
+	// Provider is the door for applications.
+	Provider *oauth.Handler
 	// Mail has what was mailed, and Clock tells when something of signing in ends.
 	Mail  *Mailbox
 	Clock *Clock
+	// Issuer is the public address.
+	Issuer string
 	// Key is the administrator's API key.
 	Key string
 	// Source is the address and port of the clients; empty means one for all of them.
@@ -111,14 +115,12 @@ func Over(t testing.TB, database *db.DB) *Server {
 func serve(t testing.TB, database *db.DB) *Server {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	b := &Server{Database: database, Directory: directory.New(database, access.Options{Log: log}), Key: administrator.Reveal(), Clock: &Clock{}}
+	b := &Server{Database: database, Directory: directory.New(database, access.Options{Log: log}), Key: administrator.Reveal(), Issuer: Issuer, Clock: &Clock{}}
 	t.Cleanup(b.Directory.Close)
 	Must(t, b.Directory.Follow(t.Context()))
 	b.startSignIn(t, log)
 	b = b.WithOptions(t, transport.Options{Introspection: true})
-	b.Pages = pages.New(pages.Options{
-		SignIn: b.SignIn, Directory: b.Directory, Cookies: browser.NewCookies(false), ReturnOrigins: []string{ReturnOrigin}, Urgently: b.Handler.Urgently, Log: log,
-	})
+	b.openDoors(log)
 	return b
 }
 
@@ -182,8 +184,8 @@ func (b *Server) From(address string) *Server {
 }
 
 // SmallBusiness is a document that makes two organizations, a role with a
-// permission, a user who holds it, an API key that holds nothing, and an identity
-// provider for the addresses of a domain.
+// permission, a user who holds it, an API key that holds nothing, an identity provider for
+// the addresses of a domain, and an application that acts for itself.
 const SmallBusiness = `mutation {
 	p: createPermission(input: {key: "invoices:read"}) { permission { id } }
 	r: createRole(input: {key: "clerk", permissions: [{key: "invoices:read"}]}) { role { id } }
@@ -192,6 +194,7 @@ const SmallBusiness = `mutation {
 	u: createUser(input: {email: "ada@example.com", organizations: [{code: "acme"}, {code: "default"}], roles: [{key: "clerk"}]}) { user { id } }
 	k: createApiKey(input: {name: "other", permissions: []}) { apiKey { id } }
 	i: createIdentityProvider(input: {key: "globex", kind: MICROSOFT, tenant: "72f988bf-86f1-41af-91ab-2d7cd011db47", clientId: "roster", clientSecret: "of Globex", domains: ["globex.example"]}) { provider { id } }
+	m: createApplication(input: {name: "machine", kind: MACHINE, permissions: [{key: "invoices:read"}]}) { application { id } }
 }`
 
 // TwoCustomers is a document that makes two organizations, and roles and permissions

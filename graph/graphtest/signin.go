@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	netmail "net/mail"
 	"sync"
 	"testing"
@@ -12,10 +14,13 @@ import (
 	"roster/credential"
 	"roster/db"
 	"roster/egress"
+	"roster/graph/transport"
 	"roster/mail"
+	"roster/oauth"
 	"roster/provider"
 	"roster/secret"
 	"roster/signin"
+	"roster/signin/browser"
 	"roster/signin/pages"
 	"roster/token"
 )
@@ -42,7 +47,7 @@ func (b *Server) startSignIn(t testing.TB, log *slog.Logger) {
 	t.Helper()
 	ring, err := keyring()
 	Must(t, err)
-	tokens, err := token.Open(t.Context(), b.Database, ring, b.Clock.Now, token.Options{Issuer: Issuer, Audiences: []string{Issuer}, Log: log})
+	tokens, err := token.Open(t.Context(), b.Database, ring, b.Clock.Now, token.Options{Issuer: b.Issuer, Audiences: []string{b.Issuer}, Log: log})
 	Must(t, err)
 	templates, err := mail.ParseTemplates("")
 	Must(t, err)
@@ -51,13 +56,47 @@ func (b *Server) startSignIn(t testing.TB, log *slog.Logger) {
 	}
 	outbox := mail.NewOutbox(b.Database, mail.Options{Keyring: ring, Templates: templates, From: &netmail.Address{Address: "accounts@accounts.test"}, Sender: b.Mail, Log: log})
 	b.SignIn = signin.New(signin.Options{
-		Database: b.Database, Directory: b.Directory, Passwords: credential.NewPasswords(2, 1000), Outbox: outbox, Tokens: tokens, Issuer: Issuer, Log: log, Clock: b.Clock.Now,
-		Providers: provider.New(egress.NewClient(true), b.Clock.Now), Keyring: ring, Development: true,
+		Database: b.Database, Directory: b.Directory, Passwords: credential.NewPasswords(2, 1000), Outbox: outbox, Tokens: tokens, Keyring: ring, Issuer: b.Issuer, Log: log, Clock: b.Clock.Now,
+		Providers: provider.New(egress.NewClient(true), b.Clock.Now), Development: true,
 	})
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
 	running.Go(func() { outbox.Run(ctx) })
 	t.Cleanup(func() { stop(); running.Wait() })
+}
+
+// Listen returns the same business on a server that listens at its public address, Issuer,
+// with all its doors.
+func (b *Server) Listen(t testing.TB) *Server {
+	t.Helper()
+	other, mux := *b, http.NewServeMux()
+	web := httptest.NewServer(mux)
+	t.Cleanup(web.Close)
+	other.Issuer = web.URL
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	other.startSignIn(t, log)
+	listening := other.WithOptions(t, transport.Options{})
+	listening.openDoors(log)
+	mux.Handle("/graphql", listening.Handler)
+	mux.Handle(pages.Path, listening.Pages)
+	mux.Handle(pages.Path+"/", listening.Pages)
+	mux.Handle(oauth.Path, listening.Provider)
+	mux.Handle(oauth.WellKnownPath, listening.Provider)
+	return listening
+}
+
+// openDoors opens the doors beside the graph.
+func (b *Server) openDoors(log *slog.Logger) {
+	var provider *oauth.Handler
+	cookies := browser.NewCookies(false)
+	b.Pages = pages.New(pages.Options{
+		SignIn: b.SignIn, Directory: b.Directory, Cookies: cookies, ReturnOrigins: []string{ReturnOrigin}, Urgently: b.Handler.Urgently, Log: log,
+		LeadsTo: func(ctx context.Context, path string) string { return provider.LeadsTo(ctx, path) },
+	})
+	provider = oauth.New(oauth.Options{
+		SignIn: b.SignIn, Directory: b.Directory, Cookies: cookies, JWKS: b.SignIn.Tokens.ServeJWKS, Refuse: b.Pages.Refuse, Urgently: b.Handler.Urgently, Log: log,
+	})
+	b.Provider = provider
 }
 
 // SignedIn starts a session of the user with that email address in an organization, and

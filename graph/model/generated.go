@@ -31,6 +31,14 @@ type APIKeyPayload struct {
 	Impact *directory.Impact `json:"impact"`
 }
 
+// The application as it is now.
+type ApplicationPayload struct {
+	// The application as it is now.
+	Application *db.Application `json:"application"`
+	// In answer to createApplication and rollApplicationSecret: shown this once; null for kinds that keep none.
+	ClientSecret *string `json:"clientSecret,omitempty"`
+}
+
 // A new API key and its secret.
 type CreateAPIKeyPayload struct {
 	// The key.

@@ -41,7 +41,7 @@ type (
 // Node is a row that has an id: a pointer to one of package db.
 type Node any
 
-// Actor is who did something: a *db.User, a *db.APIKey or a *System.
+// Actor is who did something: a *db.User, a *db.APIKey, a *db.Application or a *System.
 type Actor any
 
 // System is the server itself as an actor.
@@ -50,8 +50,13 @@ type System struct{ Name string }
 // Viewer is the caller of a request.
 type Viewer struct{ Actor *access.Actor }
 
-// APIKey is the one that the request carries.
-func (v *Viewer) APIKey() *db.APIKey { return v.Actor.Key }
+// APIKey is the one that the request carries. An application has none.
+func (v *Viewer) APIKey() *db.APIKey {
+	if v.Actor.Key != nil && v.Actor.Key.IsApplication {
+		return nil
+	}
+	return v.Actor.Key
+}
 
 // Session is the one of the request.
 func (v *Viewer) Session() *db.Session { return v.Actor.Session }

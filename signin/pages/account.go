@@ -241,6 +241,11 @@ func (r *request) endSession() (string, error) {
 	return r.done("ended", accountPath), nil
 }
 
+// viewSignOut asks whether the person means it, whom an application has sent here.
+func (r *request) viewSignOut() (*view, error) {
+	return &view{Title: "Sign out?", Text: "This also signs you out of the applications that you signed in to from here.", Submit: "Sign out", Links: []link{back}}, nil
+}
+
 func (r *request) signOut() (string, error)           { return r.endSessions(false) }
 func (r *request) signOutEverywhere() (string, error) { return r.endSessions(true) }
 
@@ -251,6 +256,9 @@ func (r *request) endSessions(everywhere bool) (string, error) {
 		if _, err := r.pages.SignIn.SignOut(r.ctx, everywhere); err != nil {
 			return "", err
 		}
+	}
+	if r.http.URL.Query().Has(returnToName) && r.returnTo != "" {
+		return r.returnTo, nil
 	}
 	return r.done("signedOut", Path), nil
 }

@@ -3,6 +3,7 @@ package pages
 import (
 	"cmp"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"roster/access"
@@ -16,12 +17,12 @@ import (
 const byCode = "code"
 
 func (r *request) viewSignIn() (*view, error) {
-	if access.ActorOf(r.ctx) != nil && r.form == nil {
+	if access.ActorOf(r.ctx) != nil && r.form == nil && r.http.URL.Query().Get(promptName) != promptLogin {
 		return nil, &elsewhere{cmp.Or(r.returnTo, accountPath)}
 	}
 	v := &view{
 		Title: "Sign in", Submit: "Sign in",
-		Fields: []*field{{Name: "account", Label: "Email address or username", Autocomplete: "username", Inputmode: "email", Required: true, About: []string{"email", "username"}}},
+		Fields: []*field{{Name: "account", Label: "Email address or username", Autocomplete: "username", Inputmode: "email", Required: true, About: []string{"email", "username"}, Value: r.hint()}},
 	}
 	if r.settings.AllowPasswordSignIn {
 		v.Fields = append(v.Fields, &field{Name: "password", Label: "Password", Type: "password", Autocomplete: "current-password", Required: true})
@@ -43,6 +44,37 @@ func (r *request) viewSignIn() (*view, error) {
 		v.Others = append(v.Others, button{"by", byProvider, "Use your organization's sign-in"})
 	}
 	return v, r.viewByProvider(v)
+}
+
+// hint returns the account that an application believes to be the person's.
+func (r *request) hint() string {
+	if hint := r.http.URL.Query().Get(hintName); len(hint) <= maxAccount {
+		return hint
+	}
+	return ""
+}
+
+// viewChoice lets the person choose an organization for an application, which sends
+// browsers here when nobody has named one.
+func (r *request) viewChoice() (*view, error) {
+	v := &view{Title: "Choose an organization", Text: "Where do you want to work now?"}
+	all, err := r.memberships()
+	for _, one := range all {
+		v.Choices = append(v.Choices, button{organizationKey, one.ID, one.Name})
+	}
+	return v, err
+}
+
+// choose tells the page where the browser comes from which organization it is.
+func (r *request) choose() (string, error) {
+	if r.returnTo == "" || r.returnTo[0] != '/' {
+		return accountPath, nil
+	}
+	between := "?"
+	if strings.Contains(r.returnTo, "?") {
+		between = "&"
+	}
+	return r.returnTo + between + url.Values{organizationKey: {r.form.Get(organizationKey)}}.Encode(), nil
 }
 
 // signIn signs in to the account by the password or, if that is what was asked for, by a

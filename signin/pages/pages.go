@@ -4,6 +4,7 @@
 //	/signin           sign in           ─▶ /signin/continue ─▶ return_to or /signin/account
 //	/signin/signup    sign up           ─▶ /signin/continue ─▶ return_to or /signin/account
 //	/signin/invitation join, by a link  ─▶ /signin/continue ─▶ return_to or /signin/account
+//	/signin/organization choose an organization ─▶ return_to, which is told
 //	/signin/forgotten forgotten password ─▶ /signin/reset    ─▶ /signin
 //	/signin/account   profile, password, address, organizations, sessions, ways to sign in
 //	/signin/{key}     an identity provider ─▶ the provider ─▶ /signin/{key}/callback
@@ -27,6 +28,7 @@ import (
 	"time"
 
 	"roster/directory"
+	"roster/problem"
 	"roster/signin"
 	"roster/signin/browser"
 )
@@ -38,6 +40,7 @@ const Path = "/signin"
 const (
 	signUpPath      = Path + "/signup"
 	invitationPath  = signin.InvitationPath
+	choicePath      = Path + "/organization"
 	continuePath    = Path + "/continue"
 	forgottenPath   = Path + "/forgotten"
 	resetPath       = Path + "/reset"
@@ -57,6 +60,10 @@ const (
 	iconPath        = Path + "/icon.svg"
 	returnToName    = "return_to"
 	organizationKey = "organization"
+	// promptName makes those sign in again who are signed in, if it is promptLogin.
+	promptName  = "prompt"
+	promptLogin = "login"
+	hintName    = "login_hint"
 )
 
 // Options are what the pages need. All are required.
@@ -70,7 +77,10 @@ type Options struct {
 	// Urgently lets work in that ends access, however busy the server is. It returns a context
 	// for it, and leave, which is called when the work is done.
 	Urgently func(ctx context.Context) (urgent context.Context, leave func(), err error)
-	Log      *slog.Logger
+	// LeadsTo returns where browsers may be sent on from a path of this server that they are
+	// sent back to, as a source of a Content-Security-Policy; empty for nowhere.
+	LeadsTo func(ctx context.Context, path string) string
+	Log     *slog.Logger
 }
 
 // Pages answers requests for the pages.
@@ -98,7 +108,8 @@ func New(o Options) *Pages {
 		switchPath:     {own: true, refused: (*request).viewAccount, submit: (*request).switchOrganization},
 		unlinkPath:     {own: true, refused: (*request).viewAccount, submit: (*request).unlink},
 		endSessionPath: {own: true, ends: true, refused: (*request).viewAccount, submit: (*request).endSession},
-		signOutPath:    {ends: true, refused: (*request).viewAccount, submit: (*request).signOut},
+		choicePath:     {own: true, view: (*request).viewChoice, submit: (*request).choose},
+		signOutPath:    {ends: true, view: (*request).viewSignOut, submit: (*request).signOut},
 		everywherePath: {ends: true, refused: (*request).viewAccount, submit: (*request).signOutEverywhere},
 	}}
 	for _, path := range append(slices.Collect(maps.Keys(p.routes)), stylesheetPath, brandingPath, iconPath) {
@@ -161,6 +172,19 @@ func (t route) methods() string {
 // timeout is how long a request may take, without its body. It is longer than what waiting
 // for a connection, and hashing a password, take on a busy server.
 const timeout = 30 * time.Second
+
+// Refuse shows people why they cannot go on, for a door that sends browsers here.
+func (p *Pages) Refuse(w http.ResponseWriter, incoming *http.Request, why *problem.Error) {
+	r := &request{pages: p, ctx: incoming.Context(), http: incoming, writer: w, path: Path}
+	w.Header().Set("Cache-Control", "no-store")
+	settings, err := p.Directory.SignInSettings(r.ctx)
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	r.settings = settings
+	r.fail(why)
+}
 
 // ServeHTTP answers a request for a page, or for what pages load.
 func (p *Pages) ServeHTTP(w http.ResponseWriter, incoming *http.Request) {

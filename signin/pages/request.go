@@ -237,11 +237,11 @@ func (r *request) link(path string) string {
 
 // organization returns the organization that the address names, to sign in to or to join.
 func (r *request) organization() *directory.OrganizationRef {
-	code := r.http.URL.Query().Get(organizationKey)
-	if code == "" {
+	text := r.http.URL.Query().Get(organizationKey)
+	if text == "" {
 		return nil
 	}
-	return &directory.OrganizationRef{Code: &code}
+	return new(directory.ParseOrganizationRef(text))
 }
 
 // redirect sends the browser on. The location is not tidied, as http.Redirect does it: it

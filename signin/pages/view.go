@@ -166,8 +166,12 @@ func (r *request) policy(logo string) string {
 	if u, err := url.Parse(logo); err == nil && u.Host != "" {
 		images += " " + u.Scheme + "://" + u.Host
 	}
-	if origin := originOf(r.returnTo, r.pages.ReturnOrigins); origin != "" {
-		targets += " " + origin
+	target := originOf(r.returnTo, r.pages.ReturnOrigins)
+	if strings.HasPrefix(r.returnTo, "/") {
+		target = r.pages.LeadsTo(r.ctx, r.returnTo)
+	}
+	if target != "" {
+		targets += " " + target
 	}
 	return fmt.Sprintf("default-src 'none'; style-src 'self'; img-src %s; form-action %s; frame-ancestors 'none'; base-uri 'none'", images, targets)
 }
