@@ -25,6 +25,7 @@ import (
 	"roster/graph"
 	"roster/graph/transport"
 	"roster/mail"
+	"roster/provider"
 	"roster/secret"
 )
 
@@ -49,6 +50,8 @@ type config struct {
 	returnOrigins []string
 	// trustedProxies are the addresses whose X-Forwarded-For is believed.
 	trustedProxies []netip.Prefix
+	// trustedIssuers are those whose access tokens are credentials here.
+	trustedIssuers []provider.TrustedIssuer
 	// trusted is nil without a manifest.
 	trusted     transport.TrustedDocuments
 	trustedOnly transport.Clients
@@ -94,6 +97,7 @@ func settings() []setting {
 		{"ROSTER_CORS_ORIGINS", "cors-origins", "", "origins whose pages may call the API, separated by commas, such as https://app.example.com", (*config).setCORSOrigins},
 		{"ROSTER_RETURN_ORIGINS", "return-origins", "", "origins that browsers may be sent back to after signing in, separated by commas; those of ROSTER_CORS_ORIGINS belong to them", (*config).setReturnOrigins},
 		{"ROSTER_TRUSTED_PROXIES", "trusted-proxies", "", "the proxies before this server, whose X-Forwarded-For names the clients: IP addresses and networks such as 10.0.0.0/8, separated by commas", (*config).setTrustedProxies},
+		{"ROSTER_TRUSTED_ISSUERS", "trusted-issuers", "", "whose access tokens are credentials here, as pairs issuer=audience, separated by commas", (*config).setTrustedIssuers},
 		{"ROSTER_TRUSTED_DOCUMENTS", "trusted-documents", "", "a manifest of documents that clients may name by id: graphql-codegen's or Apollo's", (*config).setTrustedDocuments},
 		{"ROSTER_TRUSTED_ONLY", "trusted-only", "", "whose other documents are refused: browsers, anonymous, keys and people, separated by commas, or all; nobody's when not set", (*config).setTrustedOnly},
 		{"ROSTER_COST_PER_SECOND", "cost-per-second", "", "what one API key may spend in the long run; 50,000,000 when not set", (*config).setCostPerSecond},
@@ -345,6 +349,24 @@ func (c *config) setTrustedProxies(value string) error {
 			return fmt.Errorf("%q is neither an IP address nor a network such as 10.0.0.0/8", proxy)
 		}
 		c.trustedProxies = append(c.trustedProxies, network)
+	}
+	return nil
+}
+
+func (c *config) setTrustedIssuers(value string) error {
+	for pair := range strings.SplitSeq(value, ",") {
+		if pair = strings.TrimSpace(pair); pair == "" {
+			continue
+		}
+		issuer, audience, _ := strings.Cut(pair, "=")
+		u, err := url.Parse(issuer)
+		if err != nil || !isWeb(u) || u.RawQuery != "" || u.Fragment != "" || u.User != nil || audience == "" {
+			return fmt.Errorf("%q is no pair such as https://login.example.com=https://api.example.com", pair)
+		}
+		if u.Scheme != "https" && !isLoopback(net.JoinHostPort(u.Hostname(), "")) {
+			return fmt.Errorf("%q does not begin with https", pair)
+		}
+		c.trustedIssuers = append(c.trustedIssuers, provider.TrustedIssuer{Issuer: issuer, Audience: audience})
 	}
 	return nil
 }

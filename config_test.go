@@ -71,6 +71,8 @@ func TestWrongConfiguration(t *testing.T) {
 		"origin with a bad port":     {"ROSTER_CORS_ORIGINS=https://app.example.com:99999", nil, "ROSTER_CORS_ORIGINS (-cors-origins): "},
 		"dev":                        {"", []string{"-dev", "perhaps"}, `ROSTER_DEV (-dev): "perhaps" is neither true nor false`},
 		"origins":                    {"ROSTER_CORS_ORIGINS=https://app.example.com,*", nil, `ROSTER_CORS_ORIGINS (-cors-origins): "*" is no origin`},
+		"issuers":                    {"ROSTER_TRUSTED_ISSUERS=https://login.example.com", nil, `ROSTER_TRUSTED_ISSUERS (-trusted-issuers): "https://login.example.com" is no pair such as`},
+		"an issuer by http":          {"ROSTER_TRUSTED_ISSUERS=http://login.example.com=api", nil, `"http://login.example.com=api" does not begin with https`},
 		"proxies":                    {"ROSTER_TRUSTED_PROXIES=10.0.0.0/8,proxy", nil, `ROSTER_TRUSTED_PROXIES (-trusted-proxies): "proxy" is neither an IP address nor`},
 		"origin with a path":         {"", []string{"-cors-origins", "https://app.example.com/app"}, "ROSTER_CORS_ORIGINS (-cors-origins): "},
 		"no manifest":                {"ROSTER_TRUSTED_DOCUMENTS=/nowhere", nil, "ROSTER_TRUSTED_DOCUMENTS (-trusted-documents): open /nowhere"},

@@ -209,10 +209,11 @@ const waitingPasswords = 50
 // startSignIn lets people sign in.
 func (s *server) startSignIn(ctx context.Context) error {
 	cores := runtime.GOMAXPROCS(0)
+	outside := egress.NewClient(s.dev)
 	s.signIn = signin.New(signin.Options{
 		Database: s.db, Directory: s.directory, Passwords: credential.NewPasswords(cores, waitingPasswords*cores), Outbox: s.outbox, Tokens: s.tokens, Keyring: s.keyring,
 		Issuer: s.publicAddress(), Audiences: s.audiences, Log: s.log,
-		Providers: provider.New(egress.NewClient(s.dev), time.Now), Development: s.dev,
+		Providers: provider.New(outside, time.Now), Development: s.dev, TrustedTokens: provider.NewAccessTokens(outside, time.Now, s.trustedIssuers...),
 	})
 	s.metrics.WatchCounter("roster_password_hashes_total", "Passwords that were hashed: new ones, and those that somebody signed in with.",
 		func() float64 { return float64(s.signIn.Passwords.Hashed()) })

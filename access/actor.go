@@ -201,6 +201,19 @@ func RequirePerson(ctx context.Context) (*Actor, error) {
 	}
 }
 
+// SignedIn reports whether the actor is a person who has signed in here. A person whom
+// somebody else's access token names has no session here.
+func (a *Actor) SignedIn() bool { return a != nil && a.Session != nil && !a.Session.ID.IsZero() }
+
+// RequireSession is RequirePerson for what needs a session of this server.
+func RequireSession(ctx context.Context) (*Actor, error) {
+	actor, err := RequirePerson(ctx)
+	if err == nil && !actor.SignedIn() {
+		err = problem.New(problem.Forbidden, "This is for people who have signed in here. Your access token is somebody else's.")
+	}
+	return actor, err
+}
+
 // ScopeOf returns where the actor of ctx holds the permission: in one organization,
 // or everywhere, which is nil. It returns UNAUTHENTICATED if there is no actor, and
 // FORBIDDEN if the actor holds the permission nowhere.

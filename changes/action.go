@@ -67,7 +67,7 @@ var (
 	UserSwitched         = define[db.UserKind]("user.organization.switched", Effects{Sessions: true})
 	UserPasswordChanged  = define[db.UserKind]("user.password.changed", Effects{})
 	UserIdentityLinked   = define[db.UserKind]("user.identity.linked", Effects{})
-	UserIdentityUnlinked = define[db.UserKind]("user.identity.unlinked", Effects{})
+	UserIdentityUnlinked = define[db.UserKind]("user.identity.unlinked", Effects{Credentials: true})
 )
 
 // The actions on organizations.

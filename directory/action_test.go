@@ -80,6 +80,8 @@ type actionWorld struct {
 	// Acme.
 	web, machine *db.Application
 	family       credential.SessionName
+	// google is the identity that Ada has elsewhere.
+	google string
 }
 
 // newWorld makes a world for one test.
@@ -101,7 +103,7 @@ func (s *actionServers) newWorld(t *testing.T) *actionWorld {
 	must(0, w.grantRole(w.ada, w.acme, w.worker))(t)
 	_, hers := w.keyOf(directory.UserRef{Username: &w.ada}, w.acme, w.thing)
 	own, its := w.key(w.acme, w.thing, w.spare)
-	w.secrets, w.ownKey = []secret.Text{hers, its, w.session(ada, acme)}, keyAction(own)
+	w.secrets, w.ownKey, w.google = []secret.Text{hers, its, w.session(ada, acme)}, keyAction(own), w.identity("google")
 	w.web = w.application(directory.CreateApplicationInput{Name: "web", Kind: db.WebApplication})
 	w.machine = w.application(directory.CreateApplicationInput{Name: "machine", Kind: db.MachineApplication, Permissions: permissionRefs(w.thing), Organization: new(orgCode(w.acme))})
 	w.family = credential.SessionName{User: ada.ID, Session: db.NewID[db.SessionKind]()}
@@ -204,6 +206,8 @@ func (w *actionWorld) answers(d *directory.Directory) []string {
 	} else {
 		say("family: in %v", actor.Organization)
 	}
+	_, err := d.AuthenticateIdentity(w.t.Context(), directory.Identity{Issuer: "google", Subject: "google" + w.mark}, "")
+	say("identity: %v", err)
 	return all
 }
 
@@ -372,7 +376,7 @@ func (w *actionWorld) cases() map[changes.Action]actionCase {
 		}},
 		changes.UserIdentityUnlinked: {change: func(ctx context.Context) error {
 			w.identity("left")
-			return does(w.signIn.UnlinkIdentity, signin.UnlinkIdentityInput{User: &ada, Identity: w.identity("unlinked")})(ctx)
+			return does(w.signIn.UnlinkIdentity, signin.UnlinkIdentityInput{User: &ada, Identity: w.google})(ctx)
 		}},
 		changes.OrganizationUpdated:   {change: does(w.UpdateOrganization, directory.UpdateOrganizationInput{Organization: acme, ExternalID: graphql.OmittableOf(&w.secondID)})},
 		changes.OrganizationSuspended: {change: does(w.SuspendOrganization, org)},

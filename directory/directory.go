@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"roster/access"
 	"roster/changes"
 	"roster/credential"
@@ -30,7 +32,9 @@ type Directory struct {
 	keys   *credential.Keys
 	// sessions finds the sessions of people.
 	sessions *credential.Sessions
-	clock    func() time.Time
+	// identities remembers whose identities are.
+	identities *lru.Cache[Identity, knownIdentity]
+	clock      func() time.Time
 
 	providerRules ProviderRules
 	// reservedKeys are those that no identity provider can have.
@@ -41,7 +45,7 @@ type Directory struct {
 // Follow makes it fast, and Close ends it.
 func New(database *db.DB, o access.Options) *Directory {
 	engine := access.NewEngine(database, o)
-	d := &Directory{db: database, engine: engine, log: o.Log, clock: time.Now}
+	d := &Directory{db: database, engine: engine, log: o.Log, identities: newIdentities(), clock: time.Now}
 	d.feed = changes.NewFollower(database, o.Log, changes.FollowerOptions{Reset: d.reset}, d.apply)
 	d.Writer = changes.NewWriter(database, d.feed, o.Log, changes.Hooks{Check: keepAdministrator, Look: d.lookAtActor, Parties: parties, Committed: d.committed})
 	d.keys = credential.NewKeys(database, d.Writer, o.Log)

@@ -161,7 +161,7 @@ func (h *Handler) visit(w http.ResponseWriter, r *http.Request) (*http.Request, 
 	if !shown.Empty() {
 		actor, err := h.SignIn.Authenticate(ctx, shown, "")
 		switch {
-		case problem.Is(err, problem.Unauthenticated) || err == nil && actor.Session == nil:
+		case problem.Is(err, problem.Unauthenticated) || err == nil && !actor.SignedIn():
 			h.Cookies.Clear(w)
 		case err != nil:
 			return nil, nil, err

@@ -94,7 +94,7 @@ func (s *Service) tell(ctx context.Context, kind mail.Kind, user db.UserID, newA
 // the address is somebody's, they get a mail that says so, and whoever asks learns nothing
 // of it.
 func (s *Service) RequestEmailChange(ctx context.Context, email string) (*Step, error) {
-	actor, err := access.RequirePerson(ctx)
+	actor, err := access.RequireSession(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ type ConfirmEmailChangeInput struct{ Ticket, Code string }
 // ConfirmEmailChange changes the address of the person who is signed in, and tells the old
 // one.
 func (s *Service) ConfirmEmailChange(ctx context.Context, in ConfirmEmailChangeInput) (*db.User, error) {
-	actor, err := access.RequirePerson(ctx)
+	actor, err := access.RequireSession(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -141,7 +141,7 @@ type ChangePasswordInput struct{ CurrentPassword, NewPassword string }
 // sessions, and tells them by mail. Somebody who has no password sets one by
 // RequestPasswordReset.
 func (s *Service) ChangePassword(ctx context.Context, in ChangePasswordInput) error {
-	actor, err := access.RequirePerson(ctx)
+	actor, err := access.RequireSession(ctx)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ type (
 // SignOut ends the session of the request or, if it is to be everywhere, all sessions of
 // the person. It returns how many it has ended.
 func (s *Service) SignOut(ctx context.Context, everywhere bool) (int, error) {
-	actor, err := access.RequirePerson(ctx)
+	actor, err := access.RequireSession(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -104,7 +104,7 @@ func (s *Service) endSessionsWhere(ctx context.Context, user db.UserID, conditio
 // SwitchOrganization makes the organization the one that the session of the request
 // remembers. It returns NOT_FOUND if the person may not act there.
 func (s *Service) SwitchOrganization(ctx context.Context, ref directory.OrganizationRef) (*db.Session, error) {
-	actor, err := access.RequirePerson(ctx)
+	actor, err := access.RequireSession(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -40,6 +40,8 @@ type Options struct {
 	// Keyring derives refresh tokens, and seals the secrets by which identity providers know
 	// this server. It is needed where there are Tokens or Providers.
 	Keyring *secret.Keyring
+	// TrustedTokens are access tokens of other issuers. Nil accepts none.
+	TrustedTokens *provider.AccessTokens
 	// Issuer is the public address of this server, which access tokens name as their
 	// issuer, and accept as their audience here. Audiences are the others for whom they
 	// may be made.

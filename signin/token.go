@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"roster/db"
 	"roster/directory"
 	"roster/problem"
+	"roster/provider"
 	"roster/secret"
 	"roster/token"
 )
@@ -37,7 +39,7 @@ type AccessTokenInput struct {
 
 // AccessToken returns an access token (RFC 9068) for the person who is signed in.
 func (s *Service) AccessToken(ctx context.Context, in AccessTokenInput) (*Token, error) {
-	actor, err := access.RequirePerson(ctx)
+	actor, err := access.RequireSession(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +78,12 @@ func (s *Service) AccessToken(ctx context.Context, in AccessTokenInput) (*Token,
 // token for this server. What it allows is asked of the directory, and not read from the
 // token. See [directory.Directory.Authenticate].
 func (s *Service) Authenticate(ctx context.Context, shown secret.Text, organization string) (*access.Actor, error) {
-	if s.Tokens == nil || strings.Count(shown.Reveal(), ".") != 2 {
+	switch {
+	case strings.Count(shown.Reveal(), ".") != 2:
+		return s.Directory.Authenticate(ctx, shown, organization)
+	case s.TrustedTokens.Names(shown.Reveal()):
+		return s.authenticateForeign(ctx, shown, organization)
+	case s.Tokens == nil:
 		return s.Directory.Authenticate(ctx, shown, organization)
 	}
 	claims, err := s.Tokens.Verify(ctx, shown.Reveal())
@@ -111,4 +118,19 @@ func sessionNamed(claims token.Claims) (of credential.SessionName, err error) {
 		return of, problem.New(problem.Unauthenticated, "This access token belongs to no session.")
 	}
 	return of, nil
+}
+
+// authenticateForeign is Authenticate for an access token of a trusted issuer.
+func (s *Service) authenticateForeign(ctx context.Context, shown secret.Text, organization string) (*access.Actor, error) {
+	of, err := s.TrustedTokens.Verify(ctx, shown.Reveal())
+	switch {
+	case errors.Is(err, provider.ErrToken):
+		return nil, problem.New(problem.Unauthenticated, "This access token is not valid here, or no longer.")
+	case errors.Is(err, provider.ErrNoKeys):
+		s.Log.WarnContext(ctx, "access tokens of a trusted issuer cannot be verified", "cause", err)
+		return nil, problem.New(problem.Unavailable, "The issuer of this access token does not answer at the moment. Try again in a minute.")
+	case err != nil:
+		return nil, err
+	}
+	return s.Directory.AuthenticateIdentity(ctx, directory.Identity{Issuer: of.Issuer, Subject: of.Subject}, organization)
 }

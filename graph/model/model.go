@@ -59,7 +59,12 @@ func (v *Viewer) APIKey() *db.APIKey {
 }
 
 // Session is the one of the request.
-func (v *Viewer) Session() *db.Session { return v.Actor.Session }
+func (v *Viewer) Session() *db.Session {
+	if !v.Actor.SignedIn() {
+		return nil
+	}
+	return v.Actor.Session
+}
 
 // SignInResult is how a step of signing in ended: a *db.Session or a *SignInStep.
 type SignInResult any

@@ -184,7 +184,7 @@ func (r *request) authenticate() error {
 	}
 	actor, err := r.pages.SignIn.Authenticate(r.ctx, shown, "")
 	switch {
-	case problem.Is(err, problem.Unauthenticated) || err == nil && actor.Session == nil:
+	case problem.Is(err, problem.Unauthenticated) || err == nil && !actor.SignedIn():
 		r.pages.Cookies.Clear(r.writer)
 		return nil
 	case err != nil:
