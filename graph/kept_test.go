@@ -20,7 +20,7 @@ func TestInputsAreKept(t *testing.T) {
 	seed := b.Ask(t, graphtest.SmallBusiness)
 	web := b.Ask(t, `mutation { createApplication(input: {name: "web", kind: WEB}) { application { id } } }`).Text("createApplication.application.id")
 	ids := map[string]string{"$KEY": seed.Text("k.apiKey.id"), "$PROVIDER": seed.Text("i.provider.id"), "$APP": web}
-	k := &kept{Server: b, caller: &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), ids: ids, others: map[string]string{"ApplicationKind": "WEB"}}}
+	k := &kept{Server: b, caller: &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), ids: ids, others: map[string]string{"ApplicationKind": "WEB", "IdentityProviderKind": "OIDC", "CreateIdentityProviderInput.kind": "OIDC"}}}
 	for kind, path := range map[string]string{"UserRef": "u.user", "OrganizationRef": "a.organization", "RoleRef": "r.role", "PermissionRef": "p.permission"} {
 		k.others[kind] = fmt.Sprintf("{id: %q}", seed.Text(path+".id")) // which no update changes
 	}
@@ -56,7 +56,7 @@ type kept struct {
 var keptSamples = map[string]string{
 	"email": `"keptN@example.com"`, "username": `"keptN"`, "phone": `"+44207946N"`, "givenName": `"Kept N"`, "familyName": `"Kept N"`, "name": `"Kept N"`,
 	"pictureUrl": `"https://example.com/N"`, "externalId": `"kept-N"`, "properties": `{kept: N}`, "code": `"keptN"`, "autoJoinDomains": `["keptN.example"]`,
-	"key": `"keptN"`, "kind": "OIDC", "displayName": `"Kept N"`, "issuer": `"https://N.example.com"`, "clientId": `"kept-N"`, "domains": `["keptN.example"]`,
+	"key": `"keptN"`, "displayName": `"Kept N"`, "issuer": `"https://N.example.com"`, "clientId": `"kept-N"`, "domains": `["keptN.example"]`,
 	"description": `"Kept N"`, "expiresAt": `"2090-01-01T00:00:00.000NZ"`,
 	"redirectUrls": `["https://keptN.example/callback"]`, "logoutUrls": `["https://keptN.example/"]`, "audiences": `["https://api.keptN.example"]`,
 	"minimumPasswordLength": "20", "sessionIdleSeconds": "86400", "sessionMaximumSeconds": "8640000",
