@@ -206,7 +206,7 @@ func (w *actionWorld) answers(d *directory.Directory) []string {
 	} else {
 		say("family: in %v", actor.Organization)
 	}
-	_, err := d.AuthenticateIdentity(w.t.Context(), directory.Identity{Issuer: "google", Subject: "google" + w.mark}, "")
+	_, err := d.AuthenticateIdentity(w.t.Context(), directory.IdentityName{Issuer: "google", Subject: "google" + w.mark}, "")
 	say("identity: %v", err)
 	return all
 }

@@ -33,7 +33,7 @@ type Directory struct {
 	// sessions finds the sessions of people.
 	sessions *credential.Sessions
 	// identities remembers whose identities are.
-	identities *lru.Cache[Identity, knownIdentity]
+	identities *lru.Cache[IdentityName, knownIdentity]
 	clock      func() time.Time
 
 	providerRules ProviderRules

@@ -12,8 +12,8 @@ import (
 	"roster/problem"
 )
 
-// Identity is how an issuer of OpenID Connect names somebody.
-type Identity struct{ Issuer, Subject string }
+// IdentityName is how an issuer of OpenID Connect names somebody.
+type IdentityName struct{ Issuer, Subject string }
 
 // knownIdentity is whose an identity was at the epoch. It counts while that is the current
 // one, and before until.
@@ -26,8 +26,8 @@ type knownIdentity struct {
 // maxIdentities is how many identities are remembered, of some 300 bytes each.
 const maxIdentities = 10_000
 
-func newIdentities() *lru.Cache[Identity, knownIdentity] {
-	cache, err := lru.New[Identity, knownIdentity](maxIdentities)
+func newIdentities() *lru.Cache[IdentityName, knownIdentity] {
+	cache, err := lru.New[IdentityName, knownIdentity](maxIdentities)
 	if err != nil {
 		panic(err) // only for no size
 	}
@@ -38,7 +38,7 @@ func newIdentities() *lru.Cache[Identity, knownIdentity] {
 // person who has no session here, and acts in the organization of that code or id or, if
 // the request names none, in the only one that they may act in. Otherwise it is
 // Authenticate.
-func (d *Directory) AuthenticateIdentity(ctx context.Context, of Identity, organization string) (*access.Actor, error) {
+func (d *Directory) AuthenticateIdentity(ctx context.Context, of IdentityName, organization string) (*access.Actor, error) {
 	user, err := d.ownerOf(ctx, of)
 	if err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func (d *Directory) AuthenticateIdentity(ctx context.Context, of Identity, organ
 
 // ownerOf returns whose the identity is; zero if it is nobody's, or of somebody who is
 // suspended. Memory is trusted as for API keys.
-func (d *Directory) ownerOf(ctx context.Context, of Identity) (db.UserID, error) {
+func (d *Directory) ownerOf(ctx context.Context, of IdentityName) (db.UserID, error) {
 	epoch, now := d.engine.KeyEpoch(), time.Now() // before the database is read
 	if known, ok := d.identities.Get(of); ok && known.epoch == epoch && now.Before(known.until) {
 		return known.user, nil

@@ -132,5 +132,5 @@ func (s *Service) authenticateForeign(ctx context.Context, shown secret.Text, or
 	case err != nil:
 		return nil, err
 	}
-	return s.Directory.AuthenticateIdentity(ctx, directory.Identity{Issuer: of.Issuer, Subject: of.Subject}, organization)
+	return s.Directory.AuthenticateIdentity(ctx, directory.IdentityName{Issuer: of.Issuer, Subject: of.Subject}, organization)
 }
