@@ -70,12 +70,15 @@ func (a *arrival) admissible(p *directory.Provider) error {
 // arrive signs in whom the provider has signed in, or begins the flow that proves the
 // address. from is the flow that ends here.
 func (s *Service) arrive(ctx context.Context, from *flow, p *directory.Provider, a *arrival) (*Result, error) {
-	w := wish{Organization: from.wish.Organization, Arrival: a}
+	w := wish{Organization: from.wish.Organization, Arrival: a, Invitation: from.wish.Invitation}
 	if w.Organization == nil {
 		w.Organization = p.OrgID
 	}
 	f := s.newFlow(forSignIn, NextEmailCode, p.Key, nil, nonEmpty(a.Email), w)
 	if err := a.admissible(p); err != nil {
+		return nil, s.note(ctx, f, p.Key, err)
+	}
+	if err := s.isInvited(ctx, f); err != nil {
 		return nil, s.note(ctx, f, p.Key, err)
 	}
 	known, err := s.identityOf(ctx, a)
@@ -93,6 +96,24 @@ func (s *Service) arrive(ctx context.Context, from *flow, p *directory.Provider,
 		return result, err
 	}
 	return s.askToProve(ctx, f, p)
+}
+
+// isInvited returns FORBIDDEN if the flow accepts an invitation of another address than the
+// provider has named.
+func (s *Service) isInvited(ctx context.Context, f *flow) error {
+	if f.wish.Invitation == nil {
+		return nil
+	}
+	i, err := s.Directory.OpenInvitation(ctx, f.wish.Invitation.ID)
+	switch {
+	case err != nil:
+		return err
+	case i == nil:
+		return directory.NoInvitation()
+	case db.EmailKey(f.wish.Arrival.Email) != i.EmailKey:
+		return problem.New(problem.Forbidden, "This invitation is for %s, and not for the address of the account that you have signed in with.", i.Email)
+	}
+	return nil
 }
 
 // askToProve mails a code to the address that the provider has named. Whether somebody has it
@@ -118,6 +139,9 @@ func (s *Service) identityOf(ctx context.Context, a *arrival) (*db.Identity, err
 // errUnproven if that takes a proof of the address.
 func (s *Service) identify(ctx context.Context, f *flow) error {
 	a := f.wish.Arrival
+	if f.wish.Invitation != nil && !a.Authoritative {
+		return errUnproven
+	}
 	if f.UserID != nil {
 		if _, err := s.person(ctx, *f.UserID); err != nil { // locks them
 			return err
@@ -162,7 +186,7 @@ func (s *Service) settleProven(ctx context.Context, f *flow) error {
 // to a new one if nobody has it. Whether there may be one is asked as when they sign up.
 func (s *Service) settle(ctx context.Context, f *flow, owner *db.User) error {
 	if owner == nil {
-		if err := s.completeSignUp(ctx, f); err != nil {
+		if err := s.newcomer(ctx, f); err != nil {
 			return err
 		}
 		return s.linkIdentity(ctx, f.wish.Arrival, *f.UserID)
@@ -185,6 +209,17 @@ func (s *Service) settle(ctx context.Context, f *flow, owner *db.User) error {
 		}
 	}
 	return s.sync(ctx, f.wish.Arrival, owner.ID, true)
+}
+
+// newcomer makes the account of the flow: by its invitation, which is accepted then, or as
+// when somebody signs up.
+func (s *Service) newcomer(ctx context.Context, f *flow) error {
+	if f.wish.Invitation == nil {
+		return s.completeSignUp(ctx, f)
+	}
+	err := s.completeInvitation(ctx, f)
+	f.wish.Invitation = nil
+	return err
 }
 
 // dropWaysIn takes away every way into the account of the flow, whose address nobody had

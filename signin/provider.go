@@ -58,16 +58,34 @@ func (t ticket) trip() provider.Trip {
 	return provider.Trip{State: derive("state"), Nonce: derive("nonce"), Verifier: derive("verifier")}
 }
 
-// BeginProvider begins to sign somebody in by the provider of that key. org is the
-// organization to sign in to, if any, and hint what the person calls their account, or
-// empty. It returns NOT_FOUND if no such provider lets people in, UNAVAILABLE if it does not
-// answer, and LIMITED after too many that were begun and not finished.
-func (s *Service) BeginProvider(ctx context.Context, key string, org *directory.OrganizationRef, hint string) (*Departure, error) {
-	wished, err := s.wishedOrganization(ctx, org)
+// ProviderWish is what somebody wants who signs in by a provider.
+type ProviderWish struct {
+	// Organization is the one to sign in to, or nil.
+	Organization *directory.OrganizationRef
+	// Hint is what the person calls their account there, or empty.
+	Hint string
+	// Invitation is the token of an invitation to accept, or empty.
+	Invitation string
+}
+
+// BeginProvider begins to sign somebody in by the provider of that key. It returns NOT_FOUND
+// if no such provider lets people in, UNAVAILABLE if it does not answer, LIMITED after too
+// many that were begun and not finished, and the problem of directory.NoInvitation for the
+// token of an invitation that lets nobody in.
+func (s *Service) BeginProvider(ctx context.Context, key string, in ProviderWish) (*Departure, error) {
+	org, err := s.wishedOrganization(ctx, in.Organization)
 	if err != nil {
 		return nil, err
 	}
-	return s.depart(ctx, key, forProvider, nil, wish{Organization: wished}, hint)
+	w := wish{Organization: org}
+	if in.Invitation != "" {
+		i, hash, err := s.invitation(ctx, in.Invitation)
+		if err != nil {
+			return nil, err
+		}
+		w.Invitation, in.Hint = &wishedInvitation{i.ID, hash}, i.Email
+	}
+	return s.depart(ctx, key, forProvider, nil, w, in.Hint)
 }
 
 // BeginLink begins to link the provider of that key to the account of the person who is

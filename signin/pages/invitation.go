@@ -3,6 +3,7 @@ package pages
 import (
 	"cmp"
 	"net/http"
+	"net/url"
 
 	"roster/access"
 	"roster/db"
@@ -12,6 +13,9 @@ import (
 
 // tokenName is the name of what the link of an invitation has, and the form then sends.
 const tokenName = "token"
+
+// invitationName is the parameter of a provider's page that has the token of an invitation.
+const invitationName = "invitation"
 
 // invitationToken returns the token of the form or, before that is sent, of the address.
 func (r *request) invitationToken() string {
@@ -39,7 +43,18 @@ func (r *request) viewInvitation() (*view, error) {
 		v.Title = "You are invited to " + org.Name
 	}
 	v.Fields = []*field{{Name: tokenName, Value: r.invitationToken(), Hidden: true}, accountField(invited.Email)}
-	if invited.HasAccount || access.ActorOf(r.ctx) != nil {
+	if access.ActorOf(r.ctx) != nil {
+		return v, nil
+	}
+	providers, err := r.pages.Directory.ProvidersFor(r.ctx, invited.Email)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range providers {
+		to := url.Values{invitationName: {r.invitationToken()}, returnToName: {r.returnTo}}
+		v.Providers = append(v.Providers, link{providerPath(p.Key) + "?" + to.Encode(), "Continue with " + p.DisplayName})
+	}
+	if invited.HasAccount {
 		return v, nil
 	}
 	v.Text = "You get an account with the address " + invited.Email + "."

@@ -26,6 +26,8 @@ func (r *request) viewDeparture() (*view, error) {
 	}
 	location, err := r.depart(r.provider, hint)
 	switch {
+	case problem.Is(err, problem.Invalid):
+		return noInvitation(), nil
 	case problem.Is(err, problem.NotFound):
 		return notFound(), nil
 	case err != nil:
@@ -36,7 +38,9 @@ func (r *request) viewDeparture() (*view, error) {
 
 // depart begins to sign in by the provider, and returns where that is done.
 func (r *request) depart(key, hint string) (string, error) {
-	departure, err := r.pages.SignIn.BeginProvider(r.ctx, key, r.organization(), hint)
+	departure, err := r.pages.SignIn.BeginProvider(r.ctx, key, signin.ProviderWish{
+		Organization: r.organization(), Hint: hint, Invitation: r.http.URL.Query().Get(invitationName),
+	})
 	if err != nil {
 		return "", err
 	}

@@ -2,8 +2,10 @@ package pages_test
 
 import (
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -517,4 +519,56 @@ func TestSecretKeyIsReplaced(t *testing.T) {
 	newVisitor(t, base).by("it").want(t, 200, "/signin/account")
 	with(older)
 	newVisitor(t, base).get("/signin/it").want(t, 500, "/signin/it", "Something went wrong")
+}
+
+// Somebody who is invited accepts by a provider that names their address, while nobody may
+// sign up: at once if its word on the address counts, else after a code.
+func TestInvitedByProvider(t *testing.T) {
+	t.Parallel()
+	b, base := business(t)
+	b.Ask(t, `mutation { updateSettings(input: {allowSelfSignUp: false}) { settings { allowSelfSignUp } } createUser(input: {email: "known@bound.example", organizations: [{code: "globex"}]}) { user { id } } }`)
+	bound := newProvider(t, b, "bound", object{"domains": []string{"bound.example"}, "displayName": "Bound", "trusted": true})
+	unbound := newProvider(t, b, "unbound", object{"displayName": "Unbound"})
+	for i, test := range []struct {
+		name, key, email string
+		p                *providertest.Provider
+		code             bool
+	}{
+		{"its word counts", "bound", "mary@bound.example", bound, false},
+		{"for an account that nobody has claimed", "bound", "known@bound.example", bound, false},
+		{"its word does not count", "unbound", "mary@elsewhere.example", unbound, true},
+		{"once more, with a known identity", "bound", "mary@bound.example", bound, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.p.Person["email"], test.p.Person["sub"] = test.email, test.email
+			if i == 3 {
+				b.Ask(t, `mutation { addMembers(input: {organization: {code: "globex"}, users: [{email: "mary@bound.example"}]}) { memberships { id } } removeMembers(input: {organization: {code: "acme"}, users: [{email: "mary@bound.example"}]}) { deletedIds } }`)
+			}
+			path := invite(t, b, test.email, i%2 == 0)
+			v := newVisitor(t, base)
+			a := v.get(path).want(t, 200, "/signin/invitation", "Continue with "+map[string]string{"bound": "Bound", "unbound": "Unbound"}[test.key])
+			start := html.UnescapeString(regexp.MustCompile(`href="(/signin/` + test.key + `\?[^"]*)"`).FindStringSubmatch(a.body)[1])
+			before := len(b.Mail.To(test.email))
+			a = v.get(v.visit(v.get(start).location))
+			if test.code {
+				a.want(t, 200, "/signin/continue")
+				a = v.post("/signin/continue", "code", b.Mail.Last(t, test.email, before+1).Code)
+			}
+			a.want(t, 200, "/signin/account", "Acme")
+			if got := b.Ask(t, `query($e: String!) { user(by: {email: $e}) { memberships { nodes { organization { code } } } } }`, object{"e": test.email}); !strings.Contains(string(got.Body), `"acme"`) {
+				t.Errorf("%s", got.Body)
+			}
+			newVisitor(t, base).get(start).want(t, 410, "/signin/"+test.key, "This invitation is not valid")
+		})
+	}
+	t.Run("another address", func(t *testing.T) {
+		path := invite(t, b, "eve@bound.example", true)
+		bound.Person["email"], bound.Person["sub"] = "mallory@bound.example", "mallory"
+		v := newVisitor(t, base)
+		v.get(v.visit(v.get("/signin/bound?invitation="+strings.TrimPrefix(path, "/signin/invitation?token=")).location)).want(t, 403, "/signin/bound/callback", "This invitation is for eve@bound.example")
+		newVisitor(t, base).get(path).want(t, 200, "/signin/invitation")
+		if n := graphtest.Rows[int](t, b, "select count(*)::int from users where email = 'mallory@bound.example'")[0]; n != 0 {
+			t.Errorf("there is an account: %d", n)
+		}
+	})
 }
