@@ -3,7 +3,10 @@ package token
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -79,5 +82,51 @@ func TestDocumentedVerifier(t *testing.T) {
 				t.Errorf("%v, %v", claims, err)
 			}
 		})
+	}
+}
+
+// The module of docs/tokens.md for Node does so, too.
+func TestDocumentedNodeVerifier(t *testing.T) {
+	t.Parallel()
+	const clients = "../oauth/testdata/clients" // where jose is
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip("there is no node")
+	}
+	if _, err := os.Stat(clients + "/node_modules/jose"); err != nil {
+		t.Skip("npm install --prefix oauth/testdata/clients was not called")
+	}
+	page, err := os.ReadFile("../docs/tokens.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, module, _ := strings.Cut(string(page), "```js\n")
+	module, _, _ = strings.Cut(module, "```")
+	folder, err := os.MkdirTemp(clients, "run-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	const driver = `import { verify } from './verify.mjs'
+for (const text of process.argv.slice(2)) console.log(await verify(text).then(claims => claims.sub, () => 'refused'))`
+	if err := errors.Join(os.WriteFile(folder+"/verify.mjs", []byte(module), 0o600), os.WriteFile(folder+"/run.mjs", []byte(driver), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, dbtest.New(t), newKeyring(t, secret.NewKey()), start, 0)
+	s.now = time.Now()
+	web := httptest.NewServer(http.HandlerFunc(s.ServeJWKS))
+	t.Cleanup(web.Close)
+	good, other := s.claims(), s.claims()
+	good.Issuer, other.Issuer = web.URL, web.URL
+	other.Audience = []string{"https://elsewhere.example"}
+	text := s.mustSign(t, good)
+	m := &mutants{t: t, key: s.table.Load().at(accessTokens, s.now)}
+	parts := strings.Split(text, ".")
+	run := exec.CommandContext(t.Context(), node, folder+"/run.mjs", text, s.mustSign(t, other), s.mustSign(t, s.claims()),
+		m.signed(encode(map[string]any{"alg": "ES256", "kid": m.key.KID, "typ": "JWT"}), parts[1]), parts[0]+"."+parts[1]+"."+strings.Repeat("A", 86))
+	run.Env = append(os.Environ(), "ISSUER="+web.URL, "AUDIENCE="+audience)
+	said, err := run.CombinedOutput()
+	if want := good.Subject + "\nrefused\nrefused\nrefused\nrefused\n"; err != nil || string(said) != want {
+		t.Errorf("%v: %s", err, said)
 	}
 }
