@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"regexp"
 	"sync"
 	"testing"
 	"time"
@@ -34,6 +35,9 @@ func locking(t testing.TB, b *graphtest.Server, statement string, args ...any) (
 	return unlock
 }
 
+// revisionIn finds the revision of an answer.
+var revisionIn = regexp.MustCompile(`"revision":"([^"]+)"`)
+
 // A client whose requests all get stuck takes its own share of the server, and no more:
 // others read, check and write, the server is ready, and the client's key is revoked.
 func TestSharesHold(t *testing.T) {
@@ -57,6 +61,9 @@ func TestSharesHold(t *testing.T) {
 			first := b.Holding(t, "acme", "roster:members:write", "roster:changes:read", "invoices:read")
 			id := b.As(t, first, "{ viewer { apiKey { id } } }", nil).Text("viewer.apiKey.id")
 			second := b.Holding(t, "acme", "roster:members:write", "roster:changes:read", "invoices:read")
+			// The feed reads the log when there is something new.
+			last := b.Ask(t, fmt.Sprintf(`mutation { createPermission(input: {key: "%s:do"}) { permission { id } } }`, what))
+			graphtest.Must(t, b.Directory.Await(t.Context(), revisionIn.FindStringSubmatch(string(last.Body))[1]))
 			unlock := locking(t, b, c.locks)
 			ctx, stop := context.WithCancel(t.Context())
 			var hostile sync.WaitGroup
