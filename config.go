@@ -22,6 +22,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"roster/db"
+	"roster/egress"
 	"roster/graph"
 	"roster/graph/transport"
 	"roster/mail"
@@ -363,7 +364,7 @@ func (c *config) setTrustedIssuers(value string) error {
 		if err != nil || !isWeb(u) || u.RawQuery != "" || u.Fragment != "" || u.User != nil || audience == "" {
 			return fmt.Errorf("%q is no pair such as https://login.example.com=https://api.example.com", pair)
 		}
-		if u.Scheme != "https" && !isLoopback(net.JoinHostPort(u.Hostname(), "")) {
+		if u.Scheme != "https" && !egress.IsLoopback(u.Hostname()) {
 			return fmt.Errorf("%q does not begin with https", pair)
 		}
 		c.trustedIssuers = append(c.trustedIssuers, provider.TrustedIssuer{Issuer: issuer, Audience: audience})
@@ -481,6 +482,5 @@ func isLoopback(addr string) bool {
 	if err != nil {
 		return false
 	}
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
+	return egress.IsLoopback(host)
 }

@@ -56,16 +56,7 @@ func ApplicationHash(id db.ApplicationID) []byte {
 // FindApplication is Find for what a MACHINE may do, which has shown otherwise that it is
 // the one.
 func (k *Keys) FindApplication(ctx context.Context, id db.ApplicationID, epoch uint64, staleness time.Duration) (*Key, error) {
-	row, err := k.find(ctx, applicationName(id), epoch, func(row *workingKey) time.Duration {
-		if row.UseIsNews {
-			k.noteUse(ctx, &row.APIKey)
-		}
-		return row.goodFor(staleness)
-	})
-	if row == nil {
-		return nil, err
-	}
-	return &row.Key, nil
+	return k.named(ctx, applicationName(id), epoch, staleness)
 }
 
 // CodeName names an authorization code.

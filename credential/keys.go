@@ -57,7 +57,12 @@ func (k *Keys) Find(ctx context.Context, key secret.Text, epoch uint64, stalenes
 	if !hasForm(key) {
 		return nil, nil
 	}
-	row, err := k.find(ctx, sum(key), epoch, func(row *workingKey) time.Duration {
+	return k.named(ctx, sum(key), epoch, staleness)
+}
+
+// named is Find for the name by which a key is looked up.
+func (k *Keys) named(ctx context.Context, of name, epoch uint64, staleness time.Duration) (*Key, error) {
+	row, err := k.find(ctx, of, epoch, func(row *workingKey) time.Duration {
 		if row.UseIsNews {
 			k.noteUse(ctx, &row.APIKey)
 		}

@@ -1,12 +1,12 @@
 package directory
 
 import (
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 
 	"roster/db"
+	"roster/egress"
 	"roster/problem"
 )
 
@@ -44,7 +44,7 @@ func notForRedirects(kind db.ApplicationKind, address string) string {
 	switch {
 	case err != nil || strings.ContainsFunc(u.Host, isNoHost) || u.Scheme == "" || u.Fragment != "" || strings.HasSuffix(address, "#") || u.User != nil:
 		return "Not an address such as https://app.example.com/callback, without a part after #."
-	case u.Scheme == "https" && u.Host != "", u.Scheme == "http" && isLoopback(u):
+	case u.Scheme == "https" && u.Host != "", u.Scheme == "http" && egress.IsLoopback(u.Hostname()):
 		return ""
 	case u.Scheme == "http" || u.Scheme == "https":
 		return "Addresses begin with https://, but for those of this machine, such as http://localhost:3000/callback."
@@ -60,12 +60,6 @@ func notForRedirects(kind db.ApplicationKind, address string) string {
 // names them.
 func isNoHost(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._:[]", r)
-}
-
-// isLoopback reports whether only the machine of the browser answers at the address.
-func isLoopback(u *url.URL) bool {
-	ip, err := netip.ParseAddr(u.Hostname())
-	return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // RedirectsTo reports whether browsers may be sent from the application to the address, one
@@ -96,7 +90,7 @@ func isAmong(kind db.ApplicationKind, all []string, address string) bool {
 // withoutPort returns an address of the machine without its port; empty for other ones.
 func withoutPort(address string) string {
 	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "http" || !isLoopback(u) {
+	if err != nil || u.Scheme != "http" || !egress.IsLoopback(u.Hostname()) {
 		return ""
 	}
 	rest, _ := strings.CutPrefix(address, "http://"+u.Host)

@@ -35,6 +35,13 @@ func parsePrefixes(texts ...string) []netip.Prefix {
 	return prefixes
 }
 
+// IsLoopback reports whether a host, as it stands in an address without its port, is the
+// machine itself.
+func IsLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
 // isPublic reports whether everybody on the internet reaches the same machine at an
 // address.
 func isPublic(address netip.Addr) bool {

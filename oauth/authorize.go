@@ -85,11 +85,7 @@ func (a *authorization) sendBack(parameters url.Values) {
 		parameters.Set("state", state)
 	}
 	parameters.Set("iss", a.handler.SignIn.Issuer)
-	to, between := a.query.Get("redirect_uri"), "?"
-	if strings.Contains(to, "?") {
-		between = "&"
-	}
-	redirect(a.writer, to+between+parameters.Encode())
+	redirect(a.writer, with(a.query.Get("redirect_uri"), parameters))
 }
 
 func (a *authorization) serve() error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"roster/db"
 	"roster/directory"
@@ -88,8 +87,6 @@ func afterLogout(to, state string) string {
 		return signInPage
 	case state == "":
 		return to
-	case strings.Contains(to, "?"):
-		return to + "&" + url.Values{"state": {state}}.Encode()
 	}
-	return to + "?" + url.Values{"state": {state}}.Encode()
+	return with(to, url.Values{"state": {state}})
 }

@@ -19,6 +19,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -147,6 +148,15 @@ func (h *Handler) byGet(w http.ResponseWriter, r *http.Request) {
 func redirect(w http.ResponseWriter, location string) {
 	w.Header().Set("Location", location)
 	w.WriteHeader(http.StatusSeeOther)
+}
+
+// with returns the address with more parameters.
+func with(address string, parameters url.Values) string {
+	between := "?"
+	if strings.Contains(address, "?") {
+		between = "&"
+	}
+	return address + between + parameters.Encode()
 }
 
 // visit returns the request, with the person as its actor whose session the browser holds,

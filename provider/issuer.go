@@ -1,13 +1,13 @@
 package provider
 
 import (
-	"net"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 
 	"roster/db"
+	"roster/egress"
 	"roster/problem"
 )
 
@@ -81,6 +81,5 @@ func isLoopback(address string) bool {
 	if err != nil {
 		return false
 	}
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	return egress.IsLoopback(u.Hostname())
 }

@@ -61,27 +61,41 @@ const maxTries = 5
 // ticketPrefix begins every ticket.
 const ticketPrefix = "rt_"
 
-// ticket is what names a flow to its client: the flow's id, and 256 random bits.
-type ticket [16 + 32]byte
+// named is a secret that names a row: the id of the row, and 256 random bits.
+type named [16 + 32]byte
 
-func newTicket(of db.FlowID) ticket {
-	var t ticket
-	copy(t[:], of[:])
-	rand.Read(t[16:]) // never fails
-	return t
+func newNamed(id [16]byte) (n named) {
+	copy(n[:], id[:])
+	rand.Read(n[16:]) // never fails
+	return n
 }
 
-func parseTicket(text string) (t ticket, ok bool) {
-	text, ok = strings.CutPrefix(text, ticketPrefix)
-	if !ok || len(text) != base64.RawURLEncoding.EncodedLen(len(t)) {
-		return t, false
+// parseNamed parses the text form, which begins with the prefix.
+func parseNamed(prefix, text string) (n named, ok bool) {
+	text, ok = strings.CutPrefix(text, prefix)
+	if !ok || len(text) != base64.RawURLEncoding.EncodedLen(len(n)) {
+		return n, false
 	}
 	bits, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	copy(t[:], bits)
-	return t, err == nil
+	copy(n[:], bits)
+	return n, err == nil
 }
 
-func (t ticket) String() string { return ticketPrefix + base64.RawURLEncoding.EncodeToString(t[:]) }
+func (n named) text(prefix string) string {
+	return prefix + base64.RawURLEncoding.EncodeToString(n[:])
+}
+
+// ticket is what names a flow to its client.
+type ticket named
+
+func newTicket(of db.FlowID) ticket { return ticket(newNamed(of)) }
+
+func parseTicket(text string) (ticket, bool) {
+	n, ok := parseNamed(ticketPrefix, text)
+	return ticket(n), ok
+}
+
+func (t ticket) String() string { return named(t).text(ticketPrefix) }
 
 func (t ticket) flow() db.FlowID { return db.FlowID(t[:16]) }
 

@@ -2,14 +2,11 @@ package signin
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"net/url"
 	"slices"
-	"strings"
 
 	"roster/access"
 	"roster/changes"
@@ -30,28 +27,19 @@ const InvitationPath = "/signin/invitation"
 // invitationPrefix begins every token of an invitation.
 const invitationPrefix = "ri_"
 
-// invitationToken is what names an invitation to whom it is for: its id, and 256 random
-// bits.
-type invitationToken [16 + 32]byte
+// invitationToken is what names an invitation to whom it is for.
+type invitationToken named
 
-func newInvitationToken(of db.InvitationID) invitationToken {
-	var t invitationToken
-	copy(t[:], of[:])
-	rand.Read(t[16:]) // never fails
-	return t
-}
+func newInvitationToken(of db.InvitationID) invitationToken { return invitationToken(newNamed(of)) }
 
-// parseInvitationToken returns the token of the text. It returns the zero token, which
-// nobody has, for any other text.
-func parseInvitationToken(text string) (t invitationToken) {
-	text, ok := strings.CutPrefix(text, invitationPrefix)
-	if !ok || len(text) != base64.RawURLEncoding.EncodedLen(len(t)) {
-		return t
+// parseInvitationToken returns the token of the text. For any other text, it returns the
+// zero token, which nobody has.
+func parseInvitationToken(text string) invitationToken {
+	n, ok := parseNamed(invitationPrefix, text)
+	if !ok {
+		return invitationToken{}
 	}
-	if bits, err := base64.RawURLEncoding.Strict().DecodeString(text); err == nil {
-		copy(t[:], bits)
-	}
-	return t
+	return invitationToken(n)
 }
 
 func (t invitationToken) invitation() db.InvitationID { return db.InvitationID(t[:16]) }
@@ -65,7 +53,7 @@ func (t invitationToken) hash(email string) []byte {
 
 // link returns the address of the page where the invitation is accepted.
 func (s *Service) link(t invitationToken) string {
-	return s.Issuer + InvitationPath + "?" + url.Values{"token": {invitationPrefix + base64.RawURLEncoding.EncodeToString(t[:])}}.Encode()
+	return s.Issuer + InvitationPath + "?" + url.Values{"token": {named(t).text(invitationPrefix)}}.Encode()
 }
 
 // Delivered is an invitation with a new token. Link, the address of the page where it is
