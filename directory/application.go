@@ -45,7 +45,7 @@ func (d *Directory) ApplicationsByID(ctx context.Context, ids []db.ApplicationID
 	return rows, err
 }
 
-// Client returns the application with that id, whoever asks, or nil if there is none.
+// Client returns the application with that id, or nil if it does not exist, whoever asks.
 func (d *Directory) Client(ctx context.Context, id db.ApplicationID) (*db.Application, error) {
 	return db.SelectOne[db.Application](ctx, d.db, "select * from applications where id = $1 and deleted_at is null", id)
 }
@@ -75,8 +75,8 @@ func (d *Directory) machineKeys(ctx context.Context, applications []*db.Applicat
 	return keys, err
 }
 
-// ApplicationOrganizations returns the id of the only organization in which each of the
-// applications acts for itself, or zero if there is none.
+// ApplicationOrganizations returns the id of the organization in which each of the
+// applications acts for itself, or zero if it acts everywhere, or for people.
 func (d *Directory) ApplicationOrganizations(ctx context.Context, applications []*db.Application) ([]db.OrganizationID, error) {
 	keys, err := d.machineKeys(ctx, applications)
 	all := make([]db.OrganizationID, len(applications))
@@ -289,8 +289,8 @@ func (d *Directory) changeApplication(ctx context.Context, text string, edit fun
 	return app, err
 }
 
-// lockApplication returns the application, locked for a write, or nil if there is none. It
-// interrupts what the application is doing for itself.
+// lockApplication returns the application, locked for a write, or nil if it does not exist.
+// It interrupts what the application is doing for itself.
 func (d *Directory) lockApplication(ctx context.Context, id db.ApplicationID) (*db.Application, *machine, error) {
 	app, err := d.Client(ctx, id)
 	if err != nil || app == nil {

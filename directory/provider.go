@@ -167,7 +167,7 @@ func (w *write) providerDomains(row *db.IdentityProvider, org *db.Organization, 
 	}
 	for i, value := range values {
 		if domain, ok := domainOf(value); ok && org != nil && !slices.Contains(org.AutoJoinDomains, domain) {
-			w.faults.Add(problem.Invalid, "input.domains."+strconv.Itoa(i), "It is none of the organization's domains (autoJoinDomains).")
+			w.faults.Add(problem.Invalid, "input.domains."+strconv.Itoa(i), "The organization does not have this domain (autoJoinDomains).")
 		}
 	}
 	return nil
@@ -241,8 +241,8 @@ func (d *Directory) changeProvider(ctx context.Context, id string, edit func(ctx
 	return row, err
 }
 
-// lockProvider returns the provider, locked. If there is none, it returns nil and adds a
-// fault.
+// lockProvider returns the provider, locked. If it does not exist, lockProvider returns nil
+// and adds a fault.
 func (d *Directory) lockProvider(ctx context.Context, w *write, text string) (row *db.IdentityProvider, err error) {
 	id, err := db.ParseID[db.ProviderKind](text)
 	if err == nil {

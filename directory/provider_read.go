@@ -108,8 +108,8 @@ func (d *Directory) BoundProviders(ctx context.Context) (bool, error) {
 	return found != nil, err
 }
 
-// UsableProvider returns the provider with that key, or nil if there is none that lets
-// people in.
+// UsableProvider returns the provider with that key, or nil if it does not exist or lets
+// nobody in.
 func (d *Directory) UsableProvider(ctx context.Context, key string) (*Provider, error) {
 	if len(key) > maxProviderKey || !storable(key) {
 		return nil, nil

@@ -23,52 +23,52 @@ import (
 // Loaders read from a directory.
 type Loaders struct{ Directory *directory.Directory }
 
-// Users returns the users with those ids; nil where there is none.
+// Users returns the users with those ids. Those that do not exist are nil.
 func (l Loaders) Users(ctx context.Context, ids []db.UserID, fields list.Fields) ([]*db.User, error) {
 	return load("Users", ids, memoryOf(ctx).users.withFields(fields), userID, func(ids []db.UserID) ([]db.User, error) {
 		return l.Directory.UsersByID(ctx, ids, fields)
 	})
 }
 
-// Actors returns the users with those ids as they are shown beside what they did; nil
-// where there is none.
+// Actors returns the users with those ids as they are shown beside what they did. Those
+// that do not exist are nil.
 func (l Loaders) Actors(ctx context.Context, ids []db.UserID) ([]*db.User, error) {
 	return load("Actors", ids, nil, userID, func(ids []db.UserID) ([]db.User, error) {
 		return l.Directory.ActorsByID(ctx, ids)
 	})
 }
 
-// Organizations returns the organizations with those ids; nil where there is none.
+// Organizations returns the organizations with those ids. Those that do not exist are nil.
 func (l Loaders) Organizations(ctx context.Context, ids []db.OrganizationID, fields list.Fields) ([]*db.Organization, error) {
 	return load("Organizations", ids, memoryOf(ctx).organizations.withFields(fields), organizationID, func(ids []db.OrganizationID) ([]db.Organization, error) {
 		return l.Directory.OrganizationsByID(ctx, ids, fields)
 	})
 }
 
-// APIKeys returns the API keys with those ids; nil where there is none.
+// APIKeys returns the API keys with those ids. Those that do not exist are nil.
 func (l Loaders) APIKeys(ctx context.Context, ids []db.APIKeyID) ([]*db.APIKey, error) {
 	return load("APIKeys", ids, nil, func(k *db.APIKey) db.APIKeyID { return k.ID }, func(ids []db.APIKeyID) ([]db.APIKey, error) {
 		return l.Directory.APIKeysByID(ctx, ids)
 	})
 }
 
-// Applications returns the applications with those ids; nil where there is none.
+// Applications returns the applications with those ids. Those that do not exist are nil.
 func (l Loaders) Applications(ctx context.Context, ids []db.ApplicationID) ([]*db.Application, error) {
 	return load("Applications", ids, nil, func(a *db.Application) db.ApplicationID { return a.ID }, func(ids []db.ApplicationID) ([]db.Application, error) {
 		return l.Directory.ApplicationsByID(ctx, ids)
 	})
 }
 
-// Memberships returns the memberships with those ids; nil where there is none that
-// the actor may see.
+// Memberships returns the memberships with those ids. Those that the actor may not
+// see are nil.
 func (l Loaders) Memberships(ctx context.Context, ids []db.MembershipID) ([]*db.Membership, error) {
 	return load("Memberships", ids, nil, func(m *db.Membership) db.MembershipID { return m.ID }, func(ids []db.MembershipID) ([]db.Membership, error) {
 		return l.Directory.MembershipsByID(ctx, ids)
 	})
 }
 
-// MembersAt returns the memberships at those places; nil where there is none that
-// the actor may see.
+// MembersAt returns the memberships at those places. Those that the actor may not
+// see are nil.
 func (l Loaders) MembersAt(ctx context.Context, places []access.MemberKey) ([]*db.Membership, error) {
 	return load("MembersAt", places, nil, directory.MemberKeyOf, func(places []access.MemberKey) ([]db.Membership, error) {
 		return l.Directory.MembersAt(ctx, places)

@@ -141,7 +141,7 @@ func (a *authorization) read() error {
 		return failure(invalidRequest, "nonce is too long.")
 	}
 	if a.prompt = strings.Fields(q.Get("prompt")); len(a.prompt) > 1 && slices.Contains(a.prompt, promptNone) {
-		return failure(invalidRequest, "prompt is none, or something else.")
+		return failure(invalidRequest, "prompt=none stands alone.")
 	}
 	for _, one := range a.prompt {
 		if !slices.Contains([]string{promptNone, promptLogin, promptSelect, promptConsent, promptCreate}, one) {

@@ -52,8 +52,8 @@ func (h *Handler) logOut(ctx context.Context, hint string) (done bool, err error
 	return h.SignIn.LogOut(ctx, hint)
 }
 
-// loggedOutOf returns the application by client_id or else by the hint, or nil. One that
-// contradicts the other is none.
+// loggedOutOf returns the application by client_id or else by the hint, or nil if
+// they name different ones.
 func (h *Handler) loggedOutOf(r *http.Request, q url.Values) (*db.Application, error) {
 	hinted, isHint := h.SignIn.HintedApplication(q.Get("id_token_hint"))
 	switch {

@@ -25,7 +25,7 @@ func once(all url.Values) error {
 	return nil
 }
 
-// client returns the application that calls itself so, or nil if there is none.
+// client returns the application that calls itself so, or nil if it does not exist.
 func (h *Handler) client(ctx context.Context, id string) (*db.Application, error) {
 	parsed, err := db.ParseID[db.ClientKind](id)
 	if err != nil {

@@ -38,7 +38,7 @@ var (
 	// ErrGrant is the error of a code or a refresh token that is good for nothing here.
 	ErrGrant = errors.New("this grant is not valid, or no longer")
 	// ErrTarget is the error of a backend that the application has no tokens for.
-	ErrTarget = errors.New("the resource is none of the application's audiences")
+	ErrTarget = errors.New("the application has no audience of this name")
 )
 
 func noGrant(why string) error { return fmt.Errorf("%w: %s", ErrGrant, why) }
@@ -299,7 +299,7 @@ func (s *Service) Refresh(ctx context.Context, app *db.Application, shown secret
 }
 
 // familyOf returns the family that works and is the application's, one of whose refresh
-// tokens this is, and the number of that. It returns ErrGrant if there is none.
+// tokens this is, and the number of that. It returns ErrGrant for any other token.
 func (s *Service) familyOf(ctx context.Context, app *db.Application, shown secret.Text) (family *db.Session, generation int, err error) {
 	of, generation, ok := credential.ParseRefreshToken(shown)
 	if !ok {
@@ -365,8 +365,8 @@ func (s *Service) endHinted(ctx context.Context, hint string) (user db.UserID, o
 	return user, true, err
 }
 
-// HintedApplication returns the id of the application that an ID token was made for, or
-// false if the text is none of ours.
+// HintedApplication returns the id of the application that an ID token was made for. It
+// returns false if the text is not an ID token of this server.
 func (s *Service) HintedApplication(hint string) (id db.ApplicationID, ok bool) {
 	claims, err := s.Tokens.ReadID(hint)
 	if err != nil {

@@ -168,7 +168,8 @@ func (s *Service) identify(ctx context.Context, f *flow) error {
 	return s.settle(ctx, f, owner)
 }
 
-// owner returns the user with that address, and locks them; nil if there is none.
+// owner returns the user with that address, and locks them. It returns nil if
+// nobody has it.
 func (s *Service) owner(ctx context.Context, email string) (*db.User, error) {
 	return db.SelectOne[db.User](ctx, s.Database, "select * from users where email_key = $1 and deleted_at is null for no key update", db.EmailKey(email))
 }

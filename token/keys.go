@@ -210,8 +210,8 @@ func (k *Keys) keep(rows signingKeys, now time.Time) error {
 	return err
 }
 
-// signer returns the key that signs tokens of the kind now. It makes the first ones of the
-// kind if there are none.
+// signer returns the key that signs tokens of the kind now. It makes the first keys of
+// a kind when they are needed.
 func (k *Keys) signer(ctx context.Context, of *kind) (*key, error) {
 	t, err := k.fresh(ctx)
 	if err != nil {

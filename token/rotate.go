@@ -129,8 +129,8 @@ func isOver(line []db.SigningKey, i int, now time.Time) bool {
 }
 
 // maintain brings the keys of the database up to date while no other server does, and
-// returns them. It makes keys for access tokens, and for a kind that is needed, if there
-// are none. It calls change, unless that is nil, with the next key of each kind.
+// returns them. It makes the first keys for access tokens, and for a kind that is needed. It
+// calls change, unless that is nil, with the next key of each kind.
 func (k *Keys) maintain(ctx context.Context, now time.Time, needed *kind, change func(next *db.SigningKey)) (rows signingKeys, err error) {
 	err = k.db.InTx(ctx, func(ctx context.Context, tx bun.IDB) error {
 		// Readers do not wait for this lock, only servers that are about to do the same.

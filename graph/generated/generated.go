@@ -1999,7 +1999,7 @@ type Query {
   ): Explanation! @requires(permission: "roster:members:read")
   "The settings of the business."
   settings: Settings! @requires(permission: "roster:settings:read")
-  "Returns an invitation; null when there is none."
+  "Returns an invitation, or null if it does not exist."
   invitation(
     "The id, ` + "`" + `invitation_…` + "`" + `."
     id: ID!
@@ -2018,8 +2018,8 @@ type Query {
     status: InvitationStatus
   ): InvitationConnection! @requires(permission: "roster:members:read")
   """
-  Open to everyone: how one can sign in here, or with an address of this domain. Who holds roster:settings:read sees all when there is
-  no address.
+  Open to everyone: how one can sign in here, or with an address of this domain. Without an address, callers with roster:settings:read
+  see all.
   """
   identityProviders(
     "The address of somebody who wants to sign in: providers of its domain are among the answer."
