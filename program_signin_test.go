@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"roster/signin/browser/browsertest"
 )
 
 var snippetPattern = regexp.MustCompile("(?s)```js\n(.*?)```")
@@ -22,10 +24,7 @@ var snippetPattern = regexp.MustCompile("(?s)```js\n(.*?)```")
 // origin of the same site, in a browser.
 func TestSnippetOfSigningIn(t *testing.T) {
 	t.Parallel()
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("there is no chromium")
-	}
+	chromium := browsertest.Program(t, "chromium")
 	document, err := os.ReadFile("docs/signin.md")
 	must(t, err)
 	snippet := string(snippetPattern.FindSubmatch(document)[1])

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"roster/graph/graphtest"
+	"roster/signin/browser/browsertest"
 )
 
 var jsBlock = regexp.MustCompile("(?s)```js\n(.*?)```")
@@ -23,19 +24,7 @@ var jsBlock = regexp.MustCompile("(?s)```js\n(.*?)```")
 func TestDocumentedClients(t *testing.T) {
 	t.Parallel()
 	const clients = "testdata/clients"
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Skip("there is no node")
-	}
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("there is no chromium")
-	}
-	modules, err := filepath.Abs(clients + "/node_modules")
-	graphtest.Must(t, err)
-	if _, err := os.Stat(modules); err != nil {
-		t.Skip("npm install --prefix oauth/" + clients + " was not called")
-	}
+	node, chromium, modules := browsertest.Program(t, "node"), browsertest.Program(t, "chromium"), browsertest.Modules(t, clients)
 	page, err := os.ReadFile("../docs/applications.md")
 	graphtest.Must(t, err)
 	snippets := jsBlock.FindAllStringSubmatch(string(page), -1)

@@ -16,6 +16,7 @@ import (
 
 	"roster/db/dbtest"
 	"roster/secret"
+	"roster/signin/browser/browsertest"
 )
 
 // verify is the function of docs/tokens.md; TestDocumentedVerifier compares them.
@@ -88,28 +89,17 @@ func TestDocumentedVerifier(t *testing.T) {
 // The module of docs/tokens.md for Node does so, too.
 func TestDocumentedNodeVerifier(t *testing.T) {
 	t.Parallel()
-	const clients = "../oauth/testdata/clients" // where jose is
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Skip("there is no node")
-	}
-	if _, err := os.Stat(clients + "/node_modules/jose"); err != nil {
-		t.Skip("npm install --prefix oauth/testdata/clients was not called")
-	}
+	node, modules := browsertest.Program(t, "node"), browsertest.Modules(t, "../oauth/testdata/clients") // jose is there
 	page, err := os.ReadFile("../docs/tokens.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, module, _ := strings.Cut(string(page), "```js\n")
 	module, _, _ = strings.Cut(module, "```")
-	folder, err := os.MkdirTemp(clients, "run-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	folder := t.TempDir()
 	const driver = `import { verify } from './verify.mjs'
 for (const text of process.argv.slice(2)) console.log(await verify(text).then(claims => claims.sub, () => 'refused'))`
-	if err := errors.Join(os.WriteFile(folder+"/verify.mjs", []byte(module), 0o600), os.WriteFile(folder+"/run.mjs", []byte(driver), 0o600)); err != nil {
+	if err := errors.Join(os.Symlink(modules, folder+"/node_modules"), os.WriteFile(folder+"/verify.mjs", []byte(module), 0o600), os.WriteFile(folder+"/run.mjs", []byte(driver), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	s := open(t, dbtest.New(t), newKeyring(t, secret.NewKey()), start, 0)

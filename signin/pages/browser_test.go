@@ -16,6 +16,7 @@ import (
 	"github.com/zitadel/oidc/v3/example/server/storage"
 
 	"roster/graph/graphtest"
+	"roster/signin/browser/browsertest"
 )
 
 // The pages work in a browser without scripts, by keyboard, without a message in its
@@ -24,17 +25,8 @@ import (
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	const folder = "testdata/browser"
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Skip("there is no node")
-	}
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("there is no chromium")
-	}
-	if _, err := os.Stat(folder + "/node_modules"); err != nil {
-		t.Skip("npm install --prefix signin/pages/" + folder + " was not called")
-	}
+	node, chromium := browsertest.Program(t, "node"), browsertest.Program(t, "chromium")
+	browsertest.Modules(t, folder)
 	mux := http.NewServeMux()
 	web := httptest.NewServer(mux)
 	t.Cleanup(web.Close)
