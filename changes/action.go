@@ -63,10 +63,12 @@ var (
 	// The memberships and API keys of a deleted user end by actions of their own.
 	UserDeleted = define[db.UserKind]("user.deleted", Effects{Names: true, Sessions: true, Suspends: true})
 
-	UserSessionsEnded    = define[db.UserKind]("user.sessions.ended", Effects{Sessions: true})
-	UserSwitched         = define[db.UserKind]("user.organization.switched", Effects{Sessions: true})
-	UserPasswordChanged  = define[db.UserKind]("user.password.changed", Effects{})
-	UserIdentityLinked   = define[db.UserKind]("user.identity.linked", Effects{})
+	UserSessionsEnded   = define[db.UserKind]("user.sessions.ended", Effects{Sessions: true})
+	UserSwitched        = define[db.UserKind]("user.organization.switched", Effects{Sessions: true})
+	UserPasswordChanged = define[db.UserKind]("user.password.changed", Effects{})
+	UserIdentityLinked  = define[db.UserKind]("user.identity.linked", Effects{})
+	// The user was brought in by an import, or was there and has taken values of its file.
+	UserImported         = define[db.UserKind]("user.imported", Effects{Names: true})
 	UserIdentityUnlinked = define[db.UserKind]("user.identity.unlinked", Effects{Credentials: true})
 )
 
@@ -84,7 +86,9 @@ var (
 var (
 	// The grants to a new member are recorded as actions of their own.
 	MembershipCreated = define[db.MembershipKind]("membership.created", Effects{})
-	MembershipDeleted = define[db.MembershipKind]("membership.deleted", Effects{Entitlements: true, Administrator: true})
+	// The record of a member whom an import has brought in has the grants.
+	MembershipImported = define[db.MembershipKind]("membership.imported", Effects{Entitlements: true})
+	MembershipDeleted  = define[db.MembershipKind]("membership.deleted", Effects{Entitlements: true, Administrator: true})
 
 	MembershipSuspended = define[db.MembershipKind]("membership.suspended", Effects{Entitlements: true, Credentials: true, Suspends: true, Administrator: true})
 	MembershipRestored  = define[db.MembershipKind]("membership.restored", Effects{Entitlements: true, Restores: true})
@@ -147,6 +151,14 @@ var (
 	ApplicationUpdated      = define[db.ClientKind]("application.updated", Effects{Credentials: true, Administrator: true})
 	ApplicationSecretRolled = define[db.ClientKind]("application.secret.rolled", Effects{})
 	ApplicationDeleted      = define[db.ClientKind]("application.deleted", Effects{Credentials: true, Sessions: true})
+)
+
+// The actions on imports. What an import does to people is recorded by actions on them.
+var (
+	ImportPlanned   = define[db.ImportKind]("import.planned", Effects{})
+	ImportApplied   = define[db.ImportKind]("import.applied", Effects{})
+	ImportCancelled = define[db.ImportKind]("import.cancelled", Effects{})
+	ImportUndone    = define[db.ImportKind]("import.undone", Effects{})
 )
 
 // The actions on the settings. Roles that become default ones are changed by actions of

@@ -34,11 +34,11 @@ func (w *Write) Record(action Action, subject string, org *db.OrganizationID, be
 	return nil
 }
 
-// appendText inserts changes by the columns $3 to $9, and returns the number of the
+// appendText inserts changes by the columns $3 to $9, which the import $10 has caused, and returns the number of the
 // transaction.
 const appendText = `
-with written as (insert into changes (actor, request_id, id, at, action, subject, org_id, before, after)
-	select $1, $2, id, at, action, subject, org_id, before::jsonb, after::jsonb
+with written as (insert into changes (actor, request_id, import_id, id, at, action, subject, org_id, before, after)
+	select $1, $2, $10, id, at, action, subject, org_id, before::jsonb, after::jsonb
 		from unnest($3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::uuid[], $8::text[], $9::text[])
 			as c (id, at, action, subject, org_id, before, after))
 select pg_current_xact_id()`
@@ -54,9 +54,13 @@ func (w *Write) append(ctx context.Context) error {
 	if id := RequestID(ctx); id != "" {
 		request = &id
 	}
+	var cause *db.ImportID
+	if id := importOf(ctx); !id.IsZero() {
+		cause = &id
+	}
 	var numbers []*db.Rows[db.Revision]
 	for part := range slices.Chunk(w.rows, batch) {
-		numbers = append(numbers, w.queue(part, request))
+		numbers = append(numbers, w.queue(part, request, cause))
 	}
 	if err := w.db.Run(ctx, &w.later); err != nil {
 		return err
@@ -70,16 +74,16 @@ func (w *Write) append(ctx context.Context) error {
 }
 
 // queue adds the statement that writes these changes.
-func (w *Write) queue(rows []*db.Change, request *string) *db.Rows[db.Revision] {
+func (w *Write) queue(rows []*db.Change, request *string, cause *db.ImportID) *db.Rows[db.Revision] {
 	n := len(rows)
 	ids, times, actions, subjects := make([]db.ChangeID, n), make([]time.Time, n), make([]string, n), make([]string, n)
 	orgs, before, after := make([]*db.OrganizationID, n), make([]*string, n), make([]*string, n)
 	for i, row := range rows {
 		ids[i], times[i], actions[i], subjects[i], orgs[i] = row.ID, row.At, row.Action, row.Subject, row.OrgID
 		before[i], after[i] = nullable(row.Before), nullable(row.After)
-		row.RequestID = request
+		row.RequestID, row.ImportID = request, cause
 	}
-	return db.Queue[db.Revision](&w.later, appendText, w.actor, request, ids, times, actions, subjects, orgs, before, after)
+	return db.Queue[db.Revision](&w.later, appendText, w.actor, request, ids, times, actions, subjects, orgs, before, after, cause)
 }
 
 func nullable(text json.RawMessage) *string {
@@ -200,6 +204,19 @@ func encode(values any) (json.RawMessage, error) {
 		return nil, nil
 	}
 	return json.Marshal(values)
+}
+
+type importKey struct{}
+
+// WithImport returns a context whose changes are recorded as caused by an import.
+func WithImport(ctx context.Context, id db.ImportID) context.Context {
+	return context.WithValue(ctx, importKey{}, id)
+}
+
+// importOf returns the import that ctx works for, or zero.
+func importOf(ctx context.Context) db.ImportID {
+	id, _ := ctx.Value(importKey{}).(db.ImportID)
+	return id
 }
 
 type requestIDKey struct{}

@@ -26,6 +26,8 @@ type Change struct {
 	Before    json.RawMessage `bun:"type:jsonb,nullzero"`
 	After     json.RawMessage `bun:"type:jsonb,nullzero"`
 	RequestID *string
+	// ImportID is the import that has caused it, or nil.
+	ImportID *ImportID
 }
 
 // Member returns the user whose membership was changed. It reports false if something

@@ -36,6 +36,7 @@ type (
 	IdentityKind     struct{}
 	InvitationKind   struct{}
 	ProviderKind     struct{}
+	ImportKind       struct{}
 
 	ClientKind            struct{}
 	AuthorizationCodeKind struct{}
@@ -57,6 +58,7 @@ type (
 	IdentityID     = ID[IdentityKind]
 	InvitationID   = ID[InvitationKind]
 	ProviderID     = ID[ProviderKind]
+	ImportID       = ID[ImportKind]
 
 	ApplicationID       = ID[ClientKind]
 	AuthorizationCodeID = ID[AuthorizationCodeKind]
@@ -103,6 +105,9 @@ func (InvitationKind) Prefix() string { return "invitation" }
 
 // Prefix returns "provider".
 func (ProviderKind) Prefix() string { return "provider" }
+
+// Prefix returns "import".
+func (ImportKind) Prefix() string { return "import" }
 
 // Prefix returns "app".
 func (ClientKind) Prefix() string { return "app" }

@@ -29,3 +29,6 @@ func (p *IdentityProvider) NodeID() string { return p.ID.String() }
 
 // NodeID returns the text form of the application's id.
 func (a *Application) NodeID() string { return a.ID.String() }
+
+// NodeID returns the text form of the import's id.
+func (i *Import) NodeID() string { return i.ID.String() }

@@ -131,26 +131,43 @@ func (w *write) changeReasons(kind grantKind, grants []liveGrant, keys map[uuid.
 	return nil
 }
 
-// insertGrants writes new grants at the end of the write.
+// insertGrants writes new grants at the end of the write, and records each.
 func (w *write) insertGrants(kind grantKind, grants []newGrant, keys map[uuid.UUID]string) error {
-	if len(grants) == 0 {
-		return nil
-	}
-	n := len(grants)
-	ids, orgs, users, targets := make([]db.GrantID, n), make([]db.OrganizationID, n), make([]db.UserID, n), make([]uuid.UUID, n)
-	starts, ends, reasons := make([]time.Time, n), make([]*time.Time, n), make([]*string, n)
+	ids := grantIDs(len(grants))
 	for i, g := range grants {
-		ids[i], orgs[i], users[i], targets[i] = db.NewID[db.GrantKind](), g.member.OrgID, g.member.UserID, g.targetID
-		starts[i], ends[i], reasons[i] = g.term.startsAt, g.term.endsAt, g.term.reason
 		if err := w.Record(kind.granted, g.member.ID.String(), &g.member.OrgID, nil,
 			grantValues(kind, ids[i], g.member.UserID, keys[g.targetID], g.term)); err != nil {
 			return err
 		}
 	}
+	w.writeGrants(kind, grants, ids)
+	return nil
+}
+
+// grantIDs returns ids for so many new grants.
+func grantIDs(n int) []db.GrantID {
+	ids := make([]db.GrantID, n)
+	for i := range ids {
+		ids[i] = db.NewID[db.GrantKind]()
+	}
+	return ids
+}
+
+// writeGrants writes new grants with these ids at the end of the write.
+func (w *write) writeGrants(kind grantKind, grants []newGrant, ids []db.GrantID) {
+	if len(grants) == 0 {
+		return
+	}
+	n := len(grants)
+	orgs, users, targets := make([]db.OrganizationID, n), make([]db.UserID, n), make([]uuid.UUID, n)
+	starts, ends, reasons := make([]time.Time, n), make([]*time.Time, n), make([]*string, n)
+	for i, g := range grants {
+		orgs[i], users[i], targets[i] = g.member.OrgID, g.member.UserID, g.targetID
+		starts[i], ends[i], reasons[i] = g.term.startsAt, g.term.endsAt, g.term.reason
+	}
 	w.Later("insert into "+kind.table+" (granted_at, granted_by, id, org_id, user_id, "+kind.column+`, starts_at, ends_at, reason)
 		select $1, $2, * from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::timestamptz[], $8::timestamptz[], $9::text[])`,
 		w.At, w.actor.String(), ids, orgs, users, targets, starts, ends, reasons)
-	return nil
 }
 
 // revocation is when grants are to end (nil: now), and why.

@@ -81,6 +81,29 @@ func (d *Directory) defaultRoleIDs(ctx context.Context, org db.OrganizationID) (
 	return d.businessRoleIDs(ctx)
 }
 
+// defaultRolesIn is defaultRoleIDs for each of many organizations.
+func (d *Directory) defaultRolesIn(ctx context.Context, orgs []db.OrganizationID) (map[db.OrganizationID][]db.RoleID, error) {
+	own, err := db.Select[db.OrganizationDefaultRole](ctx, d.db, `select dr.org_id, dr.role_id from organization_default_roles dr join roles r on r.id = dr.role_id
+		where dr.org_id = any($1) and r.deleted_at is null order by r.id for share of r`, orgs)
+	if err != nil {
+		return nil, err
+	}
+	of := make(map[db.OrganizationID][]db.RoleID, len(orgs))
+	for _, row := range own {
+		of[row.OrgID] = append(of[row.OrgID], row.RoleID)
+	}
+	if len(of) == len(orgs) {
+		return of, nil
+	}
+	business, err := d.businessRoleIDs(ctx)
+	for _, org := range orgs {
+		if of[org] == nil {
+			of[org] = business
+		}
+	}
+	return of, err
+}
+
 func (d *Directory) businessRoleIDs(ctx context.Context) ([]db.RoleID, error) {
 	const isDefault = "is_default and deleted_at is null"
 	for {
