@@ -381,7 +381,7 @@ func (c *config) setTrustedDocuments(value string) error {
 		return err
 	}
 	if c.trusted, err = transport.ReadTrustedDocuments(manifest); err == nil {
-		err = transport.CheckTrusted(transport.Options{Schema: graph.NewSchema(nil, nil), Trusted: c.trusted, Introspection: c.dev})
+		err = transport.CheckTrusted(transport.Options{Schema: graph.NewSchema(nil, nil, nil), Trusted: c.trusted, Introspection: c.dev})
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", value, err)

@@ -431,7 +431,7 @@ func (c *canaries) failInTheDatabase() {
 
 // takeTooLong runs operations that time out, or whose clients disconnect.
 func (c *canaries) takeTooLong() {
-	hasty := c.serving(c.metrics.Middleware(c.log, transport.NewHandler(transport.Options{Schema: graph.NewSchema(c.directory, nil), Directory: c.directory, Log: c.log, Metrics: c.metrics, Timeout: 50 * time.Millisecond})))
+	hasty := c.serving(c.metrics.Middleware(c.log, transport.NewHandler(transport.Options{Schema: graph.NewSchema(c.directory, nil, nil), Directory: c.directory, Log: c.log, Metrics: c.metrics, Timeout: 50 * time.Millisecond})))
 	tx, err := c.db.BeginTx(c.t.Context(), nil)
 	must(c.t, err)
 	defer func() { _ = tx.Rollback() }()
@@ -460,7 +460,7 @@ func (c *canaries) takeTooLong() {
 
 // panics makes a handler panic, which has no directory.
 func (c *canaries) panics() {
-	broken := c.serving(c.metrics.Middleware(c.log, transport.NewHandler(transport.Options{Schema: graph.NewSchema(nil, nil), Log: c.log})))
+	broken := c.serving(c.metrics.Middleware(c.log, transport.NewHandler(transport.Options{Schema: graph.NewSchema(nil, nil, nil), Log: c.log})))
 	for _, authorization := range []string{"Bearer " + c.key, ""} {
 		c.tell("answers", []byte(c.send(c.t.Context(), "POST", broken+"/graphql", authorization, `{"query":"{ user(by: {email: \"`+canary+`\"}) { id } }"}`)))
 	}

@@ -46,6 +46,8 @@ import (
 	"roster/signin/pages"
 	"roster/telemetry"
 	"roster/token"
+	"roster/transfer"
+	"roster/transfer/download"
 )
 
 // gcPercent lets the heap grow to five times what is in use before it is
@@ -140,6 +142,8 @@ type server struct {
 	// signIn lets people in, and cookies are how browsers hold their sessions.
 	signIn  *signin.Service
 	cookies *browser.Cookies
+	// transfer takes users out in files.
+	transfer *transfer.Service
 	// watched is true if the log goes to a terminal, where it may contain the
 	// one-time token of the playground.
 	watched bool
@@ -190,6 +194,8 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.startSignIn(ctx); err != nil {
 		return err
 	}
+	s.transfer = transfer.New(transfer.Options{Database: s.db, Directory: s.directory, PublicURL: s.publicAddress(), Log: s.log})
+	s.background(ctx, s.transfer.Sweep)
 	api := s.newAPI()
 	if err := s.fillWithDemo(ctx, api); err != nil {
 		return err
@@ -198,7 +204,11 @@ func (s *server) start(ctx context.Context) error {
 		return err
 	}
 	signInPages, provider := s.newDoors(api)
-	s.http = s.newHTTPServer(api, api.ServeSDL, signInPages, provider)
+	downloads, err := download.New(download.Options{Transfer: s.transfer, Log: s.log})
+	if err != nil {
+		return err
+	}
+	s.http = s.newHTTPServer(api, api.ServeSDL, signInPages, provider, downloads)
 	return nil
 }
 
@@ -411,8 +421,9 @@ func (s *server) letDemoSignIn(ctx context.Context) error {
 const apiPath = "/graphql"
 
 // newHTTPServer returns a server of the API at apiPath, of the schema as a file, of the
-// pages where people sign in, of the door for applications, and of everything around them.
-func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc, signInPages, provider http.Handler) *http.Server {
+// pages where people sign in, of the door for applications, of the files of exports, and of
+// everything around them.
+func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc, signInPages, provider, downloads http.Handler) *http.Server {
 	mux := http.NewServeMux()
 	if s.sessions != nil {
 		api = s.sessions.Wrap(api)
@@ -434,6 +445,7 @@ func (s *server) newHTTPServer(api http.Handler, schema http.HandlerFunc, signIn
 	}
 	mux.Handle(oauth.Path, provider)
 	mux.Handle(oauth.WellKnownPath, provider)
+	mux.Handle(transfer.ExportsPath, downloads)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", s.metrics.Handler())

@@ -22,6 +22,7 @@ const (
 	KeysWrite          Permission = "roster:keys:write"
 	ImportsWrite       Permission = "roster:imports:write"
 	SessionsWrite      Permission = "roster:sessions:write"
+	HashesRead         Permission = "roster:hashes:read"
 	ChangesRead        Permission = "roster:changes:read"
 )
 
@@ -53,6 +54,7 @@ var SystemPermissions = []SystemPermission{
 	{Key: KeysWrite, Name: "Manage API keys", Description: "List, create and revoke API keys."},
 	{Key: SessionsWrite, Name: "End sessions", Description: "End the sessions of others."},
 	{Key: ImportsWrite, Name: "Import users", Description: "Import users from files."},
+	{Key: HashesRead, Name: "Export password hashes", Description: "Take the hashes of passwords out with the users."},
 	{Key: ChangesRead, Name: "Read changes", Description: "See the log of changes."},
 }
 

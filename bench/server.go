@@ -110,7 +110,7 @@ func (c *child) roster(ctx context.Context) (http.Handler, func(), error) {
 		return nil, nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", transport.NewHandler(transport.Options{Schema: graph.NewSchema(d, nil),
+	mux.Handle("/graphql", transport.NewHandler(transport.Options{Schema: graph.NewSchema(d, nil, nil),
 		Directory: d, Log: log, Metrics: metrics,
 		CostPerSecond: 1e12, // all requests come from one client
 	}))

@@ -161,6 +161,17 @@ var (
 	ImportUndone    = define[db.ImportKind]("import.undone", Effects{})
 )
 
+// UsersExported is recorded when somebody asks for a file with users, of the business or of
+// one organization.
+var UsersExported = define[usersKind]("users.exported", Effects{})
+
+// UsersSubject is the subject of actions on the users as a whole, which have no id.
+const UsersSubject = "users"
+
+type usersKind struct{}
+
+func (usersKind) Prefix() string { return UsersSubject }
+
 // The actions on the settings. Roles that become default ones are changed by actions of
 // their own.
 var (

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"roster/access"
+	"roster/credential"
 	"roster/db"
 )
 
@@ -76,4 +77,41 @@ const hiddenApplicationName = "Hidden application"
 // and the kind.
 func hideApplication(app *db.Application) {
 	*app = db.Application{ID: app.ID, Name: hiddenApplicationName, Kind: app.Kind, CreatedAt: app.CreatedAt, RedirectURLs: []string{}, LogoutURLs: []string{}, Audiences: []string{}}
+}
+
+// AbsentActor returns the actor with that text form, who makes no request, as they are now:
+// with what they may do, or nil if they are no more. A person acts in the organization or, if
+// they may not, in another one: what they hold for the business counts in all.
+func (d *Directory) AbsentActor(ctx context.Context, text string, org db.OrganizationID) (*access.Actor, error) {
+	party := access.ParseActor(text)
+	key := party.Key
+	switch {
+	case !party.User.IsZero():
+		return d.absent(ctx, party.User, org)
+	case !party.Application.IsZero():
+		key = db.APIKeyID(party.Application) // what it may do
+	case key.IsZero():
+		return access.System(party.System), nil
+	}
+	working, err := credential.SelectWorking(ctx, d.db, key)
+	if err != nil || working == nil {
+		return nil, err
+	}
+	return d.actorOfKey(ctx, working)
+}
+
+// absent returns the actor of a person who makes no request, in the organization or else in
+// the first one that they may act in; nil if they may act nowhere.
+func (d *Directory) absent(ctx context.Context, user db.UserID, org db.OrganizationID) (*access.Actor, error) {
+	others, err := d.ActsIn(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	actor := &access.Actor{User: &user, Session: &db.Session{UserID: user}}
+	for _, at := range append([]db.OrganizationID{org}, others...) {
+		if may, err := d.actIn(ctx, actor, at); may || err != nil {
+			return actor, err
+		}
+	}
+	return nil, nil
 }

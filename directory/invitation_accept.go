@@ -7,7 +7,6 @@ import (
 
 	"roster/access"
 	"roster/changes"
-	"roster/credential"
 	"roster/db"
 	"roster/problem"
 )
@@ -82,41 +81,9 @@ func (d *Directory) groundBy(ctx context.Context, i *db.Invitation, inviter *acc
 	return &ground{inviter, roles, allowance}, nil
 }
 
-// inviterOf returns the inviter as an actor, or nil if they are no more. A person acts in
-// the organization of the invitation or, if they may not, in another one: what they hold for
-// the business counts in all.
+// inviterOf returns the inviter as an actor, or nil if they are no more.
 func (d *Directory) inviterOf(ctx context.Context, i *db.Invitation) (*access.Actor, error) {
-	party := access.ParseActor(i.InvitedBy)
-	key := party.Key
-	switch {
-	case !party.User.IsZero():
-		return d.absent(ctx, party.User, i.OrgID)
-	case !party.Application.IsZero():
-		key = db.APIKeyID(party.Application) // what it may do
-	case key.IsZero():
-		return access.System(party.System), nil
-	}
-	working, err := credential.SelectWorking(ctx, d.db, key)
-	if err != nil || working == nil {
-		return nil, err
-	}
-	return d.actorOfKey(ctx, working)
-}
-
-// absent returns the actor of a person who makes no request, in the organization or else in
-// the first one that they may act in; nil if they may act nowhere.
-func (d *Directory) absent(ctx context.Context, user db.UserID, org db.OrganizationID) (*access.Actor, error) {
-	others, err := d.ActsIn(ctx, user)
-	if err != nil {
-		return nil, err
-	}
-	actor := &access.Actor{User: &user, Session: &db.Session{UserID: user}}
-	for _, at := range append([]db.OrganizationID{org}, others...) {
-		if may, err := d.actIn(ctx, actor, at); may || err != nil {
-			return actor, err
-		}
-	}
-	return nil, nil
+	return d.AbsentActor(ctx, i.InvitedBy, i.OrgID)
 }
 
 // Acceptance is an invitation whose address somebody has proven.

@@ -9,6 +9,7 @@ import (
 	"roster/graph/generated"
 	"roster/loaders"
 	"roster/signin"
+	"roster/transfer"
 )
 
 //go:generate go run ./generate
@@ -16,8 +17,9 @@ import (
 // resolver resolves every field that is not just read from its parent.
 type resolver struct {
 	*directory.Directory
-	signIn  *signin.Service
-	loaders loaders.Loaders
+	signIn   *signin.Service
+	transfer *transfer.Service
+	loaders  loaders.Loaders
 }
 
 type (

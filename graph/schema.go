@@ -12,14 +12,15 @@ import (
 	"roster/graph/generated"
 	"roster/loaders"
 	"roster/signin"
+	"roster/transfer"
 )
 
-// NewSchema returns the schema that the server speaks, resolved by d and s. With nil ones
+// NewSchema returns the schema that the server speaks, resolved by d, s and t. With nil ones
 // it can be read, but not run.
-func NewSchema(d *directory.Directory, s *signin.Service) *execute.Schema {
+func NewSchema(d *directory.Directory, s *signin.Service, t *transfer.Service) *execute.Schema {
 	return generated.NewSchema(generated.Config{
 		Schema:    contract(),
-		Resolvers: &resolver{d, s, loaders.Loaders{Directory: d}},
+		Resolvers: &resolver{d, s, t, loaders.Loaders{Directory: d}},
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 )
 
@@ -84,14 +85,32 @@ func (w *responseRecorder) end() {
 	took := now() - w.began
 	w.metrics.requests.measure(w.request.Method, w.status, took, w.streamed)
 	if ctx := w.request.Context(); w.log.Enabled(ctx, slog.LevelDebug) {
-		// Only the path: the query string may contain variables and sign-in codes.
 		w.log.LogAttrs(ctx, slog.LevelDebug, "request",
-			slog.String("method", w.request.Method), slog.String("path", w.request.URL.Path),
+			slog.String("method", w.request.Method), slog.String("path", loggedPath(w.request.URL.Path)),
 			slog.Int("status", w.status), slog.String("took", took.String()), slog.Int64("bytes", w.bytes))
 	}
 	if abort {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// maxLogged is the longest part of a path that is logged, in bytes. The parts of our own paths
+// are shorter, but for the secrets of links.
+const maxLogged = 40
+
+// loggedPath returns a path as it is logged: without its long parts, which may be secrets. The
+// query string is not logged at all, since it may contain variables and sign-in codes.
+func loggedPath(path string) string {
+	if len(path) <= maxLogged {
+		return path
+	}
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		if len(part) > maxLogged {
+			parts[i] = "***"
+		}
+	}
+	return strings.Join(parts, "/")
 }
 
 // handlePanic answers 500 if nothing has been sent. Otherwise it reports that the

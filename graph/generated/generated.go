@@ -12,6 +12,7 @@ import (
 	"roster/graph/scalar"
 	"roster/impact"
 	"roster/signin"
+	"roster/transfer"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -147,6 +148,7 @@ type MutationResolver interface {
 	Invite(ctx context.Context, input directory.InviteInput) (*model.InvitationPayload, error)
 	ResendInvitation(ctx context.Context, input directory.InvitationActionInput) (*model.InvitationPayload, error)
 	RevokeInvitation(ctx context.Context, input directory.InvitationActionInput) (*model.InvitationPayload, error)
+	ExportUsers(ctx context.Context, input transfer.ExportUsersInput) (*model.ExportPayload, error)
 	UpdateSettings(ctx context.Context, input directory.UpdateSettingsInput) (*model.SettingsPayload, error)
 	CreateIdentityProvider(ctx context.Context, input directory.CreateIdentityProviderInput) (*model.IdentityProviderPayload, error)
 	UpdateIdentityProvider(ctx context.Context, input directory.UpdateIdentityProviderInput) (*model.IdentityProviderPayload, error)
@@ -1452,6 +1454,34 @@ type InvitationPayload {
   link: String
 }
 
+# ─── Exports ──────────────────────────────────────────────────────────────────────────────────
+
+"A file of users, to be fetched from its link."
+type Export {
+  "Where to fetch it, by a GET without any credential, once. Shown this once."
+  url: String!
+  "Until when the link works: for 5 minutes."
+  expiresAt: DateTime!
+}
+
+"The format of a file of users."
+enum ExportFormat {
+  "Comma separated values, with one row for each organization of a user."
+  CSV
+  "One JSON object on each line, for each user."
+  NDJSON
+}
+
+"Which users to export, and how."
+input ExportUsersInput {
+  "The format of the file."
+  format: ExportFormat! = CSV
+  "The organization whose members to export, with nothing of where else they belong; all users when left out."
+  organization: OrganizationRef
+  "Whether the file has the hashes of passwords. Needs ` + "`" + `roster:hashes:read` + "`" + ` for the business as a whole."
+  hashes: Boolean! = false
+}
+
 # ─── Signing in ───────────────────────────────────────────────────────────────────────────────
 # Browsers of the same site hold a session as a cookie; whoever is no browser gets its secret.
 
@@ -2292,6 +2322,15 @@ type Mutation {
     input: InvitationActionInput!
   ): InvitationPayload! @requires(permission: "roster:members:write")
 
+  """
+  Makes a link to a file of users, with their roles, permissions, organizations and properties. Needs ` + "`" + `roster:members:read` + "`" + `, ` + "`" + `roster:organizations:read` + "`" + ` and
+  ` + "`" + `roster:roles:read` + "`" + ` too: for the business or, to export the members of one organization, there. They are asked for again when the link is used.
+  """
+  exportUsers(
+    "Which users, and how."
+    input: ExportUsersInput!
+  ): ExportPayload! @requires(permission: "roster:users:read")
+
   "Changes the settings of the business. To make another organization the default one needs ` + "`" + `roster:members:write` + "`" + ` there, too."
   updateSettings(
     "What is to change."
@@ -2999,6 +3038,12 @@ type ApplicationPayload {
   "In answer to createApplication and rollApplicationSecret: shown this once; null for kinds that keep none."
   clientSecret: String
 }
+
+"A link to a file of users."
+type ExportPayload {
+  "The link."
+  export: Export!
+}
 `, BuiltIn: false},
 }
 
@@ -3404,6 +3449,20 @@ func (ec *executionContext) field_Mutation_endSession_args(ctx context.Context, 
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (signin.EndSessionInput, error) {
 			return ec.unmarshalNEndSessionInput2rosterᚋsigninᚐEndSessionInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_exportUsers_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (transfer.ExportUsersInput, error) {
+			return ec.unmarshalNExportUsersInput2rosterᚋtransferᚐExportUsersInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5981,6 +6040,57 @@ func (ec *executionContext) unmarshalInputEndSessionInput(ctx context.Context, o
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputExportUsersInput(ctx context.Context, obj any) (transfer.ExportUsersInput, error) {
+	var it transfer.ExportUsersInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["format"]; !present {
+		asMap["format"] = "CSV"
+	}
+	if _, present := asMap["hashes"]; !present {
+		asMap["hashes"] = false
+	}
+
+	fieldsInOrder := [...]string{"format", "organization", "hashes"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "format":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("format"))
+			data, err := ec.unmarshalNExportFormat2rosterᚋdbᚐExportFormat(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Format = data
+		case "organization":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("organization"))
+			data, err := ec.unmarshalOOrganizationRef2ᚖrosterᚋdirectoryᚐOrganizationRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Organization = data
+		case "hashes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("hashes"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Hashes = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputGrantPermissionsInput(ctx context.Context, obj any) (directory.GrantPermissionsInput, error) {
 	var it directory.GrantPermissionsInput
 	if obj == nil {
@@ -8200,6 +8310,17 @@ func (ec *executionContext) unmarshalNCreateUserInput2rosterᚋdirectoryᚐCreat
 
 func (ec *executionContext) unmarshalNEndSessionInput2rosterᚋsigninᚐEndSessionInput(ctx context.Context, v any) (signin.EndSessionInput, error) {
 	res, err := ec.unmarshalInputEndSessionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNExportFormat2rosterᚋdbᚐExportFormat(ctx context.Context, v any) (db.ExportFormat, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := db.ExportFormat(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNExportUsersInput2rosterᚋtransferᚐExportUsersInput(ctx context.Context, v any) (transfer.ExportUsersInput, error) {
+	res, err := ec.unmarshalInputExportUsersInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 

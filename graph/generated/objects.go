@@ -12,6 +12,7 @@ import (
 	"roster/graph/model"
 	"roster/impact"
 	"roster/signin"
+	"roster/transfer"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -40,6 +41,8 @@ func NewSchema(cfg Config) *execute.Schema {
 		ec.objectDeletePayload(schema),
 		ec.objectEffectivePermission(schema),
 		ec.objectExplanation(schema),
+		ec.objectExport(schema),
+		ec.objectExportPayload(schema),
 		ec.objectFormerKey(schema),
 		ec.objectIdentity(schema),
 		ec.objectIdentityProvider(schema),
@@ -452,6 +455,27 @@ func (ec *executionContext) objectExplanation(schema *executableSchema) *execute
 		"rolesThatWouldAllow": {GoName: "RolesThatWouldAllow", Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Role])), func(objs []*directory.Explanation) ([][]*db.Role, error) {
 				return ec.Resolvers.Explanation().RolesThatWouldAllow(ctx, objs)
+			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectExport(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "Export", Fields: map[string]*execute.Field{
+		"url": {GoName: "URL", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*transfer.Export).URL())
+		}},
+		"expiresAt": {GoName: "ExpiresAt", Value: func(b []byte, parent any) []byte {
+			return execute.AppendTime(b, parent.(*transfer.Export).ExpiresAt)
+		}},
+	}}
+}
+
+func (ec *executionContext) objectExportPayload(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "ExportPayload", Fields: map[string]*execute.Field{
+		"export": {GoName: "Export", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[transfer.Export]), func(obj *model.ExportPayload) (*transfer.Export, error) {
+				return obj.Export, nil
 			})
 		}},
 	}}
@@ -985,6 +1009,11 @@ func (ec *executionContext) objectMutation(schema *executableSchema) *execute.Ob
 		"revokeInvitation": {GoName: "RevokeInvitation", Args: ec.field_Mutation_revokeInvitation_args, Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.InvitationPayload]), func() (*model.InvitationPayload, error) {
 				return ec.Resolvers.Mutation().RevokeInvitation(ctx, fc.Args["input"].(directory.InvitationActionInput))
+			})
+		}},
+		"exportUsers": {GoName: "ExportUsers", Args: ec.field_Mutation_exportUsers_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.ExportPayload]), func() (*model.ExportPayload, error) {
+				return ec.Resolvers.Mutation().ExportUsers(ctx, fc.Args["input"].(transfer.ExportUsersInput))
 			})
 		}},
 		"updateSettings": {GoName: "UpdateSettings", Args: ec.field_Mutation_updateSettings_args, Load: func(ctx context.Context, fc *execute.Call) {

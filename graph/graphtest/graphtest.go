@@ -12,6 +12,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/http"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -27,6 +28,7 @@ import (
 	"roster/oauth"
 	"roster/signin"
 	"roster/signin/pages"
+	"roster/transfer"
 )
 
 // Server is the whole server without its socket, over a database of its own.
@@ -35,10 +37,12 @@ type Server struct {
 	Directory *directory.Directory
 	Handler   *transport.Handler
 	SignIn    *signin.Service
+	Transfer  *transfer.Service
 	// Pages are those on which people sign in.
 	Pages *pages.Pages
-	// Provider is the door for applications.
-	Provider *oauth.Handler
+	// Provider is the door for applications, and Downloads the one where exports are fetched.
+	Provider  *oauth.Handler
+	Downloads http.Handler
 	// Mail has what was mailed, and Clock tells when something of signing in ends.
 	Mail  *Mailbox
 	Clock *Clock
@@ -64,7 +68,7 @@ var (
 		log := slog.New(slog.DiscardHandler)
 		d := directory.New(database, access.Options{Log: log})
 		defer d.Close()
-		return fill(ctx, d, transport.NewHandler(transport.Options{Schema: graph.NewSchema(d, nil), Directory: d, Log: log}))
+		return fill(ctx, d, transport.NewHandler(transport.Options{Schema: graph.NewSchema(d, nil, nil), Directory: d, Log: log}))
 	})
 )
 
@@ -120,7 +124,7 @@ func serve(t testing.TB, database *db.DB) *Server {
 	Must(t, b.Directory.Follow(t.Context()))
 	b.startSignIn(t, log)
 	b = b.WithOptions(t, transport.Options{Introspection: true})
-	b.openDoors(log)
+	b.openDoors(t, log)
 	return b
 }
 
@@ -158,7 +162,7 @@ func (b *Server) StandingFor(t testing.TB, email, org string, permissions ...str
 func (b *Server) WithOptions(t testing.TB, o transport.Options) *Server {
 	t.Helper()
 	other := *b
-	o.Schema, o.Directory, o.Log = graph.NewSchema(b.Directory, b.SignIn), b.Directory, slog.New(slog.NewTextHandler(t.Output(), nil))
+	o.Schema, o.Directory, o.Log = graph.NewSchema(b.Directory, b.SignIn, b.Transfer), b.Directory, slog.New(slog.NewTextHandler(t.Output(), nil))
 	o.Authenticate = b.SignIn.Authenticate
 	other.Handler = transport.NewHandler(o)
 	return &other

@@ -23,6 +23,8 @@ import (
 	"roster/signin/browser"
 	"roster/signin/pages"
 	"roster/token"
+	"roster/transfer"
+	"roster/transfer/download"
 )
 
 // Issuer is the public address of servers that are under test.
@@ -59,6 +61,7 @@ func (b *Server) startSignIn(t testing.TB, log *slog.Logger) {
 		Database: b.Database, Directory: b.Directory, Passwords: credential.NewPasswords(2, 1000), Outbox: outbox, Tokens: tokens, Keyring: ring, Issuer: b.Issuer, Log: log, Clock: b.Clock.Now,
 		Providers: provider.New(egress.NewClient(true), b.Clock.Now), Development: true,
 	})
+	b.Transfer = transfer.New(transfer.Options{Database: b.Database, Directory: b.Directory, PublicURL: b.Issuer, Log: log, Clock: b.Clock.Now})
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
 	running.Go(func() { outbox.Run(ctx) })
@@ -76,17 +79,19 @@ func (b *Server) Listen(t testing.TB) *Server {
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	other.startSignIn(t, log)
 	listening := other.WithOptions(t, transport.Options{})
-	listening.openDoors(log)
+	listening.openDoors(t, log)
 	mux.Handle("/graphql", listening.Handler)
 	mux.Handle(pages.Path, listening.Pages)
 	mux.Handle(pages.Path+"/", listening.Pages)
 	mux.Handle(oauth.Path, listening.Provider)
 	mux.Handle(oauth.WellKnownPath, listening.Provider)
+	mux.Handle(transfer.ExportsPath, listening.Downloads)
 	return listening
 }
 
 // openDoors opens the doors beside the graph.
-func (b *Server) openDoors(log *slog.Logger) {
+func (b *Server) openDoors(t testing.TB, log *slog.Logger) {
+	t.Helper()
 	var provider *oauth.Handler
 	cookies := browser.NewCookies(false)
 	b.Pages = pages.New(pages.Options{
@@ -97,6 +102,9 @@ func (b *Server) openDoors(log *slog.Logger) {
 		SignIn: b.SignIn, Directory: b.Directory, Cookies: cookies, JWKS: b.SignIn.Tokens.ServeJWKS, Refuse: b.Pages.Refuse, Urgently: b.Handler.Urgently, Log: log,
 	})
 	b.Provider = provider
+	var err error
+	b.Downloads, err = download.New(download.Options{Transfer: b.Transfer, Log: log})
+	Must(t, err)
 }
 
 // SignedIn starts a session of the user with that email address in an organization, and

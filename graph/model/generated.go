@@ -8,6 +8,7 @@ import (
 	"io"
 	"roster/db"
 	"roster/directory"
+	"roster/transfer"
 	"strconv"
 )
 
@@ -53,6 +54,12 @@ type DeletePayload struct {
 	DeletedIds []string `json:"deletedIds"`
 	// Which effective permissions and API keys this field of the document gave and took.
 	Impact *directory.Impact `json:"impact"`
+}
+
+// A link to a file of users.
+type ExportPayload struct {
+	// The link.
+	Export *transfer.Export `json:"export"`
 }
 
 // The identity provider as it is now.

@@ -65,7 +65,7 @@ func TestDenialsAreLoggedAndCounted(t *testing.T) {
 	log, metrics := &lockedBuffer{}, telemetry.NewMetrics()
 	watched := *b
 	watched.Handler = transport.NewHandler(transport.Options{
-		Schema: graph.NewSchema(b.Directory, nil), Directory: b.Directory, Metrics: metrics,
+		Schema: graph.NewSchema(b.Directory, nil, nil), Directory: b.Directory, Metrics: metrics,
 		Log: telemetry.NewLogger(log, telemetry.LogJSON, slog.LevelInfo),
 	})
 	const unknown = "rk_unknownsecret"

@@ -26,7 +26,7 @@ func TestPersistedAndTrustedDocuments(t *testing.T) {
 		documents, err := transport.ReadTrustedDocuments([]byte(manifest))
 		graphtest.Must(t, err)
 		open, closed := b.WithOptions(t, transport.Options{Trusted: documents}), b.WithOptions(t, transport.Options{Trusted: documents, TrustedOnly: transport.AllClients})
-		graphtest.Must(t, transport.CheckTrusted(transport.Options{Schema: graph.NewSchema(nil, nil), Trusted: documents}))
+		graphtest.Must(t, transport.CheckTrusted(transport.Options{Schema: graph.NewSchema(nil, nil, nil), Trusted: documents}))
 		send := func(b *graphtest.Server, body object) *graphtest.Answer {
 			t.Helper()
 			text, err := json.Marshal(body)
@@ -76,7 +76,7 @@ func TestPersistedAndTrustedDocuments(t *testing.T) {
 			t.Errorf("%s: %v", manifest, documents)
 		}
 	}
-	if transport.CheckTrusted(transport.Options{Schema: graph.NewSchema(nil, nil), Trusted: transport.TrustedDocuments{"a": "{nothing}"}}) == nil {
+	if transport.CheckTrusted(transport.Options{Schema: graph.NewSchema(nil, nil, nil), Trusted: transport.TrustedDocuments{"a": "{nothing}"}}) == nil {
 		t.Error("a trusted document that is not valid")
 	}
 }
