@@ -172,6 +172,10 @@ func (d *Directory) Identities(ctx context.Context, users []db.UserID) ([][]*db.
 type CreateUserInput struct {
 	Email, Username, Phone, GivenName, FamilyName, PictureURL, ExternalID *string
 	Properties                                                            json.RawMessage
+	// Password is for package signin, which hashes it: see signin.Service.CreateUser.
+	Password *string
+	// PasswordHash is a hash that credential.CheckHash takes.
+	PasswordHash *string
 	// Organizations are the ones to join; nil means the default one.
 	Organizations []*OrganizationRef
 	// Roles are granted in each organization; nil means its default ones.
@@ -209,6 +213,11 @@ func (d *Directory) CreateUser(ctx context.Context, in CreateUserInput) (*db.Use
 		}
 		if err := w.insert(ctx, user); err != nil {
 			return err
+		}
+		if in.PasswordHash != nil {
+			if err := d.addPasswords(ctx, []*db.Password{{UserID: user.ID, Hash: *in.PasswordHash, ChangedAt: w.At}}); err != nil {
+				return err
+			}
 		}
 		if err := w.Record(changes.UserCreated, user.ID.String(), nil, nil, user); err != nil {
 			return err
@@ -260,6 +269,10 @@ func (f *faults) newUser(in CreateUserInput) *db.User {
 		Status:     db.Active,
 		Version:    1,
 	}
+	if in.Password != nil {
+		f.Add(problem.Invalid, "input.password", "A password comes with createUser, alone in its document. Elsewhere, use its hash.")
+	}
+	f.passwordHash("input.passwordHash", in.PasswordHash)
 	f.identified(user)
 	user.Derive()
 	return user

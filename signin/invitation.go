@@ -320,7 +320,7 @@ func (s *Service) completeInvitation(ctx context.Context, f *flow) error {
 	case f.wish.PasswordHash == "":
 		return nil
 	case accepted.IsNew:
-		return s.storePassword(ctx, *f.UserID, f.wish.PasswordHash, false)
+		return s.Directory.StorePassword(ctx, &db.Password{UserID: *f.UserID, Hash: f.wish.PasswordHash, ChangedAt: s.now()})
 	}
 	return s.setPassword(ctx, *f.UserID, f.wish.PasswordHash, false)
 }

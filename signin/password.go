@@ -46,21 +46,9 @@ func at(field string, err error) error {
 	return err
 }
 
-// storePassword stores the hash of the user's password.
-func (s *Service) storePassword(ctx context.Context, user db.UserID, hash string, temporary bool) error {
-	row := &db.Password{UserID: user, Hash: hash, Temporary: temporary, ChangedAt: s.now()}
-	if _, err := s.Directory.Writer.Unrecorded(ctx).NewInsert().Model(row).On("conflict (user_id) do update").
-		Set("hash = excluded.hash, temporary = excluded.temporary, changed_at = excluded.changed_at").Exec(ctx); err != nil {
-		return err
-	}
-	identity := &db.Identity{ID: db.NewID[db.IdentityKind](), Provider: db.PasswordProvider, Subject: user.String(), UserID: user, CreatedAt: row.ChangedAt}
-	_, err := s.Directory.Writer.Unrecorded(ctx).NewInsert().Model(identity).On("conflict do nothing").Exec(ctx)
-	return err
-}
-
-// setPassword is storePassword, with a record of the change.
+// setPassword stores the hash of the user's password, and records the change.
 func (s *Service) setPassword(ctx context.Context, user db.UserID, hash string, temporary bool) error {
-	if err := s.storePassword(ctx, user, hash, temporary); err != nil {
+	if err := s.Directory.StorePassword(ctx, &db.Password{UserID: user, Hash: hash, Temporary: temporary, ChangedAt: s.now()}); err != nil {
 		return err
 	}
 	return s.Directory.Writer.Write(ctx, actorText(ctx, user), func(_ context.Context, w *changes.Write) error {

@@ -145,5 +145,5 @@ func (s *Service) completeSignUp(ctx context.Context, f *flow) error {
 	if f.wish.PasswordHash == "" {
 		return nil
 	}
-	return s.storePassword(ctx, user.ID, f.wish.PasswordHash, false)
+	return s.Directory.StorePassword(ctx, &db.Password{UserID: user.ID, Hash: f.wish.PasswordHash, ChangedAt: s.now()})
 }
