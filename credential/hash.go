@@ -1,123 +1,185 @@
 package credential
 
 import (
-	"crypto/rand"
-	"crypto/subtle"
 	"encoding/base64"
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
-
-	"golang.org/x/crypto/argon2"
 )
 
 // hasher is the stored hash of a password.
 type hasher interface {
-	// matches reports whether the password, in NFC, has this hash.
+	// matches reports whether the bytes of the password have this hash.
 	matches(password string) bool
-	// outdated reports whether the hash is weaker than the ones that are made today.
+	// outdated reports whether the hash is weaker than the ones that are made today, or of
+	// another kind.
 	outdated() bool
+	// isQuick reports whether matches takes much less time than the hashes that are made
+	// today.
+	isQuick() bool
 }
 
-// maxHashLength bounds a stored hash, in bytes.
-const maxHashLength = 512
+// slow is embedded in the hashes of other programs that were made to take long.
+type slow struct{}
 
-var errHash = errors.New("credential: a stored hash of a password is malformed, of an unknown kind, or asks for too much work")
+func (slow) outdated() bool { return true }
+func (slow) isQuick() bool  { return false }
+
+// quick is embedded in the hashes of other programs that take next to no time.
+type quick struct{}
+
+func (quick) outdated() bool { return true }
+func (quick) isQuick() bool  { return true }
+
+// The errors of CheckHash and of the functions that return stored hashes. They end the
+// sentence "The password hash is …".
+var (
+	ErrUnsupportedHash = errors.New("of a kind that is not supported")
+	ErrMalformedHash   = errors.New("malformed")
+	ErrExpensiveHash   = errors.New("of a kind that is supported, but asks for too much memory or time")
+)
+
+// maxHashLength bounds a stored hash, in bytes.
+const maxHashLength = 1024
+
+// The sizes of the parts of a hash, in bytes. A shorter result would match other passwords,
+// too.
+const (
+	minKeySize  = 16
+	maxKeySize  = 512
+	maxPartSize = 128 // of everything else
+)
+
+// CheckHash returns nil if the text is a hash that Verify understands, and would take no more
+// work than it may. Otherwise the error is ErrUnsupportedHash, ErrMalformedHash or
+// ErrExpensiveHash. It understands the texts that the functions beside it return, and these,
+// which other programs make:
+//
+//	$argon2id$ $argon2i$   PHC strings, version 19
+//	$2a$ $2b$ $2y$         bcrypt
+//	$wp$2y$                WordPress 6.8
+//	$P$ $H$                phpass: WordPress before, phpBB
+//	$scrypt$               PHC strings with ln, r and p
+//	$pbkdf2-sha256$ …      PHC strings with i and l, or passlib's
+//	pbkdf2_sha256$ …       Django
+//	$1$ $5$ $6$            crypt(3): md5, sha256, sha512
+//	{SSHA} {SHA256} …      LDAP (RFC 2307), also {CRYPT} before one of the above
+func CheckHash(text string) error {
+	_, err := parseHash(text)
+	return err
+}
 
 // parseHash returns the hash that was stored as text. What kind of hash it is stands at
 // its beginning.
 func parseHash(text string) (hasher, error) {
-	if len(text) > maxHashLength {
-		return nil, errHash
+	if len(text) > maxHashLength || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, ErrMalformedHash
 	}
-	if strings.HasPrefix(text, argon2idPrefix) {
-		return parseArgon2id(text)
+	if scheme, rest, ok := cutScheme(text); ok {
+		return parseLDAP(scheme, rest)
 	}
-	return nil, errHash
-}
-
-// argon2id is a hash of argon2id (RFC 9106), version 19.
-type argon2id struct {
-	memory  uint32 // KiB
-	time    uint32 // passes over the memory
-	threads uint8
-	salt    []byte
-	tag     []byte
-}
-
-// The parameters of new hashes: the first choice of OWASP's Password Storage Cheat Sheet.
-const (
-	argonMemory  = 46 << 10
-	argonTime    = 1
-	argonThreads = 1
-	saltSize     = 16
-	tagSize      = 32
-)
-
-// What a stored hash may ask for. Its work is memory times time.
-const (
-	maxArgonMemory  = 256 << 10
-	maxArgonWork    = 1 << 20
-	maxArgonThreads = 16
-	minSaltSize     = 8
-	minTagSize      = 16
-	maxPartSize     = 64 // of salt and tag
-)
-
-const argon2idPrefix = "$argon2id$"
-
-// newArgon2id returns a hash with the parameters of today and a new salt, and without a
-// tag.
-func newArgon2id() argon2id {
-	h := argon2id{memory: argonMemory, time: argonTime, threads: argonThreads, salt: make([]byte, saltSize), tag: make([]byte, tagSize)}
-	rand.Read(h.salt) // never fails
-	return h
-}
-
-// parseArgon2id parses what String returns, also with other parameters.
-func parseArgon2id(text string) (argon2id, error) {
-	var h argon2id
-	parts := strings.Split(text, "$") // "", kind, version, parameters, salt, tag
-	if len(parts) != 6 {
-		return h, errHash
+	if strings.HasPrefix(text, djangoPrefix) {
+		return parseDjango(text)
 	}
-	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &h.memory, &h.time, &h.threads); err != nil {
-		return h, errHash
+	parts := strings.Split(text, "$")
+	if len(parts) < 3 || parts[0] != "" {
+		return nil, ErrUnsupportedHash
 	}
-	var saltErr, tagErr error
-	h.salt, saltErr = base64.RawStdEncoding.Strict().DecodeString(parts[4])
-	h.tag, tagErr = base64.RawStdEncoding.Strict().DecodeString(parts[5])
-	// Sscanf takes signs, zeros and more behind the number; String does not write them.
-	if saltErr != nil || tagErr != nil || !h.isAllowed() || h.String() != text {
-		return h, errHash
+	switch kind, rest := parts[1], parts[2:]; kind {
+	case "argon2id", "argon2i":
+		return parseArgon2(kind, rest)
+	case "2a", "2b", "2y":
+		return parseBcrypt(text)
+	case "wp":
+		return parseWordPress(text)
+	case "bcrypt-salted":
+		return parseSaltedBcrypt(rest)
+	case "scrypt":
+		return parseScrypt(rest)
+	case "firebase-scrypt":
+		return parseFirebase(rest)
+	case "pbkdf2", "pbkdf2-sha1", "pbkdf2-sha224", "pbkdf2-sha256", "pbkdf2-sha384", "pbkdf2-sha512":
+		return parsePBKDF2(strings.TrimPrefix(strings.TrimPrefix(kind, "pbkdf2"), "-"), rest)
+	case "digest":
+		return parseDigest(rest)
+	case "P", "H":
+		return parsePHPass(rest)
+	case "1", "5", "6":
+		return parseCrypt(kind, rest)
 	}
-	return h, nil
+	return nil, ErrUnsupportedHash
 }
 
-func (h argon2id) isAllowed() bool {
-	return h.threads >= 1 && h.threads <= maxArgonThreads && h.time >= 1 && h.memory >= 8*uint32(h.threads) && h.memory <= maxArgonMemory &&
-		uint64(h.memory)*uint64(h.time) <= maxArgonWork &&
-		len(h.salt) >= minSaltSize && len(h.salt) <= maxPartSize && len(h.tag) >= minTagSize && len(h.tag) <= maxPartSize
+// b64 is the base64 of PHC strings.
+var b64 = base64.RawStdEncoding.Strict()
+
+// decodePart returns the bytes of a salt or another part of a hash but its key. It takes the
+// base64 of PHC strings, also with the padding that some programs leave there, and passlib's
+// with dots.
+func decodePart(text string) ([]byte, error) {
+	bytes, err := b64.DecodeString(strings.ReplaceAll(strings.TrimRight(text, "="), ".", "+"))
+	if err != nil || len(bytes) > maxPartSize {
+		return nil, ErrMalformedHash
+	}
+	return bytes, nil
 }
 
-// String returns the hash as a PHC string.
-func (h argon2id) String() string {
-	b64 := base64.RawStdEncoding
-	return fmt.Sprintf("%sv=%d$m=%d,t=%d,p=%d$%s$%s", argon2idPrefix, argon2.Version, h.memory, h.time, h.threads, b64.EncodeToString(h.salt), b64.EncodeToString(h.tag))
+// decodeKey returns the bytes that a password is compared by. See decodePart.
+func decodeKey(text string) ([]byte, error) {
+	key, err := b64.DecodeString(strings.ReplaceAll(strings.TrimRight(text, "="), ".", "+"))
+	if err != nil || checkKey(key) != nil {
+		return nil, ErrMalformedHash
+	}
+	return key, nil
 }
 
-// compute returns the tag of the password by the parameters of the hash.
-func (h argon2id) compute(password string) []byte {
-	return argon2.IDKey([]byte(password), h.salt, h.time, h.memory, h.threads, uint32(len(h.tag)))
+// checkKey returns an error unless the key has a size that a password can be compared by.
+func checkKey(key []byte) error {
+	if len(key) < minKeySize || len(key) > maxKeySize {
+		return ErrMalformedHash
+	}
+	return nil
 }
 
-// derive sets the tag to the one of the password.
-func (h *argon2id) derive(password string) { h.tag = h.compute(password) }
-
-func (h argon2id) matches(password string) bool {
-	return subtle.ConstantTimeCompare(h.compute(password), h.tag) == 1
+// decodeSaltAndKey returns the last two parts of a hash.
+func decodeSaltAndKey(saltText, keyText string) (salt, key []byte, err error) {
+	if salt, err = decodePart(saltText); err != nil {
+		return nil, nil, err
+	}
+	key, err = decodeKey(keyText)
+	return salt, key, err
 }
 
-func (h argon2id) outdated() bool {
-	return h.memory < argonMemory || h.time < argonTime || len(h.salt) < saltSize || len(h.tag) < tagSize
+// parseNumbers returns the numbers of text such as "m=65536,t=3", which has the names in this
+// order, and nothing else.
+func parseNumbers(text string, names ...string) ([]int, error) {
+	fields := strings.Split(text, ",")
+	if len(fields) != len(names) {
+		return nil, ErrMalformedHash
+	}
+	numbers := make([]int, len(names))
+	for i, field := range fields {
+		digits, ok := strings.CutPrefix(field, names[i]+"=")
+		if !ok {
+			return nil, ErrMalformedHash
+		}
+		var err error
+		if numbers[i], err = parseNumber(digits); err != nil {
+			return nil, err
+		}
+	}
+	return numbers, nil
+}
+
+// parseNumber returns the number that is written as digits, without a sign or zeros before
+// it. One that is too large for any cost is ErrExpensiveHash.
+func parseNumber(digits string) (int, error) {
+	if digits == "" || strings.Trim(digits, "0123456789") != "" || digits[0] == '0' && digits != "0" {
+		return 0, ErrMalformedHash
+	}
+	n, err := strconv.ParseInt(digits, 10, 32)
+	if err != nil {
+		return 0, ErrExpensiveHash
+	}
+	return int(n), nil
 }

@@ -21,7 +21,7 @@ type Passwords struct {
 	queue  *queue.Queue
 	hashed atomic.Uint64
 	// decoy stands in for the hash of an account that does not exist.
-	decoy argon2id
+	decoy argon2Hash
 }
 
 // maxWait is how long a password waits for its turn.
@@ -61,22 +61,40 @@ func (p *Passwords) Hash(ctx context.Context, password secret.Text) (string, err
 // the caller should store the one that Hash returns. If hash is empty, since there is no
 // account or it has no password, the password does not match, and the work is the same.
 //
+// The hashes of other programs are of the bytes that were typed, and ours are of their NFC.
+// Verify tries both where they differ, with every hash.
+//
 // It returns UNAVAILABLE if too many passwords are being checked, and another error for a
 // hash that it does not understand, or that would take more work than any that it makes
-// or imports.
+// or imports: see CheckHash.
 func (p *Passwords) Verify(ctx context.Context, hash string, password secret.Text) (matches, outdated bool, err error) {
 	expected, exists := hasher(p.decoy), hash != ""
 	if exists {
 		if expected, err = parseHash(hash); err != nil {
-			return false, false, err
+			return false, false, fmt.Errorf("credential: a stored hash of a password is %w", err)
 		}
 	}
 	tried := password
 	if checkSize(password) != nil {
 		tried = secret.Text{} // no password of an account is that long, and none is empty
 	}
-	err = p.inTurn(ctx, func() { matches = expected.matches(normal(tried)) })
-	return matches && exists && !tried.Empty(), exists && expected.outdated(), err
+	typed, normal := tried.Reveal(), normal(tried)
+	err = p.inTurn(ctx, func() {
+		matches = p.look(expected, normal)
+		if typed != normal && p.look(expected, typed) && !matches {
+			matches, outdated = true, true
+		}
+	})
+	return matches && exists && !tried.Empty(), exists && (outdated || expected.outdated()), err
+}
+
+// look reports whether the password has the hash. It takes no less time than a look at the
+// decoy, so that accounts with a quick hash do not stand out.
+func (p *Passwords) look(at hasher, password string) bool {
+	if at.isQuick() {
+		p.decoy.matches(password)
+	}
+	return at.matches(password)
 }
 
 // Hashed returns how often passwords were hashed, new ones and those that were verified.
