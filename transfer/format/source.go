@@ -21,7 +21,9 @@ type source struct {
 	max  int
 	// line is the number of the line at start, from 1.
 	line int
-	err  error // of from, once it has failed or ended
+	// column is how many bytes of that line come before start.
+	column int
+	err    error // of from, once it has failed or ended
 }
 
 // firstWindow is how large the window of a text is at first, in bytes.
@@ -101,6 +103,10 @@ func (s *source) lineEnd() (end, next int, err error) {
 
 // take takes n bytes of the window, which have so many ends of lines.
 func (s *source) take(n, lines int) {
+	s.column += n
+	if lines > 0 {
+		s.column = n - 1 - bytes.LastIndexAny(s.buffer[s.start:s.start+n], "\r\n")
+	}
 	s.start += n
 	s.line += lines
 }
