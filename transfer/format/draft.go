@@ -40,28 +40,32 @@ func (v value) isEmpty() bool {
 	return v.json.Kind() == 'n'
 }
 
-// text returns the text of a value, trimmed. It also takes numbers, as of ids.
+// text returns the text of a value, trimmed.
 func (d *draft) text(column string, v value) string {
-	text := v.cell
-	if v.json != nil {
-		switch v.json.Kind() {
-		case '"':
-			unquoted, _ := jsontext.AppendUnquote(nil, v.json) // has no error: it was parsed
-			text = string(unquoted)
-		case '0':
-			text = string(v.json)
-		case 'n':
-		default:
-			d.fail(InvalidType, column, "A text is needed here, not %s.", quoted(string(v.json)))
-			return ""
-		}
-		text = strings.TrimSpace(text)
-		if strings.IndexByte(text, 0) >= 0 {
-			d.fail(MalformedRow, column, "There is a NUL in the text.")
-			return ""
-		}
+	if v.json == nil {
+		return v.cell
 	}
-	return text
+	switch v.json.Kind() {
+	case 'n':
+		return ""
+	case '"':
+		text := strings.TrimSpace(unquoted(v.json))
+		if strings.IndexByte(text, 0) < 0 {
+			return text
+		}
+		d.fail(MalformedRow, column, "There is a NUL in the text.")
+		return ""
+	}
+	d.fail(InvalidType, column, "A text is needed here, not %s.", quoted(string(v.json)))
+	return ""
+}
+
+// key returns the text of a value that may be a number, too, such as an id.
+func (d *draft) key(column string, v value) string {
+	if v.json != nil && v.json.Kind() == '0' {
+		return string(v.json)
+	}
+	return d.text(column, v)
 }
 
 // flag returns the truth that a value says, or nil if it is no truth.

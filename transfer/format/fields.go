@@ -24,13 +24,13 @@ type field struct {
 
 // fields are what is read of people.
 var fields = []field{
-	{name: "roster_id", set: func(d *draft, column string, v value) { d.ID = d.text(column, v) }},
+	{name: "roster_id", set: func(d *draft, column string, v value) { d.ID = d.key(column, v) }},
 	{name: "email", others: []string{"emailaddress", "mail"}, set: func(d *draft, column string, v value) {
 		d.email(column, d.text(column, v), nil, true)
 	}},
 	{name: "email_verified", others: []string{"isemailverified"}, set: func(d *draft, column string, v value) { d.EmailVerified = d.flag(column, v) }},
 	{name: "phone", others: []string{"phonenumber"}, set: func(d *draft, column string, v value) {
-		d.phone(column, d.text(column, v), nil, true)
+		d.phone(column, d.key(column, v), nil, true)
 	}},
 	{name: "phone_verified", others: []string{"isphoneverified"}, set: func(d *draft, column string, v value) { d.PhoneVerified = d.flag(column, v) }},
 	{name: "username", set: func(d *draft, column string, v value) { d.Username = d.text(column, v) }},
@@ -39,14 +39,14 @@ var fields = []field{
 	{name: "name", others: []string{"displayname", "fullname"}, set: func(d *draft, column string, v value) { d.displayName = d.name(column, v) }},
 	{name: "picture_url", others: []string{"picture", "photourl"}, set: func(d *draft, column string, v value) { d.PictureURL = d.text(column, v) }},
 	{name: "id", others: []string{"userid", "localid"}, set: (*draft).setID},
-	{name: "external_id", set: func(d *draft, column string, v value) { d.externalID = d.text(column, v) }},
-	{name: "alt_id", set: func(d *draft, column string, v value) { d.altID = auth0Prefix + d.text(column, v) }},
+	{name: "external_id", set: func(d *draft, column string, v value) { d.externalID = d.key(column, v) }},
+	{name: "alt_id", set: func(d *draft, column string, v value) { d.altID = auth0Prefix + d.key(column, v) }},
 	{name: "status", set: (*draft).setStatus},
 	{name: "suspended", others: []string{"issuspended", "blocked", "disabled", "userdisabled"}, set: func(d *draft, column string, v value) { d.Suspended = d.flag(column, v) }},
 
 	{name: "external_organization_id", others: []string{"organization", "organizationid"}, places: true, set: func(d *draft, column string, v value) {
 		place := d.place()
-		place.Organization, place.Column = d.text(column, v), column
+		place.Organization, place.Column = d.key(column, v), column
 	}},
 	{name: "role_keys", others: []string{"rolekey", "roles", "role"}, places: true, set: func(d *draft, column string, v value) {
 		d.place().Roles = d.list(column, v)
@@ -87,7 +87,7 @@ var fields = []field{
 var organizationFields = []field{
 	{name: "name", others: []string{"organizationname"}, set: func(d *draft, column string, v value) { d.Organization.Name = d.name(column, v) }},
 	{name: "id", others: []string{"externalid", "externalorganizationid", "organizationcode", "code"}, set: func(d *draft, column string, v value) {
-		d.Organization.ExternalID = d.text(column, v)
+		d.Organization.ExternalID = d.key(column, v)
 	}},
 	{name: "created_on"}, {name: "business_code"},
 }
@@ -180,12 +180,12 @@ func normalized(name string) string {
 
 func (d *draft) setID(column string, v value) {
 	if v.json == nil || v.json.Kind() != '{' {
-		d.id = d.text(column, v)
+		d.id = d.key(column, v)
 		return
 	}
 	members(v.json, func(name string, v jsontext.Value) { // of MongoDB: {"$oid": "5dea…"}
 		if name == "$oid" {
-			d.id = auth0Prefix + d.text(column, value{json: v})
+			d.id = auth0Prefix + d.key(column, value{json: v})
 		}
 	})
 }
@@ -221,15 +221,15 @@ func (d *draft) setOrganizations(column string, v value) {
 		place := Placement{Column: column}
 		switch one.Kind() {
 		case '"':
-			place.Organization = d.text(column, value{json: one})
+			place.Organization = d.key(column, value{json: one})
 		case '{':
 			members(one, func(name string, v jsontext.Value) {
 				switch normalized(name) {
 				case "externalid", "externalorganizationid":
-					place.Organization = d.text(column, value{json: v})
+					place.Organization = d.key(column, value{json: v})
 				case "id", "code":
 					if place.Organization == "" {
-						place.Organization = d.text(column, value{json: v})
+						place.Organization = d.key(column, value{json: v})
 					}
 				case "roles", "rolekeys":
 					place.Roles = d.list(column, value{json: v})
@@ -256,18 +256,18 @@ func (d *draft) setPassword(column string, v value) {
 		return
 	}
 	members(v.json, func(name string, v jsontext.Value) {
-		p, text := &d.password, d.text(column, value{json: v})
+		p, text := &d.password, func() string { return d.text(column, value{json: v}) }
 		switch p.column = column; normalized(name) {
 		case "hashedpassword":
-			p.hash = text
+			p.hash = text()
 		case "hashingmethod", "hashingalgorithm":
-			p.method = text
+			p.method = text()
 		case "salt":
-			p.salt = text
+			p.salt = text()
 		case "saltposition":
-			p.saltPosition = text
+			p.saltPosition = text()
 		case "saltformat":
-			p.saltFormat = text
+			p.saltFormat = text()
 		}
 	})
 }

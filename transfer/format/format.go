@@ -86,6 +86,9 @@ func Open(from io.ReaderAt, size int64, o Options) (*Reader, error) {
 	}
 	if r.isAuto() && strings.HasSuffix(path.Base(r.parts[0].name), "s.ndjson") {
 		r.format = KindeExport
+		if r.file.hasSecrets {
+			r.notes = append(r.notes, Fault{Code: UnsupportedField, Message: "The passwords in the zip are encrypted, and are not imported."})
+		}
 	}
 	return r, r.begin()
 }

@@ -85,7 +85,7 @@ func (d *draft) setIdentity(column string, one jsontext.Value) {
 		case "connection":
 			connection = d.text(column, held)
 		case "identity", "value", "userid", "rawid":
-			subject = d.text(column, held)
+			subject = d.key(column, held)
 		case "isverified", "verified":
 			verified = d.flag(column, held)
 		case "email":

@@ -57,6 +57,15 @@ func elements(v jsontext.Value, f func(v jsontext.Value)) bool {
 	return true
 }
 
+// unquoted returns the text that a string of JSON stands for. It was parsed before.
+func unquoted(v jsontext.Value) string {
+	if bytes.IndexByte(v, '\\') < 0 {
+		return string(v[1 : len(v)-1])
+	}
+	text, _ := jsontext.AppendUnquote(nil, v) // has no error: it was parsed
+	return string(text)
+}
+
 // objects reads JSON: an object a line, or the elements of an array, or objects over several
 // lines. An object at fault costs itself.
 type objects struct {

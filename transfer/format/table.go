@@ -20,9 +20,10 @@ type table struct {
 	// placeColumn names the organization, or stands for it: it is the first column that
 	// speaks of organizations, roles or permissions, and empty if there is none.
 	placeColumn string
-	// password and email are the indexes of these columns, or -1.
+	// These are the indexes of columns, or -1.
 	password, email, id int
-	isOwn               bool
+	// isOwn says that the file is one of our exports.
+	isOwn bool
 }
 
 // column is one of a table. Its field is nil if it maps to none.
@@ -198,7 +199,7 @@ func (t *table) next() (Record, error) {
 		row = row[:len(row)-1]
 	}
 	if len(row) > len(t.columns) {
-		return malformed(line, fmt.Sprintf("The row has %d cells, and the header has %d. Is a comma in a cell without quotes?", len(row), len(t.columns))), nil
+		return malformed(line, fmt.Sprintf("The row has %d cells, and the header has %d. Does a cell have %q in it, and no quotes around it?", len(row), len(t.columns), string(t.cells.separator))), nil
 	}
 	d := t.reader.newDraft(line)
 	if len(row) < len(t.columns) {

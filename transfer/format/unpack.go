@@ -56,6 +56,8 @@ type file struct {
 	err      error
 	budgeted bool
 	budget   int64
+	// hasSecrets says that a zip has an encrypted part, as Kinde's export has passwords.
+	hasSecrets bool
 }
 
 var errBudget = errors.New("format: too much was read")
@@ -148,6 +150,7 @@ func (f *file) unzip(counted *meter) ([]part, error) {
 		case "organizations.ndjson":
 			organizations = append(organizations, one)
 		default:
+			f.hasSecrets = f.hasSecrets || path.Ext(one.name) == ".dat"
 			if isText(one.name) {
 				others = append(others, one)
 			}
@@ -159,7 +162,7 @@ func (f *file) unzip(counted *meter) ([]part, error) {
 	case len(users)+len(organizations)+len(others) == 1:
 		return slices.Concat(organizations, users, others), nil
 	case len(users)+len(organizations)+len(others) == 0:
-		return nil, problem.New(problem.Invalid, "The zip has no CSV, NDJSON or JSON in it.")
+		return nil, problem.New(problem.Invalid, "There is no CSV, NDJSON or JSON in the zip. Save a workbook as CSV.")
 	}
 	var names []string
 	for _, one := range slices.Concat(users, organizations, others) {
