@@ -191,7 +191,7 @@ func TestContradictingLengthsEndTheConnection(t *testing.T) {
 	api := graphtest.New(t)
 	s := &server{config: &config{dev: true, addr: "localhost:0"}, log: slog.New(slog.DiscardHandler), metrics: telemetry.NewMetrics()}
 	web := httptest.NewUnstartedServer(nil)
-	web.Config = s.newHTTPServer(api.Handler, api.Handler.ServeSDL, http.NotFoundHandler(), http.NotFoundHandler())
+	web.Config = s.newHTTPServer(api.Handler, api.Handler.ServeSDL, http.NotFoundHandler(), http.NotFoundHandler(), http.NotFoundHandler())
 	web.Start()
 	t.Cleanup(web.Close)
 	const header = "Host: roster\r\nContent-Type: application/json\r\n"
@@ -247,7 +247,7 @@ func serving(t *testing.T, change func(*http.Server)) *httptest.Server {
 		if _, err := io.ReadAll(r.Body); err != nil {
 			w.WriteHeader(http.StatusBadRequest)
 		}
-	}), func(http.ResponseWriter, *http.Request) {}, http.NotFoundHandler(), http.NotFoundHandler())
+	}), func(http.ResponseWriter, *http.Request) {}, http.NotFoundHandler(), http.NotFoundHandler(), http.NotFoundHandler())
 	change(own)
 	web := httptest.NewUnstartedServer(nil)
 	web.Config = own

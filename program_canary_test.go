@@ -25,6 +25,7 @@ import (
 	"roster/graph"
 	"roster/graph/transport"
 	"roster/telemetry"
+	"roster/transfer"
 )
 
 // canary is part of every secret in the test.
@@ -166,6 +167,7 @@ func TestCanaries(t *testing.T) { // not parallel: it sets environment variables
 	c := startCanaries(t)
 	c.succeed()
 	c.letPeopleIn()
+	c.takePeopleOut()
 	c.comeWithWrongKeys()
 	c.sendNonsense()
 	c.failInTheDatabase()
@@ -186,7 +188,7 @@ func TestCanaries(t *testing.T) { // not parallel: it sets environment variables
 	for where, texts := range map[string][]string{
 		"log":     {"internal error", "panic", "request ended before its answer", `"msg":"request"`},
 		"answers": {"UNAUTHENTICATED", "INVALID", "INTERNAL", "LIMITED", "CONFLICT", "NOT_FOUND", "roster_http_requests_total"},
-		"traces":  {"select", "insert"}, "table changes": {"user.created", "user.password.changed"}, "table sign_ins": {"UNAUTHENTICATED"}, "table flows": {"SIGN_IN"}, "table kept_answers": {"x"}, "printed": {"localhost:0"},
+		"traces":  {"select", "insert"}, "table changes": {"user.created", "user.password.changed", "users.exported"}, "table exports": {"CSV"}, "table sign_ins": {"UNAUTHENTICATED"}, "table flows": {"SIGN_IN"}, "table kept_answers": {"x"}, "printed": {"localhost:0"},
 	} {
 		t.Run(where, func(t *testing.T) {
 			for _, text := range texts {
@@ -224,8 +226,8 @@ func (c *canaries) succeed() {
 }
 
 // secretsShown matches the secrets of people that answers show: of sessions, in a field or a cookie,
-// tickets, access tokens and tokens of invitations.
-var secretsShown = regexp.MustCompile(`rs_[\w-]{20,}|ri_[\w-]{20,}|rt_[\w-]{20,}|eyJ[\w-]+\.[\w-]+\.[\w-]+`)
+// tickets, access tokens, tokens of invitations and links of exports.
+var secretsShown = regexp.MustCompile(`rs_[\w-]{20,}|re_[\w-]{20,}|ri_[\w-]{20,}|rt_[\w-]{20,}|eyJ[\w-]+\.[\w-]+\.[\w-]+`)
 
 // enter sends a mutation about signing in, and returns the secret that the answer shows, if
 // any. Only whoever asks for it may see it. more is as for send.
@@ -312,6 +314,21 @@ func (c *canaries) letPeopleIn() {
 	<-c.box.mails
 	signIn(object{"email": email}) // a flow is left
 	c.code()
+}
+
+// takePeopleOut fetches an export by its link, twice, and lets another link lie.
+func (c *canaries) takePeopleOut() {
+	c.t.Helper()
+	const export = `mutation($input: ExportUsersInput!) { exportUsers(input: $input) { export { url } } }`
+	secret := c.enter(c.key, export, object{"format": "NDJSON", "hashes": true}, "Idempotency-Key", canary+"-10")
+	for _, want := range []string{"person@example.com", "has been used"} {
+		file := c.send(c.t.Context(), "GET", c.url+transfer.ExportsPath+secret, "", "")
+		if !strings.Contains(file, want) {
+			c.t.Fatal(file)
+		}
+		c.tell("answers", []byte(file))
+	}
+	c.enter(c.key, export, object{})
 }
 
 // wantNoCodes fails the test if a code is in the outputs, as a word.

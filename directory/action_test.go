@@ -25,6 +25,7 @@ import (
 	"roster/provider/providertest"
 	"roster/secret"
 	"roster/signin"
+	"roster/transfer"
 )
 
 // actionServers are a server that answers from memory, and one that always reads the
@@ -33,6 +34,7 @@ type actionServers struct {
 	*business
 	exact      *directory.Directory
 	signIn     *signin.Service
+	transfer   *transfer.Service
 	statements *dbtest.Statements
 	worlds     int
 }
@@ -53,6 +55,7 @@ func newActionServers(t *testing.T) *actionServers {
 		Providers: provider.New(client, time.Now), Keyring: ring, Development: true,
 		Database: database, Directory: s.Directory, Passwords: credential.NewPasswords(1, 1), Outbox: mail.NewOutbox(database, mail.Options{}), Log: slog.New(slog.DiscardHandler),
 	})
+	s.transfer = transfer.New(transfer.Options{Database: database, Directory: s.Directory, Log: slog.New(slog.DiscardHandler)})
 	must(0, s.Follow(t.Context()))(t)
 	must(0, s.EnsureAdministratorKey(t.Context(), credential.New()))(t)
 	s.exact = s.server()
@@ -65,6 +68,7 @@ type actionWorld struct {
 	*business
 	exact      *directory.Directory
 	signIn     *signin.Service
+	transfer   *transfer.Service
 	statements *dbtest.Statements
 	// mark is in each name of this world. By the names that it has elsewhere: Ada holds
 	// the permission thing in Acme, by the role worker. So do two API keys: one that
@@ -91,7 +95,7 @@ func (s *actionServers) newWorld(t *testing.T) *actionWorld {
 	mark := fmt.Sprintf("w%dw", s.worlds)
 	w := &actionWorld{
 		business: &business{s.Directory, t, s.db, access.WithActor(t.Context(), access.System("test"))},
-		exact:    s.exact, signIn: s.signIn, statements: s.statements, mark: mark,
+		exact:    s.exact, signIn: s.signIn, transfer: s.transfer, statements: s.statements, mark: mark,
 		ada: "ada-" + mark, bob: "bob-" + mark, acme: "acme-" + mark, worker: "worker-" + mark,
 		thing: mark + "-thing:do", spare: mark + "-spare:do", other: mark + "-other:do",
 		firstID: "first-" + mark, secondID: "second-" + mark,
@@ -348,6 +352,7 @@ func (w *actionWorld) cases() map[changes.Action]actionCase {
 			_, _, err := w.CreateAPIKey(ctx, directory.CreateAPIKeyInput{Name: "new", Organization: &acme})
 			return err
 		}},
+		changes.UsersExported:   {change: does(w.transfer.ExportUsers, transfer.ExportUsersInput{Format: db.ExportCSV, Organization: &acme})},
 		changes.SettingsCreated: {change: w.Setup},
 		changes.SettingsUpdated: {change: does(w.UpdateSettings, directory.UpdateSettingsInput{AllowSelfSignUp: graphql.OmittableOf(new(false))})},
 		changes.RoleGrantShortened: {change: func(ctx context.Context) error {

@@ -199,6 +199,8 @@ var foresight = map[string]func(n *names, input any) access.Permission{
 	"requestEmailChange": ownOnly,
 	// It names an address, and locks nothing of whoever has it.
 	"requestPasswordReset": func(*names, any) access.Permission { return "" },
+	// It reads only.
+	"exportUsers": func(*names, any) access.Permission { return "" },
 }
 
 // ownOnly is the function of a mutation of what is the actor's own. Of somebody else's,

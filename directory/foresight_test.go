@@ -11,8 +11,8 @@ import (
 )
 
 // ownMutations lock only the person who is signed in, or what one person has: two of them
-// wait for one another in no circle, whatever else they name.
-var ownMutations = []string{"switchOrganization", "leaveOrganization", "signOut", "endSession", "unlinkIdentity", "requestEmailChange", "requestPasswordReset"}
+// wait for one another in no circle, whatever else they name. An export locks nothing.
+var ownMutations = []string{"switchOrganization", "leaveOrganization", "signOut", "endSession", "unlinkIdentity", "requestEmailChange", "requestPasswordReset", "exportUsers"}
 
 // Each reference in the input of a mutation is foreseen: a reference of which LockAhead
 // knows nothing is locked out of order.

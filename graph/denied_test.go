@@ -43,6 +43,12 @@ var openFields = map[string]struct{ nobody, holdingNothing string }{
 // ofPersons is what is about those who are signed in.
 var ofPersons = struct{ nobody, holdingNothing string }{"UNAUTHENTICATED", "FORBIDDEN"}
 
+// needMore are the fields for which what @requires says is not enough, with all that they
+// need.
+var needMore = map[string][]string{
+	"Mutation.exportUsers": {"roster:users:read", "roster:members:read", "roster:organizations:read", "roster:roles:read"},
+}
+
 // samples are values for the minimal calls below: of a type, or of an input
 // field or argument where its type says too little. Values name what graphtest.SmallBusiness
 // makes.
@@ -227,10 +233,17 @@ func (c *caller) selection(of *ast.Type, depth int, guarded bool) string {
 }
 
 // keyring makes API keys with one permission each, and with all but one.
-type keyring struct{ only, allBut map[string]string }
+type keyring struct {
+	only, allBut map[string]string
+	// enough are keys for the fields of needMore.
+	enough map[string]string
+}
 
 func newKeyring(t *testing.T, b *graphtest.Server) keyring {
-	k := keyring{map[string]string{}, map[string]string{}}
+	k := keyring{map[string]string{}, map[string]string{}, map[string]string{}}
+	for field, all := range needMore {
+		k.enough[field] = b.Holding(t, "", all...)
+	}
 	for _, p := range access.SystemPermissions {
 		var others []string
 		for _, other := range access.SystemPermissions {
@@ -297,7 +310,12 @@ func TestDenied(t *testing.T) {
 			}
 			want("nobody", "", exactly("UNAUTHENTICATED"), "UNAUTHENTICATED")
 			want("who lacks "+need, keys.allBut[need], exactly("FORBIDDEN"), "FORBIDDEN")
-			want("who holds "+need, keys.only[need], func(codes string) bool {
+			enough := keys.only[need]
+			for _, more := range needMore[name] {
+				want("who lacks "+more, keys.allBut[more], exactly("FORBIDDEN"), "FORBIDDEN")
+				enough = keys.enough[name]
+			}
+			want("who holds "+need, enough, func(codes string) bool {
 				return codes == "" || codes == "ESCALATION" // to hand something out needs more
 			}, "no FORBIDDEN")
 			want("administrator", b.Key, exactly(""), "no error")

@@ -136,6 +136,7 @@ var oneFault = map[string]string{
 	"suspendOrganization": "names an organization only", "restoreOrganization": "names an organization only; what is not there is not handed anything",
 	"deleteOrganization": "names an organization only", "deletePermission": "names a permission only", "deleteRole": "names a role only", "revokeApiKey": "names a key only", "adoptApiKey": "names a key only",
 	"resendInvitation": "names an invitation only", "revokeInvitation": "names an invitation only", "deleteIdentityProvider": "names a provider only", "acceptInvitation": stepwise,
+	"exportUsers":       "names an organization only",
 	"updateApplication": "shares its checks with createApplication", "deleteApplication": "names an application only", "rollApplicationSecret": "names an application only",
 	"switchOrganization": "names an organization only", "leaveOrganization": "names an organization only", "endSession": "names a session only",
 	"signOut": "names nothing", "requestPasswordReset": "names an account only", "requestEmailChange": "names an address only",

@@ -146,7 +146,7 @@ func expand(t *testing.T, b *graphtest.Server, text string) string {
 var (
 	anID       = regexp.MustCompile(`\b(user|org|member|role|perm|key|app|change|grant|invitation|provider)_[0-9a-z]{26}\b`)
 	anInstant  = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z"`)
-	anOpaque   = regexp.MustCompile(`"(cursor|startCursor|endCursor|revision|requestId|secret|clientSecret|prefix|link)": ?"[^"]*"`)
+	anOpaque   = regexp.MustCompile(`"(cursor|startCursor|endCursor|revision|requestId|secret|clientSecret|prefix|link|url)": ?"[^"]*"`)
 	aRawString = regexp.MustCompile(`\brk_[\w-]+`)
 	// theExtensions matches the extensions of the answer: revision and cost.
 	theExtensions = regexp.MustCompile(`(?s),\n  "extensions": \{.*\n  \}`)

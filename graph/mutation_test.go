@@ -128,6 +128,8 @@ var mutationCases = []mutationCase{
 		[]string{"invitation.created invitation"}, "another", nil, object{"roles": []any{"writer"}, "defaultRoles": false, "mailed": false}},
 	{"resend invitation", `resendInvitation(input: {invitation: "INVITATION"}) { link invitation { status } }`, []string{"invitation.resent invitation"}, "another", nil, nil},
 	{"revoke invitation", `revokeInvitation(input: {invitation: "INVITATION"}) { invitation { status } }`, []string{"invitation.revoked invitation"}, "", nil, nil},
+	{"export users", `exportUsers(input: {format: NDJSON, organization: {code: "acme"}, hashes: true}) { export { url expiresAt } }`,
+		[]string{"users.exported users"}, "another", nil, object{"format": "NDJSON", "hashes": true}},
 	{"invite again", `invite(input: {email: "GUEST@example.com", organization: {code: "new"}, sendEmail: false}) { link invitation { id status roles { key } } }`,
 		[]string{"invitation.created invitation"}, "another", nil, object{"roles": []any{}, "defaultRoles": true, "mailed": false}},
 	{"invite in its place", `invite(input: {email: "guest@example.com", organization: {code: "new"}, sendEmail: false}) { link invitation { id status } }`,
@@ -192,6 +194,9 @@ func TestMutationsAndTheirChanges(t *testing.T) {
 				if link != "" {
 					secrets = append(secrets, tokenIn(t, link))
 				}
+			}
+			if _, secret, found := strings.Cut(done.Text("exportUsers.export.url"), "/exports/"); found {
+				secrets = append(secrets, secret)
 			}
 			if id := done.Text("invite.invitation.id"); id != "" {
 				invitationID = id
