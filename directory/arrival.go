@@ -1,11 +1,13 @@
 package directory
 
 import (
+	"context"
 	"encoding/json"
 
 	"github.com/google/uuid"
 
 	"roster/db"
+	"roster/db/list"
 	"roster/problem"
 )
 
@@ -95,6 +97,8 @@ const (
 	CodeUnknownRole         = "UNKNOWN_ROLE"
 	CodeUnknownPermission   = "UNKNOWN_PERMISSION"
 	CodeEscalation          = "ESCALATION"
+	// CodeForbidden is for what the actor must not do at all, whatever is handed out.
+	CodeForbidden = "FORBIDDEN"
 )
 
 // ArrivalFault is something that is wrong with an arrival. Field is the name of its field,
@@ -238,4 +242,75 @@ func (p *Place) grantTargets(kind grantKind) []uuid.UUID {
 		return raw(p.Roles)
 	}
 	return raw(p.Permissions)
+}
+
+// PlaceOfStrays returns the organization for people of whom nobody says where they belong:
+// the one that is named, or the default one if ref is nil. It returns nil if the actor does
+// not know of such an organization.
+func (d *Directory) PlaceOfStrays(ctx context.Context, ref *OrganizationRef) (*db.OrganizationID, error) {
+	if ref != nil {
+		org, err := d.Organization(ctx, *ref, list.Fields{"id"})
+		if err != nil || org == nil || org.ID == db.Root {
+			return nil, err
+		}
+		return &org.ID, nil
+	}
+	return db.SelectOne[db.OrganizationID](ctx, d.db, "select id from organizations where is_default")
+}
+
+// OrganizationsNamed returns the ids of the organizations with these external ids or, where
+// none has it, codes. Names of none are missing. Whether the actor may know of them, Foresee
+// and Arrive ask.
+func (d *Directory) OrganizationsNamed(ctx context.Context, names []string) (map[string]db.OrganizationID, error) {
+	var keys, codes []string
+	for _, name := range names {
+		if !tooLarge(name, maxExternalID) && storable(name) {
+			keys, codes = append(keys, db.Fold(name)), append(codes, name)
+		}
+	}
+	if len(codes) == 0 {
+		return nil, nil
+	}
+	rows, err := db.Select[db.Organization](ctx, d.db, `select id, code, external_id_key from organizations
+		where deleted_at is null and id <> $3 and (external_id_key = any($1) or code = any($2))`, keys, codes, db.Root)
+	if err != nil {
+		return nil, err
+	}
+	byCode, byID := map[string]db.OrganizationID{}, map[string]db.OrganizationID{}
+	for _, row := range rows {
+		byCode[row.Code] = row.ID
+		if row.ExternalIDKey != nil {
+			byID[*row.ExternalIDKey] = row.ID
+		}
+	}
+	found := make(map[string]db.OrganizationID, len(codes))
+	for i, name := range codes {
+		if id, there := byID[keys[i]]; there {
+			found[name] = id
+		} else if id, there := byCode[name]; there {
+			found[name] = id
+		}
+	}
+	return found, nil
+}
+
+// TargetsNamed returns the ids of the roles and permissions with these keys. Keys of none are
+// missing.
+func (d *Directory) TargetsNamed(ctx context.Context, roles, permissions []string) (map[string]db.RoleID, map[string]db.PermissionID, error) {
+	catalogue, err := d.engine.Catalogue(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	roleIDs, permissionIDs := map[string]db.RoleID{}, map[string]db.PermissionID{}
+	for _, key := range roles {
+		if role := catalogue.RoleByKey(key); role != nil {
+			roleIDs[key] = role.ID
+		}
+	}
+	for _, key := range permissions {
+		if permission := catalogue.PermissionByKey(key); permission != nil {
+			permissionIDs[key] = permission.ID
+		}
+	}
+	return roleIDs, permissionIDs, nil
 }

@@ -280,7 +280,7 @@ func (m *meeting) take(a *Arrival) Arrived {
 		wrong = append(wrong, ArrivalFault{CodeAnyOfMissing, "", "A user needs an email address, a username, a phone number or an external id."})
 	}
 	if isThere && len(p.lacking) > 0 && m.touches(p, a) {
-		wrong = append(wrong, ArrivalFault{CodeEscalation, "", "You must hold every permission of Roster that the user holds. You lack " + enumerate(p.lacking) + "."})
+		wrong = append(wrong, ArrivalFault{CodeForbidden, "", "You must hold every permission of Roster that the user holds. You lack " + enumerate(p.lacking) + "."})
 	}
 	if len(wrong) > 0 {
 		return Arrived{Outcome: db.ImportFail, Faults: wrong}
@@ -459,10 +459,10 @@ func (m *meeting) places(a *Arrival, isNew bool) (come []Place, wrong []ArrivalF
 // mayCome returns why the actor must not bring anybody to the place, or nil. An
 // organization that the actor must not know of is as good as none.
 func (m *meeting) mayCome(place *Place, isNew bool, field string) *ArrivalFault {
-	escalation := &ArrivalFault{CodeEscalation, field, "You need " + string(access.MembersWrite) + " in the organization."}
+	forbidden := &ArrivalFault{CodeForbidden, field, "You need " + string(access.MembersWrite) + " in the organization."}
 	if place.Make != "" && place.Organization.IsZero() {
 		if !m.actor.HoldsEverywhere(access.OrganizationsWrite) || !m.actor.HoldsEverywhere(access.MembersWrite) {
-			return &ArrivalFault{CodeEscalation, field, "You need " + string(access.OrganizationsWrite) + " and " + string(access.MembersWrite) + " for the business to make organizations."}
+			return &ArrivalFault{CodeForbidden, field, "You need " + string(access.OrganizationsWrite) + " and " + string(access.MembersWrite) + " for the business to make organizations."}
 		}
 		return nil
 	}
@@ -471,7 +471,7 @@ func (m *meeting) mayCome(place *Place, isNew bool, field string) *ArrivalFault 
 	case org != nil && (m.actor.Holds(access.MembersWrite, org.ID) || org.IsDefault && isNew && !place.grants()):
 		return nil
 	case org != nil && (m.actor.Holds(access.OrganizationsRead, org.ID) || m.actor.Holds(access.MembersRead, org.ID) || org.IsDefault):
-		return escalation
+		return forbidden
 	}
 	return &ArrivalFault{CodeUnknownOrganization, field, "There is no such organization."}
 }

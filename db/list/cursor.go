@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -73,6 +74,7 @@ const (
 	Text Type = "text"
 	Time Type = "timestamptz" // the text is the one of TimeValue
 	UUID Type = "uuid"
+	Int  Type = "bigint" // the text has its decimal digits
 	// UUIDTimeText is a uuid, a time and a text, separated by spaces; no expression in
 	// SQL has it.
 	UUIDTimeText Type = "uuid timestamptz text"
@@ -85,6 +87,9 @@ func (t Type) holds(value string) bool {
 	case Time:
 		at, err := time.Parse(time.RFC3339Nano, value)
 		return err == nil && at.Year() > 0 && TimeValue(&at) == value || value == TimeValue(nil)
+	case Int:
+		n, err := strconv.ParseInt(value, 10, 64)
+		return err == nil && strconv.FormatInt(n, 10) == value
 	case UUID:
 		id, err := uuid.Parse(value)
 		return err == nil && id.String() == value

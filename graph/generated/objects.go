@@ -13,6 +13,7 @@ import (
 	"roster/impact"
 	"roster/signin"
 	"roster/transfer"
+	"roster/transfer/format"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -50,6 +51,14 @@ func NewSchema(cfg Config) *execute.Schema {
 		ec.objectImpact(schema),
 		ec.objectImpactConnection(schema),
 		ec.objectImpactEdge(schema),
+		ec.objectImport(schema),
+		ec.objectImportConnection(schema),
+		ec.objectImportEdge(schema),
+		ec.objectImportPayload(schema),
+		ec.objectImportRow(schema),
+		ec.objectImportRowConnection(schema),
+		ec.objectImportRowEdge(schema),
+		ec.objectImportRowError(schema),
 		ec.objectInvitation(schema),
 		ec.objectInvitationConnection(schema),
 		ec.objectInvitationEdge(schema),
@@ -95,6 +104,7 @@ func NewSchema(cfg Config) *execute.Schema {
 		ec.objectUserConnection(schema),
 		ec.objectUserEdge(schema),
 		ec.objectUserPayload(schema),
+		ec.objectUsersPayload(schema),
 		ec.objectViewer(schema),
 		ec.object__Directive(schema),
 		ec.object__EnumValue(schema),
@@ -355,6 +365,11 @@ func (ec *executionContext) objectChange(schema *executableSchema) *execute.Obje
 		}},
 		"requestId": {GoName: "RequestID", Value: func(b []byte, parent any) []byte {
 			return execute.AppendNullable(b, parent.(*db.Change).RequestID, execute.AppendString)
+		}},
+		"import": {GoName: "Import", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.Import]), func(objs []*db.Change) ([]*db.Import, error) {
+				return ec.Resolvers.Change().Import(ctx, objs)
+			})
 		}},
 	}}
 }
@@ -638,6 +653,197 @@ func (ec *executionContext) objectImpactEdge(schema *executableSchema) *execute.
 			execute.LoadEach(fc, execute.Composite(execute.AddPointer[impact.PermissionChange]), func(obj *list.Edge[impact.PermissionChange]) (*impact.PermissionChange, error) {
 				return obj.Node, nil
 			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectImport(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "Import", Fields: map[string]*execute.Field{
+		"id": {GoName: "ID", Value: func(b []byte, parent any) []byte {
+			return parent.(*db.Import).ID.AppendJSON(b)
+		}},
+		"fileName": {GoName: "FileName", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*db.Import).FileName)
+		}},
+		"format": {GoName: "Format", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[format.Format](func(b []byte, v format.Format) []byte { return execute.AppendString(b, string(v)) }), func(objs []*db.Import) ([]format.Format, error) {
+				return ec.Resolvers.Import().Format(ctx, objs)
+			})
+		}},
+		"status": {GoName: "Status", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, string(parent.(*db.Import).Status))
+		}},
+		"rowsTotal": {GoName: "RowsTotal", Value: func(b []byte, parent any) []byte {
+			return execute.AppendInt(b, parent.(*db.Import).RowsTotal)
+		}},
+		"rowsDone": {GoName: "RowsDone", Value: func(b []byte, parent any) []byte {
+			return execute.AppendInt(b, parent.(*db.Import).RowsDone)
+		}},
+		"creates": {GoName: "Creates", Value: func(b []byte, parent any) []byte {
+			return execute.AppendInt(b, parent.(*db.Import).Creates)
+		}},
+		"updates": {GoName: "Updates", Value: func(b []byte, parent any) []byte {
+			return execute.AppendInt(b, parent.(*db.Import).Updates)
+		}},
+		"skips": {GoName: "Skips", Value: func(b []byte, parent any) []byte {
+			return execute.AppendInt(b, parent.(*db.Import).Skips)
+		}},
+		"failures": {GoName: "Failures", Value: func(b []byte, parent any) []byte {
+			return execute.AppendInt(b, parent.(*db.Import).Failures)
+		}},
+		"rows": {GoName: "Rows", Args: ec.field_Import_rows_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[model.ImportRowConnection]), func(objs []*db.Import) ([]*model.ImportRowConnection, error) {
+				return ec.Resolvers.Import().Rows(ctx, objs, fc.Args["outcome"].(*db.ImportOutcome), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			})
+		}},
+		"encoding": {GoName: "Encoding", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*db.Import).Encoding)
+		}},
+		"createdBy": {GoName: "CreatedBy", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddAbstract[model.Actor](identifyActor)), func(objs []*db.Import) ([]model.Actor, error) {
+				return ec.Resolvers.Import().CreatedBy(ctx, objs)
+			})
+		}},
+		"createdAt": {GoName: "CreatedAt", Value: func(b []byte, parent any) []byte {
+			return execute.AppendTime(b, parent.(*db.Import).CreatedAt)
+		}},
+		"finishedAt": {GoName: "FinishedAt", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.Import).FinishedAt, execute.AppendTime)
+		}},
+		"error": {GoName: "Error", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.Import).Error, execute.AppendString)
+		}},
+		"errorCode": {GoName: "ErrorCode", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Leaf[*model.ErrorCode](func(b []byte, v *model.ErrorCode) []byte {
+				return execute.AppendNullable(b, v, func(b []byte, v model.ErrorCode) []byte { return execute.AppendString(b, string(v)) })
+			}), func(objs []*db.Import) ([]*model.ErrorCode, error) {
+				return ec.Resolvers.Import().ErrorCode(ctx, objs)
+			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectImportConnection(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "ImportConnection", Fields: map[string]*execute.Field{
+		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[model.ImportEdge])), func(obj *model.ImportConnection) ([]*model.ImportEdge, error) {
+				return obj.Edges, nil
+			})
+		}},
+		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Import])), func(obj *model.ImportConnection) ([]*db.Import, error) {
+				return obj.Nodes, nil
+			})
+		}},
+		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[list.PageInfo]), func(obj *model.ImportConnection) (*list.PageInfo, error) {
+				return obj.PageInfo, nil
+			})
+		}},
+		"totalCount": {GoName: "TotalCount", Value: func(b []byte, parent any) []byte {
+			return execute.AppendInt(b, parent.(*model.ImportConnection).TotalCount)
+		}},
+	}}
+}
+
+func (ec *executionContext) objectImportEdge(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "ImportEdge", Fields: map[string]*execute.Field{
+		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*model.ImportEdge).Cursor)
+		}},
+		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Import]), func(obj *model.ImportEdge) (*db.Import, error) {
+				return obj.Node, nil
+			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectImportPayload(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "ImportPayload", Fields: map[string]*execute.Field{
+		"import": {GoName: "Import", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Import]), func(obj *model.ImportPayload) (*db.Import, error) {
+				return obj.Import, nil
+			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectImportRow(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "ImportRow", Fields: map[string]*execute.Field{
+		"line": {GoName: "Line", Value: func(b []byte, parent any) []byte {
+			return execute.AppendInt(b, parent.(*db.ImportRow).Line)
+		}},
+		"outcome": {GoName: "Outcome", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, string(parent.(*db.ImportRow).Outcome))
+		}},
+		"email": {GoName: "Email", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*db.ImportRow).Email, execute.AppendString)
+		}},
+		"user": {GoName: "User", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[db.User]), func(objs []*db.ImportRow) ([]*db.User, error) {
+				return ec.Resolvers.ImportRow().User(ctx, objs)
+			})
+		}},
+		"errors": {GoName: "Errors", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[model.ImportRowError])), func(objs []*db.ImportRow) ([][]*model.ImportRowError, error) {
+				return ec.Resolvers.ImportRow().Errors(ctx, objs)
+			})
+		}},
+		"warnings": {GoName: "Warnings", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddList(execute.AddPointer[model.ImportRowError])), func(objs []*db.ImportRow) ([][]*model.ImportRowError, error) {
+				return ec.Resolvers.ImportRow().Warnings(ctx, objs)
+			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectImportRowConnection(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "ImportRowConnection", Fields: map[string]*execute.Field{
+		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[model.ImportRowEdge])), func(obj *model.ImportRowConnection) ([]*model.ImportRowEdge, error) {
+				return obj.Edges, nil
+			})
+		}},
+		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.ImportRow])), func(obj *model.ImportRowConnection) ([]*db.ImportRow, error) {
+				return obj.Nodes, nil
+			})
+		}},
+		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[list.PageInfo]), func(obj *model.ImportRowConnection) (*list.PageInfo, error) {
+				return obj.PageInfo, nil
+			})
+		}},
+		"totalCount": {GoName: "TotalCount", Value: func(b []byte, parent any) []byte {
+			return execute.AppendInt(b, parent.(*model.ImportRowConnection).TotalCount)
+		}},
+	}}
+}
+
+func (ec *executionContext) objectImportRowEdge(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "ImportRowEdge", Fields: map[string]*execute.Field{
+		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*model.ImportRowEdge).Cursor)
+		}},
+		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.ImportRow]), func(obj *model.ImportRowEdge) (*db.ImportRow, error) {
+				return obj.Node, nil
+			})
+		}},
+	}}
+}
+
+func (ec *executionContext) objectImportRowError(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "ImportRowError", Fields: map[string]*execute.Field{
+		"code": {GoName: "Code", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*model.ImportRowError).Code)
+		}},
+		"message": {GoName: "Message", Value: func(b []byte, parent any) []byte {
+			return execute.AppendString(b, parent.(*model.ImportRowError).Message)
+		}},
+		"column": {GoName: "Column", Value: func(b []byte, parent any) []byte {
+			return execute.AppendNullable(b, parent.(*model.ImportRowError).Column, execute.AppendString)
 		}},
 	}}
 }
@@ -1011,9 +1217,34 @@ func (ec *executionContext) objectMutation(schema *executableSchema) *execute.Ob
 				return ec.Resolvers.Mutation().RevokeInvitation(ctx, fc.Args["input"].(directory.InvitationActionInput))
 			})
 		}},
+		"planImport": {GoName: "PlanImport", Args: ec.field_Mutation_planImport_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.ImportPayload]), func() (*model.ImportPayload, error) {
+				return ec.Resolvers.Mutation().PlanImport(ctx, fc.Args["input"].(transfer.PlanImportInput))
+			})
+		}},
+		"applyImport": {GoName: "ApplyImport", Args: ec.field_Mutation_applyImport_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.ImportPayload]), func() (*model.ImportPayload, error) {
+				return ec.Resolvers.Mutation().ApplyImport(ctx, fc.Args["input"].(transfer.ImportActionInput))
+			})
+		}},
+		"cancelImport": {GoName: "CancelImport", Args: ec.field_Mutation_cancelImport_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.ImportPayload]), func() (*model.ImportPayload, error) {
+				return ec.Resolvers.Mutation().CancelImport(ctx, fc.Args["input"].(transfer.ImportActionInput))
+			})
+		}},
+		"undoImport": {GoName: "UndoImport", Args: ec.field_Mutation_undoImport_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.ImportPayload]), func() (*model.ImportPayload, error) {
+				return ec.Resolvers.Mutation().UndoImport(ctx, fc.Args["input"].(transfer.ImportActionInput))
+			})
+		}},
 		"exportUsers": {GoName: "ExportUsers", Args: ec.field_Mutation_exportUsers_args, Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.ExportPayload]), func() (*model.ExportPayload, error) {
 				return ec.Resolvers.Mutation().ExportUsers(ctx, fc.Args["input"].(transfer.ExportUsersInput))
+			})
+		}},
+		"createUsers": {GoName: "CreateUsers", Args: ec.field_Mutation_createUsers_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.UsersPayload]), func() (*model.UsersPayload, error) {
+				return ec.Resolvers.Mutation().CreateUsers(ctx, fc.Args["input"].(model.CreateUsersInput))
 			})
 		}},
 		"updateSettings": {GoName: "UpdateSettings", Args: ec.field_Mutation_updateSettings_args, Load: func(ctx context.Context, fc *execute.Call) {
@@ -1552,6 +1783,16 @@ func (ec *executionContext) objectQuery(schema *executableSchema) *execute.Objec
 		"invitations": {GoName: "Invitations", Args: ec.field_Query_invitations_args, Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[list.Connection[db.Invitation]]), func() (*list.Connection[db.Invitation], error) {
 				return ec.Resolvers.Query().Invitations(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["status"].(*db.InvitationStatus))
+			})
+		}},
+		"import": {GoName: "Import", Args: ec.field_Query_import_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[db.Import]), func() (*db.Import, error) {
+				return ec.Resolvers.Query().Import(ctx, fc.Args["id"].(string))
+			})
+		}},
+		"imports": {GoName: "Imports", Args: ec.field_Query_imports_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.ImportConnection]), func() (*model.ImportConnection, error) {
+				return ec.Resolvers.Query().Imports(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
 			})
 		}},
 		"identityProviders": {GoName: "IdentityProviders", Args: ec.field_Query_identityProviders_args, Load: func(ctx context.Context, fc *execute.Call) {
@@ -2153,6 +2394,21 @@ func (ec *executionContext) objectUserPayload(schema *executableSchema) *execute
 	}}
 }
 
+func (ec *executionContext) objectUsersPayload(schema *executableSchema) *execute.Object {
+	return &execute.Object{Name: "UsersPayload", Fields: map[string]*execute.Field{
+		"users": {GoName: "Users", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.User])), func(obj *model.UsersPayload) ([]*db.User, error) {
+				return obj.Users, nil
+			})
+		}},
+		"impact": {GoName: "Impact", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[directory.Impact]), func(obj *model.UsersPayload) (*directory.Impact, error) {
+				return obj.Impact, nil
+			})
+		}},
+	}}
+}
+
 func (ec *executionContext) objectViewer(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "Viewer", Fields: map[string]*execute.Field{
 		"user": {GoName: "User", Load: func(ctx context.Context, fc *execute.Call) {
@@ -2477,6 +2733,12 @@ func identifyNode(v any) (string, any) {
 	case *db.Invitation:
 		if v != nil {
 			return "Invitation", v
+		}
+	case db.Import:
+		return "Import", &v
+	case *db.Import:
+		if v != nil {
+			return "Import", v
 		}
 	case db.IdentityProvider:
 		return "IdentityProvider", &v

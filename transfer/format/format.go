@@ -54,6 +54,12 @@ type Options struct {
 	Limits   Limits
 }
 
+// Check returns INVALID if Columns has names for columns that are none of ours.
+func (o Options) Check() error {
+	r := Reader{options: o, format: o.Format}
+	return r.claim()
+}
+
 // Reader reads the records of a file. It is not safe for concurrent use.
 type Reader struct {
 	file    *file
