@@ -27,6 +27,11 @@ var foresight = map[string]func(n *names, input any) access.Permission{
 		return n.oneUser(in)
 	}),
 	"restoreUser": foresee((*names).oneUser),
+	"offboardUser": foresee(func(n *names, in OffboardUserInput) access.Permission {
+		n.leaving, n.endsUsers = append(n.leaving, in.User.lookUp()), true
+		n.defaults = true
+		return n.oneUser(UserActionInput{User: in.User})
+	}),
 	"deleteUser": foresee(func(n *names, in UserActionInput) access.Permission {
 		n.leaving, n.endsUsers = append(n.leaving, in.User.lookUp()), true
 		return n.oneUser(in)

@@ -122,6 +122,7 @@ type MutationResolver interface {
 	UpdateUser(ctx context.Context, input directory.UpdateUserInput) (*model.UserPayload, error)
 	SuspendUser(ctx context.Context, input directory.UserActionInput) (*model.UserPayload, error)
 	RestoreUser(ctx context.Context, input directory.UserActionInput) (*model.UserPayload, error)
+	OffboardUser(ctx context.Context, input directory.OffboardUserInput) (*model.UserPayload, error)
 	DeleteUser(ctx context.Context, input directory.UserActionInput) (*model.DeletePayload, error)
 	CreateOrganization(ctx context.Context, input directory.CreateOrganizationInput) (*model.OrganizationPayload, error)
 	UpdateOrganization(ctx context.Context, input directory.UpdateOrganizationInput) (*model.OrganizationPayload, error)
@@ -349,9 +350,10 @@ directive @dryRun on MUTATION
 
 """
 The mutation carries a secret, such as a password or a code. It stands alone in its document, runs in transactions of its
-own, so that a refused attempt is still counted, and takes neither @dryRun nor ` + "`" + `Idempotency-Key` + "`" + `.
+own, so that a refused attempt is still counted, and takes neither @dryRun nor ` + "`" + `Idempotency-Key` + "`" + `. On a field of an input: so it
+is with an input that has the field.
 """
-directive @credential on FIELD_DEFINITION
+directive @credential on FIELD_DEFINITION | INPUT_FIELD_DEFINITION
 
 "An instant, as RFC 3339 in UTC with microseconds: 2026-11-23T08:00:00.000000Z. Input may be in any zone."
 scalar DateTime
@@ -2143,6 +2145,16 @@ type Mutation {
     input: UserActionInput!
   ): UserPayload! @requires(permission: "roster:users:write")
   """
+  Ends all that the user has, everywhere and in one step: suspends them, ends their sessions and grants, the API keys that stand
+  for them or that they answer for, and the invitations that they have made, and takes them out of every organization but the
+  default one, which they join first if need be. Restoring them brings nothing of it back. FORBIDDEN unless the caller holds every
+  permission of Roster that the user holds anywhere, or is the user.
+  """
+  offboardUser(
+    "Which one, and why."
+    input: OffboardUserInput!
+  ): UserPayload! @requires(permission: "roster:users:write") @endsAccess
+  """
   Erases the user's personal data, from the log of changes too, and ends all that they held. For good. FORBIDDEN unless the
   caller holds every permission of Roster that the user holds anywhere, or is the user.
   """
@@ -2520,6 +2532,16 @@ input CreateUserInput {
   organizations: [OrganizationRef!]
   "Roles in each of them. Left out or null: the default roles. An empty list: none. ESCALATION for roles that contain what the caller does not hold."
   roles: [RoleRef!]
+  """
+  The first password, which must be such as people may choose. It stays until the user changes it: for one that they have to
+  replace at once, use setTemporaryPassword. One a document.
+  """
+  password: String @credential
+  """
+  The hash of the password in another system, such as a bcrypt string, with which the user signs in until it is replaced by a
+  hash of Roster's at the first time: docs/passwords.md has the formats. INVALID beside password.
+  """
+  passwordHash: String
 }
 
 "What to change about a user. What is left out stays; null empties."
@@ -2550,6 +2572,16 @@ input UpdateUserInput {
 input UserActionInput {
   "Which user."
   user: UserRef!
+  "For the log of changes, at most 1000 characters."
+  reason: String
+}
+
+"The user to offboard."
+input OffboardUserInput {
+  "Which user."
+  user: UserRef!
+  "For the log of changes, at most 1000 characters."
+  reason: String
 }
 
 "A new organization."
@@ -2612,6 +2644,8 @@ input RemoveMembersInput {
   organization: OrganizationRef!
   "Who: 1 to 1000 members."
   users: [UserRef!]!
+  "For the log of changes, at most 1000 characters."
+  reason: String
 }
 
 "The member to act upon."
@@ -3533,6 +3567,20 @@ func (ec *executionContext) field_Mutation_moveMember_args(ctx context.Context, 
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (directory.MoveMemberInput, error) {
 			return ec.unmarshalNMoveMemberInput2rosterᚋdirectoryᚐMoveMemberInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_offboardUser_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (directory.OffboardUserInput, error) {
+			return ec.unmarshalNOffboardUserInput2rosterᚋdirectoryᚐOffboardUserInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5928,7 +5976,7 @@ func (ec *executionContext) unmarshalInputCreateUserInput(ctx context.Context, o
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"email", "username", "phone", "givenName", "familyName", "pictureUrl", "externalId", "properties", "organizations", "roles"}
+	fieldsInOrder := [...]string{"email", "username", "phone", "givenName", "familyName", "pictureUrl", "externalId", "properties", "organizations", "roles", "password", "passwordHash"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -6005,6 +6053,20 @@ func (ec *executionContext) unmarshalInputCreateUserInput(ctx context.Context, o
 				return it, err
 			}
 			it.Roles = data
+		case "password":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("password"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Password = data
+		case "passwordHash":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("passwordHash"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PasswordHash = data
 		}
 	}
 	return it, nil
@@ -6578,6 +6640,43 @@ func (ec *executionContext) unmarshalInputMoveMemberInput(ctx context.Context, o
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputOffboardUserInput(ctx context.Context, obj any) (directory.OffboardUserInput, error) {
+	var it directory.OffboardUserInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"user", "reason"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "user":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("user"))
+			data, err := ec.unmarshalNUserRef2rosterᚋdirectoryᚐUserRef(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.User = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputOrganizationActionInput(ctx context.Context, obj any) (directory.OrganizationActionInput, error) {
 	var it directory.OrganizationActionInput
 	if obj == nil {
@@ -6808,7 +6907,7 @@ func (ec *executionContext) unmarshalInputRemoveMembersInput(ctx context.Context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"organization", "users"}
+	fieldsInOrder := [...]string{"organization", "users", "reason"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -6829,6 +6928,13 @@ func (ec *executionContext) unmarshalInputRemoveMembersInput(ctx context.Context
 				return it, err
 			}
 			it.Users = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
 		}
 	}
 	return it, nil
@@ -8034,7 +8140,7 @@ func (ec *executionContext) unmarshalInputUserActionInput(ctx context.Context, o
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"user"}
+	fieldsInOrder := [...]string{"user", "reason"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -8048,6 +8154,13 @@ func (ec *executionContext) unmarshalInputUserActionInput(ctx context.Context, o
 				return it, err
 			}
 			it.User = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
 		}
 	}
 	return it, nil
@@ -8392,6 +8505,11 @@ func (ec *executionContext) unmarshalNMemberOrderField2rosterᚋdbᚋlistᚐOrde
 
 func (ec *executionContext) unmarshalNMoveMemberInput2rosterᚋdirectoryᚐMoveMemberInput(ctx context.Context, v any) (directory.MoveMemberInput, error) {
 	res, err := ec.unmarshalInputMoveMemberInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNOffboardUserInput2rosterᚋdirectoryᚐOffboardUserInput(ctx context.Context, v any) (directory.OffboardUserInput, error) {
+	res, err := ec.unmarshalInputOffboardUserInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 

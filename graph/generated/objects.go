@@ -881,6 +881,11 @@ func (ec *executionContext) objectMutation(schema *executableSchema) *execute.Ob
 				return ec.Resolvers.Mutation().RestoreUser(ctx, fc.Args["input"].(directory.UserActionInput))
 			})
 		}},
+		"offboardUser": {GoName: "OffboardUser", Args: ec.field_Mutation_offboardUser_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.UserPayload]), func() (*model.UserPayload, error) {
+				return ec.Resolvers.Mutation().OffboardUser(ctx, fc.Args["input"].(directory.OffboardUserInput))
+			})
+		}},
 		"deleteUser": {GoName: "DeleteUser", Args: ec.field_Mutation_deleteUser_args, Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.DeletePayload]), func() (*model.DeletePayload, error) {
 				return ec.Resolvers.Mutation().DeleteUser(ctx, fc.Args["input"].(directory.UserActionInput))
