@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/uptrace/bun/dialect/pgdialect"
+
 	"roster/db"
 )
 
@@ -133,11 +135,15 @@ func (w *Write) Changes() []db.Change {
 	return all
 }
 
-// Erase removes the values of all earlier changes of subject, which may be personal
+// Erase removes the values of all earlier changes of the subjects, which may be personal
 // data. The changes themselves stay in the log.
-func (w *Write) Erase(ctx context.Context, subject string) error {
-	w.rows = slices.DeleteFunc(w.rows, func(row *db.Change) bool { return row.Subject == subject })
-	_, err := w.NewUpdate().Model((*db.Change)(nil)).Set("before = null, after = null").Where("subject = ?", subject).Exec(ctx)
+func (w *Write) Erase(ctx context.Context, subjects ...string) error {
+	gone := make(map[string]bool, len(subjects))
+	for _, subject := range subjects {
+		gone[subject] = true
+	}
+	w.rows = slices.DeleteFunc(w.rows, func(row *db.Change) bool { return gone[row.Subject] })
+	_, err := w.NewUpdate().Model((*db.Change)(nil)).Set("before = null, after = null").Where("subject = any(?)", pgdialect.Array(subjects)).Exec(ctx)
 	return err
 }
 

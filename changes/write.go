@@ -139,7 +139,7 @@ func (w *Writer) attempt(ctx context.Context, confirmFirst bool, fn func(ctx con
 		w.feed.Notify()
 	}
 	if err == nil {
-		committed(ctx, done.rows)
+		committed(ctx, &done)
 		for _, fn := range done.then {
 			fn()
 		}
@@ -355,11 +355,15 @@ type Written struct {
 
 type writtenKey struct{}
 
-// WrittenIn returns what the transaction of ctx has written so far. It is empty if ctx
-// does not belong to a transaction of a Writer.
+// WrittenIn returns what the transaction of ctx has written so far. If ctx does not belong to
+// a transaction of a Writer, it is what the last one has written that committed with ctx (see
+// WithCommitted), or nothing.
 func WrittenIn(ctx context.Context) *Written {
 	if written, ok := ctx.Value(writtenKey{}).(*Written); ok {
 		return written
+	}
+	if last, ok := ctx.Value(committedKey{}).(*commit); ok {
+		return &last.written
 	}
 	return &Written{}
 }
@@ -383,15 +387,22 @@ func (w *Written) Revision() db.Revision {
 
 type committedKey struct{}
 
+// commit is the last commit with a context.
+type commit struct {
+	revision *db.Revision
+	written  Written
+}
+
 // WithCommitted returns a context whose transactions set revision when they have
 // committed changes.
 func WithCommitted(ctx context.Context, revision *db.Revision) context.Context {
-	return context.WithValue(ctx, committedKey{}, revision)
+	return context.WithValue(ctx, committedKey{}, &commit{revision: revision})
 }
 
-// committed sets the revision of WithCommitted after a commit of these changes.
-func committed(ctx context.Context, rows []db.Change) {
-	if revision, ok := ctx.Value(committedKey{}).(*db.Revision); ok && len(rows) > 0 {
-		*revision = rows[0].XID
+// committed notes a commit for WithCommitted, if it has changed something.
+func committed(ctx context.Context, done *Written) {
+	if last, ok := ctx.Value(committedKey{}).(*commit); ok && len(done.rows) > 0 {
+		*last.revision = done.rows[0].XID
+		last.written = Written{Last: done.Last, At: done.At}
 	}
 }

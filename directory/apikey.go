@@ -363,6 +363,6 @@ func (w *write) revokeKeys(ctx context.Context, condition string, args ...any) (
 			return nil, err
 		}
 	}
-	w.Later("update api_keys set revoked_at = $1, revoked_by = $2 where id = any($3)", w.At, by, ids)
-	return keys, nil
+	_, err = w.NewUpdate().Model((*db.APIKey)(nil)).Set("revoked_at = ?, revoked_by = ?", w.At, by).Where("id = any(?)", idArray(ids)).Exec(ctx)
+	return keys, err
 }

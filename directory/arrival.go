@@ -80,6 +80,8 @@ type Place struct {
 	// Fallback is true if the source names no organization: somebody who is there already
 	// joins it only for the sake of what they are given.
 	Fallback bool `json:"fallback,omitempty"`
+	// NoDefaults is true if somebody who joins gets no default roles either.
+	NoDefaults bool `json:"noDefaults,omitempty"`
 }
 
 // grants reports whether something is granted at the place.

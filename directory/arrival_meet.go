@@ -27,6 +27,7 @@ type Arrived struct {
 type meeting struct {
 	actor     *access.Actor
 	on        OnConflict
+	actions   arrivalActions
 	authority *access.Authority
 	catalogue *access.Catalogue
 
@@ -90,7 +91,7 @@ type allowed struct {
 // all of them, in the order in which every write locks.
 func (d *Directory) meet(ctx context.Context, arrivals []*Arrival, on OnConflict) (*meeting, error) {
 	m := &meeting{
-		actor: access.ActorOf(ctx), on: on, organizations: map[db.OrganizationID]*db.Organization{}, people: map[db.UserID]*arriving{},
+		actor: access.ActorOf(ctx), on: on, actions: imported, organizations: map[db.OrganizationID]*db.Organization{}, people: map[db.UserID]*arriving{},
 		owners: map[arrivalName]db.UserID{}, accounts: map[foreignName]db.UserID{}, allowed: map[handoutName]allowed{},
 	}
 	lock := func(strength string) string {
@@ -271,7 +272,7 @@ func (m *meeting) take(a *Arrival) Arrived {
 		case SkipConflict:
 			return Arrived{User: p.user.ID, Outcome: db.ImportSkip}
 		case FailConflict:
-			wrong = append(wrong, m.conflict(a))
+			wrong = append(wrong, m.conflicts(a)...)
 		}
 	}
 	places, refused := m.places(a, p == nil)
@@ -343,26 +344,23 @@ func takenFault(column string) ArrivalFault {
 		return ArrivalFault{CodeConflictEmail, "email", "Another user has this email address."}
 	case usernameColumn:
 		return ArrivalFault{CodeConflictUsername, "username", "Another user has this username."}
+	case phoneColumn:
+		return ArrivalFault{CodeConflict, "phone", "Another user has this phone number, and nothing else."}
 	}
 	return ArrivalFault{CodeConflict, "externalId", "Another user has this external id."}
 }
 
-// conflict says that the person who arrives is there already.
-func (m *meeting) conflict(a *Arrival) ArrivalFault {
+// conflicts says by what the person who arrives is there already.
+func (m *meeting) conflicts(a *Arrival) (all []ArrivalFault) {
 	for _, name := range a.names() {
-		if _, owned := m.owners[name]; !owned {
-			continue
-		}
-		switch name.column {
-		case emailColumn:
-			return ArrivalFault{CodeConflictEmail, "email", "There is a user with this email address already."}
-		case usernameColumn:
-			return ArrivalFault{CodeConflictUsername, "username", "There is a user with this username already."}
-		case externalIDColumn:
-			return ArrivalFault{CodeConflict, "externalId", "There is a user with this external id already."}
+		if _, owned := m.owners[name]; owned {
+			all = append(all, takenFault(name.column))
 		}
 	}
-	return ArrivalFault{CodeConflict, "", "This user is there already."}
+	if len(all) == 0 {
+		all = []ArrivalFault{{CodeConflict, "", "This user is there already."}}
+	}
+	return all
 }
 
 // edits reports whether the profile of somebody who is there is changed.
@@ -421,7 +419,7 @@ func (m *meeting) join(p *arriving, place *Place) (changed bool) {
 	if member == nil {
 		member = &joining{
 			row:   &db.Membership{ID: db.NewID[db.MembershipKind](), OrgID: place.Organization, UserID: p.user.ID, Status: db.Active},
-			isNew: true, defaults: len(place.Roles) == 0, held: map[uuid.UUID]bool{}, given: map[string][]uuid.UUID{},
+			isNew: true, defaults: len(place.Roles) == 0 && !place.NoDefaults, held: map[uuid.UUID]bool{}, given: map[string][]uuid.UUID{},
 		}
 		p.members[place.Organization], changed = member, true
 	}

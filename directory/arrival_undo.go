@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -51,7 +52,7 @@ func (d *Directory) Withdraw(ctx context.Context, id db.ImportID, users []db.Use
 				}
 			}
 		}
-		return d.deleteUsers(ctx, w, made)
+		return d.deleteUsers(ctx, w, made, nil)
 	})
 	return left, err
 }
@@ -91,7 +92,7 @@ func (t *trace) isMade() bool { return len(t.brought) > 0 && t.brought[0].Before
 // isTouched reports whether somebody else has changed anything of a user whom the import has
 // made.
 func (t *trace) isTouched() bool {
-	touched := t.touched || t.others > 0 || t.user.SignInCount > 0 || t.user.LastSignedInAt != nil
+	touched := t.touched || t.others > 0 || t.user.SignInCount > 0
 	for _, m := range t.members {
 		touched = touched || m.touched
 	}
@@ -135,7 +136,7 @@ func (d *Directory) tracesOf(ctx context.Context, id db.ImportID, users []db.Use
 	for _, t := range all {
 		subject := t.id.String()
 		t.brought = done[subject]
-		t.touched = isLater(later[subject], t.brought)
+		t.touched = isLater(later[subject], t.brought) || t.user.LastSignedInAt != nil && isLater(*t.user.LastSignedInAt, t.brought)
 	}
 	for _, m := range members {
 		t := of[m.UserID]
@@ -232,18 +233,28 @@ func (d *Directory) withdrawFrom(ctx context.Context, w *write, t *trace) (all b
 			all = false
 			continue
 		}
-		if err := d.withdrawMember(ctx, w, t, &m); err != nil {
+		if m.joined && t.others == 0 && !t.staysElsewhere(m) {
+			all = false // nobody belongs nowhere
+			continue
+		}
+		if err := d.withdrawMember(ctx, w, &m); err != nil {
 			return false, err
 		}
 	}
 	return all, nil
 }
 
+// staysElsewhere reports whether the user has another membership that the import has not
+// made.
+func (t *trace) staysElsewhere(but memberTrace) bool {
+	return slices.ContainsFunc(t.members, func(m memberTrace) bool { return m.row.ID != but.row.ID && (!m.joined || m.touched) })
+}
+
 // withdrawMember ends the membership if the import has made it, and else what it has
 // granted.
-func (d *Directory) withdrawMember(ctx context.Context, w *write, t *trace, m *memberTrace) error {
-	if m.joined && (t.others > 0 || len(t.members) > 1) {
-		return w.leave(ctx, d, []*db.Membership{m.row})
+func (d *Directory) withdrawMember(ctx context.Context, w *write, m *memberTrace) error {
+	if m.joined {
+		return w.leave(ctx, d, []*db.Membership{m.row}, nil)
 	}
 	for _, g := range m.grants {
 		target, err := db.SelectOne[uuid.UUID](ctx, d.db, "select "+g.kind.column+" from "+g.kind.table+" where org_id = $1 and user_id = $2 and id = $3 and live", m.row.OrgID, m.row.UserID, g.id)
@@ -315,6 +326,9 @@ func (w *write) removeWaysIn(ctx context.Context, user db.UserID, brought brough
 	}
 	for _, account := range brought.Identities {
 		if _, err := w.ExecContext(ctx, "delete from identities where provider = ? and subject = ? and user_id = ?", account.Provider, account.Subject, user); err != nil {
+			return err
+		}
+		if err := w.Record(changes.UserIdentityUnlinked, user.String(), nil, changes.Values{"provider": account.Provider}, nil); err != nil {
 			return err
 		}
 	}

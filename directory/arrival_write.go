@@ -53,9 +53,11 @@ func (w *write) putIn(ctx context.Context, d *Directory, m *meeting) error {
 	if err := d.db.Run(ctx, &b); err != nil {
 		return err
 	}
-	w.writeWaysIn(people)
+	if err := w.writeWaysIn(ctx, d, people); err != nil {
+		return err
+	}
 	for _, p := range people {
-		if err := w.recordUser(p); err != nil {
+		if err := w.recordUser(m, p); err != nil {
 			return err
 		}
 	}
@@ -199,36 +201,25 @@ func (w *write) writeMembers(b *db.Batch, people []*arriving) {
 	}
 }
 
-// writeWaysIn writes passwords and foreign accounts at the end of the write.
-func (w *write) writeWaysIn(people []*arriving) {
-	var users []db.UserID
-	var hashes []string
-	var owners []db.UserID
-	var ids []db.IdentityID
-	var providers, subjects []string
-	var emails []*string
-	identity := func(user db.UserID, provider, subject, email string) {
-		owners, ids = append(owners, user), append(ids, db.NewID[db.IdentityKind]())
-		providers, subjects = append(providers, provider), append(subjects, subject)
-		emails = append(emails, nullText(email))
-	}
+// writeWaysIn writes passwords and foreign accounts.
+func (w *write) writeWaysIn(ctx context.Context, d *Directory, people []*arriving) error {
+	var passwords []*db.Password
+	var identities []*db.Identity
 	for _, p := range people {
 		if p.hash != "" {
-			users, hashes = append(users, p.user.ID), append(hashes, p.hash)
-			identity(p.user.ID, db.PasswordProvider, p.user.ID.String(), "")
+			passwords = append(passwords, &db.Password{UserID: p.user.ID, Hash: p.hash, ChangedAt: w.At})
 		}
 		for _, account := range p.accounts {
-			identity(p.user.ID, account.Provider, account.Subject, account.Email)
+			identities = append(identities, &db.Identity{
+				ID: db.NewID[db.IdentityKind](), Provider: account.Provider, Subject: account.Subject, UserID: p.user.ID, Email: nullText(account.Email), CreatedAt: w.At,
+			})
 		}
 	}
-	if len(users) > 0 {
-		w.Later("insert into passwords (user_id, hash, temporary, changed_at) select user_id, hash, false, $1 from unnest($2::uuid[], $3::text[]) n (user_id, hash) on conflict do nothing", w.At, users, hashes)
+	if err := d.addPasswords(ctx, passwords); err != nil || len(identities) == 0 {
+		return err
 	}
-	if len(owners) > 0 {
-		w.Later(`insert into identities (provider, subject, user_id, id, email, created_at)
-			select provider, subject, user_id, id, email, $1 from unnest($2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::text[]) n (provider, subject, user_id, id, email) on conflict do nothing`,
-			w.At, providers, subjects, owners, ids, emails)
-	}
+	_, err := w.NewInsert().Model(&identities).On("conflict do nothing").Exec(ctx)
+	return err
 }
 
 // nullText returns a pointer to the text, or nil for an empty one.
@@ -250,7 +241,7 @@ type importedUser struct {
 
 // recordUser records what has become of the user. History has a suspension only as
 // something that was done to a user.
-func (w *write) recordUser(p *arriving) error {
+func (w *write) recordUser(m *meeting, p *arriving) error {
 	active := *p.user
 	if p.suspends {
 		active.Status = db.Active
@@ -260,9 +251,9 @@ func (w *write) recordUser(p *arriving) error {
 	var err error
 	switch {
 	case p.before == nil:
-		err = w.Record(changes.UserImported, id, nil, nil, after)
+		err = w.Record(m.actions.made, id, nil, nil, after)
 	case !reflect.DeepEqual(*p.before, active) && !onlyTouched(p.before, &active) || after.Password || len(after.Identities) > 0:
-		err = w.Record(changes.UserImported, id, nil, importedUser{User: p.before}, after)
+		err = w.Record(m.actions.edited, id, nil, importedUser{User: p.before}, after)
 	}
 	if err != nil || !p.suspends {
 		return err
@@ -301,7 +292,7 @@ func (w *write) writeGiven(m *meeting, people []*arriving) error {
 					}
 					keys[target] = m.keyOf(kind, target)
 					grant := newGrant{member.row, target, term{startsAt: w.At}}
-					if member.isNew {
+					if member.isNew && m.actions.together {
 						fresh = append(fresh, grant)
 					} else {
 						beside = append(beside, grant)
@@ -320,6 +311,9 @@ func (w *write) writeGiven(m *meeting, people []*arriving) error {
 // recordImported records a new member, with what is granted to them.
 func (w *write) recordImported(m *meeting, member *joining) error {
 	values := memberValues(*member.row)
+	if !m.actions.together {
+		return w.recordJoined(*member.row)
+	}
 	for _, kind := range []grantKind{roleGrants, permissionGrants} {
 		keys := make([]string, len(member.given[kind.name]))
 		for i, target := range member.given[kind.name] {
@@ -327,7 +321,7 @@ func (w *write) recordImported(m *meeting, member *joining) error {
 		}
 		values[kind.name+"s"] = keys
 	}
-	return w.Record(changes.MembershipImported, member.row.ID.String(), &member.row.OrgID, nil, values)
+	return w.Record(m.actions.joined, member.row.ID.String(), &member.row.OrgID, nil, values)
 }
 
 // keyOf returns the key of a role or permission.

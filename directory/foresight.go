@@ -17,6 +17,17 @@ var foresight = map[string]func(n *names, input any) access.Permission{
 		n.newMembers(in.Roles, in.Organizations == nil)
 		return access.UsersWrite
 	}),
+	"createUsers": foresee(func(n *names, in CreateUsersInput) access.Permission {
+		if len(in.Users) > maxList {
+			return access.UsersWrite // which is refused
+		}
+		for _, user := range in.Users {
+			n.userNames(user.Email, user.Username, user.ExternalID)
+			n.organizations.share = append(n.organizations.share, refLooks(user.Organizations)...)
+			n.newMembers(user.Roles, user.Organizations == nil)
+		}
+		return access.UsersWrite
+	}),
 	"updateUser": foresee(func(n *names, in UpdateUserInput) access.Permission {
 		n.users = append(n.users, in.User.lookUp())
 		n.userNames(in.Email.Value(), in.Username.Value(), in.ExternalID.Value())
@@ -27,6 +38,11 @@ var foresight = map[string]func(n *names, input any) access.Permission{
 		return n.oneUser(in)
 	}),
 	"restoreUser": foresee((*names).oneUser),
+	"offboardUser": foresee(func(n *names, in OffboardUserInput) access.Permission {
+		n.leaving, n.endsUsers = append(n.leaving, in.User.lookUp()), true
+		n.defaults = true
+		return n.oneUser(UserActionInput{User: in.User})
+	}),
 	"deleteUser": foresee(func(n *names, in UserActionInput) access.Permission {
 		n.leaving, n.endsUsers = append(n.leaving, in.User.lookUp()), true
 		return n.oneUser(in)
@@ -201,6 +217,11 @@ var foresight = map[string]func(n *names, input any) access.Permission{
 	"requestPasswordReset": func(*names, any) access.Permission { return "" },
 	// It reads only.
 	"exportUsers": func(*names, any) access.Permission { return "" },
+	// Imports lock nothing that others do, and their people later.
+	"planImport":   func(*names, any) access.Permission { return "" },
+	"applyImport":  func(*names, any) access.Permission { return "" },
+	"cancelImport": func(*names, any) access.Permission { return "" },
+	"undoImport":   func(*names, any) access.Permission { return "" },
 }
 
 // ownOnly is the function of a mutation of what is the actor's own. Of somebody else's,

@@ -19,7 +19,7 @@ var ownMutations = []string{"switchOrganization", "leaveOrganization", "signOut"
 func TestForesightIsComplete(t *testing.T) {
 	t.Parallel()
 	inputs := map[string]any{
-		"createUser": CreateUserInput{}, "updateUser": UpdateUserInput{}, "suspendUser": UserActionInput{}, "restoreUser": UserActionInput{}, "deleteUser": UserActionInput{},
+		"createUser": CreateUserInput{}, "updateUser": UpdateUserInput{}, "suspendUser": UserActionInput{}, "restoreUser": UserActionInput{}, "deleteUser": UserActionInput{}, "offboardUser": OffboardUserInput{},
 		"createOrganization": CreateOrganizationInput{}, "updateOrganization": UpdateOrganizationInput{},
 		"suspendOrganization": OrganizationActionInput{}, "restoreOrganization": OrganizationActionInput{}, "deleteOrganization": OrganizationActionInput{},
 		"addMembers": AddMembersInput{}, "removeMembers": RemoveMembersInput{}, "moveMember": MoveMemberInput{}, "suspendMember": MemberActionInput{}, "restoreMember": MemberActionInput{},

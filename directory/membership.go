@@ -142,6 +142,15 @@ func memberValues(m db.Membership) changes.Values {
 	return changes.Values{"organizationId": m.OrgID, "userId": m.UserID, "status": m.Status}
 }
 
+// reasonValues returns the values for the log of something that has ended: why, or nil if
+// nobody has said.
+func reasonValues(reason *string) any {
+	if reason == nil {
+		return nil
+	}
+	return changes.Values{"reason": reason}
+}
+
 // membersOf reads the memberships of the users in the organization, in the order of
 // the users, and locks them until the end of the transaction. Every write of grants
 // calls it, so that two that grant the same at the same moment take turns.
@@ -220,6 +229,8 @@ func (w *write) haveMembers(members []*db.Membership, field string) {
 type RemoveMembersInput struct {
 	Organization OrganizationRef
 	Users        []*UserRef
+	// Reason is why, for the log of changes.
+	Reason *string
 }
 
 // RemoveMembers takes the users out of the organization, which ends everything that
@@ -238,6 +249,7 @@ func (d *Directory) RemoveMembers(ctx context.Context, in RemoveMembersInput) ([
 		if err := d.haveOther(ctx, w, named, "input.users"); err != nil {
 			return err
 		}
+		reason := w.faults.prose("input.reason", in.Reason, maxReason)
 		if err := w.faults.Err(); err != nil {
 			return err
 		}
@@ -245,7 +257,7 @@ func (d *Directory) RemoveMembers(ctx context.Context, in RemoveMembersInput) ([
 		for _, m := range members {
 			removed = append(removed, m.ID.String())
 		}
-		return w.leave(ctx, d, members)
+		return w.leave(ctx, d, members, reason)
 	})
 	return removed, err
 }
@@ -280,12 +292,12 @@ func (d *Directory) haveOther(ctx context.Context, w *write, members []*db.Membe
 }
 
 // leave ends the memberships, their grants, and the API keys that stand for the
-// members in the organization.
-func (w *write) leave(ctx context.Context, d *Directory, members []*db.Membership) error {
+// members in the organization. The record has the reason, if there is one.
+func (w *write) leave(ctx context.Context, d *Directory, members []*db.Membership, reason *string) error {
 	ids := make([]db.MembershipID, len(members))
 	for i, m := range members {
 		ids[i] = m.ID
-		if err := w.Record(changes.MembershipDeleted, m.ID.String(), &m.OrgID, memberValues(*m), nil); err != nil {
+		if err := w.Record(changes.MembershipDeleted, m.ID.String(), &m.OrgID, memberValues(*m), reasonValues(reason)); err != nil {
 			return err
 		}
 	}
@@ -317,17 +329,13 @@ func (d *Directory) lockHeld(ctx context.Context, condition string, arg any) err
 	return d.db.Run(ctx, &b)
 }
 
-// leaveAll ends all memberships of a user who is being deleted.
-func (d *Directory) leaveAll(ctx context.Context, w *write, user db.UserID) error {
-	rows, err := db.Select[db.Membership](ctx, d.db, "select * from memberships where user_id = $1 for update", user)
+// leaveAll ends all memberships of users who are being deleted.
+func (d *Directory) leaveAll(ctx context.Context, w *write, users []db.UserID) error {
+	members, err := pointers(db.Select[db.Membership](ctx, d.db, "select * from memberships where user_id = any($1) order by org_id, user_id for update", users))
 	if err != nil {
 		return err
 	}
-	members := make([]*db.Membership, len(rows))
-	for i := range rows {
-		members[i] = &rows[i]
-	}
-	return w.leave(ctx, d, members)
+	return w.leave(ctx, d, members, nil)
 }
 
 // MoveMemberInput moves a user from one organization to another.
@@ -382,7 +390,7 @@ func (d *Directory) MoveMember(ctx context.Context, in MoveMemberInput) (*db.Mem
 				return err
 			}
 		}
-		return w.leave(ctx, d, members)
+		return w.leave(ctx, d, members, nil)
 	})
 	return moved, err
 }

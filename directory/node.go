@@ -70,6 +70,8 @@ func (d *Directory) findNodes(ctx context.Context, prefix string, ids []string, 
 	case db.ProviderKind{}.Prefix():
 		conditions, err := visibleProviders(ctx)
 		return rowsByID[db.ProviderKind, db.IdentityProvider](ctx, d, "identity_providers ip", "ip", conditions, err, ids, found)
+	case db.ImportKind{}.Prefix():
+		return rowsByID[db.ImportKind, db.Import](ctx, d, "imports im", "im", nil, access.Require(ctx, access.ImportsWrite), ids, found)
 	case db.RoleKind{}.Prefix():
 		return findEach(ids, found, func(id string) (*db.Role, error) { return d.Role(ctx, RoleRef{ID: &id}) })
 	case db.PermissionKind{}.Prefix():

@@ -24,6 +24,7 @@ func (h *history) mutation() mutation {
 			{2, h.deleteUser, len(h.listExisting(h.users)) > 8},
 			{3, h.renameUser, true},
 			{5, h.suspendUser, true},
+			{1, h.offboardUser, true},
 			{5, h.suspendMember, true},
 			{1, h.createOrganization, len(h.listExisting(h.orgs)) < 8},
 			{1, h.deleteOrganization, len(h.listExisting(h.orgs)) > 4},
@@ -42,7 +43,7 @@ func (h *history) mutation() mutation {
 			{14, h.grant, true},
 			{10, h.revoke, true},
 		} {
-			if c.when && h.random.IntN(71) < c.weight {
+			if c.when && h.random.IntN(72) < c.weight {
 				return c.make()
 			}
 		}
@@ -90,6 +91,29 @@ func (h *history) deleteUser() mutation {
 				o.leave(s, at)
 			}
 			o.users[id].gone = true
+			return true
+		},
+	}
+}
+
+func (h *history) offboardUser() mutation {
+	id := h.someUser()
+	return mutation{
+		"offboard user " + id,
+		func(ctx context.Context) error {
+			_, err := h.writer.OffboardUser(ctx, directory.OffboardUserInput{User: h.userRef(id)})
+			return err
+		},
+		func(o *oracle, at time.Time) bool {
+			home := spot{id, o.defaultOrg}
+			if o.members[home] == "" {
+				o.join(home, "member", []string{}, at)
+			}
+			for _, s := range o.spots(func(s spot) bool { return s.user == id && s != home }) {
+				o.leave(s, at)
+			}
+			o.take(func(f *fact) bool { return f.spot == home }, nil, at)
+			o.users[id].setSuspended(true, at)
 			return true
 		},
 	}

@@ -99,7 +99,7 @@ func (d *Directory) LeaveOrganization(ctx context.Context, in LeaveOrganizationI
 			return err
 		}
 		left = []string{members[0].ID.String()}
-		return w.leave(ctx, d, members)
+		return w.leave(ctx, d, members, nil)
 	})
 	return left, err
 }

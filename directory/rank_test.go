@@ -20,6 +20,7 @@ func TestNobodyIsInterruptedInVain(t *testing.T) {
 	bosses := must(b.Authenticate(t.Context(), shown, ""))(t)
 	weak := b.holding("", string(access.UsersWrite), string(access.KeysWrite))
 	user := directory.UserActionInput{User: directory.UserRef{Username: &boss.user}}
+	offboarded := directory.OffboardUserInput{User: user.User}
 	key := directory.APIKeyActionInput{APIKey: bosses.Key.ID.String()}
 	alone := func(_ []directory.Mutation, end func(ctx context.Context) error) error { return end(weak) }
 	document := func(mutations []directory.Mutation, end func(ctx context.Context) error) error {
@@ -38,9 +39,10 @@ func TestNobodyIsInterruptedInVain(t *testing.T) {
 		mutation directory.Mutation
 		end      func(ctx context.Context) error
 	}{
-		"suspend": {directory.Mutation{Name: "suspendUser", Input: user}, func(ctx context.Context) error { return noResult(b.SuspendUser(ctx, user)) }},
-		"delete":  {directory.Mutation{Name: "deleteUser", Input: user}, func(ctx context.Context) error { return noResult(b.DeleteUser(ctx, user)) }},
-		"revoke":  {directory.Mutation{Name: "revokeApiKey", Input: key}, func(ctx context.Context) error { return noResult(b.RevokeAPIKey(ctx, key)) }},
+		"suspend":  {directory.Mutation{Name: "suspendUser", Input: user}, func(ctx context.Context) error { return noResult(b.SuspendUser(ctx, user)) }},
+		"delete":   {directory.Mutation{Name: "deleteUser", Input: user}, func(ctx context.Context) error { return noResult(b.DeleteUser(ctx, user)) }},
+		"offboard": {directory.Mutation{Name: "offboardUser", Input: offboarded}, func(ctx context.Context) error { return noResult(b.OffboardUser(ctx, offboarded)) }},
+		"revoke":   {directory.Mutation{Name: "revokeApiKey", Input: key}, func(ctx context.Context) error { return noResult(b.RevokeAPIKey(ctx, key)) }},
 	} {
 		for how, try := range map[string]func([]directory.Mutation, func(ctx context.Context) error) error{"alone": alone, "in a document": document, "in a dry run": dry} {
 			t.Run(name+" "+how, func(t *testing.T) {

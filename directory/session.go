@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"github.com/uptrace/bun"
+
 	"roster/access"
 	"roster/changes"
 	"roster/credential"
@@ -143,6 +145,34 @@ func VisiblePersonal(ctx context.Context, alias string) ([]list.Clause, error) {
 		return nil, err
 	}
 	return []list.Clause{list.Where("("+alias+".user_id = ?::uuid or "+alias+".org_id = ? and exists (select from memberships m where m.org_id = "+alias+".org_id and m.user_id = "+alias+".user_id))", actor.User, *org)}, nil
+}
+
+// EndSessions ends the sessions of the user that the condition selects, with those of
+// applications that began in them, and records it. It returns how many.
+func EndSessions(ctx context.Context, w *changes.Write, user db.UserID, condition string, arg any) (int, error) {
+	var ended []db.SessionID
+	if _, err := w.NewDelete().Table("sessions").Where("user_id = ?", user).Where(condition, arg).Returning("id").Exec(ctx, &ended); err != nil {
+		return 0, err
+	}
+	if len(ended) == 0 {
+		return 0, nil
+	}
+	// A statement of its own also sees sessions that began in them while this one waited.
+	var families []db.SessionID
+	if _, err := w.NewDelete().Table("sessions").Where("user_id = ? and parent_id in (?)", user, bun.List(ended)).Returning("id").Exec(ctx, &families); err != nil {
+		return 0, err
+	}
+	ended = append(ended, families...)
+	return len(ended), w.Record(changes.UserSessionsEnded, user.String(), nil, changes.Values{"sessions": ended}, nil)
+}
+
+// EndAllSessions is EndSessions for all sessions of the user but one, if that is not nil. It
+// also ends whatever else is under way for the user, such as a sign-in.
+func EndAllSessions(ctx context.Context, w *changes.Write, user db.UserID, but *db.SessionID) (int, error) {
+	if _, err := w.NewDelete().Table("flows").Where("user_id = ?", user).Exec(ctx); err != nil {
+		return 0, err
+	}
+	return EndSessions(ctx, w, user, "id is distinct from ?", but)
 }
 
 // endSessions makes memory forget the sessions that the changes may have ended.

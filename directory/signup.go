@@ -176,7 +176,7 @@ func (d *Directory) ProveEmail(ctx context.Context, user db.UserID, email string
 func (w *write) proveEmail(ctx context.Context, user *db.User) error {
 	before := *user
 	user.EmailVerified = true
-	return w.update(ctx, user, changes.UserUpdated, user.ID.String(), &before, func() { user.Version, user.UpdatedAt = user.Version+1, w.At })
+	return w.updateUser(ctx, user, changes.UserUpdated, &before, nil)
 }
 
 // ActOnOneself runs fn in a write on the person who is signed in, and who is locked.

@@ -21,6 +21,11 @@ func (w *write) insert(ctx context.Context, row db.Unique) error {
 // the action with the values that changed. touch sets version and time. See
 // store.
 func (w *write) update(ctx context.Context, row db.Unique, action changes.Action, subject string, before any, touch func()) error {
+	return w.updateAs(ctx, row, action, subject, before, row, touch)
+}
+
+// updateAs is update, except that it records other values than the ones of the row.
+func (w *write) updateAs(ctx context.Context, row db.Unique, action changes.Action, subject string, before, after any, touch func()) error {
 	if reflect.DeepEqual(reflect.ValueOf(before).Elem().Interface(), reflect.ValueOf(row).Elem().Interface()) {
 		return w.faults.Err()
 	}
@@ -28,7 +33,7 @@ func (w *write) update(ctx context.Context, row db.Unique, action changes.Action
 	if err := w.save(ctx, row); err != nil {
 		return err
 	}
-	return w.Record(action, subject, nil, before, row)
+	return w.Record(action, subject, nil, before, after)
 }
 
 // save writes a row that was edited; see store.

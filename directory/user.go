@@ -172,7 +172,7 @@ func (d *Directory) Identities(ctx context.Context, users []db.UserID) ([][]*db.
 type CreateUserInput struct {
 	Email, Username, Phone, GivenName, FamilyName, PictureURL, ExternalID *string
 	Properties                                                            json.RawMessage
-	// Password is for package signin, which hashes it: see signin.Service.CreateUser.
+	// Password is for signin.Service.CreateUserWithPassword, which hashes it.
 	Password *string
 	// PasswordHash is a hash that credential.CheckHash takes.
 	PasswordHash *string
@@ -299,7 +299,7 @@ type UpdateUserInput struct {
 // UpdateUser changes a user's profile. An email address that changes is no
 // longer verified. To change what a user is found by, the actor must outrank them.
 func (d *Directory) UpdateUser(ctx context.Context, in UpdateUserInput) (*db.User, error) {
-	return d.changeUser(ctx, in.User, changes.UserUpdated, func(ctx context.Context, w *write, user *db.User) error {
+	return d.changeUser(ctx, UserActionInput{User: in.User}, changes.UserUpdated, func(ctx context.Context, w *write, user *db.User) error {
 		f, before := &w.faults, identityOf(user)
 		f.version(in.IfVersion, user.Version)
 		email, emailKey := textValue(user.Email), textValue(user.EmailKey)
@@ -338,12 +338,23 @@ func (f *faults) version(expected *int, actual int) {
 }
 
 // UserActionInput names the user to act upon.
-type UserActionInput struct{ User UserRef }
+type UserActionInput struct {
+	User UserRef
+	// Reason is why, for the log of changes.
+	Reason *string
+}
+
+// userValues are the values of a user in the log of changes, and the reason of what was
+// done.
+type userValues struct {
+	*db.User
+	Reason *string `json:"reason,omitempty"`
+}
 
 // SuspendUser takes away everything that the user may do, until the user is
 // restored. The actor must outrank the user.
 func (d *Directory) SuspendUser(ctx context.Context, in UserActionInput) (*db.User, error) {
-	return d.changeUser(ctx, in.User, changes.UserSuspended, func(ctx context.Context, w *write, user *db.User) error {
+	return d.changeUser(ctx, in, changes.UserSuspended, func(ctx context.Context, w *write, user *db.User) error {
 		user.Status = db.Suspended
 		return d.outrank(ctx, w, user.ID, nil, "input.user")
 	})
@@ -352,7 +363,7 @@ func (d *Directory) SuspendUser(ctx context.Context, in UserActionInput) (*db.Us
 // RestoreUser ends a suspension: the user's grants count again, so the actor must
 // outrank the user, and be allowed to hand out what they are.
 func (d *Directory) RestoreUser(ctx context.Context, in UserActionInput) (*db.User, error) {
-	return d.changeUser(ctx, in.User, changes.UserRestored, func(ctx context.Context, w *write, user *db.User) error {
+	return d.changeUser(ctx, in, changes.UserRestored, func(ctx context.Context, w *write, user *db.User) error {
 		if err := d.outrank(ctx, w, user.ID, nil, "input.user"); err != nil || w.faults.about("input.user") || user.Status == db.Active {
 			return err
 		}
@@ -364,16 +375,16 @@ func (d *Directory) RestoreUser(ctx context.Context, in UserActionInput) (*db.Us
 // changeUser calls edit to change the user's row, and records the action if the row
 // has changed. If there is no such user, edit gets an empty row, so that the rest of
 // the input is checked as well.
-func (d *Directory) changeUser(ctx context.Context, by UserRef, action changes.Action, edit func(ctx context.Context, w *write, user *db.User) error) (*db.User, error) {
+func (d *Directory) changeUser(ctx context.Context, in UserActionInput, action changes.Action, edit func(ctx context.Context, w *write, user *db.User) error) (*db.User, error) {
 	var user *db.User
 	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {
 		if action == changes.UserSuspended {
-			if err := d.interruptUser(ctx, by); err != nil {
+			if err := d.interruptUser(ctx, in.User); err != nil {
 				return err
 			}
 		}
 		var err error
-		if user, err = d.lockUser(ctx, w, by); err != nil {
+		if user, err = d.lockUser(ctx, w, in.User); err != nil {
 			return err
 		}
 		if user == nil {
@@ -384,9 +395,14 @@ func (d *Directory) changeUser(ctx context.Context, by UserRef, action changes.A
 			return err
 		}
 		user.DeriveFrom(&before)
-		return w.update(ctx, user, action, user.ID.String(), &before, func() { user.Version, user.UpdatedAt = user.Version+1, w.At })
+		return w.updateUser(ctx, user, action, &before, w.faults.prose("input.reason", in.Reason, maxReason))
 	})
 	return user, err
+}
+
+// updateUser is update for a user. The record has the reason, if there is one.
+func (w *write) updateUser(ctx context.Context, user *db.User, action changes.Action, before *db.User, reason *string) error {
+	return w.updateAs(ctx, user, action, user.ID.String(), before, userValues{user, reason}, func() { user.Version, user.UpdatedAt = user.Version+1, w.At })
 }
 
 // DeleteUser erases the user's personal data, also in the log of changes, and what
@@ -398,6 +414,7 @@ func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]strin
 		if err := d.interruptUser(ctx, in.User); err != nil {
 			return err
 		}
+		reason := w.faults.prose("input.reason", in.Reason, maxReason)
 		user, err := d.lockUser(ctx, w, in.User)
 		if user == nil || err != nil {
 			return err
@@ -409,33 +426,10 @@ func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]strin
 		if err := w.faults.Err(); err != nil {
 			return err
 		}
-		if err := d.leaveAll(ctx, w, user.ID); err != nil {
-			return err
-		}
-		if _, err := w.revokeKeys(ctx, "k.user_id = ?0 or k.responsible_user_id = ?0", user.ID); err != nil {
-			return err
-		}
-		if err := w.revokeInvitations(ctx, d.clock(), "i.invited_by = ?", id); err != nil {
-			return err
-		}
 		if err := d.eraseWords(ctx, w, user.ID); err != nil {
 			return err
 		}
-		if err := w.eraseInvitations(ctx, user); err != nil {
-			return err
-		}
-		before := changes.Values{"status": user.Status}
-		user.Erase(w.At)
-		if _, err := w.NewUpdate().Model(user).WherePK().Exec(ctx); err != nil {
-			return err
-		}
-		if err := w.eraseWaysIn(ctx, user.ID); err != nil {
-			return err
-		}
-		if err := w.Erase(ctx, id); err != nil {
-			return err
-		}
-		return w.Record(changes.UserDeleted, id, nil, before, nil)
+		return d.deleteUsers(ctx, w, []*db.User{user}, reason)
 	})
 	return []string{id}, err
 }

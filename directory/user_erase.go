@@ -5,6 +5,7 @@ import (
 
 	"github.com/uptrace/bun/dialect/pgdialect"
 
+	"roster/changes"
 	"roster/db"
 	"roster/idempotency"
 )
@@ -36,21 +37,71 @@ func (d *Directory) eraseWords(ctx context.Context, w *write, user db.UserID) er
 	return err
 }
 
-// eraseWaysIn removes the ways in which the user signs in, their sessions, and what is
-// known of their attempts.
-func (w *write) eraseWaysIn(ctx context.Context, user db.UserID) error {
-	for _, table := range []string{"identities", "passwords", "sessions", "authorization_codes", "flows", "sign_ins"} {
-		if _, err := w.NewDelete().Table(table).Where("user_id = ?", user).Exec(ctx); err != nil {
+// deleteUsers ends all that the users, who are locked, have, and leaves tombstones of them,
+// without personal data. What others have written about them, eraseWords removes.
+func (d *Directory) deleteUsers(ctx context.Context, w *write, users []*db.User, reason *string) error {
+	if len(users) == 0 {
+		return nil
+	}
+	ids, texts := userIDs(users), make([]string, len(users))
+	for i, id := range ids {
+		texts[i] = id.String()
+	}
+	if err := d.leaveAll(ctx, w, ids); err != nil {
+		return err
+	}
+	if _, err := w.revokeKeys(ctx, "k.user_id = any(?0) or k.responsible_user_id = any(?0)", idArray(ids)); err != nil {
+		return err
+	}
+	if err := w.revokeInvitations(ctx, d.clock(), "i.invited_by = any(?)", pgdialect.Array(texts)); err != nil {
+		return err
+	}
+	if err := w.eraseInvitations(ctx, users); err != nil {
+		return err
+	}
+	before := make([]changes.Values, len(users))
+	for i, user := range users {
+		before[i] = changes.Values{"status": user.Status}
+		user.Erase(w.At)
+	}
+	if err := w.eraseRows(ctx, d, users, ids); err != nil {
+		return err
+	}
+	if err := w.Erase(ctx, texts...); err != nil {
+		return err
+	}
+	for i, id := range texts {
+		if err := w.Record(changes.UserDeleted, id, nil, before[i], reasonValues(reason)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// eraseInvitations removes the invitations that the user has accepted, or could accept: they
+// eraseRows writes the tombstones, and removes the ways in which the users sign in, their
+// sessions, what is known of their attempts, and what imports have reported of them.
+func (w *write) eraseRows(ctx context.Context, d *Directory, users []*db.User, ids []db.UserID) error {
+	var b db.Batch
+	b.Exec("delete from import_people p using import_rows r where r.user_id = any($1) and p.import_id = r.import_id and p.number = r.number", ids)
+	b.Exec("update import_rows set email = null where user_id = any($1) and email is not null", ids)
+	for _, table := range []string{"import_names", "identities", "passwords", "sessions", "authorization_codes", "flows", "sign_ins"} {
+		b.Exec("delete from "+table+" where user_id = any($1)", ids)
+	}
+	b.Exec(updateUsersText, append([]any{w.At}, userColumns(users)...)...)
+	b.Exec("update users set deleted_at = $1, last_signed_in_at = null, sign_in_count = 0 where id = any($2)", w.At, ids)
+	return d.db.Run(ctx, &b)
+}
+
+// eraseInvitations removes the invitations that the users have accepted, or could accept: they
 // have the address and the name.
-func (w *write) eraseInvitations(ctx context.Context, user *db.User) error {
-	_, err := w.NewDelete().Model((*db.Invitation)(nil)).Where("user_id = ? or email_key = ?", user.ID, user.EmailKey).Exec(ctx)
+func (w *write) eraseInvitations(ctx context.Context, users []*db.User) error {
+	var keys []string
+	for _, user := range users {
+		if user.EmailKey != nil {
+			keys = append(keys, *user.EmailKey)
+		}
+	}
+	_, err := w.NewDelete().Model((*db.Invitation)(nil)).Where("user_id = any(?) or email_key = any(?)", idArray(userIDs(users)), pgdialect.Array(keys)).Exec(ctx)
 	return err
 }
 

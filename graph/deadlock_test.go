@@ -93,10 +93,11 @@ func TestDocumentsDoNotDeadlock(t *testing.T) {
 		"createUser": func() string {
 			return fmt.Sprintf(`(input: {externalId: "%s", organizations: [%s]}) { user { id } }`, fresh(), org())
 		},
-		"createOther": func() string { return fmt.Sprintf(`(input: {email: "%s@example.com"}) { user { id } }`, fresh()) },
-		"suspendUser": func() string { return fmt.Sprintf(`(input: {user: %s}) { user { id } }`, user()) },
-		"restoreUser": func() string { return fmt.Sprintf(`(input: {user: %s}) { user { id } }`, user()) },
-		"deleteUser":  func() string { return fmt.Sprintf(`(input: {user: {externalId: "%s"}}) { deletedIds }`, doomed()) },
+		"createOther":  func() string { return fmt.Sprintf(`(input: {email: "%s@example.com"}) { user { id } }`, fresh()) },
+		"suspendUser":  func() string { return fmt.Sprintf(`(input: {user: %s}) { user { id } }`, user()) },
+		"restoreUser":  func() string { return fmt.Sprintf(`(input: {user: %s}) { user { id } }`, user()) },
+		"offboardUser": func() string { return fmt.Sprintf(`(input: {user: %s}) { user { id } }`, user()) },
+		"deleteUser":   func() string { return fmt.Sprintf(`(input: {user: {externalId: "%s"}}) { deletedIds }`, doomed()) },
 		"grantRoles": func() string {
 			return fmt.Sprintf(`(input: {organization: %s, users: [%s], roles: [%s]}) { memberships { id } }`, org(), two(user), two(role))
 		},

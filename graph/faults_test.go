@@ -52,11 +52,16 @@ var faultCases = []faultCase{
 		"INVALID input.email, INVALID input.externalId, INVALID input.organizations, INVALID input.username, NOT_FOUND input.roles.0"},
 	{`createUser(input: {` + names + `}) { user { id } }`, "CONFLICT input.email, CONFLICT input.externalId, CONFLICT input.username"},
 	{`createUser(input: {givenName: "` + long + `"}) { user { id } }`, "INVALID input, INVALID input.givenName"},
+	{`createUser(input: {email: "x", passwordHash: "secret"}) { user { id } }`, "INVALID input.email, INVALID input.passwordHash"},
 	{`updateUser(input: {user: {email: "ada@example.com"}, ifVersion: 9, ` + names + `, ` + profile + `}) { user { id } }`,
 		"CONFLICT input.email, CONFLICT input.externalId, CONFLICT input.ifVersion, CONFLICT input.username, " + profileFaults},
 	{`updateUser(input: {user: {email: "ada@example.com"}, ` + names + `}) { user { id } }`, "CONFLICT input.email, CONFLICT input.externalId, CONFLICT input.username"},
 	{`updateUser(input: {user: {email: "nobody@example.com"}, ifVersion: 9, ` + names + `, ` + profile + `}) { user { id } }`,
 		"CONFLICT input.email, CONFLICT input.externalId, CONFLICT input.username, " + profileFaults + ", NOT_FOUND input.user"},
+	{`suspendUser(input: {user: {email: "nobody@example.com"}, reason: "` + long + `"}) { user { id } }`, "INVALID input.reason, NOT_FOUND input.user"},
+	{`restoreUser(input: {user: {email: "nobody@example.com"}, reason: "` + long + `"}) { user { id } }`, "INVALID input.reason, NOT_FOUND input.user"},
+	{`offboardUser(input: {user: {email: "nobody@example.com"}, reason: "` + long + `"}) { user { id } }`, "INVALID input.reason, NOT_FOUND input.user"},
+	{`deleteUser(input: {user: {email: "nobody@example.com"}, reason: "` + long + `"}) { deletedIds }`, "INVALID input.reason, NOT_FOUND input.user"},
 	{`createOrganization(input: {code: "ACME", name: " ", externalId: "o-1", properties: 1, autoJoinDomains: ["x", "Bücher.example", "free.example", "xn--bcher-kva.EXAMPLE"], defaultRoles: [{key: "clerk"}, {key: "none"}]}) { organization { id } }`,
 		"CONFLICT input.autoJoinDomains.1, CONFLICT input.autoJoinDomains.3, CONFLICT input.externalId, ESCALATION , INVALID input.autoJoinDomains.0, INVALID input.code, INVALID input.name, INVALID input.properties, NOT_FOUND input.defaultRoles.1"},
 	{`createOrganization(input: {code: "acme", name: "x", externalId: "o-1"}) { organization { id } }`, "CONFLICT input.code, CONFLICT input.externalId"},
@@ -74,7 +79,7 @@ var faultCases = []faultCase{
 		"INVALID input.users, NOT_FOUND input.organization, NOT_FOUND input.roles.0"},
 	{`removeMembers(input: {organization: {code: "acme"}, users: [{email: "nobody@example.com"}, {email: "bob@example.com"}, {email: "ada@example.com"}, {username: "none"}]}) { deletedIds }`,
 		"LAST_ORGANIZATION input.users.2, NOT_FOUND input.users.0, NOT_FOUND input.users.3"},
-	{`removeMembers(input: {organization: {code: "none"}, users: []}) { deletedIds }`, "INVALID input.users, NOT_FOUND input.organization"},
+	{`removeMembers(input: {organization: {code: "none"}, users: [], reason: "` + long + `"}) { deletedIds }`, "INVALID input.reason, INVALID input.users, NOT_FOUND input.organization"},
 	{`moveMember(input: {user: {email: "nobody@example.com"}, from: {code: "none"}, to: {code: "none"}}) { membership { id } }`, "NOT_FOUND input.from, NOT_FOUND input.to"},
 	{`moveMember(input: {user: {email: "nobody@example.com"}, from: {code: "acme"}, to: {code: "acme"}}) { membership { id } }`, "INVALID input.to, NOT_FOUND input.user"},
 	{`suspendMember(input: {user: {email: "nobody@example.com"}, organization: {code: "none"}}) { membership { id } }`, "NOT_FOUND input.organization"},
@@ -132,7 +137,6 @@ var ownFaultCases = []faultCase{
 
 // oneFault says why an input of these mutations has one fault at most.
 var oneFault = map[string]string{
-	"suspendUser": "names a user only", "restoreUser": "names a user only; who is not there is not handed anything", "deleteUser": "names a user only",
 	"suspendOrganization": "names an organization only", "restoreOrganization": "names an organization only; what is not there is not handed anything",
 	"deleteOrganization": "names an organization only", "deletePermission": "names a permission only", "deleteRole": "names a role only", "revokeApiKey": "names a key only", "adoptApiKey": "names a key only",
 	"resendInvitation": "names an invitation only", "revokeInvitation": "names an invitation only", "deleteIdentityProvider": "names a provider only", "acceptInvitation": stepwise,

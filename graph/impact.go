@@ -24,6 +24,10 @@ func (p payload) user(user *db.User, err error) (*model.UserPayload, error) {
 	return &model.UserPayload{User: user, Impact: p.impact()}, err
 }
 
+func (p payload) users(users []*db.User, err error) (*model.UsersPayload, error) {
+	return &model.UsersPayload{Users: users, Impact: p.impact()}, err
+}
+
 func (p payload) organization(org *db.Organization, err error) (*model.OrganizationPayload, error) {
 	return &model.OrganizationPayload{Organization: org, Impact: p.impact()}, err
 }

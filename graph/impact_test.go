@@ -51,6 +51,9 @@ var impactCases = []struct {
 	{`addMembers(input: {organization: {code: "globex"}, users: [{email: "bob@example.com"}], roles: [{key: "writer"}]}) { PAYLOAD }`, []string{"bob globex invoices:write"}, nil},
 	{`revokeRoles(input: {organization: {code: "globex"}, users: [{email: "bob@example.com"}], roles: [{key: "writer"}]}) { PAYLOAD }`, nil, []string{"bob globex invoices:write"}},
 	{`addMembers(input: {organization: {code: "globex"}, users: [{email: "bob@example.com"}], roles: [{key: "writer"}]}) { PAYLOAD }`, []string{"bob globex invoices:write"}, nil},
+	{`offboardUser(input: {user: {email: "ada@example.com"}}) { PAYLOAD }`, nil, []string{"ada globex invoices:write"}},
+	{`offboardUser(input: {user: {email: "ada@example.com"}}) { PAYLOAD }`, nil, nil},
+	{`restoreUser(input: {user: {email: "ada@example.com"}}) { PAYLOAD }`, nil, nil},
 	{`deleteUser(input: {user: {email: "bob@example.com"}}) { PAYLOAD }`, nil, []string{"Deleted user globex invoices:write"}},
 }
 

@@ -60,6 +60,7 @@ var rankCases = map[string]rankCase{
 		open: "nobody is found by it"},
 	"suspendUser":              {document: `(input: {user: {username: "PERSON"}}) { user { id } }`, whole: true},
 	"restoreUser":              {document: `(input: {user: {username: "PERSON"}}) { user { id } }`, whole: true},
+	"offboardUser":             {document: `(input: {user: {username: "PERSON"}}) { user { id } }`, whole: true},
 	"deleteUser":               {document: `(input: {user: {username: "PERSON"}}) { deletedIds }`, whole: true},
 	"setTemporaryPassword":     {document: `(input: {user: {username: "PERSON"}, password: "` + graphtest.Password + `"}) { user { id } }`, whole: true},
 	"endSession":               {document: `(input: {session: "SESSION"}) { endedSessions }`, whole: true},
@@ -249,7 +250,7 @@ func TestRankOfOneself(t *testing.T) {
 	}`)
 	boss := w.StandingFor(t, "boss@example.com", "", "roster:users:write", "roster:keys:write")
 	owner := w.StandingFor(t, "owner@example.com", "acme", "roster:members:write")
-	for _, name := range []string{"updateUser: email", "suspendUser", "deleteUser", "revokeApiKey", "revokeApiKey: for the business"} {
+	for _, name := range []string{"updateUser: email", "suspendUser", "offboardUser", "deleteUser", "revokeApiKey", "revokeApiKey: for the business"} {
 		w.wantRank(t, "boss", w.As(t, boss, w.on(t, name, "boss"), nil), "boss", false, "")
 		w.wantRank(t, "boss", w.As(t, boss, w.on(t, name, "owner"), nil), "owner", true, "roster:imports:write")
 	}

@@ -37,6 +37,8 @@ type (
 	applicationResolver      struct{ *resolver }
 	changeResolver           struct{ *resolver }
 	impactResolver           struct{ *resolver }
+	importResolver           struct{ *resolver }
+	importRowResolver        struct{ *resolver }
 	permissionChangeResolver struct{ *resolver }
 	explanationResolver      struct{ *resolver }
 	invitationResolver       struct{ *resolver }
@@ -63,6 +65,8 @@ func (r *resolver) ApiKey() generated.ApiKeyResolver           { return apiKeyRe
 func (r *resolver) Application() generated.ApplicationResolver { return applicationResolver{r} }
 func (r *resolver) Change() generated.ChangeResolver           { return changeResolver{r} }
 func (r *resolver) Impact() generated.ImpactResolver           { return impactResolver{r} }
+func (r *resolver) Import() generated.ImportResolver           { return importResolver{r} }
+func (r *resolver) ImportRow() generated.ImportRowResolver     { return importRowResolver{r} }
 func (r *resolver) Explanation() generated.ExplanationResolver { return explanationResolver{r} }
 func (r *resolver) Invitation() generated.InvitationResolver   { return invitationResolver{r} }
 func (r *resolver) Session() generated.SessionResolver         { return sessionResolver{r} }

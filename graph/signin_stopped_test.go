@@ -72,6 +72,7 @@ type stop struct {
 
 var stops = map[string]stop{
 	"user suspended":         {`suspendUser(input: {user: {email: $e}}) { user { id } }`, `restoreUser(input: {user: {email: $e}}) { user { id } }`, true},
+	"user offboarded":        {`offboardUser(input: {user: {email: $e}}) { user { id } }`, "", true},
 	"user deleted":           {`deleteUser(input: {user: {email: $e}}) { deletedIds }`, "", true},
 	"member suspended":       {`suspendMember(input: {organization: {code: $o}, user: {email: $e}}) { membership { id } }`, `restoreMember(input: {organization: {code: $o}, user: {email: $e}}) { membership { id } }`, false},
 	"member removed":         {`removeMembers(input: {organization: {code: $o}, users: [{email: $e}]}) { deletedIds }`, "", false},
@@ -122,7 +123,7 @@ func TestStoppedPeople(t *testing.T) {
 					t.Errorf("the ticket for %s lets in: %s", step, a.Body)
 				}
 			}
-			if name == "user deleted" {
+			if name == "user deleted" || name == "user offboarded" {
 				if a := resetPassword(t, other, p.reset, p.resetCode); a.Codes() != "INVALID" {
 					t.Errorf("a password is set: %s", a.Body)
 				}

@@ -45,7 +45,11 @@ func (r userResolver) Can(ctx context.Context, users []*db.User, organization di
 }
 
 func (r mutationResolver) CreateUser(ctx context.Context, input directory.CreateUserInput) (*model.UserPayload, error) {
-	return r.payload(ctx).user(r.Directory.CreateUser(ctx, input))
+	create := r.Directory.CreateUser
+	if input.Password != nil {
+		create = r.signIn.CreateUserWithPassword
+	}
+	return r.payload(ctx).user(create(ctx, input))
 }
 
 func (r mutationResolver) UpdateUser(ctx context.Context, input directory.UpdateUserInput) (*model.UserPayload, error) {
@@ -58,6 +62,10 @@ func (r mutationResolver) SuspendUser(ctx context.Context, input directory.UserA
 
 func (r mutationResolver) RestoreUser(ctx context.Context, input directory.UserActionInput) (*model.UserPayload, error) {
 	return r.payload(ctx).user(r.Directory.RestoreUser(ctx, input))
+}
+
+func (r mutationResolver) OffboardUser(ctx context.Context, input directory.OffboardUserInput) (*model.UserPayload, error) {
+	return r.payload(ctx).user(r.Directory.OffboardUser(ctx, input))
 }
 
 func (r mutationResolver) DeleteUser(ctx context.Context, input directory.UserActionInput) (*model.DeletePayload, error) {

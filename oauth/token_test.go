@@ -193,6 +193,7 @@ func TestFamiliesEnd(t *testing.T) {
 		asPerson       bool
 	}{
 		"user suspended":         {`suspendUser(input: {user: {email: $e}}) { user { id } }`, `restoreUser(input: {user: {email: $e}}) { user { id } }`, false},
+		"user offboarded":        {`offboardUser(input: {user: {email: $e}}) { user { id } }`, "", false},
 		"user deleted":           {`deleteUser(input: {user: {email: $e}}) { deletedIds }`, "", false},
 		"member suspended":       {`suspendMember(input: {organization: {code: $o}, user: {email: $e}}) { membership { id } }`, `restoreMember(input: {organization: {code: $o}, user: {email: $e}}) { membership { id } }`, false},
 		"member removed":         {`removeMembers(input: {organization: {code: $o}, users: [{email: $e}]}) { deletedIds }`, "", false},

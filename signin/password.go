@@ -189,6 +189,34 @@ func (s *Service) SetTemporaryPassword(ctx context.Context, in SetTemporaryPassw
 	return user, err
 }
 
+// CreateUserWithPassword is directory.CreateUser for an input with a password, which is
+// checked like one that people choose, and theirs to keep.
+func (s *Service) CreateUserWithPassword(ctx context.Context, in directory.CreateUserInput) (*db.User, error) {
+	if err := access.Require(ctx, access.UsersWrite); err != nil {
+		return nil, err
+	}
+	settings, err := s.Directory.SignInSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	password := secret.New(*in.Password)
+	in.Password = nil
+	faults := problem.List(problem.All(mayChoose(settings, "input.password", password, in.Email)))
+	if in.PasswordHash != nil {
+		faults.Add(problem.Invalid, "input.passwordHash", "A password or its hash, not both.")
+	}
+	if len(faults) > 0 {
+		_, err := s.Directory.Newcomer(in)
+		return nil, append(faults, problem.All(err)...)
+	}
+	hash, err := s.Passwords.Hash(ctx, password) // before a connection is taken
+	if err != nil {
+		return nil, err
+	}
+	in.PasswordHash = &hash
+	return s.Directory.CreateUser(ctx, in)
+}
+
 // EnsurePassword sets the password of the people with these addresses, unless they have
 // one, whoever asks. It is for a business that is made up.
 func (s *Service) EnsurePassword(ctx context.Context, password secret.Text, emails ...string) error {

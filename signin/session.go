@@ -3,8 +3,6 @@ package signin
 import (
 	"context"
 
-	"github.com/uptrace/bun"
-
 	"roster/access"
 	"roster/changes"
 	"roster/db"
@@ -69,36 +67,22 @@ func (s *Service) EndSession(ctx context.Context, id string) (int, error) {
 	return ended, err
 }
 
-// endSessionsOf ends all sessions of the user but one, if that is not nil, and whatever
-// else is under way for them.
-func (s *Service) endSessionsOf(ctx context.Context, user db.UserID, but *db.SessionID) (int, error) {
-	if _, err := s.Directory.Writer.Unrecorded(ctx).NewDelete().Table("flows").Where("user_id = ?", user).Exec(ctx); err != nil {
-		return 0, err
-	}
-	return s.endSessionsWhere(ctx, user, "id is distinct from ?", but)
+// endSessionsOf is directory.EndAllSessions in a write of its own.
+func (s *Service) endSessionsOf(ctx context.Context, user db.UserID, but *db.SessionID) (ended int, err error) {
+	err = s.Directory.Writer.Write(ctx, actorText(ctx, user), func(ctx context.Context, w *changes.Write) (err error) {
+		ended, err = directory.EndAllSessions(ctx, w, user, but)
+		return err
+	})
+	return ended, err
 }
 
-// endSessionsWhere ends the sessions of the user that the condition selects, with those of
-// applications that began in them, and records it.
-func (s *Service) endSessionsWhere(ctx context.Context, user db.UserID, condition string, arg any) (int, error) {
-	var ended []db.SessionID
-	err := s.Directory.Writer.Write(ctx, actorText(ctx, user), func(ctx context.Context, w *changes.Write) error {
-		ended = nil
-		if _, err := w.NewDelete().Table("sessions").Where("user_id = ?", user).Where(condition, arg).Returning("id").Exec(ctx, &ended); err != nil {
-			return err
-		}
-		if len(ended) == 0 {
-			return nil
-		}
-		// A statement of its own also sees sessions that began in them while this one waited.
-		var families []db.SessionID
-		if _, err := w.NewDelete().Table("sessions").Where("user_id = ? and parent_id in (?)", user, bun.List(ended)).Returning("id").Exec(ctx, &families); err != nil {
-			return err
-		}
-		ended = append(ended, families...)
-		return w.Record(changes.UserSessionsEnded, user.String(), nil, changes.Values{"sessions": ended}, nil)
+// endSessionsWhere is directory.EndSessions in a write of its own.
+func (s *Service) endSessionsWhere(ctx context.Context, user db.UserID, condition string, arg any) (ended int, err error) {
+	err = s.Directory.Writer.Write(ctx, actorText(ctx, user), func(ctx context.Context, w *changes.Write) (err error) {
+		ended, err = directory.EndSessions(ctx, w, user, condition, arg)
+		return err
 	})
-	return len(ended), err
+	return ended, err
 }
 
 // SwitchOrganization makes the organization the one that the session of the request

@@ -692,7 +692,7 @@ func (ec *executionContext) objectImport(schema *executableSchema) *execute.Obje
 			return execute.AppendInt(b, parent.(*db.Import).Failures)
 		}},
 		"rows": {GoName: "Rows", Args: ec.field_Import_rows_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[model.ImportRowConnection]), func(objs []*db.Import) ([]*model.ImportRowConnection, error) {
+			execute.LoadBatch(fc, execute.Composite(execute.AddPointer[list.Connection[db.ImportRow]]), func(objs []*db.Import) ([]*list.Connection[db.ImportRow], error) {
 				return ec.Resolvers.Import().Rows(ctx, objs, fc.Args["outcome"].(*db.ImportOutcome), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
 			})
 		}},
@@ -726,22 +726,24 @@ func (ec *executionContext) objectImport(schema *executableSchema) *execute.Obje
 func (ec *executionContext) objectImportConnection(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "ImportConnection", Fields: map[string]*execute.Field{
 		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[model.ImportEdge])), func(obj *model.ImportConnection) ([]*model.ImportEdge, error) {
-				return obj.Edges, nil
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[list.Edge[db.Import]])), func(obj *list.Connection[db.Import]) ([]*list.Edge[db.Import], error) {
+				return obj.Edges(), nil
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Import])), func(obj *model.ImportConnection) ([]*db.Import, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.Import])), func(obj *list.Connection[db.Import]) ([]*db.Import, error) {
 				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[list.PageInfo]), func(obj *model.ImportConnection) (*list.PageInfo, error) {
-				return obj.PageInfo, nil
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[list.PageInfo]), func(obj *list.Connection[db.Import]) (*list.PageInfo, error) {
+				return obj.PageInfo(), nil
 			})
 		}},
-		"totalCount": {GoName: "TotalCount", Value: func(b []byte, parent any) []byte {
-			return execute.AppendInt(b, parent.(*model.ImportConnection).TotalCount)
+		"totalCount": {GoName: "TotalCount", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *list.Connection[db.Import]) (int, error) {
+				return obj.TotalCount(ctx)
+			})
 		}},
 	}}
 }
@@ -749,10 +751,10 @@ func (ec *executionContext) objectImportConnection(schema *executableSchema) *ex
 func (ec *executionContext) objectImportEdge(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "ImportEdge", Fields: map[string]*execute.Field{
 		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
-			return execute.AppendString(b, parent.(*model.ImportEdge).Cursor)
+			return execute.AppendString(b, parent.(*list.Edge[db.Import]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Import]), func(obj *model.ImportEdge) (*db.Import, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.Import]), func(obj *list.Edge[db.Import]) (*db.Import, error) {
 				return obj.Node, nil
 			})
 		}},
@@ -801,22 +803,24 @@ func (ec *executionContext) objectImportRow(schema *executableSchema) *execute.O
 func (ec *executionContext) objectImportRowConnection(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "ImportRowConnection", Fields: map[string]*execute.Field{
 		"edges": {GoName: "Edges", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[model.ImportRowEdge])), func(obj *model.ImportRowConnection) ([]*model.ImportRowEdge, error) {
-				return obj.Edges, nil
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[list.Edge[db.ImportRow]])), func(obj *list.Connection[db.ImportRow]) ([]*list.Edge[db.ImportRow], error) {
+				return obj.Edges(), nil
 			})
 		}},
 		"nodes": {GoName: "Nodes", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.ImportRow])), func(obj *model.ImportRowConnection) ([]*db.ImportRow, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddList(execute.AddPointer[db.ImportRow])), func(obj *list.Connection[db.ImportRow]) ([]*db.ImportRow, error) {
 				return obj.Nodes, nil
 			})
 		}},
 		"pageInfo": {GoName: "PageInfo", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[list.PageInfo]), func(obj *model.ImportRowConnection) (*list.PageInfo, error) {
-				return obj.PageInfo, nil
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[list.PageInfo]), func(obj *list.Connection[db.ImportRow]) (*list.PageInfo, error) {
+				return obj.PageInfo(), nil
 			})
 		}},
-		"totalCount": {GoName: "TotalCount", Value: func(b []byte, parent any) []byte {
-			return execute.AppendInt(b, parent.(*model.ImportRowConnection).TotalCount)
+		"totalCount": {GoName: "TotalCount", Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadEach(fc, execute.Leaf[int](execute.AppendInt), func(obj *list.Connection[db.ImportRow]) (int, error) {
+				return obj.TotalCount(ctx)
+			})
 		}},
 	}}
 }
@@ -824,10 +828,10 @@ func (ec *executionContext) objectImportRowConnection(schema *executableSchema) 
 func (ec *executionContext) objectImportRowEdge(schema *executableSchema) *execute.Object {
 	return &execute.Object{Name: "ImportRowEdge", Fields: map[string]*execute.Field{
 		"cursor": {GoName: "Cursor", Value: func(b []byte, parent any) []byte {
-			return execute.AppendString(b, parent.(*model.ImportRowEdge).Cursor)
+			return execute.AppendString(b, parent.(*list.Edge[db.ImportRow]).Cursor())
 		}},
 		"node": {GoName: "Node", Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.ImportRow]), func(obj *model.ImportRowEdge) (*db.ImportRow, error) {
+			execute.LoadEach(fc, execute.Composite(execute.AddPointer[db.ImportRow]), func(obj *list.Edge[db.ImportRow]) (*db.ImportRow, error) {
 				return obj.Node, nil
 			})
 		}},
@@ -1087,6 +1091,11 @@ func (ec *executionContext) objectMutation(schema *executableSchema) *execute.Ob
 				return ec.Resolvers.Mutation().RestoreUser(ctx, fc.Args["input"].(directory.UserActionInput))
 			})
 		}},
+		"offboardUser": {GoName: "OffboardUser", Args: ec.field_Mutation_offboardUser_args, Load: func(ctx context.Context, fc *execute.Call) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.UserPayload]), func() (*model.UserPayload, error) {
+				return ec.Resolvers.Mutation().OffboardUser(ctx, fc.Args["input"].(directory.OffboardUserInput))
+			})
+		}},
 		"deleteUser": {GoName: "DeleteUser", Args: ec.field_Mutation_deleteUser_args, Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.DeletePayload]), func() (*model.DeletePayload, error) {
 				return ec.Resolvers.Mutation().DeleteUser(ctx, fc.Args["input"].(directory.UserActionInput))
@@ -1244,7 +1253,7 @@ func (ec *executionContext) objectMutation(schema *executableSchema) *execute.Ob
 		}},
 		"createUsers": {GoName: "CreateUsers", Args: ec.field_Mutation_createUsers_args, Load: func(ctx context.Context, fc *execute.Call) {
 			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.UsersPayload]), func() (*model.UsersPayload, error) {
-				return ec.Resolvers.Mutation().CreateUsers(ctx, fc.Args["input"].(model.CreateUsersInput))
+				return ec.Resolvers.Mutation().CreateUsers(ctx, fc.Args["input"].(directory.CreateUsersInput))
 			})
 		}},
 		"updateSettings": {GoName: "UpdateSettings", Args: ec.field_Mutation_updateSettings_args, Load: func(ctx context.Context, fc *execute.Call) {
@@ -1791,7 +1800,7 @@ func (ec *executionContext) objectQuery(schema *executableSchema) *execute.Objec
 			})
 		}},
 		"imports": {GoName: "Imports", Args: ec.field_Query_imports_args, Load: func(ctx context.Context, fc *execute.Call) {
-			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[model.ImportConnection]), func() (*model.ImportConnection, error) {
+			execute.LoadRoot(fc, execute.Composite(execute.AddPointer[list.Connection[db.Import]]), func() (*list.Connection[db.Import], error) {
 				return ec.Resolvers.Query().Imports(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
 			})
 		}},

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"roster/db"
-	"roster/db/list"
 	"roster/directory"
 	"roster/transfer"
 	"strconv"
@@ -49,14 +48,6 @@ type CreateAPIKeyPayload struct {
 	Secret string `json:"secret"`
 }
 
-// Users to create at once.
-type CreateUsersInput struct {
-	// At most 1,000.
-	Users []*directory.CreateUserInput `json:"users"`
-	// What becomes of those who are there already.
-	OnConflict directory.OnConflict `json:"onConflict"`
-}
-
 // What is gone.
 type DeletePayload struct {
 	// The ids of what was deleted, in the order asked: those of memberships in answer to removeMembers.
@@ -77,50 +68,10 @@ type IdentityProviderPayload struct {
 	Provider *db.IdentityProvider `json:"provider"`
 }
 
-// One page of imports.
-type ImportConnection struct {
-	// The elements of the page with their cursors.
-	Edges []*ImportEdge `json:"edges"`
-	// The elements of the page: edges without the cursors.
-	Nodes []*db.Import `json:"nodes"`
-	// Where the page stands in its list.
-	PageInfo *list.PageInfo `json:"pageInfo"`
-	// How many elements the whole list has, on all pages.
-	TotalCount int `json:"totalCount"`
-}
-
-// An element of a page, and its place.
-type ImportEdge struct {
-	// The place of this element in its list, to be given to after or before. Opaque.
-	Cursor string `json:"cursor"`
-	// The element itself.
-	Node *db.Import `json:"node"`
-}
-
 // The import, as it is now.
 type ImportPayload struct {
 	// The import.
 	Import *db.Import `json:"import"`
-}
-
-// One page of rows.
-type ImportRowConnection struct {
-	// The elements of the page with their cursors.
-	Edges []*ImportRowEdge `json:"edges"`
-	// The elements of the page: edges without the cursors.
-	Nodes []*db.ImportRow `json:"nodes"`
-	// Where the page stands in its list.
-	PageInfo *list.PageInfo `json:"pageInfo"`
-	// How many elements the whole list has, on all pages.
-	TotalCount int `json:"totalCount"`
-}
-
-// An element of a page, and its place.
-type ImportRowEdge struct {
-	// The place of this element in its list, to be given to after or before. Opaque.
-	Cursor string `json:"cursor"`
-	// The element itself.
-	Node *db.ImportRow `json:"node"`
 }
 
 // What is wrong with a row.

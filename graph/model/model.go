@@ -24,6 +24,8 @@ type (
 	SessionConnection      = list.Connection[db.Session]
 	SignInConnection       = list.Connection[db.SignIn]
 	InvitationConnection   = list.Connection[db.Invitation]
+	ImportConnection       = list.Connection[db.Import]
+	ImportRowConnection    = list.Connection[db.ImportRow]
 
 	UserEdge         = list.Edge[db.User]
 	OrganizationEdge = list.Edge[db.Organization]
@@ -36,6 +38,8 @@ type (
 	SessionEdge      = list.Edge[db.Session]
 	SignInEdge       = list.Edge[db.SignIn]
 	InvitationEdge   = list.Edge[db.Invitation]
+	ImportEdge       = list.Edge[db.Import]
+	ImportRowEdge    = list.Edge[db.ImportRow]
 )
 
 // Node is a row that has an id: a pointer to one of package db.

@@ -88,7 +88,7 @@ func (h *Handler) runMutation(ctx context.Context, run execute.Run) error {
 		return i.run(ctx, h.directory, run)
 	}
 	plainly := func(ctx context.Context) error { _, err := run(ctx); return err }
-	if carriesCredential(graphql.GetOperationContext(ctx).Operation) {
+	if h.carriesCredential(graphql.GetOperationContext(ctx)) {
 		return plainly(ctx) // it has transactions of its own
 	}
 	if isDryRun(graphql.GetOperationContext(ctx).Operation) {

@@ -125,7 +125,7 @@ func (r *request) prepare(params *graphql.RawParams) (*graphql.OperationContext,
 	if operation.Operation.Operation != ast.Query && r.http.Method != http.MethodPost {
 		return nil, nil, refuseMethod("POST", "Only queries are answered to GET. Send mutations by POST.")
 	}
-	if err := r.checkCredential(operation.Operation); err != nil {
+	if err := r.checkCredential(operation); err != nil {
 		return nil, nil, err
 	}
 	cost := max(document.Cost(operation.Operation, operation.Variables), r.size/bytesPerCost)

@@ -95,6 +95,7 @@ func (v victim) did(t testing.TB, b *graphtest.Server) bool {
 var endings = map[string]string{
 	"the key is revoked":          `revokeApiKey(input: {apiKey: %[1]q}) { apiKey { id } }`,
 	"the user is suspended":       `suspendUser(input: {user: {email: %[2]q}}) { user { id } }`,
+	"the user is offboarded":      `offboardUser(input: {user: {email: %[2]q}}) { user { id } }`,
 	"the user is deleted":         `deleteUser(input: {user: {email: %[2]q}}) { deletedIds }`,
 	"the user leaves":             `removeMembers(input: {organization: {code: %[3]q}, users: [{email: %[2]q}]}) { deletedIds }`,
 	"the grant is revoked":        `revokeRoles(input: {organization: {code: %[3]q}, users: [{email: %[2]q}], roles: [{key: %[4]q}]}) { memberships { id } }`,
