@@ -16,7 +16,7 @@ import (
 // newAPI returns the handler of GraphQL.
 func (s *server) newAPI() *transport.Handler {
 	return transport.NewHandler(transport.Options{
-		Schema: graph.NewSchema(s.directory, s.signIn, s.transfer), Directory: s.directory, Authenticate: s.signIn.Authenticate, Cookies: s.cookies, Log: s.log, Introspection: s.dev, Metrics: s.metrics,
+		Schema: graph.NewSchema(s.directory, s.signIn, s.transfer), Directory: s.directory, Authenticate: s.signIn.Authenticate, Transfer: s.transfer, Cookies: s.cookies, Log: s.log, Introspection: s.dev, Metrics: s.metrics,
 		CostPerSecond: s.costPerSecond, Trusted: s.trusted, TrustedOnly: s.trustedOnly,
 	})
 }

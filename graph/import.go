@@ -9,6 +9,7 @@ import (
 	"roster/directory"
 	"roster/graph/model"
 	"roster/transfer"
+	"roster/transfer/format"
 )
 
 func (r queryResolver) Import(ctx context.Context, id string) (*db.Import, error) {
@@ -27,6 +28,10 @@ func importID(im *db.Import) db.ImportID { return im.ID }
 
 func (r importResolver) CreatedBy(ctx context.Context, imports []*db.Import) ([]model.Actor, error) {
 	return r.actors(ctx, mapSlice(imports, func(im *db.Import) string { return im.CreatedBy }))
+}
+
+func (r importResolver) Format(_ context.Context, imports []*db.Import) ([]format.Format, error) {
+	return mapSlice(imports, func(im *db.Import) format.Format { return format.Format(im.Format) }), nil
 }
 
 func (r importResolver) ErrorCode(_ context.Context, imports []*db.Import) ([]*model.ErrorCode, error) {

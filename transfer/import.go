@@ -66,7 +66,7 @@ func (s *Service) PlanImport(ctx context.Context, in PlanImportInput) (*db.Impor
 	}
 	err = s.Directory.Writer.Write(ctx, im.CreatedBy, func(ctx context.Context, w *changes.Write) error {
 		im.CreatedAt = w.At
-		if _, err := w.NewInsert().Model(im).Value("claimed_until", "'-infinity'").Exec(ctx); err != nil {
+		if _, err := w.NewInsert().Model(im).Exec(ctx); err != nil {
 			return err
 		}
 		changes.WrittenIn(ctx).Then(s.wakeUp)
@@ -92,7 +92,7 @@ func (s *Service) newImport(ctx context.Context, in PlanImportInput) (*db.Import
 	}
 	s.actBy(im, actor)
 	var wrong problem.List
-	if in.File.ID == uuid.Nil {
+	if in.File.IsEmpty() {
 		wrong.Add(problem.Invalid, "input.file", "There is no file: send it as a part of a multipart/form-data request.")
 	} else {
 		im.UploadID, im.FileName = &in.File.ID, in.File.Name

@@ -2,6 +2,8 @@ package transfer
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +26,15 @@ type Upload struct {
 	ID   uuid.UUID
 	Name string
 	Size int64
+	// Hash is the SHA-256 of the file.
+	Hash [sha256.Size]byte
 }
+
+// IsEmpty reports whether the file is still to come.
+func (u *Upload) IsEmpty() bool { return u.ID == uuid.Nil }
+
+// MarshalJSON returns what tells the file from others, wherever it is stored.
+func (u *Upload) MarshalJSON() ([]byte, error) { return json.Marshal([]any{u.Name, u.Hash[:]}) }
 
 var errNoFile = errors.New("must be a file: send it as a part of a multipart/form-data request")
 
@@ -63,7 +73,7 @@ func (s *Service) Keep(ctx context.Context, name string, r io.Reader) (*Upload, 
 		return nil, db.Problem(err)
 	}
 	if err := s.keepChunks(ctx, u, r); err != nil {
-		return nil, errors.Join(err, s.Drop(context.WithoutCancel(ctx), u))
+		return nil, errors.Join(err, s.dropUpload(context.WithoutCancel(ctx), u.ID))
 	}
 	_, err := s.unrecorded(ctx).NewRaw("update uploads set size = ? where id = ?", u.Size, u.ID).Exec(ctx)
 	return u, db.Problem(err)
@@ -71,13 +81,15 @@ func (s *Service) Keep(ctx context.Context, name string, r io.Reader) (*Upload, 
 
 // keepChunks stores what r has as the chunks of the file, and counts it.
 func (s *Service) keepChunks(ctx context.Context, u *Upload, r io.Reader) error {
-	chunk := make([]byte, chunkSize)
+	chunk, sum := make([]byte, chunkSize), sha256.New()
+	defer func() { sum.Sum(u.Hash[:0]) }()
 	for number := 0; ; number++ {
 		n, err := io.ReadFull(r, chunk)
 		if u.Size += int64(n); u.Size > s.MaxUpload {
 			return problem.At(problem.Invalid, "input.file", "The file has more than %d bytes, which is the most that this server takes.", s.MaxUpload)
 		}
 		if n > 0 {
+			sum.Write(chunk[:n]) // never fails
 			if _, err := db.Select[bool](ctx, s.Database, "insert into upload_chunks (upload_id, number, data) values ($1, $2, $3) returning true", u.ID, number, chunk[:n]); err != nil {
 				return err
 			}
@@ -102,8 +114,14 @@ func fileName(name string) string {
 	return name
 }
 
-// Drop deletes a file.
-func (s *Service) Drop(ctx context.Context, u *Upload) error { return s.dropUpload(ctx, u.ID) }
+// DropUnlessUsed deletes the file, unless an import has taken it over.
+func (s *Service) DropUnlessUsed(ctx context.Context, u *Upload) error {
+	used, err := db.SelectOne[bool](ctx, s.Database, "select true from imports where upload_id = $1", u.ID)
+	if err != nil || used != nil {
+		return err
+	}
+	return s.dropUpload(ctx, u.ID)
+}
 
 func (s *Service) dropUpload(ctx context.Context, id uuid.UUID) error {
 	_, err := s.unrecorded(ctx).NewRaw("with gone as (delete from uploads where id = ?0) delete from upload_chunks where upload_id = ?0", id).Exec(ctx)

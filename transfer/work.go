@@ -125,7 +125,7 @@ func isOver(err error) bool {
 func (s *Service) release(ctx context.Context, id db.ImportID, worker uuid.UUID) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restTime)
 	defer cancel()
-	_, err := s.unrecorded(ctx).NewRaw("update imports set claimed_until = '-infinity', worker = null where id = ? and worker = ?", id, worker).Exec(ctx)
+	_, err := s.unrecorded(ctx).NewRaw("update imports set claimed_until = 'epoch', worker = null where id = ? and worker = ?", id, worker).Exec(ctx)
 	if err != nil {
 		s.Log.WarnContext(ctx, "an import stays claimed for some seconds", "import", id.String(), "cause", err)
 	}

@@ -47,7 +47,7 @@ create table imports (
     actor_org_id   uuid,
     -- the server that works on it, and until when others leave it alone
     worker         uuid,
-    claimed_until  timestamptz not null default '-infinity'
+    claimed_until  timestamptz not null default 'epoch'
 );
 create index imports_created_at on imports (created_at, id);
 create index imports_unfinished on imports (claimed_until) where status in ('PLANNING', 'APPLYING', 'UNDOING');

@@ -163,7 +163,7 @@ func (b *Server) WithOptions(t testing.TB, o transport.Options) *Server {
 	t.Helper()
 	other := *b
 	o.Schema, o.Directory, o.Log = graph.NewSchema(b.Directory, b.SignIn, b.Transfer), b.Directory, slog.New(slog.NewTextHandler(t.Output(), nil))
-	o.Authenticate = b.SignIn.Authenticate
+	o.Authenticate, o.Transfer = b.SignIn.Authenticate, b.Transfer
 	other.Handler = transport.NewHandler(o)
 	return &other
 }

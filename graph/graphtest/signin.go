@@ -61,7 +61,7 @@ func (b *Server) startSignIn(t testing.TB, log *slog.Logger) {
 		Database: b.Database, Directory: b.Directory, Passwords: credential.NewPasswords(2, 1000), Outbox: outbox, Tokens: tokens, Keyring: ring, Issuer: b.Issuer, Log: log, Clock: b.Clock.Now,
 		Providers: provider.New(egress.NewClient(true), b.Clock.Now), Development: true,
 	})
-	b.Transfer = transfer.New(transfer.Options{Database: b.Database, Directory: b.Directory, PublicURL: b.Issuer, Log: log, Clock: b.Clock.Now})
+	b.Transfer = transfer.New(transfer.Options{Database: b.Database, Directory: b.Directory, PublicURL: b.Issuer, Keyring: ring, Log: log, Clock: b.Clock.Now})
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
 	running.Go(func() { outbox.Run(ctx) })

@@ -26,6 +26,8 @@ func (r *request) checkHeader() error {
 			status: http.StatusNotAcceptable,
 			cause:  problem.New(problem.Invalid, "Answers are application/graphql-response+json or application/json, in UTF-8."),
 		}
+	case isMultipart(r.http):
+		return r.handler.checkMultipart(r.http)
 	case r.http.Method == http.MethodPost:
 		return checkContent(r.http)
 	case !isPreflighted(r.http.Header):

@@ -14,6 +14,7 @@ import (
 	"roster/queue"
 	"roster/secret"
 	"roster/signin"
+	"roster/transfer"
 )
 
 // request is one request on its way to its answer.
@@ -32,6 +33,8 @@ type request struct {
 	credential secret.Text
 	// visit is what comes of a mutation that signs somebody in or out; nil for a query.
 	visit *signin.Visit
+	// files are those that came with it.
+	files []*transfer.Upload
 	// repeatable is nil unless the client may send the request again.
 	repeatable *repeatable
 }
@@ -49,6 +52,7 @@ func (r *request) serve() (*graphql.Response, error) {
 		return nil, err
 	}
 	operation, queue, err := r.readOperation()
+	defer r.dropFiles()
 	if err != nil {
 		r.chargeRefused(err)
 		return nil, err
@@ -73,6 +77,9 @@ func (r *request) readOperation() (*graphql.OperationContext, *queue.Queue, erro
 		if err := h.directory.Await(r.ctx, atLeast); err != nil {
 			return nil, nil, refuseStale(err)
 		}
+	}
+	if isMultipart(r.http) {
+		return r.readMultipart()
 	}
 	text, err := r.readText()
 	if err != nil {

@@ -32,6 +32,7 @@ import (
 	"roster/secret"
 	"roster/signin/browser"
 	"roster/telemetry"
+	"roster/transfer"
 )
 
 // Options are what a handler needs to know.
@@ -44,6 +45,8 @@ type Options struct {
 	// Authenticate returns the actor of a credential, in the organization of that code or
 	// id. Nil means directory.Directory.Authenticate, which takes no access tokens.
 	Authenticate func(ctx context.Context, shown secret.Text, organization string) (*access.Actor, error)
+	// Transfer keeps the files of requests; nil takes none.
+	Transfer *transfer.Service
 	// Cookies are how browsers hold sessions; nil means over http.
 	Cookies *browser.Cookies
 	// Metrics measure operations; nil measures nothing.
@@ -86,6 +89,8 @@ type Handler struct {
 	queues      queues
 	// bodies is the memory, in bytes, that the bodies of all requests may take.
 	bodies *queue.Room
+	// uploads are the files that are coming.
+	uploads *queue.Queue
 	// sameKey makes requests with the same idempotency key wait for one another
 	// before each of them holds a connection.
 	sameKey queue.Turns[[sha256.Size]byte]
@@ -95,7 +100,7 @@ type Handler struct {
 func NewHandler(o Options) *Handler {
 	h := &Handler{
 		options: o, directory: o.Directory, errors: errorPresenter{o.Log, o.Directory.Away}, documents: newDocuments(o), schema: o.Schema.Schema(), sdl: newSDL(o.Schema.Schema()),
-		budgets: budget.New(nil), costs: keyRate(o.CostPerSecond), queues: newQueues(o), bodies: queue.NewRoom(maxBodies),
+		budgets: budget.New(nil), costs: keyRate(o.CostPerSecond), queues: newQueues(o), bodies: queue.NewRoom(maxBodies), uploads: queue.New(uploadLimits),
 	}
 	h.denialLines = budget.New(nil)
 	if o.Authenticate == nil {
