@@ -19,7 +19,7 @@ func (r *Reader) beginJSON(source *source, head []byte, organizations bool) erro
 		return problem.New(problem.Invalid, "This is JSON, not CSV.")
 	}
 	o := &objects{reader: r, source: source, names: personNames, organizations: organizations,
-		known: map[string]*field{}, decoder: jsontext.NewDecoder(bytes.NewReader(nil))}
+		known: map[string]column{}, decoder: newDecoder()}
 	prefix := usersPrefix.FindIndex(source.window())
 	if prefix != nil {
 		source.take(prefix[1], countLines(source.window()[:prefix[1]]))

@@ -169,6 +169,9 @@ func (n names) list() string {
 // normalized returns a name without what differs between files: case, spaces, underscores
 // and hyphens.
 func normalized(name string) string {
+	if !strings.ContainsFunc(name, func(c rune) bool { return c < 'a' || c > 'z' }) {
+		return name
+	}
 	return strings.ToLower(strings.Map(func(c rune) rune {
 		switch c {
 		case ' ', '_', '-', '\t', '\u00a0', '\ufeff':

@@ -118,7 +118,7 @@ func (r *Reader) Column(name string) string {
 // called notes how the file calls a field.
 func (r *Reader) called(field *field, name string) {
 	if _, ok := r.columns[field.name]; !ok {
-		r.columns[field.name] = strings.Clone(name)
+		r.columns[field.name] = name
 	}
 }
 
