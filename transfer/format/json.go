@@ -107,8 +107,8 @@ type objects struct {
 	// inList says that the objects are in an array, which has begun.
 	inList bool
 	after  bool // the array has ended
-	// resumes counts how often resume looked for the next object.
-	resumes int
+	// rescanned is how much was read again since resume found an object in another, in bytes.
+	rescanned int
 	// known has the members by their names in the file.
 	known   map[string]column
 	decoder *decoder
@@ -118,9 +118,9 @@ type objects struct {
 // without a word.
 const maxNames = 1000
 
-// maxResumes bounds how often reading resumes within what was taken for one object, since
-// each time may read a whole record again.
-const maxResumes = 1000
+// maxRescanned bounds how much is read again since reading resumed within what was taken for
+// one object, in bytes: each time, that may be a whole record.
+const maxRescanned = 512 << 20
 
 // next returns the next record.
 func (o *objects) next() (Record, error) {
@@ -283,10 +283,10 @@ func (o *objects) skipBetween() error {
 // others, by a bracket too much or too few. The next one begins a line, and is not indented
 // more than this one. If there is none, it returns otherwise.
 func (o *objects) resume(element []byte, otherwise int) int {
-	o.resumes++
+	o.rescanned += len(element)
 	for at := 0; ; {
 		feed := bytes.IndexByte(element[at:], '\n')
-		if feed < 0 || o.resumes > maxResumes {
+		if feed < 0 || o.rescanned > maxRescanned {
 			return otherwise
 		}
 		at += feed + 1
@@ -309,16 +309,10 @@ func (o *objects) skipElement(scan *scanner) error {
 		}
 		// The last byte stays: it may be half of a line's end.
 		take := max(len(window)-1, 0)
-		if o.source.ended() {
-			take = len(window)
-		}
 		o.source.take(take, countLines(window[:take]))
 		scan.at -= take
 		if !o.source.more() {
-			if o.source.ended() {
-				return nil
-			}
-			return o.source.err
+			return o.discard()
 		}
 	}
 }
