@@ -96,7 +96,10 @@ func Open(from io.ReaderAt, size int64, o Options) (*Reader, error) {
 			r.notes = append(r.notes, Fault{Code: UnsupportedField, Message: "The passwords in the zip are encrypted, and are not imported."})
 		}
 	}
-	return r, r.begin()
+	if err := r.begin(); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // Format returns the format of the file.

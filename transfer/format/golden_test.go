@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write what was read of testdata/files t
 
 // report is all that reading a file says.
 type report struct {
-	Format   Format
+	Format   Format   `json:",omitempty"`
 	Encoding string   `json:",omitempty"`
 	Error    string   `json:",omitempty"`
 	Records  []Record `json:",omitempty"`
@@ -43,7 +43,7 @@ func read(t testing.TB, file []byte, o Options) report {
 			t.Errorf("the fault of a file is not INVALID, but %v", err)
 		}
 	}
-	if r != nil && r.text != nil {
+	if r != nil {
 		all.Format, all.Encoding = r.Format(), r.Encoding()
 	}
 	return all
