@@ -182,7 +182,7 @@ func TestGuard(t *testing.T) {
 		if Unguard(guarded) != cell {
 			t.Errorf("%q becomes %q, and that %q", cell, guarded, Unguard(guarded))
 		}
-		if guarded != "" && strings.Contains("=+-@\t\r", guarded[:1]) {
+		if guarded != "" && strings.IndexByte("=+-@\t\r", guarded[0]) >= 0 {
 			t.Errorf("%q is left as it is", cell)
 		}
 		if runs := strings.TrimLeft(cell, "'"); guarded != cell && !strings.ContainsAny(runs[:1], "=+-@\t\r") {

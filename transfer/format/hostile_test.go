@@ -132,7 +132,7 @@ func TestHostileFiles(t *testing.T) { //nolint:tparallel // see above
 	stored := func(b []byte) (io.ReaderAt, int64) { return bytes.NewReader(b), int64(len(b)) }
 	of := func(g generated) (io.ReaderAt, int64) { return g, g.size }
 	text := func(s string) (io.ReaderAt, int64) { return stored([]byte(s)) }
-	const bytesOfZeros = 100 << 20
+	const bytesOfZeros = 66 << 20
 	zeros := generated{begin: header, fill: strings.Repeat("\x00", 1<<16), size: bytesOfZeros}
 	for _, c := range []struct {
 		name string
@@ -179,7 +179,7 @@ func TestHostileFiles(t *testing.T) { //nolint:tparallel // see above
 		}, "", 1, 2},
 		{"an array of elements that do not end", func() (io.ReaderAt, int64) {
 			return of(generated{begin: `[{"user_id":"1"},` + "\n", fill: `{"user_id":"x", "app_metadata": {},` + "\n", size: 16 << 20})
-		}, "", 513, 1},
+		}, "", 257, 1},
 		{"100,000 names of members", func() (io.ReaderAt, int64) {
 			var b strings.Builder
 			for i := range 100_000 {
@@ -187,8 +187,8 @@ func TestHostileFiles(t *testing.T) { //nolint:tparallel // see above
 			}
 			return text(b.String())
 		}, "", 0, 100_000},
-		{"32 million blank lines", func() (io.ReaderAt, int64) {
-			return of(generated{begin: header + ann, fill: strings.Repeat("\r", 1<<16), end: ben, size: 1 << 25})
+		{"16 million blank lines", func() (io.ReaderAt, int64) {
+			return of(generated{begin: header + ann, fill: strings.Repeat("\r", 1<<16), end: ben, size: 1 << 24})
 		}, "", 0, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -215,7 +215,7 @@ func TestHostileFiles(t *testing.T) { //nolint:tparallel // see above
 			if c.err == "" && (faults != c.faults || good != c.good) {
 				t.Errorf("%d records with errors and %d without, not %d and %d", faults, good, c.faults, c.good)
 			}
-			if const32 := uint64(32 << 20); used > const32 {
+			if most := uint64(32 << 20); used > most {
 				t.Errorf("%d MiB of memory", used>>20)
 			}
 		})
@@ -246,7 +246,7 @@ func TestReadingFails(t *testing.T) {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	z.Write(noise.Bytes()) //nolint:errcheck // a buffer takes everything
-	z.Close()              //nolint:errcheck // a buffer takes everything
+	z.Close()
 	for name, file := range map[string]struct {
 		io.ReaderAt
 		size int64

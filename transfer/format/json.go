@@ -120,7 +120,7 @@ const maxNames = 1000
 
 // maxRescanned bounds how much is read again since reading resumed within what was taken for
 // one object, in bytes: each time, that may be a whole record.
-const maxRescanned = 512 << 20
+const maxRescanned = 256 << 20
 
 // next returns the next record.
 func (o *objects) next() (Record, error) {
