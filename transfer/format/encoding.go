@@ -25,9 +25,9 @@ const (
 // sample is how much of a text decides about its encoding, in bytes.
 const sample = 64 << 10
 
-// utf8Reader reads a text as UTF-8, whichever encoding it has. What is ASCII up to some point may
-// go on as UTF-8 or as Windows-1252, which the first sample with other bytes decides for
-// all that follows; bytes that are not UTF-8 in a text that is one are passed on.
+// utf8Reader reads a text as UTF-8, whichever encoding it has. A text that is ASCII up to some
+// point may go on as UTF-8 or as Windows-1252: the first sample with other bytes decides for
+// all that follows. Bytes that are not UTF-8 in a text that is one are passed on.
 type utf8Reader struct {
 	encoding string
 	from     *bufio.Reader

@@ -115,7 +115,7 @@ func (n names) find(name string) *field {
 	}
 	head, path, _ := strings.Cut(name, ".")
 	field := n[normalized(head)]
-	if field == nil || path == "" {
+	if field == nil || path == "" || strings.Count(path, ".") >= maxPath {
 		return nil
 	}
 	switch field.name {
@@ -124,6 +124,9 @@ func (n names) find(name string) *field {
 	}
 	return nil
 }
+
+// maxPath is how deep a name may lead into a field.
+const maxPath = 20
 
 // pathField returns the field for cells that are one value in a property.
 func pathField(name string, path []string) *field {
@@ -134,24 +137,33 @@ func pathField(name string, path []string) *field {
 	return &field{name: full, set: func(d *draft, column string, v value) {
 		leaf := v.json
 		if leaf == nil {
-			leaf, _ = jsontext.AppendQuote(nil, strings.ToValidUTF8(v.cell, "\ufffd")) // has no error: it is UTF-8
+			leaf, _ = jsontext.AppendQuote(nil, v.cell) // has no error: it is UTF-8
 		}
-		d.property(path[0], merged(d.Properties[path[0]], path[1:], leaf))
+		if d.tree == nil {
+			d.tree = tree{}
+		}
+		d.tree.set(path, json.RawMessage(leaf))
 	}}
 }
 
-// merged returns the JSON in which the value at path, through objects, is leaf.
-func merged(old json.RawMessage, path []string, leaf jsontext.Value) jsontext.Value {
-	if len(path) == 0 {
-		return leaf
+// tree is what several cells say of properties: each value is a tree, or JSON.
+type tree map[string]any
+
+// set sets the value at path, unless the path leads through a value.
+func (t tree) set(path []string, leaf json.RawMessage) {
+	for ; len(path) > 1; path = path[1:] {
+		if t[path[0]] == nil {
+			t[path[0]] = tree{}
+		}
+		inner, ok := t[path[0]].(tree)
+		if !ok {
+			return
+		}
+		t = inner
 	}
-	var object map[string]json.RawMessage
-	if json.Unmarshal(old, &object) != nil || object == nil {
-		object = map[string]json.RawMessage{}
+	if _, ok := t[path[0]].(tree); !ok {
+		t[path[0]] = leaf
 	}
-	object[path[0]] = json.RawMessage(merged(object[path[0]], path[1:], leaf))
-	b, _ := json.Marshal(object) // has no error: the values were parsed
-	return b
 }
 
 // list returns our names of the fields, for messages.

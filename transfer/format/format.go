@@ -16,13 +16,12 @@ import (
 	"maps"
 	"path"
 	"slices"
-	"strings"
 
 	"roster/credential"
 	"roster/problem"
 )
 
-// Format is how a file is written. Its values are those of the schema's ImportFormat.
+// Format is how a file is written. It has the values of the schema's ImportFormat.
 type Format string
 
 // The formats. Our own exports are CSV and KindeNDJSON.
@@ -54,7 +53,7 @@ type Options struct {
 	Limits   Limits
 }
 
-// Check returns INVALID if Columns has names for columns that are none of ours.
+// Check returns INVALID if Columns names a column that we do not have.
 func (o Options) Check() error {
 	r := Reader{options: o, format: o.Format}
 	return r.claim()
@@ -73,8 +72,8 @@ type Reader struct {
 	claimed map[string]bool
 	// columns has the file's names of fields by ours.
 	columns map[string]string
-	// notes concern the file, and come with its next record.
-	notes []Fault
+	// notes has the warnings that concern the file, and come with its next record.
+	notes Record
 	err   error
 }
 
@@ -90,10 +89,10 @@ func Open(from io.ReaderAt, size int64, o Options) (*Reader, error) {
 	if r.parts, err = r.file.unpack(o.Limits); err != nil {
 		return nil, err
 	}
-	if r.isAuto() && strings.HasSuffix(path.Base(r.parts[0].name), "s.ndjson") {
+	if r.isAuto() && r.file.isKindeExport {
 		r.format = KindeExport
 		if r.file.hasSecrets {
-			r.notes = append(r.notes, Fault{Code: UnsupportedField, Message: "The passwords in the zip are encrypted, and are not imported."})
+			r.notes.warn(UnsupportedField, "", "The passwords in the zip are encrypted, and are not imported.")
 		}
 	}
 	if err := r.begin(); err != nil {
@@ -132,8 +131,8 @@ func (r *Reader) Next() (Record, error) {
 		record, err := r.next()
 		switch {
 		case err == nil:
-			record.Warnings = append(r.notes, record.Warnings...)
-			r.notes = nil
+			record.Warnings = append(r.notes.Warnings, record.Warnings...)
+			r.notes.Warnings = nil
 			return record, nil
 		case errors.Is(err, io.EOF) && len(r.parts) > 0:
 			r.err = r.begin()

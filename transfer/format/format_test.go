@@ -88,7 +88,7 @@ func TestColumn(t *testing.T) {
 	}
 }
 
-// What has been ASCII for long goes on in the encoding that its first other letters are in.
+// A text that is ASCII for long goes on in the encoding of its first other letters.
 func TestEncodings(t *testing.T) {
 	t.Parallel()
 	utf16 := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM)

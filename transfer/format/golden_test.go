@@ -62,7 +62,7 @@ func firebase(t testing.TB) *credential.FirebaseScrypt {
 	return &credential.FirebaseScrypt{SignerKey: key, SaltSeparator: []byte{7}, Rounds: 8, MemoryCost: 14}
 }
 
-// What is read of each file in testdata/files is in testdata/golden.
+// Each file in testdata/files is read as testdata/golden has it.
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/files/*")

@@ -114,9 +114,12 @@ type objects struct {
 	decoder *decoder
 }
 
-// maxNames is how many names of members are remembered. Unknown ones beyond are passed over
-// without a word.
-const maxNames = 1000
+// So many names of members are remembered, of so many bytes. Unknown ones beyond are passed
+// over without a word.
+const (
+	maxNames = 1000
+	maxName  = 200
+)
 
 // maxRescanned bounds how much is read again since reading resumed within what was taken for
 // one object, in bytes: each time, that may be a whole record.
@@ -185,12 +188,12 @@ func (o *objects) member(d *draft, name []byte) column {
 		if known.field != nil {
 			o.reader.called(known.field, known.name)
 		}
-		if seen = len(o.known) >= maxNames; !seen {
+		if seen = len(o.known) >= maxNames; !seen && len(name) <= maxName {
 			o.known[known.name] = known
 		}
 	}
 	if known.field == nil && (!seen || o.reader.format == Auth0BulkJSON) {
-		d.Warnings = append(d.Warnings, unknown(known.name))
+		d.unknown(known.name)
 	}
 	return known
 }

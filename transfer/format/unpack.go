@@ -56,8 +56,9 @@ type file struct {
 	err      error
 	budgeted bool
 	budget   int64
-	// hasSecrets says that a zip has an encrypted part, as Kinde's export has passwords.
-	hasSecrets bool
+	// isKindeExport says that it is a zip with the parts of Kinde's export, and hasSecrets
+	// that one of them is encrypted: the passwords.
+	isKindeExport, hasSecrets bool
 }
 
 var errBudget = errors.New("format: too much was read")
@@ -156,6 +157,7 @@ func (f *file) unzip(counted *meter) ([]part, error) {
 			}
 		}
 	}
+	f.isKindeExport = len(users)+len(organizations) > 0
 	switch {
 	case len(users) == 1 && len(organizations) <= 1:
 		return slices.Concat(organizations, users), nil
