@@ -38,7 +38,7 @@ var fields = []field{
 	{name: "last_name", others: []string{"familyname", "surname"}, set: func(d *draft, column string, v value) { d.FamilyName = d.name(column, v) }},
 	{name: "name", others: []string{"displayname", "fullname"}, set: func(d *draft, column string, v value) { d.displayName = d.name(column, v) }},
 	{name: "picture_url", others: []string{"picture", "photourl"}, set: func(d *draft, column string, v value) { d.PictureURL = d.text(column, v) }},
-	{name: "id", others: []string{"userid", "localid"}, set: (*draft).setID},
+	{name: "id", others: []string{"userid", "localid", "providedid"}, set: (*draft).setID},
 	{name: "external_id", set: func(d *draft, column string, v value) { d.externalID = d.key(column, v) }},
 	{name: "alt_id", set: func(d *draft, column string, v value) { d.altID = auth0Prefix + d.key(column, v) }},
 	{name: "status", set: (*draft).setStatus},
@@ -77,7 +77,7 @@ var fields = []field{
 	{name: "mfa_factors", others: []string{"multifactor"}, set: (*draft).leaveOut},
 
 	{name: "created_at", others: []string{"createdon", "creationtime"}},
-	{name: "updated_at"}, {name: "last_login", others: []string{"lastloginat", "lastsignedin", "lastrefreshat", "lastsignin"}},
+	{name: "updated_at"}, {name: "last_login", others: []string{"lastloginat", "lastsignedin", "lastsignedinat", "lastrefreshat", "lastsignin"}},
 	{name: "last_ip"}, {name: "logins_count"}, {name: "last_password_reset", others: []string{"passwordsetdate", "passwordupdatedat"}},
 	{name: "connection"}, {name: "nickname"}, {name: "password_verified"}, {name: "business_code"}, {name: "tenant"}, {name: "tmp_is_unique"},
 	{name: "hashing_config"}, {name: "valid_since", others: []string{"validafter"}}, {name: "email_md5"}, {name: "version"},

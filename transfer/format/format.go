@@ -14,7 +14,6 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"path"
 	"slices"
 
 	"roster/credential"
@@ -171,7 +170,7 @@ func (r *Reader) begin() error {
 	case len(head) == 0 && source.ended():
 		return problem.New(problem.Invalid, "The file is empty.")
 	case len(head) > 0 && (head[0] == '{' || head[0] == '['):
-		return r.beginJSON(source, head, path.Base(part.name) == "organizations.ndjson")
+		return r.beginJSON(source, head)
 	}
 	return r.beginCSV(source)
 }
