@@ -70,6 +70,9 @@ func (f *file) ReadAt(p []byte, offset int64) (int, error) {
 			return 0, errBudget
 		}
 	}
+	if offset < 0 || offset >= f.size { // a zip says where its parts are
+		return 0, io.EOF
+	}
 	n, err := f.ReaderAt.ReadAt(p, offset)
 	if err != nil && !errors.Is(err, io.EOF) {
 		f.err = err
