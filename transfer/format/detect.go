@@ -14,25 +14,26 @@ import (
 var usersPrefix = regexp.MustCompile(`^\s*\{\s*"users"\s*:\s*\[`)
 
 // beginJSON prepares for reading JSON, of which head is the beginning.
-func (r *Reader) beginJSON(source *source, head []byte, organizations bool) error {
+func (r *Reader) beginJSON(source *source, head []byte) error {
 	if r.format == CSV || r.format == OrganizationsCSV {
 		return problem.New(problem.Invalid, "This is JSON, not CSV.")
 	}
-	o := &objects{reader: r, source: source, names: personNames, organizations: organizations,
-		known: map[string]*field{}, decoder: jsontext.NewDecoder(bytes.NewReader(nil))}
+	o := &objects{reader: r, source: source, names: personNames,
+		known: map[string]column{}, decoder: newDecoder()}
 	prefix := usersPrefix.FindIndex(source.window())
 	if prefix != nil {
 		source.take(prefix[1], countLines(source.window()[:prefix[1]]))
 		o.inList = true
 	}
 	o.byLine = prefix == nil && head[0] == '{' && isLines(head)
+	found := sampleNames(source.window(), o.byLine)
 	if r.isAuto() {
-		r.format = formatOf(sampleNames(source.window(), o.byLine), head[0] == '[')
+		r.format = formatOf(found, head[0] == '[')
 	}
 	if r.isAuto() {
 		return problem.New(problem.Invalid, "This is JSON, but not of people: none of its first objects has an email address, a phone number, a username or an id.")
 	}
-	if organizations {
+	if o.organizations = r.format == KindeExport && found["organizationcode"]; o.organizations {
 		o.names = organizationNames
 	}
 	r.next = o.next
@@ -95,6 +96,8 @@ func formatOf(found map[string]bool, isArray bool) Format {
 	switch {
 	case has("rosterid"):
 		return KindeNDJSON
+	case has("organizationcode") && has("name"):
+		return KindeExport // its organizations, out of the zip
 	case has("localid", "provideruserinfo"):
 		return FirebaseNDJSON
 	case has("passwordhash") && has("id.$oid", "altid", "identifiers", "tmpisunique", "tenant"):

@@ -17,6 +17,7 @@ type draft struct {
 	// wins.
 	id, altID, externalID string
 	displayName           string
+	tree                  tree
 	password              password
 	// placement is the index of the one that cells add to, and -1 before there is one.
 	placement int
@@ -224,6 +225,11 @@ func (d *draft) finish() Record {
 	if d.GivenName == "" && d.FamilyName == "" && !strings.Contains(d.displayName, "@") {
 		given, family, _ := strings.Cut(d.displayName, " ")
 		d.GivenName, d.FamilyName = given, strings.TrimSpace(family)
+	}
+	for name, inner := range d.tree {
+		if text, err := json.Marshal(inner); err == nil && d.Properties[name] == nil {
+			d.property(name, text)
+		}
 	}
 	d.finishPassword()
 	if len(d.Errors) == 0 && d.ID == "" && d.Email == "" && d.Phone == "" && d.Username == "" && d.ExternalID == "" {

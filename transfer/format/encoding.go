@@ -25,9 +25,9 @@ const (
 // sample is how much of a text decides about its encoding, in bytes.
 const sample = 64 << 10
 
-// utf8Reader reads a text as UTF-8, whichever encoding it has. What is ASCII up to some point may
-// go on as UTF-8 or as Windows-1252, which the first sample with other bytes decides for
-// all that follows; bytes that are not UTF-8 in a text that is one are passed on.
+// utf8Reader reads a text as UTF-8, whichever encoding it has. A text that is ASCII up to some
+// point may go on as UTF-8 or as Windows-1252: the first sample with other bytes decides for
+// all that follows. Bytes that are not UTF-8 in a text that is one are passed on.
 type utf8Reader struct {
 	encoding string
 	from     *bufio.Reader
@@ -37,7 +37,7 @@ type utf8Reader struct {
 // decode returns the text of a reader.
 func decode(r io.Reader) (*utf8Reader, error) {
 	t := &utf8Reader{encoding: encodingUTF8, from: bufio.NewReaderSize(r, sample)}
-	head, err := t.from.Peek(1 << 10)
+	head, err := t.from.Peek(16)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
@@ -58,16 +58,16 @@ func decode(r io.Reader) (*utf8Reader, error) {
 	return t, nil
 }
 
-// isUTF16 reports whether every other byte of head, from the given one on, is mostly zero
-// and the ones between are not: text of Latin letters in UTF-16.
+// isUTF16 reports whether a text without a mark is UTF-16: of its first bytes, every other
+// one is zero, beginning with the given one, and no other, as for Latin letters.
 func isUTF16(head []byte, zeros int) bool {
-	var count [2]int
+	head = head[:min(len(head), 16)]
 	for i, b := range head {
-		if b == 0 {
-			count[i%2]++
+		if (b == 0) != (i%2 == zeros) {
+			return false
 		}
 	}
-	return len(head) >= 4 && count[1-zeros] == 0 && count[zeros] > len(head)/4
+	return len(head) >= 4
 }
 
 // Read reads UTF-8.

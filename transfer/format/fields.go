@@ -38,7 +38,7 @@ var fields = []field{
 	{name: "last_name", others: []string{"familyname", "surname"}, set: func(d *draft, column string, v value) { d.FamilyName = d.name(column, v) }},
 	{name: "name", others: []string{"displayname", "fullname"}, set: func(d *draft, column string, v value) { d.displayName = d.name(column, v) }},
 	{name: "picture_url", others: []string{"picture", "photourl"}, set: func(d *draft, column string, v value) { d.PictureURL = d.text(column, v) }},
-	{name: "id", others: []string{"userid", "localid"}, set: (*draft).setID},
+	{name: "id", others: []string{"userid", "localid", "providedid"}, set: (*draft).setID},
 	{name: "external_id", set: func(d *draft, column string, v value) { d.externalID = d.key(column, v) }},
 	{name: "alt_id", set: func(d *draft, column string, v value) { d.altID = auth0Prefix + d.key(column, v) }},
 	{name: "status", set: (*draft).setStatus},
@@ -77,7 +77,7 @@ var fields = []field{
 	{name: "mfa_factors", others: []string{"multifactor"}, set: (*draft).leaveOut},
 
 	{name: "created_at", others: []string{"createdon", "creationtime"}},
-	{name: "updated_at"}, {name: "last_login", others: []string{"lastloginat", "lastsignedin", "lastrefreshat", "lastsignin"}},
+	{name: "updated_at"}, {name: "last_login", others: []string{"lastloginat", "lastsignedin", "lastsignedinat", "lastrefreshat", "lastsignin"}},
 	{name: "last_ip"}, {name: "logins_count"}, {name: "last_password_reset", others: []string{"passwordsetdate", "passwordupdatedat"}},
 	{name: "connection"}, {name: "nickname"}, {name: "password_verified"}, {name: "business_code"}, {name: "tenant"}, {name: "tmp_is_unique"},
 	{name: "hashing_config"}, {name: "valid_since", others: []string{"validafter"}}, {name: "email_md5"}, {name: "version"},
@@ -115,7 +115,7 @@ func (n names) find(name string) *field {
 	}
 	head, path, _ := strings.Cut(name, ".")
 	field := n[normalized(head)]
-	if field == nil || path == "" {
+	if field == nil || path == "" || strings.Count(path, ".") >= maxPath {
 		return nil
 	}
 	switch field.name {
@@ -124,6 +124,9 @@ func (n names) find(name string) *field {
 	}
 	return nil
 }
+
+// maxPath is how deep a name may lead into a field.
+const maxPath = 20
 
 // pathField returns the field for cells that are one value in a property.
 func pathField(name string, path []string) *field {
@@ -134,24 +137,33 @@ func pathField(name string, path []string) *field {
 	return &field{name: full, set: func(d *draft, column string, v value) {
 		leaf := v.json
 		if leaf == nil {
-			leaf, _ = jsontext.AppendQuote(nil, strings.ToValidUTF8(v.cell, "\ufffd")) // has no error: it is UTF-8
+			leaf, _ = jsontext.AppendQuote(nil, v.cell) // has no error: it is UTF-8
 		}
-		d.property(path[0], merged(d.Properties[path[0]], path[1:], leaf))
+		if d.tree == nil {
+			d.tree = tree{}
+		}
+		d.tree.set(path, json.RawMessage(leaf))
 	}}
 }
 
-// merged returns the JSON in which the value at path, through objects, is leaf.
-func merged(old json.RawMessage, path []string, leaf jsontext.Value) jsontext.Value {
-	if len(path) == 0 {
-		return leaf
+// tree is what several cells say of properties: each value is a tree, or JSON.
+type tree map[string]any
+
+// set sets the value at path, unless the path leads through a value.
+func (t tree) set(path []string, leaf json.RawMessage) {
+	for ; len(path) > 1; path = path[1:] {
+		if t[path[0]] == nil {
+			t[path[0]] = tree{}
+		}
+		inner, ok := t[path[0]].(tree)
+		if !ok {
+			return
+		}
+		t = inner
 	}
-	var object map[string]json.RawMessage
-	if json.Unmarshal(old, &object) != nil || object == nil {
-		object = map[string]json.RawMessage{}
+	if _, ok := t[path[0]].(tree); !ok {
+		t[path[0]] = leaf
 	}
-	object[path[0]] = json.RawMessage(merged(object[path[0]], path[1:], leaf))
-	b, _ := json.Marshal(object) // has no error: the values were parsed
-	return b
 }
 
 // list returns our names of the fields, for messages.
@@ -169,6 +181,9 @@ func (n names) list() string {
 // normalized returns a name without what differs between files: case, spaces, underscores
 // and hyphens.
 func normalized(name string) string {
+	if !strings.ContainsFunc(name, func(c rune) bool { return c < 'a' || c > 'z' }) {
+		return name
+	}
 	return strings.ToLower(strings.Map(func(c rune) rune {
 		switch c {
 		case ' ', '_', '-', '\t', '\u00a0', '\ufeff':

@@ -14,15 +14,13 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"path"
 	"slices"
-	"strings"
 
 	"roster/credential"
 	"roster/problem"
 )
 
-// Format is how a file is written. Its values are those of the schema's ImportFormat.
+// Format is how a file is written. It has the values of the schema's ImportFormat.
 type Format string
 
 // The formats. Our own exports are CSV and KindeNDJSON.
@@ -54,7 +52,7 @@ type Options struct {
 	Limits   Limits
 }
 
-// Check returns INVALID if Columns has names for columns that are none of ours.
+// Check returns INVALID if Columns names a column that we do not have.
 func (o Options) Check() error {
 	r := Reader{options: o, format: o.Format}
 	return r.claim()
@@ -73,8 +71,8 @@ type Reader struct {
 	claimed map[string]bool
 	// columns has the file's names of fields by ours.
 	columns map[string]string
-	// notes concern the file, and come with its next record.
-	notes []Fault
+	// notes has the warnings that concern the file, and come with its next record.
+	notes Record
 	err   error
 }
 
@@ -90,13 +88,16 @@ func Open(from io.ReaderAt, size int64, o Options) (*Reader, error) {
 	if r.parts, err = r.file.unpack(o.Limits); err != nil {
 		return nil, err
 	}
-	if r.isAuto() && strings.HasSuffix(path.Base(r.parts[0].name), "s.ndjson") {
+	if r.isAuto() && r.file.isKindeExport {
 		r.format = KindeExport
 		if r.file.hasSecrets {
-			r.notes = append(r.notes, Fault{Code: UnsupportedField, Message: "The passwords in the zip are encrypted, and are not imported."})
+			r.notes.warn(UnsupportedField, "", "The passwords in the zip are encrypted, and are not imported.")
 		}
 	}
-	return r, r.begin()
+	if err := r.begin(); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // Format returns the format of the file.
@@ -118,7 +119,7 @@ func (r *Reader) Column(name string) string {
 // called notes how the file calls a field.
 func (r *Reader) called(field *field, name string) {
 	if _, ok := r.columns[field.name]; !ok {
-		r.columns[field.name] = strings.Clone(name)
+		r.columns[field.name] = name
 	}
 }
 
@@ -129,8 +130,8 @@ func (r *Reader) Next() (Record, error) {
 		record, err := r.next()
 		switch {
 		case err == nil:
-			record.Warnings = append(r.notes, record.Warnings...)
-			r.notes = nil
+			record.Warnings = append(r.notes.Warnings, record.Warnings...)
+			r.notes.Warnings = nil
 			return record, nil
 		case errors.Is(err, io.EOF) && len(r.parts) > 0:
 			r.err = r.begin()
@@ -169,7 +170,7 @@ func (r *Reader) begin() error {
 	case len(head) == 0 && source.ended():
 		return problem.New(problem.Invalid, "The file is empty.")
 	case len(head) > 0 && (head[0] == '{' || head[0] == '['):
-		return r.beginJSON(source, head, path.Base(part.name) == "organizations.ndjson")
+		return r.beginJSON(source, head)
 	}
 	return r.beginCSV(source)
 }

@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write what was read of testdata/files t
 
 // report is all that reading a file says.
 type report struct {
-	Format   Format
+	Format   Format   `json:",omitempty"`
 	Encoding string   `json:",omitempty"`
 	Error    string   `json:",omitempty"`
 	Records  []Record `json:",omitempty"`
@@ -43,7 +43,7 @@ func read(t testing.TB, file []byte, o Options) report {
 			t.Errorf("the fault of a file is not INVALID, but %v", err)
 		}
 	}
-	if r != nil && r.text != nil {
+	if r != nil {
 		all.Format, all.Encoding = r.Format(), r.Encoding()
 	}
 	return all
@@ -62,7 +62,7 @@ func firebase(t testing.TB) *credential.FirebaseScrypt {
 	return &credential.FirebaseScrypt{SignerKey: key, SaltSeparator: []byte{7}, Rounds: 8, MemoryCost: 14}
 }
 
-// What is read of each file in testdata/files is in testdata/golden.
+// Each file in testdata/files is read as testdata/golden has it.
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/files/*")

@@ -5,29 +5,54 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// members calls f for each member of an object. It reports whether v is an object.
-func members(v jsontext.Value, f func(name string, v jsontext.Value)) bool {
-	if v.Kind() != '{' {
-		return false
-	}
-	d := jsontext.NewDecoder(bytes.NewReader(v))
-	return eachMember(d, f) == nil
+// decoder decodes JSON from memory. Those for values within others are used again and again.
+type decoder struct {
+	*jsontext.Decoder
+	from bytes.Reader
 }
 
-func eachMember(d *jsontext.Decoder, f func(name string, v jsontext.Value)) error {
+// decoders are for values that were parsed before as parts of others.
+var decoders = sync.Pool{New: func() any { return newDecoder(jsontext.AllowDuplicateNames(true)) }}
+
+func newDecoder(o ...jsontext.Options) *decoder {
+	return &decoder{Decoder: jsontext.NewDecoder(bytes.NewReader(nil), o...)}
+}
+
+// on makes the decoder read v.
+func (d *decoder) on(v []byte, o ...jsontext.Options) {
+	d.from.Reset(v)
+	d.Reset(&d.from, o...)
+}
+
+// members calls f for each member of an object, with its name and its value, which are valid
+// during the call. It does nothing if v is no object.
+func members(v jsontext.Value, f func(name string, v jsontext.Value)) {
+	if v.Kind() != '{' {
+		return
+	}
+	d := decoders.Get().(*decoder)
+	defer decoders.Put(d)
+	d.on(v, jsontext.AllowDuplicateNames(true))
+	d.members(func(name []byte, v jsontext.Value) { f(string(name), v) }) //nolint:errcheck // it was parsed before
+}
+
+// members calls f for each member of the object that comes next.
+func (d *decoder) members(f func(name []byte, v jsontext.Value)) error {
 	if _, err := d.ReadToken(); err != nil {
 		return err
 	}
+	var name []byte
 	for d.PeekKind() == '"' {
-		token, err := d.ReadToken()
+		quoted, err := d.ReadValue()
 		if err != nil {
 			return err
 		}
-		name := token.String()
+		name, _ = jsontext.AppendUnquote(name[:0], quoted) // has no error: it was parsed
 		v, err := d.ReadValue()
 		if err != nil {
 			return err
@@ -38,12 +63,15 @@ func eachMember(d *jsontext.Decoder, f func(name string, v jsontext.Value)) erro
 	return err
 }
 
-// elements calls f for each element of an array. It reports whether v is an array.
+// elements calls f for each element of an array, which is valid during the call. It reports
+// whether v is an array.
 func elements(v jsontext.Value, f func(v jsontext.Value)) bool {
 	if v.Kind() != '[' {
 		return false
 	}
-	d := jsontext.NewDecoder(bytes.NewReader(v))
+	d := decoders.Get().(*decoder)
+	defer decoders.Put(d)
+	d.on(v, jsontext.AllowDuplicateNames(true))
 	if _, err := d.ReadToken(); err != nil {
 		return false
 	}
@@ -79,22 +107,23 @@ type objects struct {
 	// inList says that the objects are in an array, which has begun.
 	inList bool
 	after  bool // the array has ended
-	// resumes counts how often resume looked for the next object.
-	resumes int
-	// known has the fields by the names that the file has for them, nil for those that
-	// are not known.
-	known   map[string]*field
-	decoder *jsontext.Decoder
-	bytes   bytes.Reader
+	// rescanned is how much was read again since resume found an object in another, in bytes.
+	rescanned int
+	// known has the members by their names in the file.
+	known   map[string]column
+	decoder *decoder
 }
 
-// maxNames is how many names of members are remembered. Unknown ones beyond are passed over
-// without a word.
-const maxNames = 1000
+// So many names of members are remembered, of so many bytes. Unknown ones beyond are passed
+// over without a word.
+const (
+	maxNames = 1000
+	maxName  = 200
+)
 
-// maxResumes bounds how often reading resumes within what was taken for one object, since
-// each time may read a whole record again.
-const maxResumes = 1000
+// maxRescanned bounds how much is read again since reading resumed within what was taken for
+// one object, in bytes: each time, that may be a whole record.
+const maxRescanned = 256 << 20
 
 // next returns the next record.
 func (o *objects) next() (Record, error) {
@@ -132,11 +161,10 @@ func (o *objects) record(line int, raw []byte) (Record, bool) {
 	if jsontext.Value(raw).Kind() != '{' {
 		return malformed(line, "An object of JSON is needed here, not "+quoted(string(bytes.TrimSpace(raw)))+"."), false
 	}
-	o.bytes.Reset(raw)
-	o.decoder.Reset(&o.bytes)
-	err := eachMember(o.decoder, func(name string, v jsontext.Value) {
-		if field := o.field(d, name); field != nil && field.set != nil && v.Kind() != 'n' {
-			field.set(d, name, value{json: v})
+	o.decoder.on(raw)
+	err := o.decoder.members(func(name []byte, v jsontext.Value) {
+		if m := o.member(d, name); m.field != nil && m.field.set != nil && v.Kind() != 'n' {
+			m.field.set(d, m.name, value{json: v})
 		}
 	})
 	if err == nil {
@@ -150,21 +178,22 @@ func (o *objects) record(line int, raw []byte) (Record, bool) {
 	return d.finish(), true
 }
 
-// field returns the field of a name in the file. The first record with a name that is not
-// known says so, and each one in Auth0's bulk imports, which know no other.
-func (o *objects) field(d *draft, name string) *field {
-	known, seen := o.known[name]
+// member returns what a name in the file stands for. The first record with a name that is
+// not known says so, and each one in Auth0's bulk imports, which know no other.
+func (o *objects) member(d *draft, name []byte) column {
+	known, seen := o.known[string(name)]
 	if !seen {
-		known = o.reader.find(o.names, name)
-		if known != nil {
-			o.reader.called(known, name)
+		known.name = string(name)
+		known.field = o.reader.find(o.names, known.name)
+		if known.field != nil {
+			o.reader.called(known.field, known.name)
 		}
-		if seen = len(o.known) >= maxNames; !seen {
-			o.known[strings.Clone(name)] = known
+		if seen = len(o.known) >= maxNames; !seen && len(name) <= maxName {
+			o.known[known.name] = known
 		}
 	}
-	if known == nil && (!seen || o.reader.format == Auth0BulkJSON) {
-		d.Warnings = append(d.Warnings, unknown(strings.Clone(name)))
+	if known.field == nil && (!seen || o.reader.format == Auth0BulkJSON) {
+		d.unknown(known.name)
 	}
 	return known
 }
@@ -257,10 +286,10 @@ func (o *objects) skipBetween() error {
 // others, by a bracket too much or too few. The next one begins a line, and is not indented
 // more than this one. If there is none, it returns otherwise.
 func (o *objects) resume(element []byte, otherwise int) int {
-	o.resumes++
+	o.rescanned += len(element)
 	for at := 0; ; {
 		feed := bytes.IndexByte(element[at:], '\n')
-		if feed < 0 || o.resumes > maxResumes {
+		if feed < 0 || o.rescanned > maxRescanned {
 			return otherwise
 		}
 		at += feed + 1
@@ -283,16 +312,10 @@ func (o *objects) skipElement(scan *scanner) error {
 		}
 		// The last byte stays: it may be half of a line's end.
 		take := max(len(window)-1, 0)
-		if o.source.ended() {
-			take = len(window)
-		}
 		o.source.take(take, countLines(window[:take]))
 		scan.at -= take
 		if !o.source.more() {
-			if o.source.ended() {
-				return nil
-			}
-			return o.source.err
+			return o.discard()
 		}
 	}
 }

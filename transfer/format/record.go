@@ -93,23 +93,42 @@ const (
 	UnsupportedField = "UNSUPPORTED_FIELD"
 )
 
-// maxMessage bounds what faults and errors quote of a file, in bytes.
-const maxMessage = 100
+// What a record says of its faults is bounded, whatever a file has in it: so many errors and
+// warnings, which quote so many bytes.
+const (
+	maxFaults = 20
+	maxQuoted = 100
+)
 
 // fail adds an error.
 func (r *Record) fail(code, column, message string, args ...any) {
-	r.Errors = append(r.Errors, Fault{Code: code, Message: fmt.Sprintf(message, args...), Column: column})
+	r.Errors = withFault(r.Errors, code, column, message, args...)
 }
 
 // warn adds a warning.
 func (r *Record) warn(code, column, message string, args ...any) {
-	r.Warnings = append(r.Warnings, Fault{Code: code, Message: fmt.Sprintf(message, args...), Column: column})
+	r.Warnings = withFault(r.Warnings, code, column, message, args...)
 }
 
-// quoted returns text in quotes, cut to what a message may hold.
-func quoted(text string) string {
-	if len(text) > maxMessage {
-		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
+func withFault(faults []Fault, code, column, message string, args ...any) []Fault {
+	if len(faults) == maxFaults {
+		return faults
 	}
-	return fmt.Sprintf("%q", text)
+	return append(faults, Fault{Code: code, Message: fmt.Sprintf(message, args...), Column: cut(column)})
+}
+
+// unknown adds the warning that a name of the file is not known.
+func (r *Record) unknown(name string) {
+	r.warn(UnsupportedField, name, "%s is not known, and is left out.", quoted(name))
+}
+
+// quoted returns text in quotes, cut to what a fault may quote.
+func quoted(text string) string { return fmt.Sprintf("%q", cut(text)) }
+
+// cut returns text, or its beginning if it is longer than a fault may quote.
+func cut(text string) string {
+	if len(text) <= maxQuoted {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxQuoted], "") + "…"
 }

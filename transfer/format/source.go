@@ -105,7 +105,11 @@ func (s *source) lineEnd() (end, next int, err error) {
 func (s *source) take(n, lines int) {
 	s.column += n
 	if lines > 0 {
-		s.column = n - 1 - bytes.LastIndexAny(s.buffer[s.start:s.start+n], "\r\n")
+		i := n
+		for taken := s.buffer[s.start:]; i > 0 && taken[i-1] != '\n' && taken[i-1] != '\r'; {
+			i--
+		}
+		s.column = n - i
 	}
 	s.start += n
 	s.line += lines

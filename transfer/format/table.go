@@ -109,7 +109,7 @@ func firstLine(source *source) []byte {
 	}
 }
 
-// assign finds the field of each column. What has none is a note of the file's.
+// assign finds the field of each column, and notes the columns that have none.
 func (t *table) assign() error {
 	known := personNames
 	if t.reader.format == OrganizationsCSV {
@@ -122,7 +122,7 @@ func (t *table) assign() error {
 		field := t.reader.find(known, c.name)
 		if field == nil || taken[field.name] {
 			if c.name != "" {
-				t.reader.note(c.name)
+				t.reader.notes.unknown(c.name)
 			}
 			continue
 		}
@@ -156,20 +156,6 @@ func (t *table) assign() error {
 		return problem.New(problem.Invalid, `No column is known that says who a row is about: email, phone, username or id. The file has %s. Say which is which by columns, such as {"email": %s}.`, t.names(), quoted(t.columns[0].name))
 	}
 	return nil
-}
-
-// note warns, with the next record, that a name of the file is not known.
-func (r *Reader) note(name string) {
-	if len(r.notes) < maxNotes {
-		r.notes = append(r.notes, unknown(name))
-	}
-}
-
-// maxNotes bounds the notes of a file.
-const maxNotes = 50
-
-func unknown(name string) Fault {
-	return Fault{Code: UnsupportedField, Message: quoted(name) + " is not known, and is left out.", Column: name}
 }
 
 // names returns the names of the columns, for messages.

@@ -56,8 +56,9 @@ type file struct {
 	err      error
 	budgeted bool
 	budget   int64
-	// hasSecrets says that a zip has an encrypted part, as Kinde's export has passwords.
-	hasSecrets bool
+	// isKindeExport says that it is a zip with the parts of Kinde's export, and hasSecrets
+	// that one of them is encrypted: the passwords.
+	isKindeExport, hasSecrets bool
 }
 
 var errBudget = errors.New("format: too much was read")
@@ -68,6 +69,9 @@ func (f *file) ReadAt(p []byte, offset int64) (int, error) {
 		if f.budget -= int64(len(p)); f.budget < 0 {
 			return 0, errBudget
 		}
+	}
+	if offset < 0 || offset >= f.size { // a zip says where its parts are
+		return 0, io.EOF
 	}
 	n, err := f.ReaderAt.ReadAt(p, offset)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -156,6 +160,7 @@ func (f *file) unzip(counted *meter) ([]part, error) {
 			}
 		}
 	}
+	f.isKindeExport = len(users)+len(organizations) > 0
 	switch {
 	case len(users) == 1 && len(organizations) <= 1:
 		return slices.Concat(organizations, users), nil
