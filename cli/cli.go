@@ -8,6 +8,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -20,10 +21,13 @@ import (
 	"roster/secret"
 )
 
-// Options are what the commands need of the program. All are required.
+// Options are what the commands need of the program. All are required unless it says otherwise.
 type Options struct {
-	// Getenv returns a variable of the environment.
-	Getenv func(name string) string
+	// Key is the API key; empty for the one that a server on this machine keeps.
+	Key secret.Text
+	// DataDir is the data folder of a server on this machine unless a flag names another one;
+	// empty stands for the usual one.
+	DataDir string
 	// LocalKey returns the administrator's API key that a server on this machine keeps in its
 	// data folder.
 	LocalKey func(dataDir string) (secret.Text, error)
@@ -58,9 +62,10 @@ func usage(format string, args ...any) error {
 }
 
 // ExitCode returns the code with which the program ends after the error: 1 after a failure, 2
-// for a command that was not called rightly, 3 if rows of a file failed; 0 for nil.
+// for a command that was not called rightly, 3 if rows of a file failed; 0 for nil, and for
+// flag.ErrHelp.
 func ExitCode(err error) int {
-	if err == nil {
+	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
 	if e, ok := errors.AsType[exitError](err); ok {
@@ -85,18 +90,14 @@ func Run(ctx context.Context, args []string, o Options) error {
 func newFlags(name string, o Options, s *server) *flag.FlagSet {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // main prints errors
-	dataDir := o.Getenv("ROSTER_DATA_DIR")
-	if dataDir == "" {
-		dataDir = "./data"
-	}
-	flags.StringVar(&s.address, "url", "http://localhost:8080/graphql", "the address of the server's API")
-	flags.StringVar(&s.dataDir, "data-dir", dataDir, "the data folder of a server on this machine, which has the key if ROSTER_KEY is not set")
+	flags.StringVar(&s.address, "url", "http://localhost:8080/graphql", "the `address` of the server's API")
+	flags.StringVar(&s.dataDir, "data-dir", cmp.Or(o.DataDir, "./data"), "the data `folder` of a server on this machine, which has the key if ROSTER_KEY is not set")
 	return flags
 }
 
-// parse parses the arguments of a command whose help begins with that line, and opens the
-// server. Flags may stand behind other arguments, which it returns.
-func parse(flags *flag.FlagSet, line string, args []string, o Options, s *server) (rest []string, err error) {
+// parse parses the arguments of a command whose help begins with that line. Flags may stand
+// behind other arguments, which it returns.
+func parse(flags *flag.FlagSet, line string, args []string, o Options) (rest []string, err error) {
 	for len(args) > 0 {
 		if err := flags.Parse(args); err != nil {
 			if errors.Is(err, flag.ErrHelp) {
@@ -111,7 +112,7 @@ func parse(flags *flag.FlagSet, line string, args []string, o Options, s *server
 			rest, args = append(rest, args[0]), args[1:]
 		}
 	}
-	return rest, s.open(o)
+	return rest, nil
 }
 
 // choice returns the value of an enum of the API for what was typed, such as KINDE_NDJSON for
@@ -141,7 +142,7 @@ func (s *server) open(o Options) error {
 	}
 	s.address = u.String()
 	s.http = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	if s.key = secret.New(o.Getenv("ROSTER_KEY")); !s.key.Empty() {
+	if s.key = o.Key; !s.key.Empty() {
 		return nil
 	}
 	if !o.IsLocal(u.Hostname()) {

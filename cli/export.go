@@ -16,11 +16,11 @@ const exportLine = "roster export [-format csv|ndjson] [-organization CODE] [-ha
 func runExport(ctx context.Context, args []string, o Options) error {
 	s := &server{}
 	flags := newFlags("export", o, s)
-	format := flags.String("format", "csv", "csv or ndjson")
-	organization := flags.String("organization", "", "the code of the organization whose members to export; all users when not set")
+	format := flags.String("format", "csv", "the `format` of the file: csv or ndjson")
+	organization := flags.String("organization", "", "the `code` of the organization whose members to export; all users when not set")
 	hashes := flags.Bool("hashes", false, "with the hashes of passwords")
-	path := flags.String("o", "-", "the file to write")
-	rest, err := parse(flags, exportLine, args, o, s)
+	path := flags.String("o", "-", "the `file` to write; - is the standard output")
+	rest, err := parse(flags, exportLine, args, o)
 	if err != nil {
 		return err
 	}
@@ -34,12 +34,17 @@ func runExport(ctx context.Context, args []string, o Options) error {
 	if *organization != "" {
 		input["organization"] = object{"code": *organization}
 	}
+	if err := s.open(o); err != nil {
+		return err
+	}
 	return intoFile(*path, o.Out, func(w io.Writer) error { return s.export(ctx, o, input, w) })
 }
 
 // export writes an export to w.
 func (s *server) export(ctx context.Context, o Options, input object, w io.Writer) error {
-	var made struct{ ExportUsers struct{ Export struct{ URL string } } }
+	var made struct {
+		ExportUsers struct{ Export struct{ URL string } }
+	}
 	err := s.ask(ctx, `mutation($input: ExportUsersInput!) { exportUsers(input: $input) { export { url } } }`, object{"input": input}, &made)
 	if err != nil {
 		return err

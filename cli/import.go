@@ -48,14 +48,14 @@ func runImport(ctx context.Context, args []string, o Options) error {
 	flags.BoolVar(&f.apply, "apply", false, "apply without asking")
 	flags.BoolVar(&f.cancel, "cancel", false, "stop an import; what is in effect stays so")
 	flags.BoolVar(&f.undo, "undo", false, "take back what an import has made and changed, except what somebody has changed since")
-	flags.StringVar(&f.format, "format", "", "auto, csv, kinde-ndjson, kinde-export, auth0-export, auth0-password-hashes, auth0-bulk-json, firebase-ndjson or organizations-csv; found out from the file when not set")
-	flags.StringVar(&f.onConflict, "on-conflict", "", "what becomes of a row whose user is there already: skip, update or fail; skip when not set")
-	flags.StringVar(&f.onUnknown, "on-unknown", "", "what becomes of a row with an unknown role, permission or organization: fail, ignore or create-organizations; fail when not set")
-	flags.StringVar(&f.organization, "organization", "", "the code of the organization for rows that name none; the default one when not set")
-	flags.Var(f.columns, "column", "our name of a column and the file's, such as email=E-mail; may be repeated")
-	flags.StringVar(&f.firebase, "firebase", "", "a JSON file with signerKey, saltSeparator, rounds and memoryCost of a Firebase project")
-	flags.StringVar(&f.report, "report", "", "a CSV file to write, with what became of each row")
-	rest, err := parse(flags, importLine, args, o, s)
+	flags.StringVar(&f.format, "format", "", "the `format` of the file: auto, csv, kinde-ndjson, kinde-export, auth0-export, auth0-password-hashes, auth0-bulk-json, firebase-ndjson or organizations-csv; found out from the file when not set")
+	flags.StringVar(&f.onConflict, "on-conflict", "", "`what` becomes of a row whose user is there already: skip, update or fail; skip when not set")
+	flags.StringVar(&f.onUnknown, "on-unknown", "", "`what` becomes of a row with an unknown role, permission or organization: fail, ignore or create-organizations; fail when not set")
+	flags.StringVar(&f.organization, "organization", "", "the `code` of the organization for rows that name none; the default one when not set")
+	flags.Var(f.columns, "column", "our name of a column and the file's as a `pair`, such as email=E-mail; may be repeated")
+	flags.StringVar(&f.firebase, "firebase", "", "a JSON `file` with signerKey, saltSeparator, rounds and memoryCost of a Firebase project")
+	flags.StringVar(&f.report, "report", "", "a CSV `file` to write, with what became of each row")
+	rest, err := parse(flags, importLine, args, o)
 	if err != nil {
 		return err
 	}
@@ -74,12 +74,19 @@ func runImport(ctx context.Context, args []string, o Options) error {
 	case (f.cancel || f.undo) && !isID:
 		return usage("-cancel and -undo are followed by the id of an import, such as import_01h455vb4pex5vsknk084sn02q")
 	}
+	input, err := f.input()
+	if err != nil {
+		return err
+	}
+	if err := s.open(o); err != nil {
+		return err
+	}
 	im := &importing{server: s, Options: o, importFlags: f}
 	if isID {
 		im.id = rest[0]
 		return im.goOn(ctx)
 	}
-	return im.begin(ctx, rest[0])
+	return im.begin(ctx, rest[0], input)
 }
 
 // input returns the input of planImport without the file.
@@ -121,11 +128,7 @@ func (f *importFlags) input() (object, error) {
 }
 
 // begin plans the import of a file, and applies it if that is wished for.
-func (im *importing) begin(ctx context.Context, path string) error {
-	input, err := im.input()
-	if err != nil {
-		return err
-	}
+func (im *importing) begin(ctx context.Context, path string, input object) error {
 	file, size, name := im.In, int64(0), "stdin"
 	if path != "-" {
 		opened, err := os.Open(path)

@@ -28,9 +28,9 @@ const importFields = "id status fileName format encoding rowsTotal rowsDone crea
 
 // state is an import at one moment.
 type state struct {
-	ID, Status, FileName, Format, Encoding                           string
+	ID, Status, FileName, Format, Encoding                 string
 	RowsTotal, RowsDone, Creates, Updates, Skips, Failures int
-	Error                                                            string
+	Error                                                  string
 }
 
 // look reads the state of the import.

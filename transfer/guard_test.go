@@ -9,24 +9,15 @@ import (
 	"unicode/utf8"
 
 	"roster/db"
+	"roster/transfer/format"
 )
 
-// unguard is what whoever reads a file does with a cell.
-func unguard(cell string) string {
-	if rest := strings.TrimLeft(cell, "'"); len(rest) < len(cell) && strings.HasPrefix(rest, firstOf(running, rest)) {
-		return cell[1:]
-	}
-	return cell
-}
+// running are the characters with which a cell begins that a spreadsheet runs as a formula
+// (OWASP, CSV Injection).
+const running = "=+-@\t\r"
 
-// firstOf returns the first character of text if it is in set; otherwise a text that nothing
-// begins with.
-func firstOf(set, text string) string {
-	if text != "" && strings.Contains(set, text[:1]) {
-		return text[:1]
-	}
-	return "\x00"
-}
+// runs reports whether a spreadsheet runs the cell.
+func runs(cell string) bool { return cell != "" && strings.IndexByte(running, cell[0]) >= 0 }
 
 // Whichever character a value begins with, alone or behind apostrophes, it comes back as it
 // was, and no cell begins with what a spreadsheet runs. Only what has to be is guarded.
@@ -61,12 +52,12 @@ func TestCellsAreGuardedAndReadBack(t *testing.T) {
 	guarded := 0
 	for i, value := range values {
 		cell := cells[i]
-		if firstOf(running, cell) != "\x00" || unguard(cell) != value {
-			t.Errorf("%q is written as %q, and read as %q", value, cell, unguard(cell))
+		if read := format.Unguard(cell); runs(cell) || read != value {
+			t.Errorf("%q is written as %q, and read as %q", value, cell, read)
 		}
 		if cell != value {
 			guarded++
-			if strings.Trim(value, "'")[:1] != firstOf(running, strings.TrimLeft(value, "'")) {
+			if !runs(strings.TrimLeft(value, "'")) {
 				t.Errorf("%q is guarded: %q", value, cell)
 			}
 		}
