@@ -158,7 +158,7 @@ func unknownVariables(environ []string) (warnings []string) {
 	for _, variable := range environ {
 		name, _, _ := strings.Cut(variable, "=")
 		nearest, known := nearestVariable(name)
-		if strings.HasPrefix(name, "ROSTER_") && !known {
+		if strings.HasPrefix(name, "ROSTER_") && !known && name != keyVariable {
 			warnings = append(warnings, fmt.Sprintf("%s is no setting of Roster; is %s meant?", name, nearest))
 		}
 	}
@@ -176,7 +176,7 @@ func nearestVariable(name string) (nearest string, same bool) {
 }
 
 func printHelp(output io.Writer) {
-	fmt.Fprintln(output, "Roster serves a GraphQL API for user management. Its settings are environment variables or flags:")
+	fmt.Fprintln(output, "Roster serves a GraphQL API for user management. The commands export, import, keys and version do something else. Its settings are environment variables or flags:")
 	for _, s := range settings() {
 		value := ""
 		if s.value != "" {

@@ -273,7 +273,7 @@ func TestPlantedKeyFile(t *testing.T) {
 // A mistyped variable is reported with the one that was meant.
 func TestUnknownVariables(t *testing.T) {
 	t.Parallel()
-	got := unknownVariables([]string{"ROSTER_ADRR=x", "ROSTER_ADDR=x", "PATH=/", "ROSTER_PUBLICURL=", "DATABASE_URL=x"})
+	got := unknownVariables([]string{"ROSTER_ADRR=x", "ROSTER_ADDR=x", "ROSTER_KEY=x", "PATH=/", "ROSTER_PUBLICURL=", "DATABASE_URL=x"})
 	want := []string{"ROSTER_ADRR is no setting of Roster; is ROSTER_ADDR meant?", "ROSTER_PUBLICURL is no setting of Roster; is ROSTER_PUBLIC_URL meant?"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q, want %q", got, want)

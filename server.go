@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"roster/access"
+	"roster/cli"
 	"roster/credential"
 	"roster/db"
 	"roster/db/embedded"
@@ -66,7 +67,7 @@ func main() {
 	stop()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "roster:", inOneLine(err.Error()))
-		os.Exit(1)
+		os.Exit(cli.ExitCode(err))
 	}
 }
 
@@ -100,6 +101,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	if len(args) > 0 && args[0] == "keys" {
 		return runKeys(ctx, args[1:], getenv, stdout, stderr)
+	}
+	if len(args) > 0 && cli.IsCommand(args[0]) {
+		return runClient(ctx, args, getenv, stdout, stderr)
 	}
 	c, err := readConfig(args, getenv, stdout)
 	if err != nil {

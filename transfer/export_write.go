@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"roster/db"
+	"roster/transfer/format"
 )
 
 // exportFile writes users in one format.
@@ -90,7 +91,7 @@ func (f *csvFile) begin() error {
 func (f *csvFile) writeRow(row []string) error {
 	guarded := make([]string, len(row))
 	for i, cell := range row {
-		guarded[i] = guard(cell)
+		guarded[i] = format.Guard(cell)
 	}
 	return f.rows.Write(guarded)
 }
@@ -101,21 +102,6 @@ func (f *csvFile) close() error {
 	}
 	f.rows.Flush()
 	return f.rows.Error()
-}
-
-// running are the characters with which a cell begins that a spreadsheet runs as a formula
-// (OWASP, CSV Injection).
-const running = "=+-@\t\r"
-
-// guard returns a cell that no spreadsheet runs: one that begins with one of running has a '
-// before it. So has one that begins that way behind some ', so that whoever takes one ' off
-// such cells, and off no others, gets the same text again.
-func guard(cell string) string {
-	rest := strings.TrimLeft(cell, "'")
-	if rest != "" && strings.IndexByte(running, rest[0]) >= 0 {
-		return "'" + cell
-	}
-	return cell
 }
 
 // ndjsonFile is one JSON object on each line, for each user.
