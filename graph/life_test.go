@@ -122,7 +122,7 @@ func TestLifeOfAUser(t *testing.T) {
 	// What others write about somebody goes with them: in memberships that are, that
 	// were, and that they were moved out of.
 	b.Ask(t, `mutation($w: String!, $url: String!) {
-		createUser(input: {email: "eve@example.com", username: $w, givenName: $w, familyName: $w, externalId: $w, pictureUrl: $url, properties: {note: $w}, organizations: [{code: "acme"}, {code: "globex"}], roles: []}) { user { id } }
+		createUser(input: {email: "eve@example.com", username: $w, givenName: $w, familyName: $w, externalId: $w, pictureUrl: $url, properties: {note: $w}, organizations: [{code: "acme"}, {code: "globex"}, {code: "default"}], roles: []}) { user { id } }
 		a: grantRoles(input: {organization: {code: "acme"}, users: [{email: "eve@example.com"}, {email: "ada@example.com"}], roles: [{key: "clerk"}], reason: "before"}) { memberships { id } }
 		b: grantRoles(input: {organization: {code: "acme"}, users: [{email: "eve@example.com"}], roles: [{key: "clerk"}], reason: $w}) { memberships { id } }
 		s: revokeRoles(input: {organization: {code: "acme"}, users: [{email: "eve@example.com"}], roles: [{key: "clerk"}], endsAt: "2090-01-01T00:00:00Z", reason: $w}) { memberships { id } }
@@ -131,6 +131,7 @@ func TestLifeOfAUser(t *testing.T) {
 		e: grantPermissions(input: {organization: {code: "globex"}, users: [{email: "eve@example.com"}], permissions: [{key: "invoices:read"}], reason: $w}) { memberships { id } }
 		f: revokePermissions(input: {organization: {code: "globex"}, users: [{email: "eve@example.com"}], permissions: [{key: "invoices:read"}], reason: $w}) { memberships { id } }
 		g: removeMembers(input: {organization: {code: "globex"}, users: [{email: "eve@example.com"}], reason: $w}) { deletedIds }
+		j: removeMembers(input: {organization: {code: "default"}, users: [{email: "eve@example.com"}], reason: $w}) { deletedIds }
 		h: suspendUser(input: {user: {email: "eve@example.com"}, reason: $w}) { user { id } }
 		i: restoreUser(input: {user: {email: "eve@example.com"}, reason: $w}) { user { id } }
 		moveMember(input: {user: {email: "eve@example.com"}, from: {code: "acme"}, to: {code: "globex"}}) { membership { id } }
