@@ -14,8 +14,8 @@ import (
 const erasedKeyName = "Key of a deleted user"
 
 // eraseWords removes what others have written about a user, who is locked, also
-// from the log of changes: the reasons of their grants, and the names of API keys
-// that stood for them. Answers that are kept for retries go with it. It records
+// from the log of changes: the reasons of their grants and removals, and the names of API
+// keys that stood for them. Answers that are kept for retries go with it. It records
 // nothing: the deletion of the user is recorded.
 func (d *Directory) eraseWords(ctx context.Context, w *write, user db.UserID) error {
 	if err := idempotency.Erase(ctx, d.db, user); err != nil {
@@ -105,9 +105,10 @@ func (w *write) eraseInvitations(ctx context.Context, users []*db.User) error {
 	return err
 }
 
-// eraseReasons removes the reasons of all grants to the user. No index leads from
-// a user to their grants, but organizations lead to them, and the moment of a grant
-// leads to the change with the user's id, even if the membership has ended.
+// eraseReasons removes the reasons of all grants to the user, and of their removals from
+// organizations. No index leads from a user to their grants, but organizations lead to them,
+// and the moment of a grant leads to the change with the user's id, even if the membership
+// has ended.
 func (w *write) eraseReasons(ctx context.Context, user db.UserID) error {
 	_, err := w.ExecContext(ctx, `update changes c set before = jsonb_set(c.before, '{reason}', 'null', false), after = jsonb_set(c.after, '{reason}', 'null', false)
 		where (c.before->>'reason' is not null or c.after->>'reason' is not null) and c.subject = any(array(
@@ -116,6 +117,10 @@ func (w *write) eraseReasons(ctx context.Context, user db.UserID) error {
 				union select g.org_id, g.granted_at from organizations o join membership_permissions g on g.org_id = o.id and g.user_id = ?0) g
 			join changes granted on granted.org_id = g.org_id and granted.at = g.granted_at and granted.after->>'userId' = ?1))`, user, user.String())
 	if err != nil {
+		return err
+	}
+	// As the index has it (changes_removal_reasons).
+	if _, err := w.ExecContext(ctx, "update changes set after = null where action = 'membership.deleted' and after is not null and before->>'userId' = ?", user.String()); err != nil {
 		return err
 	}
 	for _, kind := range []grantKind{roleGrants, permissionGrants} {

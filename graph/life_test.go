@@ -122,7 +122,7 @@ func TestLifeOfAUser(t *testing.T) {
 	// What others write about somebody goes with them: in memberships that are, that
 	// were, and that they were moved out of.
 	b.Ask(t, `mutation($w: String!, $url: String!) {
-		createUser(input: {email: "eve@example.com", username: $w, givenName: $w, familyName: $w, externalId: $w, pictureUrl: $url, properties: {note: $w}, organizations: [{code: "acme"}, {code: "globex"}], roles: []}) { user { id } }
+		createUser(input: {email: "eve@example.com", username: $w, givenName: $w, familyName: $w, externalId: $w, pictureUrl: $url, properties: {note: $w}, organizations: [{code: "acme"}, {code: "globex"}, {code: "default"}], roles: []}) { user { id } }
 		a: grantRoles(input: {organization: {code: "acme"}, users: [{email: "eve@example.com"}, {email: "ada@example.com"}], roles: [{key: "clerk"}], reason: "before"}) { memberships { id } }
 		b: grantRoles(input: {organization: {code: "acme"}, users: [{email: "eve@example.com"}], roles: [{key: "clerk"}], reason: $w}) { memberships { id } }
 		s: revokeRoles(input: {organization: {code: "acme"}, users: [{email: "eve@example.com"}], roles: [{key: "clerk"}], endsAt: "2090-01-01T00:00:00Z", reason: $w}) { memberships { id } }
@@ -130,13 +130,17 @@ func TestLifeOfAUser(t *testing.T) {
 		d: grantPermissions(input: {organization: {code: "acme"}, users: [{email: "eve@example.com"}], permissions: [{key: "invoices:read"}], reason: $w}) { memberships { id } }
 		e: grantPermissions(input: {organization: {code: "globex"}, users: [{email: "eve@example.com"}], permissions: [{key: "invoices:read"}], reason: $w}) { memberships { id } }
 		f: revokePermissions(input: {organization: {code: "globex"}, users: [{email: "eve@example.com"}], permissions: [{key: "invoices:read"}], reason: $w}) { memberships { id } }
-		g: removeMembers(input: {organization: {code: "globex"}, users: [{email: "eve@example.com"}]}) { deletedIds }
+		g: removeMembers(input: {organization: {code: "globex"}, users: [{email: "eve@example.com"}], reason: $w}) { deletedIds }
+		j: removeMembers(input: {organization: {code: "default"}, users: [{email: "eve@example.com"}], reason: $w}) { deletedIds }
+		h: suspendUser(input: {user: {email: "eve@example.com"}, reason: $w}) { user { id } }
+		i: restoreUser(input: {user: {email: "eve@example.com"}, reason: $w}) { user { id } }
 		moveMember(input: {user: {email: "eve@example.com"}, from: {code: "acme"}, to: {code: "globex"}}) { membership { id } }
 	}`, object{"w": canary, "url": "https://" + canary + ".example"})
 	revoked := b.Ask(t, `mutation($w: String!) { createApiKey(input: {name: $w, permissions: [], user: {email: "eve@example.com"}}) { apiKey { id } } }`, object{"w": canary})
 	b.Ask(t, `mutation($id: ID!, $w: String!) { revokeApiKey(input: {apiKey: $id}) { apiKey { id } }
 		createApiKey(input: {name: $w, permissions: [], user: {email: "eve@example.com"}}) { apiKey { id } } }`, object{"id": revoked.Text("createApiKey.apiKey.id"), "w": canary})
-	if where := b.Search(t, canary); len(where) < 12 {
+	b.Ask(t, `mutation($w: String!) { offboardUser(input: {user: {email: "eve@example.com"}, reason: $w}) { user { id } } }`, object{"w": canary})
+	if where := b.Search(t, canary); len(where) < 15 {
 		t.Errorf("the words are in %v only", where)
 	}
 	b.Ask(t, `mutation { deleteUser(input: {user: {email: "eve@example.com"}}) { deletedIds } }`)

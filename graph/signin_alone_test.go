@@ -4,8 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"roster/graph/graphtest"
 )
@@ -21,7 +25,15 @@ var credentialInputs = map[string]string{
 	"setTemporaryPassword":  `{user: {email: "ada@example.com"}, password: "` + password + `"}`,
 	"confirmEmailChange":    `{ticket: "x", code: "x"}`,
 	"acceptInvitation":      `{token: "x"}`,
+	"createUser":            `{username: "new", password: "` + password + `"}`,
 	"rollApplicationSecret": `{application: "app_01h455vb4pex5vsknk084sn02q"}`,
+}
+
+// mayCarryCredential reports whether the mutation carries a credential with some inputs.
+func mayCarryCredential(schema *ast.Schema, f *ast.FieldDefinition) bool {
+	return slices.ContainsFunc(f.Arguments, func(a *ast.ArgumentDefinition) bool {
+		return slices.ContainsFunc(schema.Types[a.Type.Name()].Fields, carriesCredential)
+	})
 }
 
 // A mutation that carries a credential stands alone in its document, cannot be rehearsed, and
@@ -32,8 +44,9 @@ func TestCredentialsStandAlone(t *testing.T) {
 	b.Ask(t, graphtest.SmallBusiness)
 	before := b.State(t)
 	const beside = `createRole(input: {key: "beside"}) { __typename }`
-	for _, f := range graphtest.LoadSchema(t, "../schema.graphqls").Mutation.Fields {
-		if f.Directives.ForName("credential") == nil {
+	schema := graphtest.LoadSchema(t, "../schema.graphqls")
+	for _, f := range schema.Mutation.Fields {
+		if !carriesCredential(f) && !mayCarryCredential(schema, f) {
 			continue
 		}
 		input := credentialInputs[f.Name]
@@ -42,7 +55,9 @@ func TestCredentialsStandAlone(t *testing.T) {
 			continue
 		}
 		call := fmt.Sprintf("%s(input: %s) { __typename }", f.Name, input)
+		inVariable := "mutation($input: " + f.Arguments[0].Type.String() + ") { a: " + f.Name + "(input: $input) { __typename } " + beside + " }"
 		for name, document := range map[string]string{
+			"in a variable, beside": inVariable,
 			"twice":                 "mutation { a: " + call + " b: " + call + " }",
 			"beside another":        "mutation { a: " + call + " " + beside + " }",
 			"behind another":        "mutation { " + beside + " a: " + call + " }",
@@ -58,7 +73,11 @@ func TestCredentialsStandAlone(t *testing.T) {
 				if name == "kept" {
 					header.Set("Idempotency-Key", f.Name)
 				}
-				body, err := json.Marshal(object{"query": document})
+				sent := object{"query": document}
+				if name == "in a variable, beside" {
+					sent["variables"] = object{"input": graphtest.ParseJSON(t, regexp.MustCompile(`(\w+): `).ReplaceAllString(input, `"$1": `))}
+				}
+				body, err := json.Marshal(sent)
 				graphtest.Must(t, err)
 				a := b.Send(t, http.MethodPost, "/graphql", header, body)
 				if a.Codes() != "INVALID" || a.Data != nil || !strings.Contains(a.Errors[0].Message, f.Name+" carries a secret") {
