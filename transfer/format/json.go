@@ -114,8 +114,8 @@ type objects struct {
 	decoder *decoder
 }
 
-// So many names of members are remembered, of so many bytes. Unknown ones beyond are passed
-// over without a word.
+// So many names of members are remembered. Unknown ones beyond are passed over without a
+// word. No field has a name of more bytes.
 const (
 	maxNames = 1000
 	maxName  = 200
@@ -123,7 +123,7 @@ const (
 
 // maxRescanned bounds how much is read again since reading resumed within what was taken for
 // one object, in bytes: each time, that may be a whole record.
-const maxRescanned = 256 << 20
+const maxRescanned = 64 << 20
 
 // next returns the next record.
 func (o *objects) next() (Record, error) {
@@ -184,7 +184,9 @@ func (o *objects) member(d *draft, name []byte) column {
 	known, seen := o.known[string(name)]
 	if !seen {
 		known.name = string(name)
-		known.field = o.reader.find(o.names, known.name)
+		if len(name) <= maxName {
+			known.field = o.reader.find(o.names, known.name)
+		}
 		if known.field != nil {
 			o.reader.called(known.field, known.name)
 		}
