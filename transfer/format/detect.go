@@ -28,7 +28,14 @@ func (r *Reader) beginJSON(source *source, head []byte) error {
 	o.byLine = prefix == nil && head[0] == '{' && isLines(head)
 	found := sampleNames(source.window(), o.byLine)
 	if r.isAuto() {
-		r.format = formatOf(found, head[0] == '[')
+		for name := range r.custom {
+			if found[name] {
+				r.format = KindeNDJSON // unless it is another one, besides
+			}
+		}
+		if format := formatOf(found, head[0] == '['); format != Auto {
+			r.format = format
+		}
 	}
 	if r.isAuto() {
 		return problem.New(problem.Invalid, "This is JSON, but not of people: none of its first objects has an email address, a phone number, a username or an id.")

@@ -167,6 +167,8 @@ func (r *Reader) begin() error {
 	switch {
 	case len(head) == 0 && source.ended() && len(r.parts) > 0:
 		return r.begin()
+	case len(head) == 0 && source.ended() && r.next != nil:
+		return io.EOF // there were records before
 	case len(head) == 0 && source.ended():
 		return problem.New(problem.Invalid, "The file is empty.")
 	case len(head) > 0 && (head[0] == '{' || head[0] == '['):

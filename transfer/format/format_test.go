@@ -41,6 +41,8 @@ func TestOptions(t *testing.T) {
 		{"a field of no use", people, Options{Columns: map[string]string{"created_at": "Stadt"}}, "", `no "created_at"`},
 		{"a column that is not there", people, Options{Columns: map[string]string{"email": "Mail"}}, "", `no column "Mail", which is said to be email. It has "E-Post", "email", "Stadt"`},
 		{"a name in JSON", `{"mail_addr":"ann@example.com","email":"x"}`, Options{Columns: map[string]string{"email": "mail_addr"}}, KindeNDJSON, "ann@example.com"},
+		{"names of its own in JSON", `{"mail_addr":"ann@example.com"}`, Options{Columns: map[string]string{"email": "mail_addr"}}, KindeNDJSON, "ann@example.com"},
+		{"names of its own in an array", `[{"user_metadata":{},"mail_addr":"ann@example.com"}]`, Options{Columns: map[string]string{"email": "mail_addr"}}, Auth0BulkJSON, "ann@example.com"},
 		{"a format", `{"email":"ann@example.com"}`, Options{Format: FirebaseNDJSON}, FirebaseNDJSON, "ann@example.com"},
 		{"detected", `{"email":"ann@example.com"}`, Options{Format: Auto}, KindeNDJSON, "ann@example.com"},
 		{"JSON for CSV", `{"email":"ann@example.com"}`, Options{Format: CSV}, "", "This is JSON, not CSV"},
