@@ -154,9 +154,31 @@ func (d *Directory) meetTargets(ctx context.Context, arrivals []*Arrival, lock s
 	return d.db.Run(ctx, &b)
 }
 
-// peopleText selects the users who may be the ones who arrive.
-const peopleText = `select * from users where deleted_at is null and (id = any($1::uuid[]) or external_id_key = any($2::text[]) or email_key = any($3::text[])
-	or username_key = any($4::text[]) or phone = any($5::text[]) and email is null and username is null and external_id is null) order by id `
+// peopleText selects the users who may be the ones who arrive, also deleted ones. It has no
+// condition on those, for which PostgreSQL could take an index of all users.
+const peopleText = `select * from users where id = any(array(
+	select id from unnest($1::uuid[]) id
+	union select id from users where external_id_key = any($2::text[])
+	union select id from users where email_key = any($3::text[])
+	union select id from users where username_key = any($4::text[])
+	union select id from users where phone = any($5::text[]) and phone is not null and email is null and username is null and external_id is null)) order by id `
+
+// selectPeople selects by peopleText. PostgreSQL keeps the plan that it makes first, when the
+// table may still be empty, and would read all of it for every chunk of a large import: it is
+// told to use the indexes.
+func (d *Directory) selectPeople(ctx context.Context, lock string, args ...any) ([]db.User, error) {
+	var people []db.User
+	err := d.db.InSnapshot(ctx, func(ctx context.Context) error {
+		var b db.Batch
+		b.Exec("set local enable_seqscan = off")
+		rows := db.Queue[db.User](&b, peopleText+lock, args...)
+		b.Exec("set local enable_seqscan = on")
+		err := d.db.Run(ctx, &b)
+		people = rows.All
+		return err
+	})
+	return people, err
+}
 
 // meetUsers reads the users whom the arrivals may be, with what belongs to them.
 func (d *Directory) meetUsers(ctx context.Context, m *meeting, arrivals []*Arrival, lock string) error {
@@ -173,14 +195,17 @@ func (d *Directory) meetUsers(ctx context.Context, m *meeting, arrivals []*Arriv
 			}
 		}
 	}
-	rows, err := db.Select[db.User](ctx, d.db, peopleText+lock, ids, keys[externalIDColumn], keys[emailColumn], keys[usernameColumn], keys[phoneColumn])
+	rows, err := d.selectPeople(ctx, lock, ids, keys[externalIDColumn], keys[emailColumn], keys[usernameColumn], keys[phoneColumn])
 	if err != nil {
 		return err
 	}
-	stored := make([]db.UserID, len(rows))
+	stored := make([]db.UserID, 0, len(rows))
 	for i := range rows {
 		user := rows[i]
-		stored[i] = user.ID
+		if user.DeletedAt != nil {
+			continue
+		}
+		stored = append(stored, user.ID)
 		m.people[user.ID] = &arriving{before: &rows[i], user: &user, members: map[db.OrganizationID]*joining{}}
 		for _, name := range namesOf(&user) {
 			m.owners[name] = user.ID
