@@ -107,3 +107,24 @@ func Quote(text string) string {
 	b, _ := json.Marshal(text)
 	return string(b)
 }
+
+// Filled returns a JSON value in which every text has value in the place of mark.
+func Filled(v any, mark, value string) any {
+	switch v := v.(type) {
+	case string:
+		return strings.ReplaceAll(v, mark, value)
+	case Object:
+		filled := Object{}
+		for name, element := range v {
+			filled[name] = Filled(element, mark, value)
+		}
+		return filled
+	case []any:
+		filled := make([]any, len(v))
+		for i, element := range v {
+			filled[i] = Filled(element, mark, value)
+		}
+		return filled
+	}
+	return v
+}
