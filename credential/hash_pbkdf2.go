@@ -18,9 +18,8 @@ type pbkdf2Hash struct {
 	salt, key  []byte
 }
 
-// maxPBKDF2Iterations is more than twice what OWASP's Password Storage Cheat Sheet and Django
-// ask for.
-const maxPBKDF2Iterations = 3_000_000
+// maxPBKDF2Iterations is more than OWASP's Password Storage Cheat Sheet and Django ask for.
+const maxPBKDF2Iterations = 2_000_000
 
 // The parameters of PHC strings without any: what Auth0's imports take for granted.
 const (
