@@ -115,7 +115,7 @@ func parseDjango(text string) (hasher, error) {
 func (h pbkdf2Hash) matches(password string) bool {
 	key, err := pbkdf2.Key(h.digest, password, h.salt, h.iterations, len(h.key))
 	if err != nil {
-		panic(err) // the sizes are those of a parsed hash
+		panic(err) // the hash was parsed
 	}
 	return subtle.ConstantTimeCompare(key, h.key) == 1
 }
