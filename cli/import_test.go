@@ -23,27 +23,8 @@ import (
 
 type object = map[string]any
 
-// contract is the part of the schema that is about imports.
-const contract = `
-scalar Upload scalar JSON
-enum ImportFormat { AUTO CSV KINDE_NDJSON KINDE_EXPORT AUTH0_EXPORT AUTH0_PASSWORD_HASHES AUTH0_BULK_JSON FIREBASE_NDJSON ORGANIZATIONS_CSV }
-enum ImportStatus { PLANNING PLANNED APPLYING APPLIED UNDOING UNDONE FAILED CANCELLED }
-enum OnConflict { SKIP UPDATE FAIL } enum OnUnknown { FAIL IGNORE CREATE_ORGANIZATIONS } enum ImportOutcome { CREATE UPDATE SKIP FAIL }
-type Import { id: ID! fileName: String! format: ImportFormat! status: ImportStatus! rowsTotal: Int! rowsDone: Int! creates: Int! updates: Int! skips: Int! failures: Int!
-	rows(outcome: ImportOutcome, first: Int, after: String): ImportRowConnection! encoding: String! error: String }
-type ImportRow { line: Int! outcome: ImportOutcome! email: String errors: [ImportRowError!]! warnings: [ImportRowError!]! }
-type ImportRowError { code: String! message: String! column: String }
-type ImportRowConnection { nodes: [ImportRow!]! pageInfo: PageInfo! }
-type PageInfo { hasNextPage: Boolean! endCursor: String }
-input OrganizationRef { code: String } input FirebaseScryptInput { signerKey: String!, saltSeparator: String!, rounds: Int!, memoryCost: Int! }
-input PlanImportInput { file: Upload!, format: ImportFormat! = AUTO, onConflict: OnConflict! = SKIP, onUnknown: OnUnknown! = FAIL, organization: OrganizationRef, columns: JSON, firebase: FirebaseScryptInput }
-input ImportActionInput { import: ID! }
-type ImportPayload { import: Import! }
-type Query { import(id: ID!): Import }
-type Mutation { planImport(input: PlanImportInput!): ImportPayload! applyImport(input: ImportActionInput!): ImportPayload! cancelImport(input: ImportActionInput!): ImportPayload! undoImport(input: ImportActionInput!): ImportPayload! }`
-
 // importer stands in for a server: it takes a file, and is done with each state after some
-// looks at it. Each document must be one of the contract.
+// looks at it. Each document must be one of the schema.
 type importer struct {
 	t      *testing.T
 	schema *ast.Schema
@@ -63,9 +44,7 @@ type importer struct {
 
 func newImporter(t *testing.T) (*importer, string) {
 	t.Helper()
-	schema, err := gqlparser.LoadSchema(&ast.Source{Input: contract})
-	graphtest.Must(t, err)
-	i := &importer{t: t, schema: schema}
+	i := &importer{t: t, schema: graphtest.LoadSchema(t, "../schema.graphqls")}
 	web := httptest.NewServer(i)
 	t.Cleanup(web.Close)
 	return i, web.URL + "/graphql"
