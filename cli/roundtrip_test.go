@@ -10,7 +10,7 @@ import (
 	"roster/graph/graphtest"
 )
 
-// What was exported imports again, and changes nothing.
+// An export imports again, and changes nothing.
 func TestExportsImportAgain(t *testing.T) {
 	t.Parallel()
 	b := graphtest.NewDemo(t).Listen(t)
