@@ -306,6 +306,7 @@ func (c *canaries) letPeopleIn() {
 	}
 	c.enter(session, `mutation($input: ChangePasswordInput!) { changePassword(input: $input) { accepted } }`, object{"currentPassword": password, "newPassword": "another " + password})
 	<-c.box.mails // the notice of it
+	c.enter(c.key, `mutation($input: CreateUserInput!) { createUser(input: $input) { user { id } } }`, object{"username": "made", "password": "first " + password})
 	c.enter(c.key, `mutation($input: SetTemporaryPasswordInput!) { setTemporaryPassword(input: $input) { user { id } } }`, object{"user": object{"email": email}, "password": "temporary " + password})
 	ticket = signIn(object{"email": email, "password": "temporary " + password})
 	proceed(object{"ticket": ticket, "password": "temporary " + password})
@@ -413,7 +414,7 @@ func (c *canaries) sendNonsense() {
 		`query($v: [CheckInput!]!) { checks(input: $v) }`:                                  object{"v": []any{canary, object{"user": canary}}},
 		`query($v: UserStatus) { users(filter: {status: $v}) { totalCount } }`:             object{"v": canary},
 		`query($v: DateTime) { users(filter: {createdAfter: $v}) { totalCount } }`:         object{"v": canary},
-		`mutation($v: CreateUserInput!) { createUser(input: $v) { user { id } } }`:         object{"v": object{"email": canary, "phone": canary, "password": canary}},
+		`mutation($v: CreateUserInput!) { createUser(input: $v) { user { id } } }`:         object{"v": object{"email": canary, "phone": canary, "password": canary, "passwordHash": "$2b$" + canary}},
 		`mutation($v: JSON) { createUser(input: {properties: $v}) { user { id } } }`:       object{"v": canary},
 		`mutation($v: CreateUserInput!) { createUser(input: $v) { user { name(a: 1) } } }`: object{"v": object{"email": canary}},
 	} {

@@ -24,6 +24,7 @@ var ownWriters = map[string]string{
 	"mail":            "its rows stand in the transaction of what they tell, and are no facts about anybody",
 	"token":           "signing keys belong to the servers, which read them by themselves",
 	"idempotency":     "its rows stand beside the changes of a document's transaction",
+	"transfer":        "files, plans and links on their way are no facts about anybody; what imports do to people, directory writes",
 	"graph/graphtest": "it makes people for tests",
 	"bench":           "it fills databases of its own",
 }

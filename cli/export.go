@@ -80,7 +80,7 @@ func withoutLink(err error) error {
 
 // intoFile calls write with a file of that path, which nobody else may read, or with out if
 // the path is "-". A file is there as a whole or, if write fails, as it was before.
-func intoFile(path string, out io.Writer, write func(io.Writer) error) (err error) {
+func intoFile(path string, out io.Writer, write func(io.Writer) error) error {
 	if path == "-" {
 		return write(out)
 	}
@@ -90,7 +90,7 @@ func intoFile(path string, out io.Writer, write func(io.Writer) error) (err erro
 	}
 	defer os.Remove(temporary.Name())
 	err = write(temporary)
-	if err = errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
+	if err := errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
 		return err
 	}
 	return os.Rename(temporary.Name(), path)

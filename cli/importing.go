@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -236,7 +237,7 @@ func (im *importing) writeReport(ctx context.Context) error {
 			return err
 		}
 		err := im.rows(ctx, "", reportPage, func(r row) error {
-			faults := append(r.Errors, r.Warnings...)
+			faults := slices.Concat(r.Errors, r.Warnings)
 			if len(faults) == 0 {
 				faults = []rowFault{{}}
 			}

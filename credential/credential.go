@@ -10,8 +10,9 @@
 // A key in use therefore costs no statement. Package directory decides who may make a
 // key and what it may do, and records both.
 //
-// Passwords (password.go) hashes and verifies passwords, a few at a time, in the forms
-// of hash.go. CheckPassword (choice.go) says which ones may be chosen.
+// Passwords (password.go) hashes and verifies passwords, a few at a time. hash.go tells the
+// kinds of hashes apart, ours and the ones of other programs; each family has a file.
+// CheckPassword (choice.go) says which passwords may be chosen.
 //
 // Begin with Keys in keys.go; this file has the secrets.
 package credential

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha512"
 	"encoding/base64"
+	"regexp"
 	"strings"
 
 	"golang.org/x/crypto/bcrypt"
@@ -20,25 +21,16 @@ type bcryptHash struct {
 // maxBcryptCost bounds the base 2 logarithm of the rounds of bcrypt.
 const maxBcryptCost = 14
 
-// bcryptSize is the length of the text of a bcrypt hash: the kind, the cost, 16 bytes of salt
-// and 23 of the key in its own base64.
-const bcryptSize = 7 + 22 + 31
-
-// bcryptDigits are the digits of the base64 of bcrypt and of crypt(3), which differ in their
-// order.
-const bcryptDigits = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+// bcryptForm is the form of bcrypt's hashes: the kind, the cost, and the salt and the key in a
+// base64 of its own. The last digit of the key has bits that stand for nothing, and are 0.
+var bcryptForm = regexp.MustCompile(`^\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{52}[.CGKOSWaeimquy26]$`)
 
 func parseBcrypt(text string) (hasher, error) {
 	return newBcrypt(text, func(password string) string { return password })
 }
 
 func newBcrypt(text string, prepare func(password string) string) (hasher, error) {
-	if len(text) != bcryptSize || !strings.HasPrefix(text, "$2") || !strings.Contains("aby", text[2:3]) || text[3] != '$' || text[6] != '$' ||
-		strings.Trim(text[7:], bcryptDigits) != "" {
-		return nil, ErrMalformedHash
-	}
-	// The last digit of each has bits that no program reads, and that ours compares.
-	if !strings.Contains(".Oeu", text[28:29]) || !strings.Contains(".CGKOSWaeimquy26", text[59:60]) {
+	if !bcryptForm.MatchString(text) {
 		return nil, ErrMalformedHash
 	}
 	cost, err := bcrypt.Cost([]byte(text))

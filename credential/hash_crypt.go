@@ -53,7 +53,7 @@ func parseCrypt(kind string, parts []string) (hasher, error) {
 	if h.rounds > maxCryptRounds {
 		return nil, ErrExpensiveHash
 	}
-	if len(parts) != 2 || h.rounds < minCryptRounds || len(parts[0]) > maxSalt || len(parts[1]) != keySize || strings.Trim(parts[1], bcryptDigits) != "" {
+	if len(parts) != 2 || h.rounds < minCryptRounds || len(parts[0]) > maxSalt || len(parts[1]) != keySize || strings.Trim(parts[1], cryptDigits) != "" {
 		return nil, ErrMalformedHash
 	}
 	h.salt, h.key = parts[0], parts[1]
@@ -82,8 +82,8 @@ type phpassHash struct {
 	key    string // 22 digits
 }
 
-// phpassDigits are the digits of the base64 of phpass and of crypt(3).
-const phpassDigits = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+// cryptDigits are the digits of the base64 of crypt(3) and phpass, in their order.
+const cryptDigits = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 // The base 2 logarithm of the rounds of phpass. WordPress makes 2^13.
 const (
@@ -92,10 +92,10 @@ const (
 )
 
 func parsePHPass(parts []string) (hasher, error) {
-	if len(parts) != 1 || len(parts[0]) != 1+8+22 || strings.Trim(parts[0], phpassDigits) != "" {
+	if len(parts) != 1 || len(parts[0]) != 1+8+22 || strings.Trim(parts[0], cryptDigits) != "" {
 		return nil, ErrMalformedHash
 	}
-	log := strings.IndexByte(phpassDigits, parts[0][0])
+	log := strings.IndexByte(cryptDigits, parts[0][0])
 	if log < minPHPassLog {
 		return nil, ErrMalformedHash
 	}

@@ -18,9 +18,8 @@ type pbkdf2Hash struct {
 	salt, key  []byte
 }
 
-// maxPBKDF2Iterations is more than twice what OWASP's Password Storage Cheat Sheet and Django
-// ask for.
-const maxPBKDF2Iterations = 3_000_000
+// maxPBKDF2Iterations is more than OWASP's Password Storage Cheat Sheet and Django ask for.
+const maxPBKDF2Iterations = 2_000_000
 
 // The parameters of PHC strings without any: what Auth0's imports take for granted.
 const (
@@ -116,7 +115,7 @@ func parseDjango(text string) (hasher, error) {
 func (h pbkdf2Hash) matches(password string) bool {
 	key, err := pbkdf2.Key(h.digest, password, h.salt, h.iterations, len(h.key))
 	if err != nil {
-		panic(err) // the sizes are those of a parsed hash
+		panic(err) // the hash was parsed
 	}
 	return subtle.ConstantTimeCompare(key, h.key) == 1
 }

@@ -16,7 +16,8 @@ import (
 )
 
 // Passwords hashes passwords and verifies them, one on each core at a time: a hash needs
-// 46 MiB and some 50 ms. It is safe for concurrent use.
+// 46 MiB and some 50 ms, and one that another program has made 256 MiB and some 3 seconds at
+// most. It is safe for concurrent use.
 type Passwords struct {
 	queue  *queue.Queue
 	hashed atomic.Uint64

@@ -34,6 +34,23 @@ func SelectPlanned[T any](ctx context.Context, d *DB, text string, args ...any) 
 	return selectFrom[T](ctx, d, d.pools.planning, text, args)
 }
 
+// SelectByIndex is Select for a statement that looks many values up in tables that may be new.
+// PostgreSQL keeps the plan that it makes first, and would read all of a table that was empty
+// then, however large it has become: it is told to use indexes.
+func SelectByIndex[T any](ctx context.Context, d *DB, text string, args ...any) ([]T, error) {
+	var all []T
+	err := d.InSnapshot(ctx, func(ctx context.Context) error {
+		var b Batch
+		b.Exec("set local enable_seqscan = off")
+		rows := Queue[T](&b, text, args...)
+		b.Exec("set local enable_seqscan = on")
+		err := d.Run(ctx, &b)
+		all = rows.All
+		return err
+	})
+	return all, err
+}
+
 func selectFrom[T any](ctx context.Context, d *DB, usual *pool, text string, args []any) (all []T, err error) {
 	read := func(on querier) error {
 		rows, _ := on.Query(ctx, text, args...) // rows reports the same error

@@ -97,6 +97,10 @@ var ends = map[string]func(ctx context.Context, b *business, a administrator) er
 		_, err := b.DeleteUser(ctx, directory.UserActionInput{User: directory.UserRef{Username: &a.user}})
 		return err
 	},
+	"the user is offboarded": func(ctx context.Context, b *business, a administrator) error {
+		_, err := b.OffboardUser(ctx, directory.OffboardUserInput{User: directory.UserRef{Username: &a.user}})
+		return err
+	},
 	"the user is suspended in the root": func(ctx context.Context, b *business, a administrator) error {
 		_, err := b.SuspendMember(ctx, directory.MemberActionInput{Organization: root, User: directory.UserRef{Username: &a.user}})
 		return err

@@ -165,23 +165,6 @@ const peopleText = `select * from users where id = any(array(
 	union select id from users where username_key = any($4::text[])
 	union select id from users where phone = any($5::text[]) and phone is not null and email is null and username is null and external_id is null)) order by id `
 
-// selectPeople selects by peopleText. PostgreSQL keeps the plan that it makes first, when the
-// table may still be empty, and would read all of it for every chunk of a large import: it is
-// told to use the indexes.
-func (d *Directory) selectPeople(ctx context.Context, lock string, args ...any) ([]db.User, error) {
-	var people []db.User
-	err := d.db.InSnapshot(ctx, func(ctx context.Context) error {
-		var b db.Batch
-		b.Exec("set local enable_seqscan = off")
-		rows := db.Queue[db.User](&b, peopleText+lock, args...)
-		b.Exec("set local enable_seqscan = on")
-		err := d.db.Run(ctx, &b)
-		people = rows.All
-		return err
-	})
-	return people, err
-}
-
 // meetUsers reads the users whom the arrivals may be, with what belongs to them.
 func (d *Directory) meetUsers(ctx context.Context, m *meeting, arrivals []*Arrival, lock string) error {
 	keys := map[string][]string{}
@@ -197,7 +180,7 @@ func (d *Directory) meetUsers(ctx context.Context, m *meeting, arrivals []*Arriv
 			}
 		}
 	}
-	rows, err := d.selectPeople(ctx, lock, ids, keys[externalIDColumn], keys[emailColumn], keys[usernameColumn], keys[phoneColumn])
+	rows, err := db.SelectByIndex[db.User](ctx, d.db, peopleText+lock, ids, keys[externalIDColumn], keys[emailColumn], keys[usernameColumn], keys[phoneColumn])
 	if err != nil {
 		return err
 	}

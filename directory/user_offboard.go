@@ -18,8 +18,8 @@ type OffboardUserInput struct {
 // OffboardUser ends all that the user has, everywhere: it suspends them, ends their sessions
 // and grants, the API keys that stand for them or that they answer for, and the invitations
 // that they have made, and takes them out of every organization but the default one, which
-// they join first if need be. What has ended already stays as it is. The actor must outrank
-// the user.
+// they join first if need be. Whatever has ended already stays as it is. The actor must
+// outrank the user.
 func (d *Directory) OffboardUser(ctx context.Context, in OffboardUserInput) (*db.User, error) {
 	var user *db.User
 	err := d.change(ctx, access.UsersWrite, func(ctx context.Context, w *write) error {

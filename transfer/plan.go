@@ -168,7 +168,7 @@ func (j *job) earlier(ctx context.Context, arrivals []*directory.Arrival) (map[s
 	for hash := range texts {
 		hashes = append(hashes, hash)
 	}
-	found, err := db.Select[struct {
+	found, err := db.SelectByIndex[struct {
 		Name   uuid.UUID
 		UserID db.UserID
 	}](ctx, j.Database, "select name, user_id from import_names where import_id = $1 and name = any($2)", j.id, hashes)

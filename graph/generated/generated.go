@@ -2875,7 +2875,7 @@ input CreateUserInput {
   password: String @credential
   """
   The hash of the password in another system, such as a bcrypt string, with which the user signs in until it is replaced by a
-  hash of Roster's at the first time: docs/passwords.md has the formats. INVALID beside password.
+  hash of Roster's at the first time: docs/signin.md has the formats. INVALID beside password.
   """
   passwordHash: String
 }
