@@ -1,9 +1,15 @@
 package graph_test
 
 import (
+	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"roster/db"
 	"roster/graph/graphtest"
@@ -229,4 +235,220 @@ func TestUndo(t *testing.T) {
 	b.Ask(t, `mutation($id: ID!) { undoImport(input: {import: $id}) { import { status } } }`, object{"id": id})
 	b.Unchanged(t, state)
 	b.Refused(t, "CONFLICT", `mutation($id: ID!) { applyImport(input: {import: $id}) { import { status } } }`, object{"id": id})
+}
+
+// Whoever applies an import brings people where they may add members, hands out what they hold,
+// and changes people of their rank; an organization that they must not know of is as good as
+// none.
+func TestAuthorityOfImports(t *testing.T) {
+	t.Parallel()
+	b := graphtest.New(t)
+	b.Ask(t, graphtest.TwoCustomers)
+	b.Ask(t, `mutation {
+		u: createUser(input: {email: "importer@x.example", organizations: [{code: "acme"}], roles: [{key: "clerk"}]}) { user { id } }
+		m: addMembers(input: {organization: {code: "roster"}, users: [{email: "importer@x.example"}]}) { memberships { id } }
+		g: grantPermissions(input: {organization: {code: "roster"}, users: [{email: "importer@x.example"}], permissions: [{key: "roster:imports:write"}, {key: "roster:users:write"}]}) { memberships { id } }
+		boss: createUser(input: {email: "boss@x.example", organizations: [{code: "acme"}], roles: [{key: "roster-administrator"}]}) { user { id } }
+	}`)
+	importer := b.StandingFor(t, "importer@x.example", "", "roster:imports:write", "roster:users:write")
+	const plan = `mutation($input: PlanImportInput!) { planImport(input: $input) { import { id } } }`
+	carry := func(key, mutation, id string) {
+		t.Helper()
+		if a := b.As(t, key, `mutation($id: ID!) { `+mutation+`(input: {import: $id}) { import { id } } }`, object{"id": id}); a.Codes() != "" {
+			t.Fatalf("%s: %s", mutation, a.Body)
+		}
+	}
+	file := func(mark string) []byte {
+		return []byte(kindeHeader + strings.ReplaceAll(`#1@x.example,,,,,,,acme
+#2@x.example,,,,,clerk,,acme
+#3@x.example,,,,,writer,,acme
+#4@x.example,,,,,,,globex
+#5@x.example,,,,,,,nowher
+#6@x.example,,,,,,,
+#7@x.example,,,,,clerk,,
+boss@x.example,#8,,,,,,
+`, "#", mark))
+	}
+	t.Run("who may begin", func(t *testing.T) {
+		before := b.State(t)
+		for _, permissions := range [][]string{nil, {"roster:imports:write"}, {"roster:users:write"}} {
+			if a := b.SendFile(t, b.Holding(t, "", permissions...), plan, object{}, "x.csv", file("n")); a.Codes() != "FORBIDDEN" {
+				t.Errorf("%v: %s", permissions, a.Body)
+			}
+		}
+		after := b.State(t)
+		for _, table := range []string{"uploads", "upload_chunks", "imports"} {
+			if before[table] != after[table] {
+				t.Errorf("%s was written to", table)
+			}
+		}
+	})
+	stop := b.StartImports(t)
+	reader := b.Holding(t, "", "roster:imports:write", "roster:users:write", "roster:organizations:read")
+	member := b.Holding(t, "", "roster:imports:write", "roster:users:write", "roster:members:write", "invoices:read")
+	const (
+		ofImporter = "CSV 8/8 1+ 0~ 0= 7-; 2 FAIL UNKNOWN_ORGANIZATION@external_organization_id; 3 FAIL UNKNOWN_ORGANIZATION@external_organization_id; 4 FAIL UNKNOWN_ORGANIZATION@external_organization_id; 5 FAIL UNKNOWN_ORGANIZATION@external_organization_id; 6 FAIL UNKNOWN_ORGANIZATION@external_organization_id; 7 CREATE; 8 FAIL ESCALATION@external_organization_id; 9 FAIL ESCALATION"
+		ofMember   = "CSV 8/8 5+ 0~ 0= 3-; 2 CREATE; 3 CREATE; 4 FAIL ESCALATION@external_organization_id; 5 CREATE; 6 FAIL UNKNOWN_ORGANIZATION@external_organization_id; 7 CREATE; 8 CREATE; 9 FAIL ESCALATION"
+	)
+	for name, c := range map[string]struct{ planner, applier, report string }{
+		"import":                            {importer, importer, ofImporter},
+		"see organizations":                 {reader, reader, "CSV 8/8 1+ 0~ 0= 7-; 2 FAIL ESCALATION@external_organization_id; 3 FAIL ESCALATION@external_organization_id; 4 FAIL ESCALATION@external_organization_id; 5 FAIL ESCALATION@external_organization_id; 6 FAIL UNKNOWN_ORGANIZATION@external_organization_id; 7 CREATE; 8 FAIL ESCALATION@external_organization_id; 9 FAIL ESCALATION"},
+		"add members":                       {member, member, ofMember},
+		"add members, planned by all":       {b.Key, member, ofMember},
+		"import, planned by all":            {b.Key, importer, ofImporter},
+		"everything, planned by one import": {importer, b.Key, ofImporter},
+		"everything":                        {b.Key, b.Key, "CSV 8/8 6+ 1~ 0= 1-; 2 CREATE; 3 CREATE; 4 CREATE; 5 CREATE; 6 FAIL UNKNOWN_ORGANIZATION@external_organization_id; 7 CREATE; 8 CREATE; 9 UPDATE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			id := b.SendFile(t, c.planner, plan, object{"onConflict": "UPDATE"}, "x.csv", file(strings.ReplaceAll(strings.ReplaceAll(name, " ", ""), ",", ""))).Text("planImport.import.id")
+			b.ImportIs(t, id, "PLANNED")
+			carry(c.applier, "applyImport", id)
+			b.ImportIs(t, id, "APPLIED")
+			if got := tellRows(t, b, id); got != c.report {
+				t.Errorf("report\n%s\nwant\n%s", got, c.report)
+			}
+		})
+	}
+	for _, unknown := range []string{"FAIL", "IGNORE", "CREATE_ORGANIZATIONS"} {
+		t.Run("foreign as unknown, "+unknown, func(t *testing.T) {
+			id := b.SendFile(t, importer, plan, object{"onUnknown": unknown}, "x.csv", []byte(kindeHeader+"a"+unknown+"@x.example,,,,,,,globex\nb"+unknown+"@x.example,,,,,,,nowher\n")).Text("planImport.import.id")
+			b.ImportIs(t, id, "PLANNED")
+			lines := strings.Split(b.Report(t, id), "\n")
+			if foreign, none := strings.ReplaceAll(lines[1], "globex", "nowher"), lines[2]; foreign[3:4] != none[3:4] || strings.TrimPrefix(foreign, "2") == foreign ||
+				strings.Replace(foreign[1:], "a"+unknown, "b"+unknown, 1) != none[1:] {
+				t.Errorf("%s\nis not like\n%s", foreign, none)
+			}
+		})
+	}
+	t.Run("authority that ends on the way", func(t *testing.T) {
+		id := b.SendFile(t, importer, plan, object{}, "x.csv", file("end")).Text("planImport.import.id")
+		b.ImportIs(t, id, "PLANNED")
+		stop()
+		carry(importer, "applyImport", id)
+		b.Ask(t, `mutation { revokePermissions(input: {organization: {code: "roster"}, users: [{email: "importer@x.example"}], permissions: [{key: "roster:users:write"}]}) { memberships { id } } }`)
+		b.WorkOnImports(t)
+		b.ImportIs(t, id, "FAILED")
+		if a := b.Ask(t, `query($id: ID!) { import(id: $id) { errorCode rowsDone } }`, object{"id": id}); a.Text("import.errorCode") != "FORBIDDEN" || a.At("import.rowsDone") != 0.0 {
+			t.Errorf("%s", a.Body)
+		}
+		b.Carry(t, "applyImport", id, "APPLIED")
+		if got, want := tellPeople(t, b, string(file("end"))), "end6@x.example default[guest]"; !strings.HasSuffix(got, want) {
+			t.Errorf("%s\nwant %s", got, want)
+		}
+	})
+}
+
+// cutter cancels a context after so many statements.
+type cutter struct {
+	left   atomic.Int64
+	cancel atomic.Pointer[context.CancelFunc]
+}
+
+func (c *cutter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	if cancel := c.cancel.Load(); cancel != nil && c.left.Add(-1) == 0 {
+		(*cancel)()
+	}
+	return ctx
+}
+
+func (c *cutter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// longFile has n users, each in two rows that are far apart.
+func longFile(n int) string {
+	var file strings.Builder
+	file.WriteString(kindeHeader)
+	for i := range n {
+		fmt.Fprintf(&file, "l%d@x.example,l%d,Given %d,,,clerk,,acme\n", i, i, i)
+	}
+	for i := range n {
+		fmt.Fprintf(&file, ",l%d,,,,writer,,globex\n", i)
+	}
+	return file.String()
+}
+
+// An import whose server dies again and again, between any two statements, leaves what an
+// undisturbed one leaves.
+func TestDeathOfImports(t *testing.T) {
+	t.Parallel()
+	const users, kills = 1200, 20
+	seed := `mutation { createUser(input: {email: "l7@x.example", givenName: "There"}) { user { id } } }`
+	var told [2]string
+	for i := range told {
+		cut := &cutter{}
+		b := graphtest.New(t, cut)
+		b.Ask(t, graphtest.TwoCustomers)
+		b.Ask(t, seed)
+		id := b.SendFile(t, b.Key, `mutation($input: PlanImportInput!) { planImport(input: $input) { import { id } } }`, object{"onConflict": "UPDATE"}, "x.csv", []byte(longFile(users))).Text("planImport.import.id")
+		work := func(statements int64) {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // which ends one with nothing left to do
+			defer cancel()
+			cut.left.Store(statements)
+			cut.cancel.Store(&cancel)
+			b.Transfer.Work(ctx)
+		}
+		if i == 1 {
+			random := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
+			for range kills {
+				status := b.Ask(t, `query($id: ID!) { import(id: $id) { status } }`, object{"id": id}).Text("import.status")
+				if status == "APPLIED" {
+					break
+				}
+				if status == "PLANNED" {
+					b.Ask(t, `mutation($id: ID!) { applyImport(input: {import: $id}) { import { id } } }`, object{"id": id})
+				}
+				b.Execute(t, "update imports set claimed_until = 'epoch'") // the time of the claim has passed
+				work(1 + random.Int64N(40))
+			}
+			cut.cancel.Store(nil)
+			b.Execute(t, "update imports set claimed_until = 'epoch'")
+		}
+		b.WorkOnImports(t)
+		graphtest.Eventually(t, time.Minute, "the file is read", func() bool {
+			return b.Ask(t, `query($id: ID!) { import(id: $id) { status } }`, object{"id": id}).Text("import.status") != "PLANNING"
+		})
+		b.Carry(t, "applyImport", id, "APPLIED")
+		rows, _, _ := strings.Cut(tellRows(t, b, id), ";")
+		told[i] = rows + "\n" + strings.ReplaceAll(tellPeople(t, b, ""), "; ", "\n")
+	}
+	if told[0] != told[1] {
+		t.Errorf("undisturbed\n%.2000s\nand killed\n%.2000s", told[0], told[1])
+	}
+}
+
+// Two imports of the same people and ordinary writes to them go on at the same time: nobody
+// sees an error, and both end.
+func TestImportsAtOnce(t *testing.T) {
+	t.Parallel()
+	b := graphtest.New(t)
+	b.Ask(t, graphtest.TwoCustomers)
+	b.WorkOnImports(t)
+	const n = 600
+	var there []object
+	var forth, back []string
+	for i := range n {
+		if i%3 == 0 {
+			there = append(there, object{"email": fmt.Sprintf("t%d@x.example", i), "externalId": fmt.Sprintf("t%d", i)})
+		}
+		forth = append(forth, fmt.Sprintf("t%d@x.example,t%d,Forth %d,,,clerk,,acme\n", i, i, i))
+		back = append([]string{fmt.Sprintf("t%d@x.example,t%d,Back %d,,,writer,,acme\n", i, i, i)}, back...)
+	}
+	b.Ask(t, `mutation($input: CreateUsersInput!) { createUsers(input: $input) { users { id } } }`, object{"input": object{"users": there}})
+	ids := []string{b.Plan(t, object{"onConflict": "UPDATE"}, "x.csv", kindeHeader+strings.Join(forth, "")), b.Plan(t, object{"onConflict": "UPDATE"}, "x.csv", kindeHeader+strings.Join(back, ""))}
+	for _, id := range ids {
+		b.Ask(t, `mutation($id: ID!) { applyImport(input: {import: $id}) { import { id } } }`, object{"id": id})
+	}
+	for i := 0; i < n; i += 30 {
+		b.Ask(t, fmt.Sprintf(`mutation { updateUser(input: {user: {externalId: "t%d"}, familyName: "Meanwhile"}) { user { id } }
+			grantRoles(input: {organization: {code: "default"}, users: [{externalId: "t%d"}, {externalId: "t%d"}], roles: [{key: "writer"}]}) { memberships { id } } }`, n-30-i, n-30-i, i))
+	}
+	for _, id := range ids {
+		b.ImportIs(t, id, "APPLIED")
+		rows, _, _ := strings.Cut(tellRows(t, b, id), ";")
+		if !strings.HasPrefix(rows, fmt.Sprintf("CSV %d/%d ", n, n)) || !strings.HasSuffix(rows, " 0-") {
+			t.Errorf("%s", rows)
+		}
+	}
+	if got := graphtest.Rows[int](t, b, "select count(*) from users u where external_id like 't%' and given_name is not null and (select count(*) from membership_roles r join organizations o on o.id = r.org_id where r.user_id = u.id and o.code = 'acme') = 2")[0]; got != n {
+		t.Errorf("%d users are as both files say, want %d", got, n)
+	}
 }
