@@ -76,7 +76,7 @@ func (m *meeting) changed() []*arriving {
 	return people
 }
 
-// giveDefaults gives the default roles to those who join without any.
+// giveDefaults adds the default roles for people who join without any role.
 func (d *Directory) giveDefaults(ctx context.Context, m *meeting, people []*arriving) error {
 	var orgs []db.OrganizationID
 	for _, p := range people {
