@@ -58,6 +58,8 @@ type Import struct {
 	// organization where a person acts.
 	Actor      string          `json:"-"`
 	ActorOrgID *OrganizationID `json:"-"`
+	// Withdrawn is true once somebody has begun to undo it: it is not applied any more.
+	Withdrawn bool `json:"-"`
 	// Worker is the server that works on it, which the others leave to it until ClaimedUntil.
 	Worker       *uuid.UUID `json:"-"`
 	ClaimedUntil time.Time  `json:"-"`

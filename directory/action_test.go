@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ import (
 	"roster/secret"
 	"roster/signin"
 	"roster/transfer"
+	"roster/transfer/format"
 )
 
 // actionServers are a server that answers from memory, and one that always reads the
@@ -342,7 +344,47 @@ func (w *actionWorld) cases() map[changes.Action]actionCase {
 	roles := directory.GrantRolesInput{Organization: acme, Users: users, Roles: roleRefs(w.worker), Reason: new("why")}
 	reason := spare
 	reason.Reason = new("why")
+	// arrive brings ada to an organization as a worker, and as bob.
+	arrive := func(to directory.OrganizationRef) func(context.Context) error {
+		return func(ctx context.Context) error {
+			org, err := w.PlaceOfStrays(ctx, &to)
+			if err != nil {
+				return err
+			}
+			roles, _, err := w.TargetsNamed(ctx, []string{w.worker}, nil)
+			if err != nil {
+				return err
+			}
+			known, err := w.User(ctx, ada, nil)
+			if err != nil {
+				return err
+			}
+			_, err = w.Arrive(ctx, []*directory.Arrival{{Known: known.ID, Username: &w.bob, Places: []directory.Place{{Organization: *org, Roles: []db.RoleID{roles[w.worker]}}}}}, directory.UpdateConflict)
+			return err
+		}
+	}
+	// stored is a case of an import that was cancelled, or is in another state.
+	stored := func(method func(context.Context, transfer.ImportActionInput) (*db.Import, error), status db.ImportStatus) actionCase {
+		id := db.NewID[db.ImportKind]()
+		return actionCase{before: func(ctx context.Context) error {
+			_, err := w.db.NewRaw(`insert into imports (id, file_name, format, status, on_conflict, on_unknown, org_id, created_by, actor, created_at)
+				select ?, 'x', 'CSV', ?, 'SKIP', 'FAIL', id, 'system:test', 'system:test', now() from organizations where is_default`, id, status).Exec(ctx)
+			return err
+		}, change: does(method, transfer.ImportActionInput{Import: id.String()})}
+	}
 	return map[changes.Action]actionCase{
+		changes.UserImported:       {change: arrive(acme)},
+		changes.MembershipImported: {change: arrive(orgCode("default"))},
+		changes.ImportPlanned: {change: func(ctx context.Context) error {
+			file, err := w.transfer.Keep(ctx, "people.csv", strings.NewReader("email\n"))
+			if err != nil {
+				return err
+			}
+			return does(w.transfer.PlanImport, transfer.PlanImportInput{File: *file, Format: format.Auto, OnConflict: directory.SkipConflict, OnUnknown: transfer.UnknownFails})(ctx)
+		}},
+		changes.ImportApplied:          stored(w.transfer.ApplyImport, db.ImportPlanned),
+		changes.ImportCancelled:        stored(w.transfer.CancelImport, db.ImportPlanned),
+		changes.ImportUndone:           stored(w.transfer.UndoImport, db.ImportApplied),
 		changes.UserCreated:            {change: does(w.CreateUser, directory.CreateUserInput{Username: &w.bob, Organizations: []*directory.OrganizationRef{&acme}, Roles: roleRefs()})},
 		changes.OrganizationCreated:    {change: does(w.CreateOrganization, directory.CreateOrganizationInput{Name: w.secondID, ExternalID: &w.secondID})},
 		changes.MembershipCreated:      {change: does(w.AddMembers, directory.AddMembersInput{Organization: orgCode("default"), Users: users, Roles: roleRefs()})},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"roster/access"
 	"roster/db"
 	"roster/db/list"
 	"roster/problem"
@@ -260,9 +261,14 @@ func (d *Directory) PlaceOfStrays(ctx context.Context, ref *OrganizationRef) (*d
 	return db.SelectOne[db.OrganizationID](ctx, d.db, "select id from organizations where is_default")
 }
 
+// mayKnow reports whether somebody who brings people may know of the organization.
+func mayKnow(actor *access.Actor, org *db.Organization) bool {
+	return org.IsDefault || actor.Holds(access.MembersWrite, org.ID) || actor.Holds(access.MembersRead, org.ID) || actor.Holds(access.OrganizationsRead, org.ID)
+}
+
 // OrganizationsNamed returns the ids of the organizations with these external ids or, where
-// none has it, codes. Names of none are missing. Whether the actor may know of them, Foresee
-// and Arrive ask.
+// none has it, codes. Names of none are missing, and so are those of organizations of which the
+// actor must not know.
 func (d *Directory) OrganizationsNamed(ctx context.Context, names []string) (map[string]db.OrganizationID, error) {
 	var keys, codes []string
 	for _, name := range names {
@@ -273,13 +279,17 @@ func (d *Directory) OrganizationsNamed(ctx context.Context, names []string) (map
 	if len(codes) == 0 {
 		return nil, nil
 	}
-	rows, err := db.Select[db.Organization](ctx, d.db, `select id, code, external_id_key from organizations
+	rows, err := db.Select[db.Organization](ctx, d.db, `select id, code, external_id_key, is_default from organizations
 		where deleted_at is null and id <> $3 and (external_id_key = any($1) or code = any($2))`, keys, codes, db.Root)
 	if err != nil {
 		return nil, err
 	}
+	actor := access.ActorOf(ctx)
 	byCode, byID := map[string]db.OrganizationID{}, map[string]db.OrganizationID{}
 	for _, row := range rows {
+		if !mayKnow(actor, &row) {
+			continue
+		}
 		byCode[row.Code] = row.ID
 		if row.ExternalIDKey != nil {
 			byID[*row.ExternalIDKey] = row.ID

@@ -36,12 +36,13 @@ func (d *Directory) CreateUsers(ctx context.Context, in CreateUsersInput) ([]*db
 		if err != nil {
 			return err
 		}
-		m.actions = created
+		m.actions, m.always = created, true
 		if err := w.ReadClock(ctx); err != nil {
 			return err
 		}
+		taken := make(map[db.UserID]bool, len(arrivals))
 		for i, a := range arrivals {
-			users = append(users, w.create(m, a, "input.users."+strconv.Itoa(i)))
+			users = append(users, w.create(m, a, taken, "input.users."+strconv.Itoa(i)))
 		}
 		if err := w.faults.Err(); err != nil {
 			return err
@@ -52,14 +53,17 @@ func (d *Directory) CreateUsers(ctx context.Context, in CreateUsersInput) ([]*db
 }
 
 // create notes what becomes of the user whom the field describes, and returns them, or nil if
-// something is wrong.
-func (w *write) create(m *meeting, a *Arrival, field string) *db.User {
-	if p, _ := m.find(a); p != nil && p.madeHere {
+// something is wrong. taken are the users whom the fields before it describe.
+func (w *write) create(m *meeting, a *Arrival, taken map[db.UserID]bool, field string) *db.User {
+	if p, _ := m.find(a); p != nil && taken[p.user.ID] {
 		w.faults.Add(problem.Conflict, field, "It is the same user as another one of this input.")
 		return nil
 	}
 	result := m.take(a)
 	for _, f := range result.Faults {
+		if f.Code == CodeAnyOfMissing && w.faults.about(field+".email", field+".username", field+".phone", field+".externalId") {
+			continue // it has been told what is wrong with that
+		}
 		at := field
 		if f.Field != "" {
 			at += "." + strings.Replace(f.Field, "places", "organizations", 1)
@@ -69,7 +73,8 @@ func (w *write) create(m *meeting, a *Arrival, field string) *db.User {
 	if result.Outcome == db.ImportFail {
 		return nil
 	}
-	return m.people[a.User].user
+	taken[result.User] = true
+	return m.people[result.User].user
 }
 
 // kindOf returns the kind of problem that the code of an arrival's fault stands for.

@@ -25,8 +25,10 @@ type Arrived struct {
 // meeting is what arrivals meet: who is there already, the places that they may come to, and
 // what may be given to them by the actor.
 type meeting struct {
-	actor     *access.Actor
-	on        OnConflict
+	actor *access.Actor
+	on    OnConflict
+	// always is true if whoever is there is a conflict, also if the arrival only adds something.
+	always    bool
 	actions   arrivalActions
 	authority *access.Authority
 	catalogue *access.Catalogue
@@ -274,8 +276,8 @@ func (d *Directory) meetBelongings(ctx context.Context, m *meeting, users []db.U
 // take finds out who arrives, and notes what becomes of them, unless something is wrong.
 func (m *meeting) take(a *Arrival) Arrived {
 	p, wrong := m.find(a)
-	isThere := p != nil && !p.madeHere && !a.Again
-	if len(wrong) == 0 && isThere && a.hasProfile() {
+	isThere := p != nil && !p.madeHere && !(a.Again && p.user.ID == a.User)
+	if len(wrong) == 0 && isThere && (m.always || a.hasProfile()) {
 		switch m.on {
 		case SkipConflict:
 			return Arrived{User: p.user.ID, Outcome: db.ImportSkip}
@@ -288,7 +290,8 @@ func (m *meeting) take(a *Arrival) Arrived {
 	if p == nil && len(a.names()) == 0 {
 		wrong = append(wrong, ArrivalFault{CodeAnyOfMissing, "", "A user needs an email address, a username, a phone number or an external id."})
 	}
-	if isThere && len(p.lacking) > 0 && m.touches(p, a) {
+	edits := p != nil && (!isThere || m.edits(p))
+	if p != nil && len(p.lacking) > 0 && m.touches(p, a, edits) {
 		wrong = append(wrong, ArrivalFault{CodeForbidden, "", "You must hold every permission of Roster that the user holds. You lack " + enumerate(p.lacking) + "."})
 	}
 	if len(wrong) > 0 {
@@ -301,7 +304,7 @@ func (m *meeting) take(a *Arrival) Arrived {
 		return m.taken(p, a, db.ImportCreate, warnings)
 	}
 	before := *p.user
-	if !isThere || m.edits(p, a) {
+	if edits {
 		a.edit(p.user)
 	}
 	changed, warnings := m.note(p, a, places)
@@ -372,11 +375,11 @@ func (m *meeting) conflicts(a *Arrival) (all []ArrivalFault) {
 }
 
 // edits reports whether the profile of somebody who is there is changed.
-func (m *meeting) edits(p *arriving, a *Arrival) bool { return m.on == UpdateConflict && !p.elsewhere }
+func (m *meeting) edits(p *arriving) bool { return m.on == UpdateConflict && !p.elsewhere }
 
 // touches reports whether the arrival changes by what somebody is found or lets them in, or
-// shuts them out.
-func (m *meeting) touches(p *arriving, a *Arrival) bool {
+// shuts them out. edits is true if it changes their profile.
+func (m *meeting) touches(p *arriving, a *Arrival, edits bool) bool {
 	if a.Suspended && p.user.Status == db.Active || a.PasswordHash != "" && !p.hasPassword {
 		return true
 	}
@@ -385,7 +388,7 @@ func (m *meeting) touches(p *arriving, a *Arrival) bool {
 			return true
 		}
 	}
-	if !m.edits(p, a) {
+	if !edits {
 		return false
 	}
 	edited := *p.user
@@ -465,7 +468,7 @@ func (m *meeting) places(a *Arrival, isNew bool) (come []Place, wrong []ArrivalF
 // mayCome returns why the actor must not bring anybody to the place, or nil. An
 // organization that the actor must not know of is as good as none.
 func (m *meeting) mayCome(place *Place, isNew bool, field string) *ArrivalFault {
-	forbidden := &ArrivalFault{CodeForbidden, field, "You need " + string(access.MembersWrite) + " in the organization."}
+	forbidden := &ArrivalFault{CodeForbidden, field, "This needs the permission " + string(access.MembersWrite) + "."}
 	if place.Make != "" && place.Organization.IsZero() {
 		if !m.actor.HoldsEverywhere(access.OrganizationsWrite) || !m.actor.HoldsEverywhere(access.MembersWrite) {
 			return &ArrivalFault{CodeForbidden, field, "You need " + string(access.OrganizationsWrite) + " and " + string(access.MembersWrite) + " for the business to make organizations."}
@@ -476,7 +479,7 @@ func (m *meeting) mayCome(place *Place, isNew bool, field string) *ArrivalFault 
 	switch {
 	case org != nil && (m.actor.Holds(access.MembersWrite, org.ID) || org.IsDefault && isNew && !place.grants()):
 		return nil
-	case org != nil && (m.actor.Holds(access.OrganizationsRead, org.ID) || m.actor.Holds(access.MembersRead, org.ID) || org.IsDefault):
+	case org != nil && mayKnow(m.actor, org):
 		return forbidden
 	}
 	return &ArrivalFault{CodeUnknownOrganization, field, "There is no such organization."}

@@ -12,14 +12,15 @@ import (
 
 // ownMutations lock only the person who is signed in, or what one person has: two of them
 // wait for one another in no circle, whatever else they name. An export locks nothing.
-var ownMutations = []string{"switchOrganization", "leaveOrganization", "signOut", "endSession", "unlinkIdentity", "requestEmailChange", "requestPasswordReset", "exportUsers"}
+var ownMutations = []string{"switchOrganization", "leaveOrganization", "signOut", "endSession", "unlinkIdentity", "requestEmailChange", "requestPasswordReset", "exportUsers",
+	"planImport", "applyImport", "cancelImport", "undoImport"}
 
 // Each reference in the input of a mutation is foreseen: a reference of which LockAhead
 // knows nothing is locked out of order.
 func TestForesightIsComplete(t *testing.T) {
 	t.Parallel()
 	inputs := map[string]any{
-		"createUser": CreateUserInput{}, "updateUser": UpdateUserInput{}, "suspendUser": UserActionInput{}, "restoreUser": UserActionInput{}, "deleteUser": UserActionInput{}, "offboardUser": OffboardUserInput{},
+		"createUser": CreateUserInput{}, "createUsers": CreateUsersInput{}, "updateUser": UpdateUserInput{}, "suspendUser": UserActionInput{}, "restoreUser": UserActionInput{}, "deleteUser": UserActionInput{}, "offboardUser": OffboardUserInput{},
 		"createOrganization": CreateOrganizationInput{}, "updateOrganization": UpdateOrganizationInput{},
 		"suspendOrganization": OrganizationActionInput{}, "restoreOrganization": OrganizationActionInput{}, "deleteOrganization": OrganizationActionInput{},
 		"addMembers": AddMembersInput{}, "removeMembers": RemoveMembersInput{}, "moveMember": MoveMemberInput{}, "suspendMember": MemberActionInput{}, "restoreMember": MemberActionInput{},
@@ -63,6 +64,10 @@ func TestForesightIsComplete(t *testing.T) {
 // fill sets a field, if it is a reference or has some, to a new id, which it adds to want.
 func fill(field reflect.Value, name string, want map[any]string) {
 	switch ref := field.Addr().Interface().(type) {
+	case *CreateUserInput:
+		for i := range field.NumField() {
+			fill(field.Field(i), field.Type().Field(i).Name, want)
+		}
 	case *UserRef:
 		ref.ID = newText[db.UserKind](name, want)
 	case *OrganizationRef:

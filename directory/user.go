@@ -219,7 +219,7 @@ func (d *Directory) CreateUser(ctx context.Context, in CreateUserInput) (*db.Use
 				return err
 			}
 		}
-		if err := w.Record(changes.UserCreated, user.ID.String(), nil, nil, user); err != nil {
+		if err := w.Record(changes.UserCreated, user.ID.String(), nil, nil, importedUser{User: user, Password: in.PasswordHash != nil}); err != nil {
 			return err
 		}
 		for i, org := range organizations {

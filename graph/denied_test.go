@@ -46,7 +46,11 @@ var ofPersons = struct{ nobody, holdingNothing string }{"UNAUTHENTICATED", "FORB
 // needMore are the fields for which what @requires says is not enough, with all that they
 // need.
 var needMore = map[string][]string{
-	"Mutation.exportUsers": {"roster:users:read", "roster:members:read", "roster:organizations:read", "roster:roles:read"},
+	"Mutation.planImport":   {"roster:imports:write", "roster:users:write"},
+	"Mutation.applyImport":  {"roster:imports:write", "roster:users:write"},
+	"Mutation.cancelImport": {"roster:imports:write", "roster:users:write"},
+	"Mutation.undoImport":   {"roster:imports:write", "roster:users:write"},
+	"Mutation.exportUsers":  {"roster:users:read", "roster:members:read", "roster:organizations:read", "roster:roles:read"},
 }
 
 // samples are values for the minimal calls below: of a type, or of an input
@@ -66,6 +70,8 @@ var samples = map[string]string{
 	"key":                      `"new:key"`,
 	"CreateUserInput.email":    `"new@example.com"`,
 	"ApiKeyActionInput.apiKey": `$KEY`,
+	"PlanImportInput.file":     `$file`,
+	"ImportActionInput.import": `$IMPORT`,
 	"provider":                 `$PROVIDER`,
 	"application":              `$APP`,
 	"ApplicationKind":          "MACHINE",
@@ -123,7 +129,7 @@ func newCaller(t *testing.T, b *graphtest.Server) *caller {
 	t.Helper()
 	made := b.Ask(t, graphtest.SmallBusiness)
 	invitation, _ := invite(t, b, b.Key, object{"email": "waiting@example.com", "organization": object{"code": "acme"}, "sendEmail": false})
-	ids := map[string]string{"$KEY": made.Text("k.apiKey.id"), "$PROVIDER": made.Text("i.provider.id"), "$INVITATION": invitation, "$APP": made.Text("m.application.id")}
+	ids := map[string]string{"$KEY": made.Text("k.apiKey.id"), "$PROVIDER": made.Text("i.provider.id"), "$INVITATION": invitation, "$APP": made.Text("m.application.id"), "$IMPORT": b.StoreImport(t, "people.csv")}
 	return &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), ids: ids}
 }
 

@@ -124,6 +124,10 @@ var faultCases = []faultCase{
 		"INVALID input.expiresAt, INVALID input.name, NOT_FOUND input.organization, NOT_FOUND input.permissions.0"},
 	{`createApplication(input: {name: " ", kind: MACHINE, redirectUrls: ["https://example.com"], audiences: ["a b"], permissions: [{key: "invoices:read"}, {key: "none"}]}) { clientSecret }`,
 		"ESCALATION , INVALID input.audiences.0, INVALID input.name, INVALID input.redirectUrls, NOT_FOUND input.permissions.1"},
+	{`planImport(input: {file: $file, organization: {code: "none"}, columns: {nosuch: "x"}, firebase: {signerKey: "?", saltSeparator: "", rounds: 8, memoryCost: 14}}) { import { id } }`,
+		"INVALID input.columns, INVALID input.firebase, NOT_FOUND input.organization"},
+	{`createUsers(input: {users: [{email: "x", organizations: [{code: "none"}], roles: [{key: "none"}, {key: "clerk"}]}, {username: "", passwordHash: "x"}, {}]}) { users { id } }`,
+		"INVALID input.users.0.email, INVALID input.users.1.passwordHash, INVALID input.users.1.username, INVALID input.users.2, NOT_FOUND input.users.0.organizations.0, NOT_FOUND input.users.0.roles.0"},
 	{`createApplication(input: {name: " ", kind: SPA, redirectUrls: ["http://example.com", "/x"], logoutUrls: ["com.example:/"], permissions: [{key: "invoices:read"}], organization: {code: "acme"}}) { clientSecret }`,
 		"INVALID input.logoutUrls.0, INVALID input.name, INVALID input.organization, INVALID input.permissions, INVALID input.redirectUrls.0, INVALID input.redirectUrls.1"},
 }
@@ -140,7 +144,7 @@ var oneFault = map[string]string{
 	"suspendOrganization": "names an organization only", "restoreOrganization": "names an organization only; what is not there is not handed anything",
 	"deleteOrganization": "names an organization only", "deletePermission": "names a permission only", "deleteRole": "names a role only", "revokeApiKey": "names a key only", "adoptApiKey": "names a key only",
 	"resendInvitation": "names an invitation only", "revokeInvitation": "names an invitation only", "deleteIdentityProvider": "names a provider only", "acceptInvitation": stepwise,
-	"exportUsers":       "names an organization only",
+	"exportUsers": "names an organization only", "applyImport": "names an import only", "cancelImport": "names an import only", "undoImport": "names an import only",
 	"updateApplication": "shares its checks with createApplication", "deleteApplication": "names an application only", "rollApplicationSecret": "names an application only",
 	"switchOrganization": "names an organization only", "leaveOrganization": "names an organization only", "endSession": "names a session only",
 	"signOut": "names nothing", "requestPasswordReset": "names an account only", "requestEmailChange": "names an address only",
@@ -187,7 +191,7 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	b := graphtest.New(t)
 	b.Ask(t, mutationSeed)
 	b.Ask(t, faultsSeed)
-	writes := []string{"roster:users:write", "roster:organizations:write", "roster:members:write", "roster:roles:write", "roster:settings:write", "roster:keys:write"}
+	writes := []string{"roster:users:write", "roster:organizations:write", "roster:members:write", "roster:roles:write", "roster:settings:write", "roster:keys:write", "roster:imports:write"}
 	key, bound := b.Holding(t, "", writes...), b.Holding(t, "acme", writes...)
 	session := b.SignedIn(t, "ada@example.com", "acme")
 	before := b.State(t)

@@ -89,6 +89,7 @@ func askers(t *testing.T, b *graphtest.Server) map[string]string {
 	withProviders(t, b)
 	b.Ask(t, applications)
 	b.Execute(t, goldenInvitations)
+	b.StoreImport(t, "people.csv")
 	viewer := b.Ask(t, `{ role(by: {key: "roster-viewer"}) { permissions { key } } }`).Texts("role.permissions", "key")
 	return map[string]string{
 		"administrator": b.Key,
@@ -125,6 +126,8 @@ func expand(t *testing.T, b *graphtest.Server, text string) string {
 			id = graphtest.Rows[db.ProviderID](t, b, "select id from identity_providers where key = $1", name)[0].String()
 		case "change":
 			id = b.Ask(t, `query($x: String!) { changes(first: 1, filter: {action: $x}) { nodes { id } } }`, object{"x": name}).Text("changes.nodes.0.id")
+		case "import":
+			id = b.Ask(t, "{ imports("+name+": 1) { nodes { id } } }").Text("imports.nodes.0.id")
 		case "invitation":
 			id = b.Ask(t, "{ invitations("+name+": 1) { nodes { id } } }").Text("invitations.nodes.0.id")
 		case "app":
@@ -144,7 +147,7 @@ func expand(t *testing.T, b *graphtest.Server, text string) string {
 }
 
 var (
-	anID       = regexp.MustCompile(`\b(user|org|member|role|perm|key|app|change|grant|invitation|provider)_[0-9a-z]{26}\b`)
+	anID       = regexp.MustCompile(`\b(user|org|member|role|perm|key|app|change|grant|invitation|provider|import)_[0-9a-z]{26}\b`)
 	anInstant  = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z"`)
 	anOpaque   = regexp.MustCompile(`"(cursor|startCursor|endCursor|revision|requestId|secret|clientSecret|prefix|link|url)": ?"[^"]*"`)
 	aRawString = regexp.MustCompile(`\brk_[\w-]+`)
@@ -256,12 +259,10 @@ func requestOf(t *testing.T, b *graphtest.Server, c goldenCase, keys map[string]
 	if c.variables != "" {
 		graphtest.Must(t, json.Unmarshal([]byte(expand(t, b, c.variables)), &variables))
 	}
-	header := graphtest.Headers(key)
+	header, body := graphtest.Request(t, key, expand(t, b, rehearsed(c.query)), variables)
 	if name, value, ok := strings.Cut(c.header, ": "); ok {
 		header.Set(name, value)
 	}
-	body, err := json.Marshal(object{"query": expand(t, b, rehearsed(c.query)), "variables": variables})
-	graphtest.Must(t, err)
 	return header, body
 }
 

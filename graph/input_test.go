@@ -303,7 +303,7 @@ func TestBadRequests(t *testing.T) {
 		"too large":                {"POST", "/graphql", authorized(), `{"query": "` + strings.Repeat(" ", 5<<20) + `"}`, 413},
 		"text/plain":               {"POST", "/graphql", authorized("Content-Type", "text/plain"), body, 415},
 		"a form":                   {"POST", "/graphql", authorized("Content-Type", "application/x-www-form-urlencoded"), "query=" + url.QueryEscape(mutation), 415},
-		"multipart":                {"POST", "/graphql", authorized("Content-Type", "multipart/form-data; boundary=x"), "--x--", 415},
+		"multipart":                {"POST", "/graphql", authorized("Content-Type", "multipart/form-data; boundary=x"), "--x--", 400},
 		"application/graphql":      {"POST", "/graphql", authorized("Content-Type", "application/graphql"), mutation, 415},
 		"no content type":          {"POST", "/graphql", authorized("Content-Type", ""), body, 415},
 		"GET a mutation":           {"GET", get, authorized("X-GraphQL-Preflight", "1"), "", 405},

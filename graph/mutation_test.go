@@ -130,6 +130,13 @@ var mutationCases = []mutationCase{
 	{"revoke invitation", `revokeInvitation(input: {invitation: "INVITATION"}) { invitation { status } }`, []string{"invitation.revoked invitation"}, "", nil, nil},
 	{"export users", `exportUsers(input: {format: NDJSON, organization: {code: "acme"}, hashes: true}) { export { url expiresAt } }`,
 		[]string{"users.exported users"}, "another", nil, object{"format": "NDJSON", "hashes": true}},
+	{"create users", `createUsers(input: {onConflict: UPDATE, users: [{email: "carl@example.com", roles: [{key: "writer"}]}, {email: "ada@example.com", givenName: "Ada"}]}) { users { email } }`,
+		[]string{"user.updated user", "user.created user", "membership.created member", "membership.role.granted member"}, "", object{"givenName": nil}, object{"givenName": "Ada"}},
+	{"plan import", `planImport(input: {file: $file}) { import { id status fileName format } }`,
+		[]string{"import.planned import"}, "another", nil, object{"fileName": "people.csv", "onConflict": "SKIP", "onUnknown": "FAIL"}},
+	{"apply import", `applyImport(input: {import: "IMPORT"}) { import { status } }`, []string{"import.applied import"}, "", object{"status": "CANCELLED"}, object{"status": "APPLYING"}},
+	{"cancel import", `cancelImport(input: {import: "IMPORT"}) { import { status } }`, []string{"import.cancelled import"}, "", object{"status": "APPLYING"}, object{"status": "CANCELLED"}},
+	{"undo import", `undoImport(input: {import: "IMPORT"}) { import { status } }`, []string{"import.undone import"}, "", object{"status": "CANCELLED"}, object{"status": "UNDOING"}},
 	{"invite again", `invite(input: {email: "GUEST@example.com", organization: {code: "new"}, sendEmail: false}) { link invitation { id status roles { key } } }`,
 		[]string{"invitation.created invitation"}, "another", nil, object{"roles": []any{}, "defaultRoles": true, "mailed": false}},
 	{"invite in its place", `invite(input: {email: "guest@example.com", organization: {code: "new"}, sendEmail: false}) { link invitation { id status } }`,
@@ -170,13 +177,14 @@ func TestMutationsAndTheirChanges(t *testing.T) {
 	b := graphtest.New(t)
 	b.Ask(t, mutationSeed)
 	actor := b.Ask(t, `{ viewer { apiKey { id } } }`).Text("viewer.apiKey.id")
+	importID := b.StoreImport(t, "people.csv")
 	var secrets []string
 	keyID, invitationID, providerID, appID, asked := "", "", "", "", ""
 	for _, c := range mutationCases {
 		if found := graphtest.Rows[db.ProviderID](t, b, "select id from identity_providers where key = 'idp'"); len(found) > 0 {
 			providerID = found[0].String()
 		}
-		text := strings.NewReplacer("KEY", keyID, "INVITATION", invitationID, "PROVIDER", providerID, "APP", appID).Replace(c.document)
+		text := strings.NewReplacer("KEY", keyID, "INVITATION", invitationID, "PROVIDER", providerID, "APP", appID, "IMPORT", importID).Replace(c.document)
 		asked += " " + text
 		before, seen := b.State(t), lastChange(t, b)
 		rowsBefore := subjects(t, b)

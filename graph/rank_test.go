@@ -228,7 +228,7 @@ func (w *rankWorld) wantRank(t *testing.T, who string, a *graphtest.Answer, pers
 func namesSomebody(schema *ast.Schema, f *ast.FieldDefinition) bool {
 	for _, argument := range f.Arguments {
 		for _, field := range schema.Types[argument.Type.Name()].Fields {
-			id := field.Type.Name() == "ID" && field.Name != "provider" && schema.Types[argument.Type.Name()].Directives.ForName("oneOf") == nil
+			id := field.Type.Name() == "ID" && field.Name != "provider" && field.Name != "import" && schema.Types[argument.Type.Name()].Directives.ForName("oneOf") == nil
 			if field.Type.Name() == "UserRef" || id || f.Name == "createUser" {
 				return true
 			}

@@ -56,6 +56,7 @@ var arounds = map[string]string{
 	"Role":         `query($x: %s!) { role(by: {key: "clerk"}) { %s } }`,
 	"Permission":   `query($x: %s!) { permission(by: {key: "invoices:read"}) { %s } }`,
 	"Membership":   `query($x: %s!) { user(by: {email: "ada@example.com"}) { membership(organization: {code: "acme"}) { %s } } }`,
+	"Import":       "query($x: %s!) { imports { nodes { %s } } }",
 	"Viewer":       "query($x: %s!) { viewer { %s } }",
 	"Impact":       `mutation($x: %s!) @dryRun { suspendOrganization(input: {organization: {code: "acme"}}) { impact { %s } } }`,
 }

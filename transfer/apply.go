@@ -142,7 +142,10 @@ func (j *job) noteChunk(ctx context.Context, last int, planned []plannedRow, res
 	var users []*db.UserID
 	var errs, warnings []*string
 	for _, p := range planned {
-		result := results[p.Number]
+		result, waited := results[p.Number]
+		if !waited {
+			result = directory.Arrived{Outcome: db.ImportFail, Faults: []directory.ArrivalFault{{Code: string(problem.Conflict), Message: "The user was deleted after the file was read."}}}
+		}
 		if result.Outcome == p.Outcome && len(result.Warnings) == 0 {
 			continue
 		}

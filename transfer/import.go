@@ -175,7 +175,10 @@ func (s *Service) ApplyImport(ctx context.Context, in ImportActionInput) (*db.Im
 		case db.ImportApplying, db.ImportApplied:
 			return nil
 		case db.ImportPlanned, db.ImportFailed, db.ImportCancelled:
-			if im.UploadID == nil {
+			if im.UploadID == nil && !im.Withdrawn {
+				if err := s.hasRows(im); err != nil {
+					return err
+				}
 				im.Status, im.FinishedAt, im.Error, im.ErrorCode = db.ImportApplying, nil, nil, nil
 				s.actBy(im, access.ActorOf(ctx))
 				return nil
@@ -210,7 +213,10 @@ func (s *Service) UndoImport(ctx context.Context, in ImportActionInput) (*db.Imp
 			return nil
 		case db.ImportApplied, db.ImportFailed, db.ImportCancelled:
 			if im.UploadID == nil {
-				im.Status, im.FinishedAt, im.Error, im.ErrorCode = db.ImportUndoing, nil, nil, nil
+				if err := s.hasRows(im); err != nil {
+					return err
+				}
+				im.Status, im.Withdrawn, im.FinishedAt, im.Error, im.ErrorCode = db.ImportUndoing, true, nil, nil, nil
 				s.actBy(im, access.ActorOf(ctx))
 				return nil
 			}
@@ -244,7 +250,7 @@ func (s *Service) change(ctx context.Context, in ImportActionInput, action chang
 		if err := edit(im); err != nil || im.Status == before {
 			return err
 		}
-		if _, err := w.NewUpdate().Model(im).Column("status", "finished_at", "error", "error_code", "actor", "actor_org_id").WherePK().Exec(ctx); err != nil {
+		if _, err := w.NewUpdate().Model(im).Column("status", "finished_at", "error", "error_code", "actor", "actor_org_id", "withdrawn").WherePK().Exec(ctx); err != nil {
 			return err
 		}
 		changes.WrittenIn(ctx).Then(s.wakeUp)
@@ -344,12 +350,27 @@ func (s *Service) ImportRows(ctx context.Context, imports []db.ImportID, page li
 	return connections, err
 }
 
-// rowLife is how long the reports of rows are kept, since an import has ended.
+// rowLife is how long the rows of an import are kept since it has ended, or was begun if it
+// waits to be applied.
 const rowLife = 30 * 24 * time.Hour
 
-// dropOldRows deletes reports that are no longer kept. They have addresses.
+// hasRows returns CONFLICT if the rows of the import are no longer kept.
+func (s *Service) hasRows(im *db.Import) error {
+	since := im.CreatedAt
+	if im.FinishedAt != nil {
+		since = *im.FinishedAt
+	}
+	if s.now().Sub(since) < rowLife {
+		return nil
+	}
+	return problem.At(problem.Conflict, "input.import", "The rows of the import are no longer kept.")
+}
+
+// dropOldRows deletes rows that are no longer kept. They have addresses. It waits for longer
+// than hasRows, so that no import begins meanwhile.
 func (s *Service) dropOldRows(ctx context.Context) error {
-	old, err := db.Select[db.ImportID](ctx, s.Database, "select im.id from imports im where im.finished_at < $1 and exists (select from import_rows ir where ir.import_id = im.id)", s.now().Add(-rowLife))
+	old, err := db.Select[db.ImportID](ctx, s.Database, `select im.id from imports im where coalesce(im.finished_at, im.created_at) < $1 and im.status not in ('PLANNING', 'APPLYING', 'UNDOING')
+		and exists (select from import_rows ir where ir.import_id = im.id)`, s.now().Add(-rowLife-time.Hour))
 	if err != nil {
 		return err
 	}

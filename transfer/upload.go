@@ -192,9 +192,10 @@ func (f *stored) chunk(number int64) ([]byte, error) {
 // uploadLife is how long a file is kept that no import has taken over.
 const uploadLife = time.Hour
 
-// dropLostUploads deletes the files of requests that have come to nothing.
+// dropLostUploads deletes the files of requests that have come to nothing, and of imports that
+// have ended before they had read them.
 func (s *Service) dropLostUploads(ctx context.Context) error {
-	lost, err := db.Select[uuid.UUID](ctx, s.Database, "select id from uploads u where created_at < $1 and not exists (select from imports im where im.upload_id = u.id)", s.now().Add(-uploadLife))
+	lost, err := db.Select[uuid.UUID](ctx, s.Database, "select id from uploads u where created_at < $1 and not exists (select from imports im where im.upload_id = u.id and im.status = 'PLANNING')", s.now().Add(-uploadLife))
 	for _, id := range lost {
 		err = errors.Join(err, s.dropUpload(ctx, id))
 	}

@@ -45,6 +45,7 @@ create table imports (
     -- on whose authority it goes on, and where they act
     actor          text not null,
     actor_org_id   uuid,
+    withdrawn      boolean not null default false,
     -- the server that works on it, and until when others leave it alone
     worker         uuid,
     claimed_until  timestamptz not null default 'epoch'

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"roster/db"
 )
 
 // WorkOnImports carries imports out in the background until the test ends.
@@ -50,6 +52,18 @@ func Form(t testing.TB, header http.Header, fields map[string]string, name strin
 }
 
 const importFields = `id status format encoding rowsTotal rowsDone creates updates skips failures error errorCode`
+
+// StoreImport stores an import that was read, and then cancelled, and returns its id. Its
+// first row has failed, and the second has a warning.
+func (b *Server) StoreImport(t testing.TB, name string) string {
+	t.Helper()
+	id := Rows[db.ImportID](t, b, `insert into imports (id, file_name, format, encoding, status, on_conflict, on_unknown, org_id, rows_total, skips, failures, created_by, actor, created_at, finished_at)
+		select gen_random_uuid(), $1, 'CSV', 'UTF-8', 'CANCELLED', 'SKIP', 'FAIL', id, 2, 1, 1, 'system:test', 'system:test', now(), now() from organizations where is_default returning id`, name)[0]
+	b.Execute(t, `insert into import_rows (import_id, number, line, outcome, email, errors, warnings) values
+		(?0, 1, 2, 'FAIL', 'x', '[{"code": "FORMAT", "message": "Must be an email address.", "column": "email"}]', null),
+		(?0, 2, 3, 'SKIP', 'somebody@example.com', null, '[{"code": "UNKNOWN_ROLE", "message": "There is no role. It was left out."}]')`, id)
+	return id.String()
+}
 
 // Plan plans the import of a file, and returns its id when that is done.
 func (b *Server) Plan(t testing.TB, input Object, name, content string) string {

@@ -57,9 +57,26 @@ func Headers(key string) http.Header {
 // As sends an operation with the API key, unless it is empty.
 func (b *Server) As(t testing.TB, key, query string, variables Object) *Answer {
 	t.Helper()
-	body, err := json.Marshal(Object{"query": query, "variables": variables})
+	header, body := Request(t, key, query, variables)
+	return b.Send(t, http.MethodPost, "/graphql", header, body)
+}
+
+// Request returns the header and the body of a request with the API key, unless it is empty.
+// For a mutation that names the variable file, it declares that if need be, and sends a small file.
+func Request(t testing.TB, key, query string, variables Object) (http.Header, []byte) {
+	t.Helper()
+	begin, rest, isMutation := strings.Cut(query, "mutation")
+	if !isMutation || !strings.Contains(query, "$file") {
+		body, err := json.Marshal(Object{"query": query, "variables": variables})
+		Must(t, err)
+		return Headers(key), body
+	}
+	if !strings.Contains(query, "$file:") {
+		rest = "($file: Upload!)" + rest
+	}
+	operations, err := json.Marshal(Object{"query": begin + "mutation" + rest, "variables": Object{"file": nil}})
 	Must(t, err)
-	return b.Send(t, http.MethodPost, "/graphql", Headers(key), body)
+	return Form(t, Headers(key), map[string]string{"operations": string(operations), "map": `{"0": ["variables.file"]}`}, "people.csv", []byte("email\nsomebody@example.com\n"))
 }
 
 // Ask sends an operation as the administrator, and fails the test if there are errors.
@@ -106,4 +123,25 @@ func Document(operation string, from, to int, field func(i int) string) string {
 func Quote(text string) string {
 	b, _ := json.Marshal(text)
 	return string(b)
+}
+
+// Filled returns a JSON value in which every text has value in the place of mark.
+func Filled(v any, mark, value string) any {
+	switch v := v.(type) {
+	case string:
+		return strings.ReplaceAll(v, mark, value)
+	case Object:
+		filled := Object{}
+		for name, element := range v {
+			filled[name] = Filled(element, mark, value)
+		}
+		return filled
+	case []any:
+		filled := make([]any, len(v))
+		for i, element := range v {
+			filled[i] = Filled(element, mark, value)
+		}
+		return filled
+	}
+	return v
 }
