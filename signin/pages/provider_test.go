@@ -133,7 +133,9 @@ func TestWhoArrives(t *testing.T) {
 			key := fmt.Sprint("p", i)
 			domain, email := key+".example", "ada@"+key+".example"
 			b.Ask(t, `mutation($c: String!, $d: [String!]) { createOrganization(input: {code: $c, name: $c, autoJoinDomains: $d}) { organization { id } } }`, object{"c": key, "d": []string{domain}})
-			p := newProvider(t, b, key, test.provider(domain))
+			about := test.provider(domain)
+			about["displayName"] = "Provider " + key
+			p := newProvider(t, b, key, about)
 			p.Person["email"], p.Person["tid"], p.Person["oid"] = email, "72f988bf-86f1-41af-91ab-2d7cd011db47", "object"
 			for name, value := range test.person {
 				p.Person[name] = value
@@ -162,7 +164,7 @@ func TestWhoArrives(t *testing.T) {
 				if n := linked(); n != 0 {
 					t.Errorf("%d identities are linked without a proof", n)
 				}
-				a = v.post("/signin/continue", "code", linkCode(t, b, email, 1, "P"+key[1:]))
+				a = v.post("/signin/continue", "code", linkCode(t, b, email, 1, "Provider "+key))
 			}
 			if test.want == refused || test.want == codeFirst {
 				if a.status != 403 || linked() != 0 {
