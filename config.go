@@ -62,6 +62,8 @@ type config struct {
 	staleness time.Duration
 	// cacheEntries is 0 for a share of the memory.
 	cacheEntries int
+	// maxUpload is in bytes; 0 means transfer.DefaultMaxUpload.
+	maxUpload int64
 	// mailFrom is nil if it is not set, and so is smtp.
 	mailFrom *netmail.Address
 	smtp     *mail.SMTP
@@ -104,6 +106,7 @@ func settings() []setting {
 		{"ROSTER_COST_PER_SECOND", "cost-per-second", "", "what one API key may spend in the long run; 50,000,000 when not set", (*config).setCostPerSecond},
 		{"ROSTER_STALENESS_BOUND", "staleness-bound", "", "how long checks are answered from memory while the feed of changes is cut, from 500ms to 1m; 1s when not set", (*config).setStaleness},
 		{"ROSTER_CACHE_ENTRIES", "cache-entries", "", "how many members are kept in memory at most, for checks; a 20th of the memory when not set", (*config).setCacheEntries},
+		{"ROSTER_MAX_UPLOAD", "max-upload", "", "how many bytes a file of people may have, packed or not; 4294967296 when not set", (*config).setMaxUpload},
 		{"ROSTER_MAIL_FROM", "mail-from", "", "the sender of mails, such as \"Example <accounts@example.com>\"", (*config).setMailFrom},
 		{"ROSTER_SMTP_URL", "smtp-url", "", "the server that sends mails: smtps://user:password@host:port, or smtp:// for STARTTLS where it is offered (?starttls=required or never); the list of processes shows flags", (*config).setSMTP},
 		{"ROSTER_MAIL_TEMPLATES", "mail-templates", "", "a folder of templates that stand in for Roster's own", (*config).setMailTemplates},
@@ -436,6 +439,17 @@ func (c *config) setCacheEntries(value string) error {
 		return fmt.Errorf("%q is no number from 1 to 1000000000", value)
 	}
 	c.cacheEntries = n
+	return nil
+}
+
+func (c *config) setMaxUpload(value string) (err error) {
+	if value == "" {
+		return nil
+	}
+	c.maxUpload, err = strconv.ParseInt(value, 10, 64)
+	if err != nil || c.maxUpload < 1 {
+		return fmt.Errorf("%q is no number of bytes", value)
+	}
 	return nil
 }
 

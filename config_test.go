@@ -127,6 +127,8 @@ func TestConfigurationDefaults(t *testing.T) {
 			config{addr: "localhost:8080", dataDir: "./data", demo: true, dev: true, staleness: 2500 * time.Millisecond}},
 		"entries": {"ROSTER_CACHE_ENTRIES=1000000", nil,
 			config{addr: "localhost:8080", dataDir: "./data", demo: true, dev: true, cacheEntries: 1_000_000}},
+		"the largest file to import": {"", []string{"-max-upload", "1000"},
+			config{addr: "localhost:8080", dataDir: "./data", demo: true, dev: true, maxUpload: 1000}},
 		"open to others": {"ROSTER_ADDR=:8080", []string{"-public-url", "https://accounts.example.com"},
 			config{addr: ":8080", dataDir: "./data", publicURL: "https://accounts.example.com", demo: true}},
 		"open, in development": {"ROSTER_ADDR=0.0.0.0:80", []string{"-dev", "true", "-public-url", "http://192.0.2.1"},

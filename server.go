@@ -198,7 +198,7 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.startSignIn(ctx); err != nil {
 		return err
 	}
-	s.transfer = transfer.New(transfer.Options{Database: s.db, Directory: s.directory, PublicURL: s.publicAddress(), Keyring: s.keyring, Log: s.log})
+	s.transfer = transfer.New(transfer.Options{Database: s.db, Directory: s.directory, PublicURL: s.publicAddress(), Keyring: s.keyring, MaxUpload: s.maxUpload, Log: s.log})
 	s.background(ctx, s.transfer.Sweep)
 	s.background(ctx, s.transfer.Work)
 	api := s.newAPI()

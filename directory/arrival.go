@@ -88,7 +88,7 @@ type Place struct {
 // grants reports whether something is granted at the place.
 func (p *Place) grants() bool { return len(p.Roles)+len(p.Permissions) > 0 }
 
-// Codes of what is wrong with an arrival; they are those of Auth0's imports, where it has one.
+// The codes of faults. Where Auth0's imports have one for the same, it is that.
 const (
 	CodeConflict            = "CONFLICT"
 	CodeConflictEmail       = "CONFLICT_EMAIL"

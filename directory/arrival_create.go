@@ -179,7 +179,7 @@ func (w *write) placesOf(in *CreateUserInput, organizations []*db.Organization, 
 	return places
 }
 
-// arrivalActions are the actions by which the log tells of people who arrive.
+// arrivalActions are how the log records people who arrive.
 type arrivalActions struct {
 	made, edited, joined changes.Action
 	// together is true if the record of a new member has the grants.

@@ -281,8 +281,8 @@ func (d *Directory) withdrawMember(ctx context.Context, w *write, m *memberTrace
 	return nil
 }
 
-// broughtValues are what the record of somebody who was brought in has of a user. What was
-// not changed is missing.
+// broughtValues are the values in the record of a user who was brought in, without those that
+// did not change.
 type broughtValues struct {
 	Email, Username, Phone, GivenName, FamilyName, PictureURL, ExternalID *string
 	EmailVerified                                                         bool
@@ -291,7 +291,7 @@ type broughtValues struct {
 	Identities                                                            []ForeignAccount
 }
 
-// revertUser gives the user the values back that they had before.
+// revertUser restores the values that the user had before.
 func (w *write) revertUser(ctx context.Context, t *trace) error {
 	before := *t.user
 	for i := len(t.brought) - 1; i >= 0; i-- {

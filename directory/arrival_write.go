@@ -76,7 +76,7 @@ func (m *meeting) changed() []*arriving {
 	return people
 }
 
-// giveDefaults gives the default roles to those who join without any.
+// giveDefaults adds the default roles for people who join without any role.
 func (d *Directory) giveDefaults(ctx context.Context, m *meeting, people []*arriving) error {
 	var orgs []db.OrganizationID
 	for _, p := range people {
@@ -135,27 +135,33 @@ func (w *write) writeUsers(b *db.Batch, people []*arriving) {
 		}
 	}
 	if len(added) > 0 {
-		b.Exec(insertUsersText, append([]any{w.At}, userColumns(added)...)...)
+		w.insertUsers(b, added)
 	}
 	if len(edited) > 0 {
-		b.Exec(updateUsersText, append([]any{w.At}, userColumns(edited)...)...)
+		w.updateUsers(b, edited)
 	}
 }
 
-// The statements that write many users; $2 and the following are userColumns.
-const (
-	userRowsText = ` from unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[],
-		$12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[]) as n (id, email, email_key, email_verified, username, username_key,
-		phone, given_name, family_name, name, name_key, picture_url, external_id, external_id_key, status, properties, search)`
-	insertUsersText = `insert into users (id, email, email_key, email_verified, username, username_key, phone, given_name, family_name, name, name_key,
+// manyUsersText is the table n of users whose columns userColumns returns, from $2 on.
+const manyUsersText = ` from unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[],
+	$12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[]) as n (id, email, email_key, email_verified, username, username_key,
+	phone, given_name, family_name, name, name_key, picture_url, external_id, external_id_key, status, properties, search)`
+
+// insertUsers adds the statement that writes new users.
+func (w *write) insertUsers(b *db.Batch, users []*db.User) {
+	b.Exec(`insert into users (id, email, email_key, email_verified, username, username_key, phone, given_name, family_name, name, name_key,
 		picture_url, external_id, external_id_key, status, properties, search, created_at, updated_at)
 	select id, email, email_key, email_verified, username, username_key, phone, given_name, family_name, name, name_key,
-		picture_url, external_id, external_id_key, status, properties::jsonb, search, $1, $1` + userRowsText
-	updateUsersText = `update users u set email = n.email, email_key = n.email_key, email_verified = n.email_verified, username = n.username,
+		picture_url, external_id, external_id_key, status, properties::jsonb, search, $1, $1`+manyUsersText, append([]any{w.At}, userColumns(users)...)...)
+}
+
+// updateUsers adds the statement that writes users who have changed.
+func (w *write) updateUsers(b *db.Batch, users []*db.User) {
+	b.Exec(`update users u set email = n.email, email_key = n.email_key, email_verified = n.email_verified, username = n.username,
 		username_key = n.username_key, phone = n.phone, given_name = n.given_name, family_name = n.family_name, name = n.name, name_key = n.name_key,
 		picture_url = n.picture_url, external_id = n.external_id, external_id_key = n.external_id_key, status = n.status, properties = n.properties::jsonb,
-		search = n.search, version = u.version + 1, updated_at = $1` + userRowsText + ` where u.id = n.id`
-)
+		search = n.search, version = u.version + 1, updated_at = $1`+manyUsersText+` where u.id = n.id`, append([]any{w.At}, userColumns(users)...)...)
+}
 
 // userColumns returns the columns of users as arrays.
 func userColumns(users []*db.User) []any {

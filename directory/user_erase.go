@@ -87,7 +87,7 @@ func (w *write) eraseRows(ctx context.Context, d *Directory, users []*db.User, i
 	for _, table := range []string{"import_names", "identities", "passwords", "sessions", "authorization_codes", "flows", "sign_ins"} {
 		b.Exec("delete from "+table+" where user_id = any($1)", ids)
 	}
-	b.Exec(updateUsersText, append([]any{w.At}, userColumns(users)...)...)
+	w.updateUsers(&b, users)
 	b.Exec("update users set deleted_at = $1, last_signed_in_at = null, sign_in_count = 0 where id = any($2)", w.At, ids)
 	return d.db.Run(ctx, &b)
 }

@@ -72,10 +72,21 @@ func newInvitations(t *testing.T) *invitations {
 }
 
 // host is somebody who invites to their organization.
-type host struct{ org, email, session, key, keyID string }
+type host struct {
+	org, email, session, key, keyID string
+	// token is of a MACHINE, for which the key with makerID answers.
+	token, machineID, makerID string
+}
+
+// inviters are the credentials of a host, by what they are.
+var inviters = map[string]func(h host) string{
+	"session": func(h host) string { return h.session },
+	"key":     func(h host) string { return h.key },
+	"machine": func(h host) string { return h.token },
+}
 
 // newHost makes an organization, and a person who manages its members and is a clerk there;
-// they have a key, too.
+// they have a key, too, and a MACHINE.
 func (b *invitations) newHost(t *testing.T) host {
 	t.Helper()
 	b.orgs++
@@ -88,6 +99,11 @@ func (b *invitations) newHost(t *testing.T) host {
 	h.session = b.SignedIn(t, h.email, h.org)
 	a := b.Ask(t, `mutation($o: String!) { createApiKey(input: {name: "host", organization: {code: $o}, permissions: [{key: "roster:members:write"}, {key: "invoices:read"}]}) { secret apiKey { id } } }`, object{"o": h.org})
 	h.key, h.keyID = a.Text("createApiKey.secret"), a.Text("createApiKey.apiKey.id")
+	maker := b.Holding(t, "", "roster:settings:write", "roster:members:write", "invoices:read")
+	h.makerID = b.mustAs(t, maker, `{ viewer { apiKey { id } } }`, nil).Text("viewer.apiKey.id")
+	a = b.mustAs(t, maker, `mutation($o: String!, $a: String!) { createApplication(input: {name: "host", kind: MACHINE, organization: {code: $o}, audiences: [$a], permissions: [{key: "roster:members:write"}, {key: "invoices:read"}]}) { clientSecret application { id } } }`, object{"o": h.org, "a": b.Issuer})
+	h.machineID = a.Text("createApplication.application.id")
+	h.token = b.MachineToken(t, h.machineID, a.Text("createApplication.clientSecret"))
 	return h
 }
 
@@ -215,14 +231,15 @@ func TestInvitationsLeadIn(t *testing.T) {
 		settings(t, b.Server, set)
 		for who, late := range everybody {
 			for _, mailed := range []bool{true, false} {
-				t.Run(fmt.Sprintf("%s, %s, mailed %t", policy, who, mailed), func(t *testing.T) {
-					b.accounts++
+				b.accounts++
+				by := slices.Sorted(maps.Keys(inviters))[b.accounts%len(inviters)]
+				t.Run(fmt.Sprintf("%s, %s, mailed %t, by a %s", policy, who, mailed, by), func(t *testing.T) {
 					email := fmt.Sprintf("guest%d@acme.example", b.accounts)
 					var g guest
 					if !late {
 						g = guests[who](t, b, email, h.org)
 					}
-					_, token := invite(t, b.Server, h.key, object{"email": email, "organization": object{"code": h.org}, "roles": graphtest.Refs("key", "clerk"), "givenName": "Gi", "sendEmail": mailed})
+					_, token := invite(t, b.Server, inviters[by](h), object{"email": email, "organization": object{"code": h.org}, "roles": graphtest.Refs("key", "clerk"), "givenName": "Gi", "sendEmail": mailed})
 					if late {
 						g = lateGuests[who](t, b, email, h.org)
 					}
@@ -288,59 +305,82 @@ func (b *invitations) has(t *testing.T, email string) bool {
 	return graphtest.Rows[bool](t, b.Server, "select exists (select from users where email = $1)", email)[0]
 }
 
-// voids make an invitation void that the host has made: an id, and whether the key of the
-// host made it.
+// voids make an invitation void that the host has made: an id, and by which of their
+// inviters.
 var voids = map[string]struct {
-	byKey bool
-	do    func(t *testing.T, b *invitations, h host, id, email string)
+	by string
+	do func(t *testing.T, b *invitations, h host, id, email string)
 }{
-	"revoked": {false, func(t *testing.T, b *invitations, h host, id, _ string) {
+	"revoked": {"session", func(t *testing.T, b *invitations, h host, id, _ string) {
 		b.mustAs(t, h.session, `mutation($i: ID!) { revokeInvitation(input: {invitation: $i}) { invitation { status } } }`, object{"i": id})
 	}},
-	"resent": {false, func(t *testing.T, b *invitations, h host, id, _ string) {
+	"resent": {"session", func(t *testing.T, b *invitations, h host, id, _ string) {
 		b.mustAs(t, h.session, `mutation($i: ID!) { resendInvitation(input: {invitation: $i}) { link } }`, object{"i": id})
 	}},
-	"replaced": {false, func(t *testing.T, b *invitations, h host, _, email string) {
+	"replaced": {"session", func(t *testing.T, b *invitations, h host, _, email string) {
 		invite(t, b.Server, h.session, object{"email": strings.ToUpper(email), "organization": object{"code": h.org}, "sendEmail": false})
 	}},
-	"expired": {false, func(t *testing.T, b *invitations, _ host, id, _ string) {
+	"expired": {"session", func(t *testing.T, b *invitations, _ host, id, _ string) {
 		invitation, err := db.ParseID[db.InvitationKind](id)
 		graphtest.Must(t, err)
 		b.Execute(t, "update invitations set expires_at = now() where id = ?", invitation)
 	}},
-	"organization suspended": {false, func(t *testing.T, b *invitations, h host, _, _ string) {
+	"organization suspended": {"session", func(t *testing.T, b *invitations, h host, _, _ string) {
 		b.Ask(t, `mutation($o: String!) { suspendOrganization(input: {organization: {code: $o}}) { organization { id } } }`, object{"o": h.org})
 	}},
-	"organization deleted": {false, func(t *testing.T, b *invitations, h host, _, _ string) {
+	"organization deleted": {"session", func(t *testing.T, b *invitations, h host, _, _ string) {
 		b.Ask(t, `mutation($o: String!) { deleteOrganization(input: {organization: {code: $o}}) { deletedIds } }`, object{"o": h.org})
 	}},
-	"host suspended": {false, func(t *testing.T, b *invitations, h host, _, _ string) {
+	"host suspended": {"session", func(t *testing.T, b *invitations, h host, _, _ string) {
 		b.Ask(t, `mutation($e: String!) { suspendUser(input: {user: {email: $e}}) { user { id } } }`, object{"e": h.email})
 	}},
-	"host deleted": {false, func(t *testing.T, b *invitations, h host, _, _ string) {
+	"host deleted": {"session", func(t *testing.T, b *invitations, h host, _, _ string) {
 		b.Ask(t, `mutation($e: String!) { deleteUser(input: {user: {email: $e}}) { deletedIds } }`, object{"e": h.email})
 	}},
-	"host removed": {false, func(t *testing.T, b *invitations, h host, _, _ string) {
+	"host removed": {"session", func(t *testing.T, b *invitations, h host, _, _ string) {
 		b.Ask(t, `mutation($e: String!, $o: String!) { removeMembers(input: {organization: {code: $o}, users: [{email: $e}]}) { deletedIds } }`, object{"e": h.email, "o": h.org})
 	}},
-	"host suspended as a member": {false, func(t *testing.T, b *invitations, h host, _, _ string) {
+	"host suspended as a member": {"session", func(t *testing.T, b *invitations, h host, _, _ string) {
 		b.Ask(t, `mutation($e: String!, $o: String!) { suspendMember(input: {organization: {code: $o}, user: {email: $e}}) { membership { id } } }`, object{"e": h.email, "o": h.org})
 	}},
-	"host no longer manages members": {false, func(t *testing.T, b *invitations, h host, _, _ string) { b.revoke(t, h, "host") }},
-	"host no longer holds the role":  {false, func(t *testing.T, b *invitations, h host, _, _ string) { b.revoke(t, h, "clerk") }},
-	"the host's grants have ended": {false, func(t *testing.T, b *invitations, h host, _, _ string) {
+	"host no longer manages members": {"session", func(t *testing.T, b *invitations, h host, _, _ string) { b.revoke(t, h, "host") }},
+	"host no longer holds the role":  {"session", func(t *testing.T, b *invitations, h host, _, _ string) { b.revoke(t, h, "clerk") }},
+	"the host's grants have ended": {"session", func(t *testing.T, b *invitations, h host, _, _ string) {
 		b.Execute(t, "update membership_roles set starts_at = now() - interval '2 hours', granted_at = now() - interval '2 hours', ends_at = now() - interval '1 hour' where user_id = (select id from users where email = ?)", h.email)
 	}},
-	"the host's grants end": {false, func(t *testing.T, b *invitations, h host, _, _ string) {
+	"the host's grants end": {"session", func(t *testing.T, b *invitations, h host, _, _ string) {
 		b.Execute(t, "update membership_roles set ends_at = now() + interval '1 hour' where user_id = (select id from users where email = ?)", h.email)
 	}},
-	"key revoked": {true, func(t *testing.T, b *invitations, h host, _, _ string) {
+	"key revoked": {"key", func(t *testing.T, b *invitations, h host, _, _ string) {
 		b.Ask(t, `mutation($i: ID!) { revokeApiKey(input: {apiKey: $i}) { apiKey { id } } }`, object{"i": h.keyID})
 	}},
-	"key expired": {true, func(t *testing.T, b *invitations, h host, _, _ string) {
+	"key expired": {"key", func(t *testing.T, b *invitations, h host, _, _ string) {
 		b.Execute(t, "update api_keys set expires_at = now() where name = 'host' and org_id = (select id from organizations where code = ?)", h.org)
 	}},
-	"the role grows": {true, func(t *testing.T, b *invitations, h host, _, _ string) {
+	"the role grows": {"key", func(t *testing.T, b *invitations, h host, _, _ string) {
+		b.Ask(t, `mutation { addRolePermissions(input: {role: {key: "clerk"}, permissions: [{key: "invoices:write"}]}) { role { id } } }`)
+	}},
+	"machine deleted": {"machine", func(t *testing.T, b *invitations, h host, _, _ string) {
+		b.Ask(t, `mutation($a: ID!) { deleteApplication(input: {application: $a}) { deletedIds } }`, object{"a": h.machineID})
+	}},
+	"machine no longer manages members": {"machine", func(t *testing.T, b *invitations, h host, _, _ string) {
+		b.Ask(t, `mutation($a: ID!) { updateApplication(input: {application: $a, permissions: [{key: "invoices:read"}]}) { application { id } } }`, object{"a": h.machineID})
+	}},
+	"machine no longer holds what the role contains": {"machine", func(t *testing.T, b *invitations, h host, _, _ string) {
+		b.Ask(t, `mutation($a: ID!) { updateApplication(input: {application: $a, permissions: [{key: "roster:members:write"}]}) { application { id } } }`, object{"a": h.machineID})
+	}},
+	"machine acts elsewhere": {"machine", func(t *testing.T, b *invitations, h host, _, _ string) {
+		b.Ask(t, `mutation($a: ID!) { updateApplication(input: {application: $a, organization: {code: "default"}}) { application { id } } }`, object{"a": h.machineID})
+	}},
+	"the key that answers for the machine revoked": {"machine", func(t *testing.T, b *invitations, h host, _, _ string) {
+		b.Ask(t, `mutation($i: ID!) { revokeApiKey(input: {apiKey: $i}) { apiKey { id } } }`, object{"i": h.makerID})
+	}},
+	"the key that answers for the machine expired": {"machine", func(t *testing.T, b *invitations, h host, _, _ string) {
+		maker, err := db.ParseID[db.APIKeyKind](h.makerID)
+		graphtest.Must(t, err)
+		b.Execute(t, "update api_keys set expires_at = now() where id = ?", maker)
+	}},
+	"the role grows beyond the machine": {"machine", func(t *testing.T, b *invitations, h host, _, _ string) {
 		b.Ask(t, `mutation { addRolePermissions(input: {role: {key: "clerk"}, permissions: [{key: "invoices:write"}]}) { role { id } } }`)
 	}},
 }
@@ -379,10 +419,7 @@ func TestVoidInvitations(t *testing.T) {
 		for _, mailed := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, mailed %t", name, mailed), func(t *testing.T) {
 				h := b.newHost(t)
-				key := h.session
-				if void.byKey {
-					key = h.key
-				}
+				key := inviters[void.by](h)
 				tokens, last := map[string]string{}, ""
 				for who, g := range kinds {
 					last, tokens[who] = invite(t, b.Server, key, object{"email": g.email, "organization": object{"code": h.org}, "roles": graphtest.Refs("key", "clerk"), "sendEmail": mailed})

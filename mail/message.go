@@ -39,6 +39,9 @@ const (
 	PasswordReset Kind = "password-reset"
 	// Invitation has the link by which its reader joins an organization.
 	Invitation Kind = "invitation"
+	// IdentityCode has the code that proves the address that an identity provider has named,
+	// and so links the identity to the account of that address.
+	IdentityCode Kind = "identity-code"
 	// IdentityLinked says that an account can be entered by an identity provider now.
 	IdentityLinked Kind = "identity-linked"
 )
@@ -47,7 +50,7 @@ const (
 var kinds = map[Kind]bool{
 	SignInCode: true, SignUpCode: true, AccountExists: false, ResetCode: true,
 	AddressCode: true, AddressChanged: false, PasswordChanged: false, PasswordReset: false,
-	Invitation: false, IdentityLinked: false,
+	Invitation: false, IdentityCode: true, IdentityLinked: false,
 }
 
 // Message is what is to be mailed. Whatever a message does not need may be empty.
@@ -79,7 +82,8 @@ type Message struct {
 	// the invitation expires, for Invitation.
 	Organization string
 	Until        time.Time
-	// Provider is what people call the identity provider, for IdentityLinked.
+	// Provider is what people call the identity provider, for IdentityCode and
+	// IdentityLinked.
 	Provider string
 	// Link is the page where the recipient signs in, or goes on.
 	Link string

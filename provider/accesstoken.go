@@ -98,15 +98,18 @@ func (a *AccessTokens) issuerOf(text string) *tokenIssuer {
 
 // Verify returns whom a token is about that one of the issuers has signed, for one of its
 // audiences, and that is valid now. Otherwise it returns ErrToken, or ErrNoKeys. It works
-// from memory, except that keys are read when they are an hour old, and for a token whose
-// key is unknown, once in 10 seconds at most.
+// from memory, and reads keys again in the background while tokens are shown. A token waits
+// for that only if the keys are 5 minutes old, or if its key is unknown, once in 10 seconds
+// at most.
 func (a *AccessTokens) Verify(ctx context.Context, text string) (*Subject, error) {
 	issuer := a.issuerOf(text)
 	if issuer == nil {
 		return nil, refuse("of no trusted issuer")
 	}
 	now, hash := issuer.clock(), sha256.Sum256([]byte(text))
-	if known, ok := issuer.verified.Get(hash); ok && now.Before(known.expiresAt) && issuer.isFresh(issuer.keys.Load()) {
+	keys := issuer.keys.Load()
+	issuer.refresh(ctx, keys)
+	if known, ok := issuer.verified.Get(hash); ok && now.Before(known.expiresAt) && issuer.isFresh(keys) {
 		return known, nil
 	}
 	subject, err := issuer.verify(ctx, text)
@@ -123,8 +126,9 @@ type tokenIssuer struct {
 	http      *http.Client
 	clock     func() time.Time
 	// keys are those that were read last; nil before.
-	keys    atomic.Pointer[keySet]
-	reading singleflight.Group
+	keys       atomic.Pointer[keySet]
+	reading    singleflight.Group
+	refreshing atomic.Bool // in the background
 	// verified are tokens that were verified by keys, by their hashes.
 	verified *lru.Cache[[sha256.Size]byte, *Subject]
 }
@@ -139,20 +143,37 @@ type keySet struct {
 }
 
 // How old keys are at least when they are read again because of a token, since anybody can
-// make one that names an unknown key, and how long they count while the issuer is away.
+// make one that names an unknown key; when they are read again in the background, so that
+// nobody waits for a slow issuer; and how long they count while the issuer is away.
 const (
-	minAge  = 10 * time.Second
-	keepAge = 24 * time.Hour
+	minAge     = 10 * time.Second
+	refreshAge = maxAge * 4 / 5
+	keepAge    = 24 * time.Hour
 )
 
 // isFresh reports whether keys are new enough to be believed.
 func (i *tokenIssuer) isFresh(keys *keySet) bool {
-	return keys != nil && keys.err == nil && i.clock().Sub(keys.askedAt).Abs() < maxAge
+	return keys != nil && keys.err == nil && i.age(keys) < maxAge
 }
 
 // mayAsk reports whether the issuer may be asked again.
 func (i *tokenIssuer) mayAsk(keys *keySet) bool {
-	return keys == nil || i.clock().Sub(keys.askedAt).Abs() >= minAge
+	return keys == nil || i.age(keys) >= minAge
+}
+
+// age returns how long ago the issuer was asked for the keys.
+func (i *tokenIssuer) age(keys *keySet) time.Duration { return i.clock().Sub(keys.askedAt).Abs() }
+
+// refresh begins to read keys that are fresh, and soon too old, in the background.
+func (i *tokenIssuer) refresh(ctx context.Context, keys *keySet) {
+	if !i.isFresh(keys) || i.age(keys) < refreshAge || !i.refreshing.CompareAndSwap(false, true) {
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	go func() {
+		defer i.refreshing.Store(false)
+		_, _ = i.read(ctx) // an issuer that is away is asked again later
+	}()
 }
 
 // isSigned returns an error unless one of the issuer's keys has signed the token.

@@ -129,7 +129,7 @@ func TestAccessTokens(t *testing.T) {
 }
 
 // The keys of an issuer are asked for when they are needed: not for each token that names an
-// unknown one, again after an hour, and old ones count for a day while the issuer is away.
+// unknown one, again when they are five minutes old, and old ones count for a day while the issuer is away.
 func TestKeysOfIssuers(t *testing.T) {
 	t.Parallel()
 	p := providertest.New(t)
@@ -184,4 +184,53 @@ func TestKeysOfIssuers(t *testing.T) {
 	}
 	clock.advance(2 * time.Hour)
 	verify(unknown, provider.ErrNoKeys, 4)
+}
+
+// A key that the issuer withdraws counts for five minutes at most, also for tokens that were
+// verified by it; and nobody waits while keys are read again that are not that old.
+func TestWithdrawnKeysOfIssuers(t *testing.T) {
+	t.Parallel()
+	p := providertest.New(t)
+	tokens, clock := trusting(t, p)
+	good := providertest.Signed(jose.RS256, p.Key, "1", claimsOf(p, nil))
+	verify := func(want error) {
+		t.Helper()
+		if _, err := tokens.Verify(t.Context(), good); !errors.Is(err, want) {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
+	verify(nil)
+	slow := make(chan struct{})
+	p.Serve = func(_ http.ResponseWriter, r *http.Request) bool {
+		select {
+		case <-slow:
+		case <-r.Context().Done():
+		}
+		return false
+	}
+	p.Keys = func(set *jose.JSONWebKeySet) { set.Keys[0].Key = &otherKey.PublicKey }
+	clock.advance(4 * time.Minute)
+	for range 3 {
+		verify(nil)
+	}
+	close(slow)
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, err := tokens.Verify(t.Context(), good); errors.Is(err, provider.ErrToken) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the keys are not read again")
+		}
+	}
+	if n := clock.asked(p); n != 2 {
+		t.Errorf("the keys were asked for %d times", n)
+	}
+
+	p = providertest.New(t)
+	tokens, clock = trusting(t, p)
+	good = providertest.Signed(jose.RS256, p.Key, "1", claimsOf(p, nil))
+	verify(nil)
+	p.Keys = func(set *jose.JSONWebKeySet) { set.Keys[0].Key = &otherKey.PublicKey }
+	clock.advance(5 * time.Minute)
+	verify(provider.ErrToken)
 }

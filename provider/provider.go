@@ -55,11 +55,11 @@ type Client struct {
 	discovered *lru.Cache[string, *metadata]
 }
 
-// How many providers are remembered, and for how long: a provider that replaces its keys
-// at once is believed the old ones until then.
+// How many providers are remembered, and for how long what they and trusted issuers say of
+// themselves is believed: a key that one of them withdraws counts until then.
 const (
 	maxProviders = 1000
-	maxAge       = time.Hour
+	maxAge       = 5 * time.Minute
 )
 
 // New returns a client that asks by the HTTP client, which has to be one for addresses that

@@ -311,6 +311,24 @@ func TestNewKeys(t *testing.T) {
 	}
 }
 
+// A key that the provider withdraws counts for five minutes at most.
+func TestWithdrawnKeys(t *testing.T) {
+	t.Parallel()
+	p := providertest.New(t)
+	by := egress.NewClient(true)
+	t.Cleanup(by.CloseIdleConnections)
+	clock := &hands{now: time.Now()}
+	client, c := provider.New(by, clock.read), config(p, db.OIDCProvider, "")
+	if _, err := walk(t, client, p, c); err != nil {
+		t.Fatal(err)
+	}
+	p.Keys = func(all *jose.JSONWebKeySet) { all.Keys[0].Key = &otherKey.PublicKey }
+	clock.advance(5 * time.Minute)
+	if got, err := walk(t, client, p, c); err == nil {
+		t.Errorf("signs in %+v", got)
+	}
+}
+
 // What providers say of addresses, and whom they speak of.
 func TestVouching(t *testing.T) {
 	t.Parallel()

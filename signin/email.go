@@ -12,14 +12,15 @@ import (
 	"roster/problem"
 )
 
-// mailCode stores the flow and mails a code for its next step. A kind that has no code,
-// such as the notice that there is an account already, is mailed in its place. Without an
-// address, no code is right and the mail is for nobody, but the work is the same.
-func (s *Service) mailCode(ctx context.Context, f *flow, kind mail.Kind) (*Result, error) {
+// mailCode stores the flow and mails a code for its next step, by a message that lacks only
+// the code and the addressee. A kind that has no code, such as the notice that there is an
+// account already, is mailed in its place. Without an address, no code is right and the mail
+// is for nobody, but the work is the same.
+func (s *Service) mailCode(ctx context.Context, f *flow, m mail.Message) (*Result, error) {
 	if err := s.countMail(ctx, f.addressee()); err != nil {
 		return nil, err
 	}
-	return s.mailCounted(ctx, f, kind)
+	return s.mailCounted(ctx, f, m)
 }
 
 // countMail counts a mail to the addressee. It returns LIMITED if it comes too early, and
@@ -32,12 +33,12 @@ func (s *Service) countMail(ctx context.Context, addressee string) error {
 }
 
 // mailCounted is mailCode after countMail.
-func (s *Service) mailCounted(ctx context.Context, f *flow, kind mail.Kind) (*Result, error) {
-	m := mail.Message{Kind: kind, To: orEmpty(f.Email), ForNobody: f.Email == nil, Lifetime: flowLife}
-	if kind != mail.AccountExists {
+func (s *Service) mailCounted(ctx context.Context, f *flow, m mail.Message) (*Result, error) {
+	m.To, m.ForNobody, m.Lifetime = orEmpty(f.Email), f.Email == nil, flowLife
+	if m.Kind != mail.AccountExists {
 		m.Code = newCode()
 	}
-	if kind != mail.AccountExists && f.Email != nil {
+	if m.Kind != mail.AccountExists && f.Email != nil {
 		f.CodeHash = f.ticket.hashOf(m.Code.Reveal())
 	}
 	err := s.atomically(ctx, func(ctx context.Context, _ func(error) error) error {
@@ -111,7 +112,7 @@ func (s *Service) RequestEmailChange(ctx context.Context, email string) (*Step, 
 		kind = mail.AccountExists
 	}
 	f := s.newFlow(forEmailChange, NextEmailCode, taken.typed, actor.User, user.Email, wish{})
-	result, err := s.mailCode(ctx, f, kind)
+	result, err := s.mailCode(ctx, f, mail.Message{Kind: kind})
 	if err != nil {
 		return nil, err
 	}

@@ -200,5 +200,5 @@ func (s *Service) stillHas(ctx context.Context, account *account, fresh string) 
 // mailSignInCode begins a flow whose first step is a code by mail.
 func (s *Service) mailSignInCode(ctx context.Context, account *account, w wish) (*Result, error) {
 	f := s.newFlow(forSignIn, NextEmailCode, account.typed, account.userID(), account.email(), w)
-	return s.mailCode(ctx, f, mail.SignInCode)
+	return s.mailCode(ctx, f, mail.Message{Kind: mail.SignInCode})
 }

@@ -210,7 +210,7 @@ func (s *Service) mailInvitedCode(ctx context.Context, f *flow, password *string
 	if err := s.hashFirstPassword(ctx, f, password); err != nil { // after counting, since it is much work
 		return nil, err
 	}
-	return s.mailCounted(ctx, f, mail.SignInCode)
+	return s.mailCounted(ctx, f, mail.Message{Kind: mail.SignInCode})
 }
 
 // hashFirstPassword keeps the password, which may be chosen, for the account that the flow

@@ -117,17 +117,14 @@ func (s *Service) isInvited(ctx context.Context, f *flow) error {
 }
 
 // askToProve mails a code to the address that the provider has named. Whether somebody has it
-// does not show.
+// does not show, not even in the mail.
 func (s *Service) askToProve(ctx context.Context, f *flow, p *directory.Provider) (*Result, error) {
 	account, err := s.account(ctx, directory.UserRef{Email: f.Email})
 	if err != nil {
 		return nil, err
 	}
 	f.Account, f.UserID, f.Methods = account.typed, account.userID(), []string{p.Key}
-	if account.user == nil {
-		return s.mailCode(ctx, f, mail.SignUpCode)
-	}
-	return s.mailCode(ctx, f, mail.SignInCode)
+	return s.mailCode(ctx, f, mail.Message{Kind: mail.IdentityCode, Provider: p.DisplayName})
 }
 
 // identityOf returns the identity of the person, or nil if nobody has it.

@@ -73,7 +73,7 @@ func (s *Service) RequestPasswordReset(ctx context.Context, email string) (*Step
 		return nil, err
 	}
 	f := s.newFlow(forPasswordReset, NextEmailCode, account.typed, account.userID(), account.email(), wish{})
-	result, err := s.mailCode(ctx, f, mail.ResetCode)
+	result, err := s.mailCode(ctx, f, mail.Message{Kind: mail.ResetCode})
 	if err != nil {
 		return nil, err
 	}

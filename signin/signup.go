@@ -52,9 +52,9 @@ func (s *Service) SignUp(ctx context.Context, in SignUpInput) (*Result, error) {
 		}
 	}
 	if account.user != nil {
-		return s.mailCounted(ctx, f, mail.AccountExists)
+		return s.mailCounted(ctx, f, mail.Message{Kind: mail.AccountExists})
 	}
-	return s.mailCounted(ctx, f, mail.SignUpCode)
+	return s.mailCounted(ctx, f, mail.Message{Kind: mail.SignUpCode})
 }
 
 // wishOf returns what the input asks for, but for the password: the person, and where they

@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -136,4 +137,51 @@ func copyTables(b testing.TB, from string) (took time.Duration, rows int64) {
 	}
 	graphtest.Must(b, tx.Commit(ctx))
 	return time.Since(began), rows
+}
+
+// BenchmarkBesideImport measures how long others wait for a read and a write while a file is
+// planned and applied, against a quiet server.
+func BenchmarkBesideImport(b *testing.B) {
+	for b.Loop() {
+		s := graphtest.New(b)
+		ctx := access.WithActor(b.Context(), access.System("test"))
+		seedPlaces(b, ctx, s.Directory)
+		s.Ask(b, `mutation { createUser(input: {email: "somebody@example.com"}) { user { id } } }`)
+		quiet := ordinary(b, s, func() bool { return false })
+		s.WorkOnImports(b)
+		upload, err := s.Transfer.Keep(ctx, "people.csv", strings.NewReader(crowd(*benchRows)))
+		graphtest.Must(b, err)
+		im, err := s.Transfer.PlanImport(ctx, transfer.PlanImportInput{File: *upload, Format: format.Auto, OnConflict: directory.SkipConflict, OnUnknown: transfer.UnknownFails})
+		graphtest.Must(b, err)
+		await(b, ctx, s, im, db.ImportPlanned)
+		_, err = s.Transfer.ApplyImport(ctx, transfer.ImportActionInput{Import: im.ID.String()})
+		graphtest.Must(b, err)
+		busy := ordinary(b, s, func() bool {
+			now, err := s.Transfer.Import(ctx, im.ID.String())
+			graphtest.Must(b, err)
+			return now.Status != db.ImportApplying
+		})
+		b.ReportMetric(quiet.Seconds()*1000, "ms-p99-quiet")
+		b.ReportMetric(busy.Seconds()*1000, "ms-p99-beside")
+		b.ReportMetric(busy.Seconds()/quiet.Seconds(), "times")
+	}
+}
+
+// ordinary sends a read and a write every few milliseconds, 500 times or until enough says so,
+// and returns the 99th percentile of how long they took.
+func ordinary(b testing.TB, s *graphtest.Server, enough func() bool) time.Duration {
+	b.Helper()
+	var took []time.Duration
+	for i := range 500 {
+		if i%50 == 49 && enough() {
+			break
+		}
+		began := time.Now()
+		s.Ask(b, `{ user(by: {email: "somebody@example.com"}) { name memberships { nodes { organization { name } } } } }`)
+		s.Ask(b, fmt.Sprintf(`mutation { updateUser(input: {user: {email: "somebody@example.com"}, givenName: "G%d"}) { user { id } } }`, i))
+		took = append(took, time.Since(began))
+		time.Sleep(5 * time.Millisecond)
+	}
+	slices.Sort(took)
+	return took[len(took)*99/100]
 }

@@ -105,7 +105,7 @@ func newArrival(record *format.Record) *directory.Arrival {
 	if len(record.Properties) > 0 {
 		text, err := json.Marshal(record.Properties)
 		if err != nil {
-			text = []byte("[]") // which is refused: a reader has taken something for JSON that is none
+			text = []byte("[]") // which is refused: the reader took something else for JSON
 		}
 		a.Properties = text
 	}
@@ -130,7 +130,7 @@ func (j *job) place(im *db.Import, r *row, known *namesKnown) {
 	if len(placements) == 0 {
 		placements = []format.Placement{{}}
 	}
-	// unknown tells of something that does not exist, as the import was told to.
+	// unknown notes that something does not exist: as a warning or an error.
 	unknown := func(code, what, name, column string) {
 		fault := rowFault{code, "There is no " + what + " " + strconv.Quote(cut(name)) + ".", column}
 		if ignore {

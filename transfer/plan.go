@@ -171,7 +171,8 @@ func (j *job) earlier(ctx context.Context, arrivals []*directory.Arrival) (map[s
 	found, err := db.SelectByIndex[struct {
 		Name   uuid.UUID
 		UserID db.UserID
-	}](ctx, j.Database, "select name, user_id from import_names where import_id = $1 and name = any($2)", j.id, hashes)
+	}](ctx, j.Database, `select k as name, n.user_id from unnest($2::uuid[]) k
+		cross join lateral (select user_id from import_names where import_id = $1 and name = k limit 1) n`, j.id, hashes)
 	earlier := make(map[string]db.UserID, len(found))
 	for _, f := range found {
 		earlier[texts[f.Name]] = f.UserID

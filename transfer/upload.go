@@ -62,8 +62,8 @@ const DefaultMaxUpload = 4 << 30
 const maxFileName = 255
 
 // Keep stores a file that is read from r, and returns it. The actor must be allowed to import.
-// Keep returns INVALID for a file that is larger than uploads may be, and for one that breaks off.
-// What was stored of it is deleted then.
+// Keep returns INVALID for a file that is larger than uploads may be, and for one that breaks off,
+// and deletes the part that it has stored.
 func (s *Service) Keep(ctx context.Context, name string, r io.Reader) (*Upload, error) {
 	if err := access.Require(ctx, access.ImportsWrite); err != nil {
 		return nil, err

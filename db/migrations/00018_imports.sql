@@ -83,7 +83,6 @@ create table import_names (
 );
 
 alter table changes add column import_id uuid;
-create index changes_import on changes (import_id, subject) where import_id is not null;
 
 -- Somebody who has nothing but a phone number is found by that.
 create index users_phone on users (phone) where phone is not null and email is null and username is null and external_id is null;

@@ -3,10 +3,13 @@ package graphtest
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	netmail "net/mail"
+	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -123,6 +126,25 @@ func (b *Server) SignedIn(t testing.TB, email, org string) string {
 		values (?, ?, ?, (select id from organizations where code = ?), '{password}', now(), now(), now() + interval '1 day')`,
 		session.User, session.Session, sessionHash, org)
 	return shown.Reveal()
+}
+
+// MachineToken returns an access token for this server of the MACHINE with that id and client
+// secret.
+func (b *Server) MachineToken(t testing.TB, id, secret string) string {
+	t.Helper()
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {id}, "client_secret": {secret}, "resource": {b.Issuer}}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, oauth.Path+"token", strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	b.Provider.ServeHTTP(w, r)
+	var answer struct {
+		Token string `json:"access_token"`
+	}
+	Must(t, json.Unmarshal(w.Body.Bytes(), &answer))
+	if answer.Token == "" {
+		t.Fatalf("the MACHINE gets no token: %s", w.Body)
+	}
+	return answer.Token
 }
 
 // Clock is the clock by which servers under test let people in: the machine's, moved ahead.

@@ -12,6 +12,7 @@ import (
 
 	"roster/directory"
 	"roster/graph/graphtest"
+	"roster/mail"
 	"roster/provider/providertest"
 	"roster/secret"
 )
@@ -28,6 +29,17 @@ func newProvider(t *testing.T, b *graphtest.Server, key string, more object) *pr
 	}
 	b.Ask(t, `mutation($input: CreateIdentityProviderInput!) { createIdentityProvider(input: $input) { provider { id } } }`, object{"input": input})
 	return p
+}
+
+// linkCode returns the code of the n-th mail to the address, which has to say that it links
+// an account with the provider.
+func linkCode(t *testing.T, b *graphtest.Server, email string, n int, provider string) string {
+	t.Helper()
+	m := b.Mail.Last(t, email, n)
+	if m.Kind != mail.IdentityCode || !strings.Contains(m.Subject, "link "+provider+" to") || !strings.Contains(m.Text, "an account with "+provider+" ") || !strings.Contains(m.HTML, "an account with "+provider+" ") {
+		t.Errorf("the mail is a %s: %s\n%s", m.Kind, m.Subject, m.Text)
+	}
+	return m.Code
 }
 
 // visit goes to an address of the provider, and returns where the browser is sent back to
@@ -121,7 +133,9 @@ func TestWhoArrives(t *testing.T) {
 			key := fmt.Sprint("p", i)
 			domain, email := key+".example", "ada@"+key+".example"
 			b.Ask(t, `mutation($c: String!, $d: [String!]) { createOrganization(input: {code: $c, name: $c, autoJoinDomains: $d}) { organization { id } } }`, object{"c": key, "d": []string{domain}})
-			p := newProvider(t, b, key, test.provider(domain))
+			about := test.provider(domain)
+			about["displayName"] = "Provider " + key
+			p := newProvider(t, b, key, about)
 			p.Person["email"], p.Person["tid"], p.Person["oid"] = email, "72f988bf-86f1-41af-91ab-2d7cd011db47", "object"
 			for name, value := range test.person {
 				p.Person[name] = value
@@ -150,7 +164,7 @@ func TestWhoArrives(t *testing.T) {
 				if n := linked(); n != 0 {
 					t.Errorf("%d identities are linked without a proof", n)
 				}
-				a = v.post("/signin/continue", "code", b.Mail.Last(t, email, 1).Code)
+				a = v.post("/signin/continue", "code", linkCode(t, b, email, 1, "Provider "+key))
 			}
 			if test.want == refused || test.want == codeFirst {
 				if a.status != 403 || linked() != 0 {
@@ -552,7 +566,7 @@ func TestInvitedByProvider(t *testing.T) {
 			a = v.get(v.visit(v.get(start).location))
 			if test.code {
 				a.want(t, 200, "/signin/continue")
-				a = v.post("/signin/continue", "code", b.Mail.Last(t, test.email, before+1).Code)
+				a = v.post("/signin/continue", "code", linkCode(t, b, test.email, before+1, "Unbound"))
 			}
 			a.want(t, 200, "/signin/account", "Acme")
 			if got := b.Ask(t, `query($e: String!) { user(by: {email: $e}) { memberships { nodes { organization { code } } } } }`, object{"e": test.email}); !strings.Contains(string(got.Body), `"acme"`) {
