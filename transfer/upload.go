@@ -84,7 +84,7 @@ func (s *Service) keepChunks(ctx context.Context, u *Upload, r io.Reader) error 
 	chunk, sum := make([]byte, chunkSize), sha256.New()
 	defer func() { sum.Sum(u.Hash[:0]) }()
 	for number := 0; ; number++ {
-		n, err := io.ReadFull(r, chunk)
+		n, err := fill(chunk, r)
 		if u.Size += int64(n); u.Size > s.MaxUpload {
 			return problem.At(problem.Invalid, "input.file", "The file has more than %d bytes, which is the most that this server takes.", s.MaxUpload)
 		}
@@ -95,12 +95,23 @@ func (s *Service) keepChunks(ctx context.Context, u *Upload, r io.Reader) error 
 			}
 		}
 		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return problem.At(problem.Invalid, "input.file", "The file broke off after %d bytes.", u.Size)
 		}
 	}
+}
+
+// fill reads from r until p is full or an error comes, which it returns as it is: io.EOF says that
+// r has ended, and io.ErrUnexpectedEOF, other than that of io.ReadFull, that it broke off.
+func fill(p []byte, r io.Reader) (n int, err error) {
+	for n < len(p) && err == nil {
+		var more int
+		more, err = r.Read(p[n:])
+		n += more
+	}
+	return n, err
 }
 
 // fileName returns the last part of the name of a file, as it is kept.
