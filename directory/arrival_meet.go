@@ -276,7 +276,7 @@ func (d *Directory) meetBelongings(ctx context.Context, m *meeting, users []db.U
 // take finds out who arrives, and notes what becomes of them, unless something is wrong.
 func (m *meeting) take(a *Arrival) Arrived {
 	p, wrong := m.find(a)
-	isThere := p != nil && !p.madeHere && !(a.Again && p.user.ID == a.User)
+	isThere := p != nil && !p.madeHere && (!a.Again || p.user.ID != a.User)
 	if len(wrong) == 0 && isThere && (m.always || a.hasProfile()) {
 		switch m.on {
 		case SkipConflict:

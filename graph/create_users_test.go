@@ -132,12 +132,16 @@ func TestCreateUsers(t *testing.T) {
 		if got := len(b.Ask(t, ids, object{"input": object{"users": users}}).List("createUsers.users")); got != len(users) {
 			t.Errorf("%d users for %d", got, len(users))
 		}
-		return slices.DeleteFunc(traced.Take(), func(text string) bool { return strings.Contains(text, "insert into changes") }) // which come in batches
+		return slices.DeleteFunc(withoutMails(traced.Take()), func(text string) bool { return strings.Contains(text, "insert into changes") }) // which come in batches
 	}
 	t.Run("as many statements for a thousand", func(t *testing.T) {
 		statements(newUsers("warm", 2))
 		few := statements(newUsers("few", 1))
-		if many := statements(newUsers("many", 1000)); len(many) > len(few) {
+		many := statements(newUsers("many", 1000))
+		for try := 0; try < 5 && len(many) > len(few); try++ { // now and then, one finds out who asks or what is new
+			many = statements(newUsers(fmt.Sprint("many", try, "-"), 1000))
+		}
+		if len(many) > len(few) {
 			t.Errorf("%d statements for a thousand, %d for one:\n%s", len(many), len(few), strings.Join(many, "\n"))
 		}
 	})
