@@ -44,7 +44,7 @@ func TestHTTP(t *testing.T) {
 		{name: "no content type", header: "Content-Type:", body: post("{__typename}"), status: 415, code: "INVALID"},
 		{name: "text", header: "Content-Type: text/plain", body: post("{__typename}"), status: 415, code: "INVALID"},
 		{name: "a form", header: "Content-Type: application/x-www-form-urlencoded", body: "query={__typename}", status: 415, code: "INVALID"},
-		{name: "multipart", header: "Content-Type: multipart/form-data; boundary=x", body: "--x--", status: 415, code: "INVALID"},
+		{name: "multipart", header: "Content-Type: multipart/form-data; boundary=x", body: "--x--", status: 400, code: "INVALID"},
 		{name: "application/graphql", header: "Content-Type: application/graphql", body: "{__typename}", status: 415, code: "INVALID"},
 		{name: "gzip", header: "Content-Encoding: gzip", body: post("{__typename}"), status: 415, code: "INVALID"},
 
