@@ -3,12 +3,12 @@ package directory
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/google/uuid"
 
 	"roster/access"
 	"roster/db"
-	"roster/db/list"
 	"roster/problem"
 )
 
@@ -215,6 +215,9 @@ func (a *Arrival) edit(user *db.User) {
 			*into = value
 		}
 	}
+	if before.ExternalID != nil && slices.ContainsFunc(a.OtherIDs, func(id string) bool { return db.Fold(id) == db.Fold(*before.ExternalID) }) {
+		user.ExternalID = before.ExternalID // which says the same
+	}
 	user.Properties = mergedProperties(user.Properties, a.Properties)
 	user.DeriveFrom(&before)
 }
@@ -252,11 +255,11 @@ func (p *Place) grantTargets(kind grantKind) []uuid.UUID {
 // not know of such an organization.
 func (d *Directory) PlaceOfStrays(ctx context.Context, ref *OrganizationRef) (*db.OrganizationID, error) {
 	if ref != nil {
-		org, err := d.Organization(ctx, *ref, list.Fields{"id"})
-		if err != nil || org == nil || org.ID == db.Root {
+		found, err := d.findOrganizations(ctx, []*OrganizationRef{ref}, nil, forMembers)
+		if err != nil || found[0] == nil || found[0].ID == db.Root || !mayKnow(access.ActorOf(ctx), found[0]) {
 			return nil, err
 		}
-		return &org.ID, nil
+		return &found[0].ID, nil
 	}
 	return db.SelectOne[db.OrganizationID](ctx, d.db, "select id from organizations where is_default")
 }

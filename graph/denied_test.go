@@ -284,7 +284,7 @@ func TestDenied(t *testing.T) {
 			operation := operationOf(root.Name, f)
 			text := operation + " { " + c.call(root.Name, f) + " }"
 			ask := func(who, key, text string, is func(codes string) bool, wanted string) {
-				if a := b.As(t, key, text, nil); !is(a.Codes()) || a.Status != 200 {
+				if a := b.As(t, key, text, nil); !is(a.Codes()) || a.Status != 200 && !strings.Contains(text, "$file") { // a file is refused before anything is executed
 					t.Errorf("%s to %s: %s\nwant %s", name, who, a.Body, wanted)
 				}
 			}

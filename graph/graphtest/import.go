@@ -17,10 +17,18 @@ import (
 // WorkOnImports carries imports out in the background until the test ends.
 func (b *Server) WorkOnImports(t testing.TB) {
 	t.Helper()
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	b.StartImports(t)
+}
+
+// StartImports carries imports out in the background until the test ends or stop is called.
+func (b *Server) StartImports(t testing.TB) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var working sync.WaitGroup
 	working.Go(func() { b.Transfer.Work(ctx) })
-	t.Cleanup(func() { stop(); working.Wait() })
+	stop = func() { cancel(); working.Wait() }
+	t.Cleanup(stop)
+	return stop
 }
 
 // SendFile sends a document with a file, which is the variable input.file, on behalf of the

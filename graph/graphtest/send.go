@@ -76,7 +76,9 @@ func Request(t testing.TB, key, query string, variables Object) (http.Header, []
 	}
 	operations, err := json.Marshal(Object{"query": begin + "mutation" + rest, "variables": Object{"file": nil}})
 	Must(t, err)
-	return Form(t, Headers(key), map[string]string{"operations": string(operations), "map": `{"0": ["variables.file"]}`}, "people.csv", []byte("email\nsomebody@example.com\n"))
+	header := Headers(key)
+	header.Set("X-GraphQL-Preflight", "1")
+	return Form(t, header, map[string]string{"operations": string(operations), "map": `{"0": ["variables.file"]}`}, "people.csv", []byte("email\nsomebody@example.com\n"))
 }
 
 // Ask sends an operation as the administrator, and fails the test if there are errors.
