@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -54,7 +57,8 @@ type writer struct {
 
 func (w writer) Write(text []byte) (int, error) { w.tell(w.where, text); return len(text), nil }
 
-// wantNone fails the test if a secret is in the outputs, in any case or in hexadecimal.
+// wantNone fails the test if the end of a secret is in the outputs, in any case or in
+// hexadecimal.
 func (o *told) wantNone(t *testing.T, secrets ...string) {
 	t.Helper()
 	o.mu.Lock()
@@ -62,6 +66,7 @@ func (o *told) wantNone(t *testing.T, secrets ...string) {
 	for where, text := range o.all {
 		folded := bytes.ToLower(text.Bytes())
 		for _, s := range secrets {
+			s = s[max(0, len(s)-32):] // names may stand before
 			for _, form := range []string{strings.ToLower(s), hex.EncodeToString([]byte(s))} {
 				if at := bytes.Index(folded, []byte(form)); at >= 0 {
 					t.Errorf("%s: …%s…", where, text.Bytes()[max(0, at-300):min(text.Len(), at+100)])
@@ -78,7 +83,7 @@ type canaries struct {
 	t *testing.T
 	*server
 	key, url string
-	made     []string // API keys that were shown, without the part that may be, and secrets of people
+	made     []string // API keys that were shown, without the part that may be, and other secrets
 	codes    []string // that were mailed
 	box      *postbox
 }
@@ -137,7 +142,7 @@ func (c *canaries) send(ctx context.Context, method, address, authorization, bod
 			r.Header.Set(name, value)
 		}
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := http.DefaultTransport.RoundTrip(r) // follows no redirects
 	if err != nil {
 		return ""
 	}
@@ -187,7 +192,7 @@ func TestCanaries(t *testing.T) { // not parallel: it sets environment variables
 	c.end()
 	for where, texts := range map[string][]string{
 		"log":     {"internal error", "panic", "request ended before its answer", `"msg":"request"`},
-		"answers": {"UNAUTHENTICATED", "INVALID", "INTERNAL", "LIMITED", "CONFLICT", "NOT_FOUND", "roster_http_requests_total"},
+		"answers": {"UNAUTHENTICATED", "INVALID", "INTERNAL", "LIMITED", "CONFLICT", "NOT_FOUND", "roster_http_requests_total", `"active":true`, "invalid_grant", "invalid_client", "server_error"},
 		"traces":  {"select", "insert"}, "table changes": {"user.created", "user.password.changed", "users.exported"}, "table exports": {"CSV"}, "table sign_ins": {"UNAUTHENTICATED"}, "table flows": {"SIGN_IN"}, "table kept_answers": {"x"}, "printed": {"localhost:0"},
 	} {
 		t.Run(where, func(t *testing.T) {
@@ -225,12 +230,26 @@ func (c *canaries) succeed() {
 	c.post(make, "Idempotency-Key", canary+" ä")
 }
 
-// secretsShown matches the secrets of people that answers show: of sessions, in a field or a cookie,
-// tickets, access tokens, tokens of invitations and links of exports.
-var secretsShown = regexp.MustCompile(`rs_[\w-]{20,}|re_[\w-]{20,}|ri_[\w-]{20,}|rt_[\w-]{20,}|eyJ[\w-]+\.[\w-]+\.[\w-]+`)
+// secretsShown matches the secrets that answers show: of sessions, in a field or a cookie,
+// tickets, tokens of invitations, links of exports, secrets of applications, their codes and
+// refresh tokens, access tokens and ID tokens.
+var secretsShown = regexp.MustCompile(`\br[acerist]_[\w-]{20,}|eyJ[\w-]+\.[\w-]+\.[\w-]+`)
+
+// firefox is a User-Agent without a secret: where people sign in, it is kept.
+const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+// keep records an answer as an output, but for its secrets, which it returns. Only whoever
+// asks for them may see them.
+func (c *canaries) keep(answer string) []string {
+	c.t.Helper()
+	found := secretsShown.FindAllString(answer, -1)
+	c.made = append(c.made, found...)
+	c.tell("answers", []byte(secretsShown.ReplaceAllString(answer, "")))
+	return found
+}
 
 // enter sends a mutation about signing in, and returns the secret that the answer shows, if
-// any. Only whoever asks for it may see it. more is as for send.
+// any. more is as for send.
 func (c *canaries) enter(credential, document string, variables any, more ...string) string {
 	c.t.Helper()
 	body, err := json.Marshal(object{"query": document, "variables": object{"input": variables}})
@@ -239,14 +258,11 @@ func (c *canaries) enter(credential, document string, variables any, more ...str
 	if credential != "" {
 		authorization = "Bearer " + credential
 	}
-	answer := c.send(c.t.Context(), "POST", c.url+"/graphql", authorization, string(body), append(more, "User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")...) // devices are kept
-	found := secretsShown.FindAllString(answer, -1)
-	c.made = append(c.made, found...)
-	c.tell("answers", []byte(secretsShown.ReplaceAllString(answer, "")))
-	if len(found) == 0 {
-		return ""
+	answer := c.send(c.t.Context(), "POST", c.url+"/graphql", authorization, string(body), append(more, "User-Agent", firefox)...)
+	if found := c.keep(answer); len(found) > 0 {
+		return found[0]
 	}
-	return found[0]
+	return ""
 }
 
 // code waits for a mail, and returns the code in it.
@@ -296,6 +312,7 @@ func (c *canaries) letPeopleIn() {
 	if c.code(); ticket == "" || token == "" || cookie == "" {
 		c.t.Fatalf("ticket %q, token %q, cookie %q", ticket, token, cookie)
 	}
+	c.letApplicationsIn(cookie)
 	invitation := c.enter(c.key, `mutation($input: InviteInput!) { invite(input: $input) { link } }`, object{"email": "guest@example.com", "sendEmail": false}, "Idempotency-Key", canary+"-9")
 	c.tell("pages", []byte(strings.ReplaceAll(c.send(c.t.Context(), "GET", c.url+"/signin/invitation?token="+invitation, "", ""), invitation, "")))
 	for _, token := range []string{canary, invitation + canary, invitation} {
@@ -315,6 +332,86 @@ func (c *canaries) letPeopleIn() {
 	<-c.box.mails
 	signIn(object{"email": email}) // a flow is left
 	c.code()
+}
+
+// letApplicationsIn takes applications through all that they do with a secret, rightly, wrongly,
+// and while the database fails. cookie is the session of a browser.
+func (c *canaries) letApplicationsIn(cookie string) {
+	c.t.Helper()
+	const callback, verifier = "https://app.example/callback", "a-" + canary + "-verifier-of-forty-three-characters-or-more"
+	create := func(kind string, more object) (id, secret string) {
+		c.t.Helper()
+		input := object{"name": "app", "kind": kind, "audiences": []string{c.publicAddress()}}
+		maps.Copy(input, more)
+		secret = c.enter(c.key, `mutation($input: CreateApplicationInput!) { createApplication(input: $input) { clientSecret } }`, input, "Idempotency-Key", canary+"-"+kind)
+		found, err := db.SelectOne[db.ApplicationID](c.t.Context(), c.db, "select id from applications order by created_at desc limit 1")
+		must(c.t, err)
+		return found.String(), secret
+	}
+	id, secret := create("WEB", object{"redirectUrls": []string{callback}})
+	machine, own := create("MACHINE", object{"permissions": []object{{"key": "roster:users:read"}}})
+	post := func(path, authorization string, form ...string) []string {
+		c.t.Helper()
+		values := url.Values{}
+		for i := 0; i < len(form); i += 2 {
+			values.Set(form[i], form[i+1])
+		}
+		return c.keep(c.send(c.t.Context(), "POST", c.url+"/oauth/"+path, authorization, values.Encode(), "Content-Type", "application/x-www-form-urlencoded", "User-Agent", firefox))
+	}
+	challenge := sha256.Sum256([]byte(verifier))
+	authorize := "/oauth/authorize?" + url.Values{
+		"client_id": {id}, "redirect_uri": {callback}, "response_type": {"code"}, "scope": {"openid profile email offline_access"}, "state": {canary}, "nonce": {"n"},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])}, "code_challenge_method": {"S256"},
+	}.Encode()
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))
+	var refresh, access string
+	enter := func() []string {
+		c.t.Helper()
+		back := c.send(c.t.Context(), "GET", c.url+authorize, "", "", "Cookie", "roster="+cookie, "User-Agent", firefox)
+		shown := c.keep(strings.ReplaceAll(back, canary, "")) // the application's own state
+		if len(shown) == 0 {
+			return nil
+		}
+		code := shown[0]
+		for _, wrong := range []string{canary, code + canary} {
+			post("token", basic, "grant_type", "authorization_code", "code", wrong, "redirect_uri", callback, "code_verifier", verifier)
+		}
+		return post("token", basic, "grant_type", "authorization_code", "code", code, "redirect_uri", callback, "code_verifier", verifier, "resource", c.publicAddress())
+	}
+	use := func() {
+		c.t.Helper()
+		again := post("token", "", "client_id", id, "client_secret", secret, "grant_type", "refresh_token", "refresh_token", refresh)
+		post("token", "", "client_id", machine, "client_secret", own, "grant_type", "client_credentials", "resource", c.publicAddress())
+		post("token", basic+canary, "grant_type", "refresh_token", "refresh_token", refresh+canary)
+		post("token", "", "client_id", machine, "client_secret", canary, "grant_type", "client_credentials")
+		for _, token := range append(again, access, access+canary) {
+			post("introspect", basic, "token", token)
+			c.keep(c.send(c.t.Context(), "GET", c.url+"/oauth/userinfo", "Bearer "+token, ""))
+			c.enter(token, `{ viewer { user { id } } }`, nil)
+		}
+		c.keep(c.send(c.t.Context(), "GET", c.url+"/oauth/logout?id_token_hint="+canary+"&state="+canary, "", "", "Cookie", "session=x"))
+	}
+	for _, token := range enter() {
+		if strings.HasPrefix(token, "rr_") {
+			refresh = token
+		} else if access == "" {
+			access = token
+		}
+	}
+	if secret == "" || own == "" || refresh == "" || access == "" {
+		c.t.Fatalf("secret %q, MACHINE %q, refresh token %q, access token %q", secret, own, refresh, access)
+	}
+	use()
+	for _, table := range []string{"applications", "authorization_codes", "sessions", "api_keys"} {
+		_, err := c.db.ExecContext(c.t.Context(), "alter table "+table+" rename to gone")
+		must(c.t, err)
+		enter()
+		use()
+		_, err = c.db.ExecContext(c.t.Context(), "alter table gone rename to "+table)
+		must(c.t, err)
+	}
+	c.enter(c.key, `mutation($input: ApplicationActionInput!) { rollApplicationSecret(input: $input) { clientSecret } }`, object{"application": id}, "Idempotency-Key", canary+"-roll")
+	post("revoke", basic, "token", refresh)
 }
 
 // takePeopleOut fetches an export by its link, twice, and lets another link lie.

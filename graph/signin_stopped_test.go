@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -63,22 +62,6 @@ const clerks = `mutation {
 	r: createRole(input: {key: "clerk", permissions: [{key: "invoices:read"}]}) { role { id } }
 }`
 
-// stop is something that takes from a user what they may do in an organization.
-type stop struct {
-	ends, restores string
-	// everywhere is true if the user is not let in any more at all.
-	everywhere bool
-}
-
-var stops = map[string]stop{
-	"user suspended":         {`suspendUser(input: {user: {email: $e}}) { user { id } }`, `restoreUser(input: {user: {email: $e}}) { user { id } }`, true},
-	"user offboarded":        {`offboardUser(input: {user: {email: $e}}) { user { id } }`, "", true},
-	"user deleted":           {`deleteUser(input: {user: {email: $e}}) { deletedIds }`, "", true},
-	"member suspended":       {`suspendMember(input: {organization: {code: $o}, user: {email: $e}}) { membership { id } }`, `restoreMember(input: {organization: {code: $o}, user: {email: $e}}) { membership { id } }`, false},
-	"member removed":         {`removeMembers(input: {organization: {code: $o}, users: [{email: $e}]}) { deletedIds }`, "", false},
-	"organization suspended": {`suspendOrganization(input: {organization: {code: $o}}) { organization { id } }`, `restoreOrganization(input: {organization: {code: $o}}) { organization { id } }`, false},
-}
-
 // Whoever is stopped can do nothing with what they have: neither with a credential nor with
 // a sign-in under way. The server that stops them refuses at once, another one as soon as
 // it hears of it. When they are restored, everything works again.
@@ -89,7 +72,7 @@ func TestStoppedPeople(t *testing.T) {
 	b.Ask(t, clerks)
 	people := map[string]*reader{}
 	i := 0
-	for name := range stops {
+	for name := range graphtest.Stops {
 		i++
 		people[name] = newTicketed(t, b.From(fmt.Sprint("198.51.100.", i)), fmt.Sprintf("reader%d@acme.example", i), fmt.Sprintf("org%d", i))
 	}
@@ -98,18 +81,16 @@ func TestStoppedPeople(t *testing.T) {
 		p.tickets["PASSWORD"] = object{"ticket": wantStep(t, signIn(t, b, object{"email": p.email}), "PASSWORD"), "password": password}
 	}
 	settings(t, b, "allowCodeSignIn: true")
-	for name, s := range stops {
+	for name, s := range graphtest.Stops {
 		p := people[name]
+		s = s.Of(p.email, p.org)
 		t.Run(name, func(t *testing.T) {
 			for credential, header := range p.credentials {
 				for _, on := range []*graphtest.Server{b, other} {
 					graphtest.Eventually(t, 30*time.Second, credential+" works at first", func() bool { return mayRead(t, on, header) })
 				}
 			}
-			act := func(field string) {
-				b.Ask(t, "mutation { "+strings.NewReplacer("$e", graphtest.Quote(p.email), "$o", graphtest.Quote(p.org)).Replace(field)+" }")
-			}
-			act(s.ends)
+			b.Ask(t, s.Ends)
 			for credential, header := range p.credentials {
 				if mayRead(t, b, header) {
 					t.Errorf("%s works", credential)
@@ -119,7 +100,7 @@ func TestStoppedPeople(t *testing.T) {
 			for step, input := range p.tickets {
 				a := continueSignIn(t, other, input)
 				session := a.Text("step.secret")
-				if s.everywhere && (session != "" || a.Data != nil) || session != "" && mayRead(t, other, bearing(session, p.org)) {
+				if s.Everywhere && (session != "" || a.Data != nil) || session != "" && mayRead(t, other, bearing(session, p.org)) {
 					t.Errorf("the ticket for %s lets in: %s", step, a.Body)
 				}
 			}
@@ -128,15 +109,15 @@ func TestStoppedPeople(t *testing.T) {
 					t.Errorf("a password is set: %s", a.Body)
 				}
 			}
-			if s.everywhere {
+			if s.Everywhere {
 				if a := confirmEmail(t, b, p.session, p.change, p.changeCode); a.Codes() != "UNAUTHENTICATED" {
 					t.Errorf("the address is changed: %s", a.Body)
 				}
 			}
-			if s.restores == "" {
+			if s.Restores == "" {
 				return
 			}
-			act(s.restores)
+			b.Ask(t, s.Restores)
 			for credential, header := range p.credentials {
 				for _, on := range []*graphtest.Server{b, other} {
 					graphtest.Eventually(t, 30*time.Second, credential+" works again", func() bool { return mayRead(t, on, header) })

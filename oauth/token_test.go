@@ -3,6 +3,7 @@ package oauth_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -181,79 +182,179 @@ func TestRefreshTokens(t *testing.T) {
 	}
 }
 
-// What people have with an application ends with what it stands on: on the server that ends
-// it at once, on another one when it hears of it.
+// familyEnds are ways to end what somebody has with an application, beside those to stop them:
+// fields of mutations, in which $a stands for the application, $s for the session in it and $b
+// for the one of the browser, in which the person ends them if asPerson.
+var familyEnds = map[string]familyEnd{
+	"application deleted":   {Stop: graphtest.Stop{Ends: `deleteApplication(input: {application: $a}) { deletedIds }`}},
+	"password set":          {Stop: graphtest.Stop{Ends: `setTemporaryPassword(input: {user: {email: $e}, password: "another ` + password + `"}) { user { id } }`}},
+	"session there ended":   {Stop: graphtest.Stop{Ends: `endSession(input: {session: $s}) { endedSessions }`}, alone: true},
+	"session here ended":    {Stop: graphtest.Stop{Ends: `endSession(input: {session: $b}) { endedSessions }`}},
+	"signed out":            {Stop: graphtest.Stop{Ends: `signOut { endedSessions }`}, asPerson: true},
+	"signed out everywhere": {Stop: graphtest.Stop{Ends: `signOut(input: {everywhere: true}) { endedSessions }`}, asPerson: true},
+}
+
+type familyEnd struct {
+	graphtest.Stop
+	asPerson bool
+	// alone is true if nothing else ends than the family.
+	alone bool
+}
+
+// What people have with an application ends with what it stands on, and so does a MACHINE
+// with whoever answers for it: on the server that ends it at once, on another one when it
+// hears of it.
 func TestFamiliesEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	far := w.Restarted(t)
-	people := 0
-	for name, c := range map[string]struct {
-		ends, restores string
-		asPerson       bool
-	}{
-		"user suspended":         {`suspendUser(input: {user: {email: $e}}) { user { id } }`, `restoreUser(input: {user: {email: $e}}) { user { id } }`, false},
-		"user offboarded":        {`offboardUser(input: {user: {email: $e}}) { user { id } }`, "", false},
-		"user deleted":           {`deleteUser(input: {user: {email: $e}}) { deletedIds }`, "", false},
-		"member suspended":       {`suspendMember(input: {organization: {code: $o}, user: {email: $e}}) { membership { id } }`, `restoreMember(input: {organization: {code: $o}, user: {email: $e}}) { membership { id } }`, false},
-		"member removed":         {`removeMembers(input: {organization: {code: $o}, users: [{email: $e}]}) { deletedIds }`, "", false},
-		"organization suspended": {`suspendOrganization(input: {organization: {code: $o}}) { organization { id } }`, `restoreOrganization(input: {organization: {code: $o}}) { organization { id } }`, false},
-		"application deleted":    {`deleteApplication(input: {application: $a}) { deletedIds }`, "", false},
-		"password set":           {`setTemporaryPassword(input: {user: {email: $e}, password: "another ` + password + `"}) { user { id } }`, "", false},
-		"session ended":          {`endSession(input: {session: $s}) { endedSessions }`, "", false},
-		"signed out":             {`signOut { endedSessions }`, "", true},
-		"signed out everywhere":  {`signOut(input: {everywhere: true}) { endedSessions }`, "", true},
-	} {
-		people++
-		email, org := fmt.Sprintf("p%d@example.com", people), fmt.Sprintf("org%d", people)
-		t.Run(name, func(t *testing.T) {
-			w := w.with(t)
-			w.Ask(t, `mutation($e: String!, $o: String!) { o: createOrganization(input: {code: $o, name: $o}) { organization { id } } u: createUser(input: {email: $e, organizations: [{code: $o}, {code: "default"}]}) { user { id } } }`, object{"e": email, "o": org})
-			a := w.create("WEB", nil)
-			w.SignedIn(t, email, org) // sets the password
-			b := w.browser()
-			p := b.submit(b.get(w.wish(a, "organization", org)), map[string][]string{"account": {email}, "password": {password}})
-			tokens := w.exchange(a, b.code(p), "resource", w.Issuer).want(t, "")
-			access, refresh := tokens.text("access_token"), tokens.text("refresh_token")
-			works := func(on *graphtest.Server) bool {
-				return on.As(t, access, `{ viewer { user { id } } }`, nil).Text("viewer.user.id") != ""
-			}
-			for _, on := range []*graphtest.Server{w.Server, far} {
-				graphtest.Eventually(t, 30*time.Second, "the token works at first", func() bool { return works(on) })
-			}
-			document, key := "mutation { "+strings.NewReplacer("$e", graphtest.Quote(email), "$o", graphtest.Quote(org), "$a", graphtest.Quote(a.id), "$s", graphtest.Quote(fmt.Sprint(claims(t, access)["sid"]))).Replace(c.ends)+" }", w.Key
-			if c.asPerson { // by the browser
-				key = ""
-				for _, cookie := range b.client.Jar.Cookies(mustParse(t, w.Issuer)) {
-					if cookie.Name == "roster" {
-						key = cookie.Value
-					}
-				}
-			}
-			if did := w.As(t, key, document, nil); len(did.Errors) > 0 {
-				t.Fatalf("%s", did.Body)
-			}
-			if works(w.Server) {
-				t.Error("the access token works")
-			}
-			w.userInfo(access).want(t, "invalid_token")
-			if a.secret != "" && name != "application deleted" {
-				w.refresh(a, refresh).want(t, "invalid_grant")
-				if got := w.post("/oauth/introspect", basic(a), "token", access).want(t, ""); got.body["active"] != false {
-					t.Errorf("%v", got.body)
-				}
-			} else {
-				w.refresh(a, refresh).want(t, "invalid_client")
-			}
-			graphtest.Eventually(t, 30*time.Second, "the token is refused elsewhere", func() bool { return !works(far) })
-			if c.restores == "" {
-				return
-			}
-			w.Ask(t, "mutation { "+strings.NewReplacer("$e", graphtest.Quote(email), "$o", graphtest.Quote(org)).Replace(c.restores)+" }")
-			w.refresh(a, refresh).want(t, "")
-			w.userInfo(access).want(t, "")
-		})
+	w.Ask(t, `mutation { createRole(input: {key: "maker", permissions: [{key: "roster:settings:write"}]}) { role { id } } }`)
+	for name, s := range graphtest.Stops {
+		w.end(t, far, name, familyEnd{Stop: s})
 	}
+	for name, end := range familyEnds {
+		w.end(t, far, name, end)
+	}
+}
+
+// end ends what somebody has with applications in that way, and looks for what still
+// works.
+func (w *world) end(t *testing.T, far *graphtest.Server, name string, end familyEnd) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		w := w.with(t)
+		h := w.newHolder()
+		for _, on := range []*graphtest.Server{w.Server, far} {
+			graphtest.Eventually(t, 30*time.Second, "all works at first", func() bool { return h.signedIn(on) && h.acts(on) })
+		}
+		s := end.Of(h.email, h.org)
+		key := w.Key
+		if end.asPerson {
+			key = h.session()
+		}
+		here := w.As(t, h.session(), `{ viewer { session { id } } }`, nil).Text("viewer.session.id")
+		ids := strings.NewReplacer("$a", graphtest.Quote(h.app.id), "$s", graphtest.Quote(fmt.Sprint(claims(t, h.access)["sid"])), "$b", graphtest.Quote(here))
+		if did := w.As(t, key, ids.Replace(s.Ends), nil); len(did.Errors) > 0 {
+			t.Fatalf("%s", did.Body)
+		}
+		h.isOver(far, end.alone, name == "application deleted")
+		if s.Everywhere || s.Everybody {
+			h.machineStops(far)
+		} else if !h.acts(w.Server) {
+			t.Error("the MACHINE ends with what it does not stand on")
+		}
+		if s.Restores == "" {
+			return
+		}
+		w.Ask(t, s.Restores)
+		w.refresh(h.app, h.refreshToken).want(t, "")
+		w.userInfo(h.access).want(t, "")
+		h.askAsMachine().want(t, "")
+		for _, on := range []*graphtest.Server{w.Server, far} {
+			graphtest.Eventually(t, 30*time.Second, "all works again", func() bool { return h.signedIn(on) && h.acts(on) })
+		}
+	})
+}
+
+// holder is somebody with all that can be had with applications in an organization: the
+// tokens of a WEB one, a code that it has not exchanged, and a MACHINE that they have made,
+// with a token.
+type holder struct {
+	*world
+	email, org                                      string
+	browser                                         *browser
+	app, machine                                    app
+	access, refreshToken, unexchanged, machineToken string
+}
+
+// newHolder makes a holder, and their organization.
+func (w *world) newHolder() *holder {
+	w.t.Helper()
+	n := graphtest.Rows[int](w.t, w.Server, "select count(*) from organizations")[0]
+	h := &holder{world: w, email: fmt.Sprintf("p%d@example.com", n), org: fmt.Sprintf("org%d", n), browser: w.browser(), app: w.create("WEB", nil)}
+	w.Ask(w.t, `mutation($e: String!, $o: String!) {
+		o: createOrganization(input: {code: $o, name: $o}) { organization { id } }
+		u: createUser(input: {email: $e, organizations: [{code: $o}, {code: "default"}]}) { user { id } }
+		c: grantRoles(input: {organization: {code: $o}, users: [{email: $e}], roles: [{key: "clerk"}]}) { memberships { id } }
+		m: addMembers(input: {organization: {code: "roster"}, users: [{email: $e}], roles: [{key: "maker"}]}) { memberships { id } }
+	}`, object{"e": h.email, "o": h.org})
+	session := w.SignedIn(w.t, h.email, h.org) // sets the password
+	made := w.As(w.t, session, `mutation($o: String!, $a: String!) { createApplication(input: {name: "of a holder", kind: MACHINE, organization: {code: $o}, audiences: [$a], permissions: [{key: "invoices:read"}]}) { clientSecret application { id } } }`, object{"o": h.org, "a": w.Issuer})
+	if len(made.Errors) > 0 {
+		w.t.Fatalf("%s", made.Body)
+	}
+	h.machine = app{id: made.Text("createApplication.application.id"), secret: made.Text("createApplication.clientSecret")}
+	h.machineToken = h.askAsMachine().want(w.t, "").text("access_token")
+	entered := h.browser.submit(h.browser.get(w.wish(h.app, "organization", h.org)), url.Values{"account": {h.email}, "password": {password}})
+	tokens := w.exchange(h.app, h.browser.code(entered), "resource", w.Issuer).want(w.t, "")
+	h.access, h.refreshToken = tokens.text("access_token"), tokens.text("refresh_token")
+	h.unexchanged = h.browser.code(h.browser.get(w.wish(h.app, "organization", h.org)))
+	return h
+}
+
+// session returns the session of the browser.
+func (h *holder) session() string {
+	for _, cookie := range h.browser.client.Jar.Cookies(mustParse(h.t, h.Issuer)) {
+		if cookie.Name == "roster" {
+			return cookie.Value
+		}
+	}
+	return ""
+}
+
+// askAsMachine asks for a token of the MACHINE.
+func (h *holder) askAsMachine() *answer {
+	h.t.Helper()
+	return h.post("/oauth/token", basic(h.machine), "grant_type", "client_credentials", "resource", h.Issuer)
+}
+
+// signedIn reports whether the access token of the person is a credential of the server.
+func (h *holder) signedIn(on *graphtest.Server) bool {
+	h.t.Helper()
+	return on.As(h.t, h.access, `{ viewer { user { id } } }`, nil).Text("viewer.user.id") != ""
+}
+
+// acts reports whether the server lets the MACHINE read invoices.
+func (h *holder) acts(on *graphtest.Server) bool {
+	h.t.Helper()
+	return on.As(h.t, h.machineToken, `{ viewer { can(permission: "invoices:read") } }`, nil).At("viewer.can") == true
+}
+
+// isOver fails the test if anything works that the person has with the WEB application. It may
+// be deleted. If the family has ended alone, what the browser has begun since goes on.
+func (h *holder) isOver(far *graphtest.Server, alone, deleted bool) {
+	h.t.Helper()
+	if h.signedIn(h.Server) {
+		h.t.Error("the access token works")
+	}
+	h.userInfo(h.access).want(h.t, "invalid_token")
+	refused := "invalid_grant"
+	if deleted {
+		refused = "invalid_client"
+	}
+	h.refresh(h.app, h.refreshToken).want(h.t, refused)
+	if alone {
+		refused = ""
+	}
+	h.exchange(h.app, h.unexchanged).want(h.t, refused)
+	if !deleted {
+		if got := h.post("/oauth/introspect", basic(h.app), "token", h.access).want(h.t, ""); got.body["active"] != false {
+			h.t.Errorf("%v", got.body)
+		}
+	}
+	graphtest.Eventually(h.t, 30*time.Second, "the token is refused elsewhere", func() bool { return !h.signedIn(far) })
+}
+
+// machineStops fails the test if the secret of the MACHINE works, or its token.
+func (h *holder) machineStops(far *graphtest.Server) {
+	h.t.Helper()
+	if h.acts(h.Server) {
+		h.t.Error("the token of the MACHINE works")
+	}
+	if got := h.askAsMachine(); got.status == http.StatusOK {
+		h.t.Errorf("the MACHINE gets %v", got.body)
+	}
+	graphtest.Eventually(h.t, 30*time.Second, "the MACHINE is refused elsewhere", func() bool { return !h.acts(far) })
 }
 
 // A token is asked about by its application, or by the backend that it is for; it is given
