@@ -270,8 +270,8 @@ func mayKnow(actor *access.Actor, org *db.Organization) bool {
 }
 
 // OrganizationsNamed returns the ids of the organizations with these external ids or, where
-// none has it, codes. Names of none are missing, and so are those of organizations of which the
-// actor must not know.
+// no organization has it, codes. It leaves out other names, and organizations that the actor must
+// not know of.
 func (d *Directory) OrganizationsNamed(ctx context.Context, names []string) (map[string]db.OrganizationID, error) {
 	var keys, codes []string
 	for _, name := range names {
@@ -309,8 +309,8 @@ func (d *Directory) OrganizationsNamed(ctx context.Context, names []string) (map
 	return found, nil
 }
 
-// TargetsNamed returns the ids of the roles and permissions with these keys. Keys of none are
-// missing.
+// TargetsNamed returns the ids of the roles and permissions with these keys. It leaves out other
+// keys.
 func (d *Directory) TargetsNamed(ctx context.Context, roles, permissions []string) (map[string]db.RoleID, map[string]db.PermissionID, error) {
 	catalogue, err := d.engine.Catalogue(ctx)
 	if err != nil {

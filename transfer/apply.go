@@ -3,6 +3,8 @@ package transfer
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -178,28 +180,29 @@ func (j *job) makeOrganizations(ctx context.Context, arrivals []*directory.Arriv
 			}
 		}
 	}
+	if len(wanted) == 0 {
+		return nil
+	}
 	there, err := j.Directory.OrganizationsNamed(ctx, keysOf(wanted))
-	if err != nil || len(wanted) == 0 {
+	if err != nil {
 		return err
+	}
+	made := make(map[string]db.OrganizationID, len(wanted))
+	for _, name := range slices.Sorted(maps.Keys(wanted)) { // so that two imports of the same names take turns
+		if made[name] = there[name]; !made[name].IsZero() {
+			continue
+		}
+		org, err := j.Directory.CreateOrganization(ctx, directory.CreateOrganizationInput{Name: name, ExternalID: &name})
+		if err != nil {
+			return err
+		}
+		made[name] = org.ID
 	}
 	for i := range arrivals {
 		for k := range arrivals[i].Places {
-			place := &arrivals[i].Places[k]
-			if !place.Organization.IsZero() {
-				continue
+			if place := &arrivals[i].Places[k]; place.Organization.IsZero() {
+				place.Organization = made[place.Make]
 			}
-			id, made := there[place.Make]
-			if !made {
-				org, err := j.Directory.CreateOrganization(ctx, directory.CreateOrganizationInput{Name: place.Make, ExternalID: &place.Make})
-				if err != nil {
-					return err
-				}
-				if there == nil {
-					there = map[string]db.OrganizationID{}
-				}
-				id, there[place.Make] = org.ID, org.ID
-			}
-			place.Organization = id
 		}
 	}
 	return nil
