@@ -194,8 +194,9 @@ func TestImport(t *testing.T) {
 		"from stdin":            {args: []string{"-plan", "-"}, typed: "email\n", calls: "planImport", printed: plan},
 		"rows fail":             {args: []string{"-plan", file}, failing: 12, code: 3, calls: "planImport", printed: "line 2 u0@example.com: PATTERN email: =odd|line 11 u9@example.com: UNKNOWN_ROLE There is no such role.|and 2 more; -report", told: "12 rows fail of people.csv"},
 		"rows fail, applied":    {args: []string{file, "-apply"}, failing: 1, code: 3, calls: "planImport applyImport", printed: "is applied", told: "1 row fails of people.csv"},
-		"the plan fails":        {args: []string{"-apply", file}, ends: map[string]string{"PLANNING": "FAILED"}, code: 1, calls: "planImport", told: "the import failed after 125 rows: the right to import has ended"},
+		"the plan fails":        {args: []string{"-apply", file}, ends: map[string]string{"PLANNING": "FAILED"}, code: 1, calls: "planImport", told: "the import failed after 250 rows: the right to import has ended|Nothing was imported"},
 		"it fails":              {args: []string{"-apply", file}, ends: map[string]string{"APPLYING": "FAILED"}, code: 1, calls: "planImport applyImport", told: "-apply " + importID + " goes on"},
+		"the undo fails":        {args: []string{"-undo", importID}, ends: map[string]string{"UNDOING": "FAILED"}, code: 1, calls: "undoImport", told: "after all but 125 rows|roster import -undo " + importID + " goes on"},
 		"somebody cancels":      {args: []string{"-apply", file}, ends: map[string]string{"APPLYING": "CANCELLED"}, code: 1, calls: "planImport applyImport", told: "was cancelled after 125 rows"},
 		"by its id":             {args: []string{"-apply", importID}, calls: "applyImport", printed: "is applied"},
 		"cancelled":             {args: []string{"-cancel", importID}, calls: "cancelImport", printed: "is cancelled"},
@@ -205,9 +206,9 @@ func TestImport(t *testing.T) {
 		"two wishes":            {args: []string{"-apply", "-plan", file}, code: 2, told: "exclude one another"},
 		"no file":               {args: []string{"-apply"}, code: 2, told: "name one file"},
 		"two files":             {args: []string{file, file}, code: 2, told: "name one file"},
-		"a file that is none":   {args: []string{filepath.Join(dir, "none")}, code: 2, told: "no such file"},
+		"a missing file":        {args: []string{filepath.Join(dir, "none")}, code: 2, told: "no such file"},
 		"an unknown format":     {args: []string{"-format", "xml", file}, code: 2, told: "-format is one of auto, csv, kinde-ndjson"},
-		"a pair that is none":   {args: []string{"-column", "email", file}, code: 2, told: "not a pair such as email=E-mail"},
+		"half a pair":           {args: []string{"-column", "email", file}, code: 2, told: "not a pair such as email=E-mail"},
 		"parameters of nothing": {args: []string{"-firebase", file, file}, code: 2, told: "is no JSON"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -279,7 +280,7 @@ func TestImportIsInterrupted(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "people.csv")
 	graphtest.Must(t, os.WriteFile(file, []byte("email\n"), 0o600))
-	for _, doing := range []string{"PLANNING", "APPLYING"} {
+	for doing, told := range map[string]string{"PLANNING": "was cancelled after 250 rows\nNothing was imported", "APPLYING": "was cancelled after 125 rows\nroster import -apply"} {
 		t.Run(doing, func(t *testing.T) {
 			t.Parallel()
 			i, address := newImporter(t)
@@ -292,7 +293,7 @@ func TestImportIsInterrupted(t *testing.T) {
 				}
 			}
 			run := command{key: "rk_x"}
-			if code := run.run(ctx, "import", "-url", address, "-apply", file); code != 1 || !strings.Contains(run.told.String(), "was cancelled after 125 rows") {
+			if code := run.run(ctx, "import", "-url", address, "-apply", file); code != 1 || !strings.Contains(run.told.String(), told) {
 				t.Errorf("exit code %d: %s", code, run.told.String())
 			}
 			if calls := i.called(); calls[len(calls)-1] != "cancelImport" {

@@ -76,7 +76,7 @@ func (im *importing) watch(ctx context.Context, doing string) error {
 		select {
 		case <-ctx.Done():
 			p.end()
-			return im.interrupted(ctx)
+			return im.interrupted(ctx, doing)
 		case <-time.After(lookPause):
 		}
 		switch err := im.look(ctx); {
@@ -87,24 +87,39 @@ func (im *importing) watch(ctx context.Context, doing string) error {
 			return fmt.Errorf("%w\nThe import goes on without being watched: roster import %s shows it", err, im.id)
 		}
 	}
-	switch im.state.Status {
+	return im.stopped(doing)
+}
+
+// stopped returns an error if the import has failed or was cancelled while the server was doing
+// that, which says how to go on.
+func (im *importing) stopped(doing string) error {
+	s := &im.state
+	further := fmt.Sprintf("roster import -apply %s goes on, -undo takes back what is in effect", s.ID)
+	rows := plural(s.RowsDone, "row", "rows")
+	switch doing {
+	case "PLANNING":
+		further, rows = "Nothing was imported: to go on, send the file again", plural(s.RowsTotal, "row", "rows")
+	case "UNDOING":
+		further, rows = fmt.Sprintf("roster import -undo %s goes on", s.ID), "all but "+rows
+	}
+	switch s.Status {
 	case "FAILED":
-		return fmt.Errorf("the import failed after %s: %s\nroster import -apply %s goes on, -undo takes back what is in effect", plural(im.state.RowsDone, "row", "rows"), im.state.Error, im.id)
+		return fmt.Errorf("the import failed after %s: %s\n%s", rows, s.Error, further)
 	case "CANCELLED":
-		return fmt.Errorf("the import was cancelled after %s\nroster import -apply %s goes on, -undo takes back what is in effect", plural(im.state.RowsDone, "row", "rows"), im.id)
+		return fmt.Errorf("the import was cancelled after %s\n%s", rows, further)
 	}
 	return nil
 }
 
 // interrupted cancels the import, since the person who watches it does not want it to go on.
-func (im *importing) interrupted(ctx context.Context) error {
+func (im *importing) interrupted(ctx context.Context, doing string) error {
 	const patience = 10 * time.Second
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	if err := im.act(ctx, "cancelImport"); err != nil {
 		return fmt.Errorf("the import could not be cancelled, and goes on: %w\nroster import -cancel %s cancels it", err, im.id)
 	}
-	return im.watch(ctx, "")
+	return im.stopped(doing)
 }
 
 // tell prints what became of the rows.
