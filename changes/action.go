@@ -153,7 +153,7 @@ var (
 	ApplicationDeleted      = define[db.ClientKind]("application.deleted", Effects{Credentials: true, Sessions: true})
 )
 
-// The actions on imports. What an import does to people is recorded by actions on them.
+// The actions on imports. Actions on people record the rows.
 var (
 	ImportPlanned   = define[db.ImportKind]("import.planned", Effects{})
 	ImportApplied   = define[db.ImportKind]("import.applied", Effects{})

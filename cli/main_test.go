@@ -36,7 +36,7 @@ func (c *command) run(ctx context.Context, args ...string) int {
 		Key: secret.New(c.key), In: c.in, Out: &c.out, Err: &c.told, Answers: c.answers, Watched: c.answers,
 		LocalKey: func(dataDir string) (secret.Text, error) {
 			if c.localKey == "" || dataDir != "./data" {
-				return secret.Text{}, errors.New("there is none in " + dataDir)
+				return secret.Text{}, errors.New("no key in " + dataDir)
 			}
 			return secret.New(c.localKey), nil
 		},

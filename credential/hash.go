@@ -69,8 +69,8 @@ func CheckHash(text string) error {
 	return err
 }
 
-// parseHash returns the hash that was stored as text. What kind of hash it is stands at
-// its beginning.
+// parseHash returns the hash that was stored as text. Its beginning names the
+// kind of hash.
 func parseHash(text string) (hasher, error) {
 	if len(text) > maxHashLength || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, ErrMalformedHash

@@ -27,7 +27,7 @@ const (
 	tagSize      = 32
 )
 
-// What a stored hash may ask for. Its work is memory times time.
+// The limits of a stored hash. Its work is memory times time.
 const (
 	maxArgonMemory  = 256 << 10
 	maxArgonWork    = 1 << 20

@@ -21,7 +21,7 @@ type cryptHash struct {
 	key    string
 }
 
-// What a hash of crypt(3) may ask for: passlib makes up to 656,000 rounds.
+// The limits of a hash of crypt(3): passlib makes up to 656,000 rounds.
 const (
 	cryptRounds    = 5000 // without a word about them
 	minCryptRounds = 1000

@@ -26,7 +26,7 @@ var digests = map[string]func() hash.Hash{
 type Digest struct {
 	Algorithm string // md4, md5, sha1, sha224, sha256, sha384 or sha512
 	Sum       []byte
-	Salt      []byte // empty if there is none
+	Salt      []byte // may be empty
 	SaltFirst bool   // the salt stands in front of the password, not behind it
 	HMACKey   []byte // nil unless Sum is an HMAC
 	UTF16     bool   // the password was encoded as UTF-16, the low byte first, such as by NTLM

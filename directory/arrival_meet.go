@@ -22,8 +22,8 @@ type Arrived struct {
 	Faults, Warnings []ArrivalFault
 }
 
-// meeting is what arrivals meet: who is there already, the places that they may come to, and
-// what may be given to them by the actor.
+// meeting holds the users whom arrivals may turn out to be, the organizations that they may
+// join, and the roles and permissions that the actor may grant them there.
 type meeting struct {
 	actor *access.Actor
 	on    OnConflict

@@ -38,7 +38,7 @@ func (d *Directory) eraseWords(ctx context.Context, w *write, user db.UserID) er
 }
 
 // deleteUsers ends all that the users, who are locked, have, and leaves tombstones of them,
-// without personal data. What others have written about them, eraseWords removes.
+// without personal data. eraseWords removes the words of others about them.
 func (d *Directory) deleteUsers(ctx context.Context, w *write, users []*db.User, reason *string) error {
 	if len(users) == 0 {
 		return nil

@@ -54,7 +54,7 @@ func TestCreateUsersIsLikeCreateUser(t *testing.T) {
 		{"empty", "", object{"email": ""}, "INVALID"},
 		{"faulty texts", "", object{"email": "no address#", "username": strings.Repeat("u", 2000), "phone": "x", "givenName": strings.Repeat("n", 2000), "pictureUrl": "javascript:1", "externalId": strings.Repeat("x", 2000)}, "INVALID INVALID INVALID INVALID INVALID INVALID"},
 		{"faulty properties", "", object{"email": "#@example.com", "properties": []any{}}, "INVALID"},
-		{"a hash that is none", "", object{"email": "#@example.com", "passwordHash": "secret"}, "INVALID"},
+		{"a malformed hash", "", object{"email": "#@example.com", "passwordHash": "secret"}, "INVALID"},
 		{"a hash that is too much", "", object{"email": "#@example.com", "passwordHash": strings.Replace(hash, "$10$", "$31$", 1)}, "INVALID"},
 		{"unknown roles", "", object{"email": "#@example.com", "roles": []any{object{"key": "nosuch"}, object{"id": "role_x"}}}, "NOT_FOUND NOT_FOUND"},
 		{"unknown organizations", "", object{"email": "#@example.com", "organizations": []any{acme, object{"code": "nosuch"}}}, "NOT_FOUND"},

@@ -77,14 +77,14 @@ func TestUsersWithPasswords(t *testing.T) {
 		input      object
 		fields     string
 	}{
-		"short":               {b.Key, "INVALID", object{"email": "bob@example.com", "password": "short"}, "input.password"},
-		"the address":         {b.Key, "INVALID", object{"email": "bob.of.the.builders@example.com", "password": "bob.of.the.builders@example.com"}, "input.password"},
-		"and its hash":        {b.Key, "INVALID", object{"email": "bob@example.com", "password": password, "passwordHash": importedHashes["bcrypt"]}, "input.passwordHash"},
-		"with other faults":   {b.Key, "INVALID INVALID INVALID", object{"email": "bob", "phone": "1", "password": "short"}, "input.password input.email input.phone"},
-		"of a user who is":    {b.Key, "CONFLICT", object{"email": "ada@example.com", "password": password}, "input.email"},
-		"without permission":  {reader, "FORBIDDEN", object{"email": "bob@example.com", "password": password}, ""},
-		"a hash that is none": {b.Key, "INVALID", object{"email": "bob@example.com", "passwordHash": password}, "input.passwordHash"},
-		"an expensive hash":   {b.Key, "INVALID", object{"email": "bob@example.com", "passwordHash": strings.Replace(importedHashes["bcrypt"], "$04$", "$31$", 1)}, "input.passwordHash"},
+		"short":              {b.Key, "INVALID", object{"email": "bob@example.com", "password": "short"}, "input.password"},
+		"the address":        {b.Key, "INVALID", object{"email": "bob.of.the.builders@example.com", "password": "bob.of.the.builders@example.com"}, "input.password"},
+		"and its hash":       {b.Key, "INVALID", object{"email": "bob@example.com", "password": password, "passwordHash": importedHashes["bcrypt"]}, "input.passwordHash"},
+		"with other faults":  {b.Key, "INVALID INVALID INVALID", object{"email": "bob", "phone": "1", "password": "short"}, "input.password input.email input.phone"},
+		"of a user who is":   {b.Key, "CONFLICT", object{"email": "ada@example.com", "password": password}, "input.email"},
+		"without permission": {reader, "FORBIDDEN", object{"email": "bob@example.com", "password": password}, ""},
+		"a malformed hash":   {b.Key, "INVALID", object{"email": "bob@example.com", "passwordHash": password}, "input.passwordHash"},
+		"an expensive hash":  {b.Key, "INVALID", object{"email": "bob@example.com", "passwordHash": strings.Replace(importedHashes["bcrypt"], "$04$", "$31$", 1)}, "input.passwordHash"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := b.As(t, c.key, create, object{"input": c.input})

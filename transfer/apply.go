@@ -218,7 +218,7 @@ func organizationIn(text string) (*stagedOrganization, error) {
 	return org, json.Unmarshal([]byte(text), org)
 }
 
-// putOrganization makes an organization, or gives the one that is there its name.
+// putOrganization makes an organization, or renames the one with its external id.
 func (j *job) putOrganization(ctx context.Context, in *stagedOrganization) (directory.Arrived, error) {
 	id := in.Organization.ExternalID
 	there, err := j.Directory.OrganizationsNamed(ctx, []string{id})

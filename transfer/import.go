@@ -90,7 +90,7 @@ func (s *Service) newImport(ctx context.Context, in PlanImportInput) (*db.Import
 		ID: db.NewID[db.ImportKind](), Status: db.ImportPlanning, Format: string(in.Format), OnConflict: string(in.OnConflict), OnUnknown: string(in.OnUnknown),
 		CreatedBy: actor.String(), Columns: json.RawMessage("{}"),
 	}
-	s.actBy(im, actor)
+	actBy(im, actor)
 	var wrong problem.List
 	if in.File.IsEmpty() {
 		wrong.Add(problem.Invalid, "input.file", "There is no file: send it as a part of a multipart/form-data request.")
@@ -130,7 +130,7 @@ func (s *Service) newImport(ctx context.Context, in PlanImportInput) (*db.Import
 const firebasePurpose = "import"
 
 // actBy notes on whose authority the import goes on.
-func (s *Service) actBy(im *db.Import, actor *access.Actor) {
+func actBy(im *db.Import, actor *access.Actor) {
 	im.Actor, im.ActorOrgID = actor.String(), actor.Organization
 }
 
@@ -176,12 +176,7 @@ func (s *Service) ApplyImport(ctx context.Context, in ImportActionInput) (*db.Im
 			return nil
 		case db.ImportPlanned, db.ImportFailed, db.ImportCancelled:
 			if im.UploadID == nil && !im.Withdrawn {
-				if err := s.hasRows(im); err != nil {
-					return err
-				}
-				im.Status, im.FinishedAt, im.Error, im.ErrorCode = db.ImportApplying, nil, nil, nil
-				s.actBy(im, access.ActorOf(ctx))
-				return nil
+				return s.begin(ctx, im, db.ImportApplying)
 			}
 		}
 		return notNow(im, "applied")
@@ -204,8 +199,8 @@ func (s *Service) CancelImport(ctx context.Context, in ImportActionInput) (*db.I
 }
 
 // UndoImport begins, or goes on, to take back what the import has made or changed, on the
-// authority of the actor. What somebody has changed since, or who has signed in, stays:
-// their rows get a warning.
+// authority of the actor. Users whom somebody has changed since, or who have signed in,
+// stay as they are, with a warning on their rows.
 func (s *Service) UndoImport(ctx context.Context, in ImportActionInput) (*db.Import, error) {
 	return s.change(ctx, in, changes.ImportUndone, func(im *db.Import) error {
 		switch im.Status {
@@ -213,16 +208,22 @@ func (s *Service) UndoImport(ctx context.Context, in ImportActionInput) (*db.Imp
 			return nil
 		case db.ImportApplied, db.ImportFailed, db.ImportCancelled:
 			if im.UploadID == nil {
-				if err := s.hasRows(im); err != nil {
-					return err
-				}
-				im.Status, im.Withdrawn, im.FinishedAt, im.Error, im.ErrorCode = db.ImportUndoing, true, nil, nil, nil
-				s.actBy(im, access.ActorOf(ctx))
-				return nil
+				im.Withdrawn = true
+				return s.begin(ctx, im, db.ImportUndoing)
 			}
 		}
 		return notNow(im, "undone")
 	})
+}
+
+// begin makes servers carry the rows out, or take them back, on the authority of the actor.
+func (s *Service) begin(ctx context.Context, im *db.Import, status db.ImportStatus) error {
+	if err := s.hasRows(im); err != nil {
+		return err
+	}
+	im.Status, im.FinishedAt, im.Error, im.ErrorCode = status, nil, nil, nil
+	actBy(im, access.ActorOf(ctx))
+	return nil
 }
 
 func notNow(im *db.Import, done string) error {

@@ -25,7 +25,7 @@ type reading struct {
 	read int
 }
 
-// plan reads on: a batch of rows, or the end of the file.
+// plan plans the next batch of rows, or ends the plan at the end of the file.
 func (j *job) plan(ctx context.Context, im *db.Import) error {
 	if j.reading == nil {
 		if err := j.begin(ctx, im); err != nil {

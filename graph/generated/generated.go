@@ -1549,9 +1549,9 @@ enum ImportStatus {
   APPLYING
   "All rows are put in, but for those that fail."
   APPLIED
-  "What the rows have done is taken back, from the last to the first."
+  "The rows are taken back, from the last to the first."
   UNDOING
-  "What the rows have done is taken back, but for what somebody has changed since."
+  "The rows are taken back, except for users whom somebody has changed since."
   UNDONE
   "It has stopped: ` + "`" + `error` + "`" + ` says why. Rows that are put in stay."
   FAILED
@@ -1559,7 +1559,7 @@ enum ImportStatus {
   CANCELLED
 }
 
-"What becomes of somebody who is there already. Rows that only add something, such as roles, are no conflict."
+"How to treat users who exist already. Rows that only add something, such as roles, are no conflict."
 enum OnConflict {
   "Leave the stored user alone."
   SKIP
@@ -1569,7 +1569,7 @@ enum OnConflict {
   FAIL
 }
 
-"What becomes of a row that names something which does not exist."
+"How to treat rows that name a role, permission or organization which does not exist."
 enum OnUnknown {
   "Count the row as failed."
   FAIL
@@ -1579,7 +1579,7 @@ enum OnUnknown {
   CREATE_ORGANIZATIONS
 }
 
-"What a row of an import does, or has done."
+"The effect of a row: planned, or once it is applied."
 enum ImportOutcome {
   "Somebody, or an organization, is new."
   CREATE
@@ -1628,7 +1628,7 @@ type Import implements Node {
   ): ImportRowConnection!
   "Such as ` + "`" + `UTF-8` + "`" + ` or ` + "`" + `Windows-1252` + "`" + `: how the file was read."
   encoding: String!
-  "Who has begun it."
+  "The caller of planImport."
   createdBy: Actor!
   "When it was begun."
   createdAt: DateTime!
@@ -1660,23 +1660,23 @@ type ImportEdge {
   node: Import!
 }
 
-"What becomes of one record of a file."
+"One record of a file, and its effect."
 type ImportRow {
   "The line of the file on which the record begins, from 1."
   line: Int!
-  "What it does, or has done."
+  "Its effect."
   outcome: ImportOutcome!
   "The address in it."
   email: String
-  "Whom it is about, once they are there."
+  "The user, once they exist; null for callers without ` + "`" + `roster:users:read` + "`" + `."
   user: User
   "Why it fails."
   errors: [ImportRowError!]!
-  "What was left out or changed."
+  "Values that are left out or changed."
   warnings: [ImportRowError!]!
 }
 
-"What is wrong with a row."
+"A fault of a row."
 type ImportRowError {
   "Such as ` + "`" + `CONFLICT_EMAIL` + "`" + `, ` + "`" + `UNKNOWN_ROLE` + "`" + `, ` + "`" + `MALFORMED_ROW` + "`" + `: docs/imports.md lists them."
   code: String!
@@ -1712,9 +1712,9 @@ input PlanImportInput {
   file: Upload!
   "How it is written."
   format: ImportFormat! = AUTO
-  "What becomes of those who are there already."
+  "How to treat users who exist already."
   onConflict: OnConflict! = SKIP
-  "What becomes of rows that name what does not exist."
+  "How to treat rows that name what does not exist."
   onUnknown: OnUnknown! = FAIL
   "Where rows go that name no organization; the default organization when left out."
   organization: OrganizationRef
@@ -1746,7 +1746,7 @@ input ImportActionInput {
 input CreateUsersInput {
   "At most 1,000."
   users: [CreateUserInput!]!
-  "What becomes of those who are there already."
+  "How to treat users who exist already."
   onConflict: OnConflict! = FAIL
 }
 
@@ -1760,7 +1760,7 @@ type ImportPayload {
 type UsersPayload {
   "Those who were created, and those who were there."
   users: [User!]!
-  "Who has gained what, and who has lost what."
+  "Which effective permissions and API keys this field of the document gave and took."
   impact: Impact!
 }
 
@@ -2654,8 +2654,8 @@ type Mutation {
     input: ImportActionInput!
   ): ImportPayload! @requires(permission: "roster:imports:write")
   """
-  Takes back what the import has made or changed, by itself, from the last row to the first. What somebody has changed since, or has signed in to,
-  stays, and its row gets the warning ` + "`" + `CHANGED_SINCE` + "`" + `.
+  Takes back what the import has made or changed, by itself, from the last row to the first. Users whom
+  somebody has changed since, or who have signed in, stay as they are: their rows get the warning ` + "`" + `CHANGED_SINCE` + "`" + `.
   """
   undoImport(
     "Which import."
@@ -2675,7 +2675,7 @@ type Mutation {
   organizations other than the default one, or roles, needs ` + "`" + `roster:members:write` + "`" + ` there, too.
   """
   createUsers(
-    "Who they are to be."
+    "The users."
     input: CreateUsersInput!
   ): UsersPayload! @requires(permission: "roster:users:write")
 

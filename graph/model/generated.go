@@ -74,7 +74,7 @@ type ImportPayload struct {
 	Import *db.Import `json:"import"`
 }
 
-// What is wrong with a row.
+// A fault of a row.
 type ImportRowError struct {
 	// Such as `CONFLICT_EMAIL`, `UNKNOWN_ROLE`, `MALFORMED_ROW`: docs/imports.md lists them.
 	Code string `json:"code"`
@@ -181,7 +181,7 @@ type UserPayload struct {
 type UsersPayload struct {
 	// Those who were created, and those who were there.
 	Users []*db.User `json:"users"`
-	// Who has gained what, and who has lost what.
+	// Which effective permissions and API keys this field of the document gave and took.
 	Impact *directory.Impact `json:"impact"`
 }
 

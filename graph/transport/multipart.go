@@ -205,7 +205,7 @@ type steady struct {
 	patient *http.ResponseController
 }
 
-// Read reads on, and gives the client time for the next read.
+// Read reads from the client, which then has time for the next read.
 func (s *steady) Read(p []byte) (int, error) {
 	_ = s.patient.SetReadDeadline(time.Now().Add(uploadPause)) // as above
 	return s.from.Read(p)

@@ -73,7 +73,7 @@ func TestForms(t *testing.T) {
 		{"a file of two that do not come", []formPart{operations, with("map", `{"0": ["variables.file"], "1": ["variables.other"]}`), file}, "INVALID"},
 		{"no operation", []formPart{with("operations", "{"), mapped, file}, "INVALID"},
 		{"a batch", []formPart{with("operations", "["+noFile+"]"), with("map", `{"0": ["0.variables.file"]}`), file}, "INVALID"},
-		{"a map that is none", []formPart{operations, with("map", "["), file}, "INVALID"},
+		{"a malformed map", []formPart{operations, with("map", "["), file}, "INVALID"},
 		{"an empty map", []formPart{operations, with("map", "{}"), file}, "INVALID"},
 		{"a map of a list", []formPart{operations, with("map", `[["variables.file"]]`), file}, "INVALID"},
 		{"a map of a text", []formPart{operations, with("map", `{"0": "variables.file"}`), file}, "INVALID"},

@@ -138,7 +138,7 @@ func (c *cells) lex(b []byte, goesOn bool) (int, error) {
 }
 
 // cell returns the first cell of b, and its size with the separator after it. It returns
-// errNoMoreCells if there is none.
+// errNoMoreCells at the end of b.
 func (c *cells) cell(b []byte) (cell []byte, size int, err error) {
 	at := len(b) - len(bytes.TrimLeft(b, " "))
 	if at == len(b) || b[at] != '"' {

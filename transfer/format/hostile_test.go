@@ -149,7 +149,7 @@ func TestHostileFiles(t *testing.T) { //nolint:tparallel // see above
 	for _, c := range []struct {
 		name string
 		file func() (io.ReaderAt, int64)
-		// err is in the error that ends the file, or empty if there is none.
+		// err is in the error that ends the file, or empty if the file ends well.
 		err string
 		// faults is how many records have errors, and good how many have none.
 		faults, good int

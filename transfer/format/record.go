@@ -33,7 +33,7 @@ type Record struct {
 	Organizations []Placement
 	// Organization is what the record describes if it is no person, or nil.
 	Organization *Organization
-	// Errors say why the record can't be imported. What else it holds may be incomplete.
+	// Errors say why the record can't be imported. Its other fields may be incomplete.
 	Errors []Fault
 	// Warnings say what is left out or was changed.
 	Warnings []Fault

@@ -42,7 +42,7 @@ func (s *source) window() []byte { return s.buffer[s.start:s.end] }
 // ended reports whether the window is all that is left of the text.
 func (s *source) ended() bool { return errors.Is(s.err, io.EOF) }
 
-// more reads on. It returns false if there is nothing left, or the window is full.
+// more extends the window. It returns false at the end of the file, or if the window is full.
 func (s *source) more() bool {
 	if s.err != nil || s.end-s.start >= s.max+2 {
 		return false

@@ -18,7 +18,7 @@ type table struct {
 	cells   *cells
 	columns []column
 	// placeColumn names the organization, or stands for it: it is the first column that
-	// speaks of organizations, roles or permissions, and empty if there is none.
+	// speaks of organizations, roles or permissions. It is empty in files without such columns.
 	placeColumn string
 	// These are the indexes of columns, or -1.
 	password, email, id int
