@@ -15,7 +15,7 @@ import (
 
 // chunkRows is how many rows are put in at a time. A chunk is one transaction: others wait for
 // what it locks, and see all of it or nothing.
-const chunkRows = 1000
+const chunkRows = 250
 
 // stagedRow is a row that waits to be put in.
 type stagedRow struct {
