@@ -550,9 +550,11 @@ func (c *canaries) takeTooLong() {
 	tx, err := c.db.BeginTx(c.t.Context(), nil)
 	must(c.t, err)
 	defer func() { _ = tx.Rollback() }()
-	_, err = tx.ExecContext(c.t.Context(), "lock table users in access exclusive mode")
+	// Keys are found without roles. That a client has gone is noticed once its body is read,
+	// which is after its key is found.
+	_, err = tx.ExecContext(c.t.Context(), "lock table roles in access exclusive mode")
 	must(c.t, err)
-	const search, create = `{"query":"{ users(filter: {search: \"` + canary + `\"}) { totalCount } }"}`, `{"query":"mutation { createUser(input: {email: \"` + canary + `@example.com\"}) { user { id } } }"}`
+	const search, create = `{"query":"{ roles(search: \"` + canary + `\") { totalCount } }"}`, `{"query":"mutation { createRole(input: {key: \"` + canary + `\"}) { role { id } } }"}`
 	for _, body := range []string{search, create} {
 		c.tell("answers", []byte(c.send(c.t.Context(), "POST", hasty+"/graphql", "Bearer "+c.key, body, "Idempotency-Key", canary+"-7")))
 	}
