@@ -132,7 +132,7 @@ func TestCreateUsers(t *testing.T) {
 		if got := len(b.Ask(t, ids, object{"input": object{"users": users}}).List("createUsers.users")); got != len(users) {
 			t.Errorf("%d users for %d", got, len(users))
 		}
-		return slices.DeleteFunc(withoutMails(traced.Take()), func(text string) bool { return strings.Contains(text, "insert into changes") }) // which come in batches
+		return slices.DeleteFunc(ofRequest(traced.Take()), func(text string) bool { return strings.Contains(text, "insert into changes") }) // which come in batches
 	}
 	t.Run("as many statements for a thousand", func(t *testing.T) {
 		statements(newUsers("warm", 2))

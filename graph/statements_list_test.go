@@ -181,7 +181,7 @@ func TestStatementsOfNoListGrow(t *testing.T) {
 		const n = 25
 		traced.Take()
 		b.Ask(t, query, object{"n": n})
-		many := withoutMails(traced.Take())
+		many := ofRequest(traced.Take())
 		if len(many) != len(one) { // or something was not warm
 			one, _ = statements(t, b, traced, query, object{"n": 1})
 			many, _ = statements(t, b, traced, query, object{"n": n})

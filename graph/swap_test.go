@@ -229,7 +229,7 @@ func (s *swap) takeAlike(t *testing.T, what string, one, other func()) {
 		for i, ask := range []func(){one, other} {
 			s.traced.Take()
 			ask()
-			least[i] = min(least[i], len(withoutMails(s.traced.Take())))
+			least[i] = min(least[i], len(ofRequest(s.traced.Take())))
 		}
 		if least[0] == least[1] {
 			return
@@ -260,11 +260,11 @@ func (s *swap) compare(t *testing.T, who, key, owner string, f *ast.FieldDefinit
 		if _, known := unknown[p.unknown]; !known {
 			s.traced.Take()
 			unknown[p.unknown] = saidBy(s.put(t, key, owner, f, place, p.unknown, false))
-			statements[p.unknown] = len(withoutMails(s.traced.Take()))
+			statements[p.unknown] = len(ofRequest(s.traced.Take()))
 		}
 		s.traced.Take()
 		a := s.put(t, key, owner, f, place, p.foreign, false)
-		if len(withoutMails(s.traced.Take())) != statements[p.unknown] {
+		if len(ofRequest(s.traced.Take())) != statements[p.unknown] {
 			s.takeAlike(t, fmt.Sprintf("%s %s(%s: %s)", who, f.Name, place, p.foreign),
 				func() { s.put(t, key, owner, f, place, p.foreign, false) }, func() { s.put(t, key, owner, f, place, p.unknown, false) })
 		}
