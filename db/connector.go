@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	pgxuuid "github.com/vgarvardt/pgx-google-uuid/v5"
 
 	"roster/secret"
 )
@@ -84,6 +85,7 @@ func newConnector(dsn secret.Text, o Options) (*connector, error) {
 		pool.MaxConnIdleTime = 5 * time.Minute
 	}
 	pool.BeforeConnect = c.room.beforeConnect
+	pool.AfterConnect = func(_ context.Context, conn *pgx.Conn) error { pgxuuid.Register(conn.TypeMap()); return nil } // else pgx sends them as texts, after trying all else
 	c.chooseSession(o)
 	if o.Pooler == TransactionPooler {
 		c.poolTransactions()

@@ -40,8 +40,9 @@ func (j *job) apply(ctx context.Context, im *db.Import) error {
 	err := j.Directory.Writer.Atomically(ctx, func(ctx context.Context) error { return j.putChunk(ctx, nil) })
 	switch {
 	case err == nil:
+		last := im.RowsDone + j.size
 		j.size = min(2*j.size, chunkRows)
-		return nil
+		return j.renewPlans(ctx, im.RowsDone, last)
 	case !isOver(err) || isOfAuthority(err):
 		return err
 	case j.size > 1:
@@ -50,6 +51,26 @@ func (j *job) apply(ctx context.Context, im *db.Import) error {
 	}
 	refused := err
 	return j.Directory.Writer.Atomically(ctx, func(ctx context.Context) error { return j.putChunk(ctx, refused) })
+}
+
+// renewPlans has PostgreSQL look at the tables again when the rows that are in effect, which
+// were so many before, have become 1,000, and each time that they have become four times as
+// many. It keeps plans, and those that it made for small tables read all of a table for each
+// look-up, also of others. On its own, it looks a minute later.
+func (j *job) renewPlans(ctx context.Context, before, now int) error {
+	size := 1000
+	for 4*size <= now {
+		size *= 4
+	}
+	if before >= size || now < size {
+		return nil
+	}
+	small, err := db.SelectOne[bool](ctx, j.Database, "select reltuples < $1 from pg_class where oid = 'users'::regclass", size)
+	if err != nil || !*small {
+		return err
+	}
+	_, err = j.unrecorded(ctx).NewRaw("analyze users, identities, passwords, memberships, membership_roles, membership_permissions").Exec(ctx)
+	return err
 }
 
 // isOfAuthority reports whether the actor may not go on, whichever row is next.

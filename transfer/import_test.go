@@ -12,15 +12,19 @@ import (
 )
 
 // PostgreSQL keeps plans that it made for empty tables. In a new database, nothing that is done
-// once for each user may then read all of a table: what is read in all grows with the users, not
-// with their square.
+// once for each user may then read all of a table, nor what others do afterwards: what is read
+// in all grows with the users, not with their square.
 func TestNewDatabasesAreNotScanned(t *testing.T) {
 	t.Parallel()
 	dsn := dbtest.DSN(t)
 	s := graphtest.Over(t, dbtest.Open(t, dsn))
 	s.WorkOnImports(t)
 	const one, many = 100, 5000
+	look := func() { s.Ask(t, `{ user(by: {email: "u0@example.com"}) { id } }`) }
 	for i := range one {
+		if i == 1 {
+			look() // others have plans, too
+		}
 		s.Ask(t, fmt.Sprintf(`mutation { createUser(input: {email: "u%d@example.com"}) { user { id } } }`, i))
 	}
 	var file strings.Builder
@@ -30,6 +34,9 @@ func TestNewDatabasesAreNotScanned(t *testing.T) {
 	}
 	id := s.Plan(t, graphtest.Object{}, "people.csv", file.String())
 	s.Carry(t, "applyImport", id, "APPLIED")
+	for range 500 {
+		look()
+	}
 	s.Plan(t, graphtest.Object{"onConflict": "UPDATE"}, "again.csv", file.String())
 	s.Carry(t, "undoImport", id, "UNDONE")
 
@@ -40,9 +47,9 @@ func TestNewDatabasesAreNotScanned(t *testing.T) {
 	defer c.Close(t.Context())
 	var table string
 	var read int64
-	graphtest.Must(t, c.QueryRow(t.Context(), "select relname::text, seq_tup_read from pg_stat_user_tables order by seq_tup_read desc limit 1").Scan(&table, &read))
+	graphtest.Must(t, c.QueryRow(t.Context(), "select relname::text, seq_tup_read + coalesce(idx_tup_fetch, 0) from pg_stat_user_tables order by 2 desc limit 1").Scan(&table, &read))
 	const most = 200 * (one + many) // the square is 25 times that
 	if read > most {
-		t.Errorf("%d rows of %s were read one after the other", read, table)
+		t.Errorf("%d rows of %s were read", read, table)
 	}
 }
