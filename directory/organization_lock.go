@@ -140,7 +140,8 @@ func (d *Directory) lockDefaultOrganization(ctx context.Context) (*db.Organizati
 // organizationsForNewUser returns the organizations that a new user is to belong
 // to, each once; if refs is nil, the default one. It keeps them from being suspended
 // or deleted until the end of the transaction, and adds a fault for each that does not
-// exist.
+// exist. One that the actor must not know of is as good as none; whoever must not add members
+// anywhere learns just that, of both.
 func (d *Directory) organizationsForNewUser(ctx context.Context, w *write, refs []*OrganizationRef) ([]*db.Organization, error) {
 	const field = "input.organizations"
 	if refs == nil {
@@ -159,7 +160,11 @@ func (d *Directory) organizationsForNewUser(ctx context.Context, w *write, refs 
 		return nil, err
 	}
 	for i, org := range withoutRoot(found) {
-		if org == nil {
+		if org == nil || !mayKnow(w.actor, org) {
+			if !w.actor.HoldsSomewhere(access.MembersWrite) {
+				return nil, access.Forbidden(access.MembersWrite)
+			}
+			found[i] = nil
 			*w.faults.List = append(*w.faults.List, noOrganization(element(field, i, len(refs))))
 		}
 	}

@@ -176,6 +176,32 @@ func TestCreateUsers(t *testing.T) {
 	})
 }
 
+// Whoever must not know of organizations does not learn from making users which there are.
+func TestCreateUsersTellsNoOrganizations(t *testing.T) {
+	t.Parallel()
+	b := graphtest.New(t)
+	b.Ask(t, graphtest.TwoCustomers)
+	key := b.Holding(t, "", "roster:users:write", "roster:users:read")
+	for name, document := range map[string]string{
+		"createUser":  `mutation($o: [OrganizationRef!]) { createUser(input: {email: "a@example.com", organizations: $o}) { user { id } } }`,
+		"createUsers": `mutation($o: [OrganizationRef!]) { createUsers(input: {users: [{email: "a@example.com", organizations: $o}]}) { users { id } } }`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			tell := func(code string) string {
+				a := b.As(t, key, document, object{"o": graphtest.Refs("code", code)})
+				var told strings.Builder
+				for i, fault := range a.Errors {
+					fmt.Fprintln(&told, a.Code(i), a.Field(i), fault.Message)
+				}
+				return told.String()
+			}
+			if there, unknown := tell("acme"), tell("nosuch"); there == "" || there != unknown {
+				t.Errorf("one that is there: %s\none that is not: %s", there, unknown)
+			}
+		})
+	}
+}
+
 // Whoever is there already is left alone, changed or refused, as the input says.
 func TestCreateUsersWhoAreThere(t *testing.T) {
 	t.Parallel()
