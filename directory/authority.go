@@ -22,19 +22,28 @@ import (
 // some of it, or not for so long, it adds a fault. A write has one fault ESCALATION,
 // which says everything that was refused so far.
 func (d *Directory) allow(ctx context.Context, w *write, h access.Handout) (access.Allowance, error) {
-	if w.authority == nil {
-		authority, err := d.engine.Authority(ctx, w.actor)
-		if err != nil {
-			return access.Allowance{}, err
-		}
-		w.authority = authority
-		changes.WrittenIn(ctx).Grounds = append(authoritiesIn(ctx), authority)
+	authority, err := d.authorityOf(ctx, w)
+	if err != nil {
+		return access.Allowance{}, err
 	}
-	allowance, refused := w.authority.Allow(h)
+	allowance, refused := authority.Allow(h)
 	if !refused.Empty() {
 		w.refuse(refused)
 	}
 	return allowance, nil
+}
+
+// authorityOf returns what the actor may hand out, on which the write rests from now on.
+func (d *Directory) authorityOf(ctx context.Context, w *write) (*access.Authority, error) {
+	if w.authority == nil {
+		authority, err := d.engine.Authority(ctx, w.actor)
+		if err != nil {
+			return nil, err
+		}
+		w.authority = authority
+		changes.WrittenIn(ctx).Grounds = append(authoritiesIn(ctx), authority)
+	}
+	return w.authority, nil
 }
 
 // refuse adds the refusal to the fault ESCALATION of the write.
@@ -139,27 +148,52 @@ func covered(by access.Allowance, org *db.OrganizationID, endsAt *time.Time, ids
 	return errors.New("more was to be handed out than was allowed")
 }
 
+// suspension selects what counts again when it ends, by conditions in SQL.
+type suspension struct {
+	// grants selects grants g, and keys the API keys g that stand for those who are granted
+	// them, or work where they are: these keys can do what their users are granted.
+	grants, keys string
+	// alsoKeys selects more API keys g. What descends from any of the keys works again, too.
+	alsoKeys string
+}
+
+// suspensionOfUser returns the suspension of the user whose id is user, in SQL.
+func suspensionOfUser(user string) suspension {
+	theirs := "g.user_id = " + user
+	return suspension{
+		grants:   theirs + " and g.org_id = any(array(select m.org_id from memberships m where m.user_id = " + user + "))",
+		keys:     theirs,
+		alsoKeys: "g.responsible_user_id = " + user,
+	}
+}
+
 // heldAgain is what counts again in an organization (nil: everywhere) once a suspension
 // ends, until EndsAt.
 type heldAgain struct {
+	// UserID is the user who was suspended, where there are several.
+	UserID db.UserID
 	OrgID  *db.OrganizationID
 	EndsAt *time.Time
 	Roles  []db.RoleID       `bun:",array"`
 	Direct []db.PermissionID `bun:",array"`
 }
 
-// heldAgainSQL returns the statement over what the grants g and the API keys g that the
-// condition selects allow at $2 or later, each role and permission until the last of its
-// grants ends. alsoKeys selects more keys. What descends from the keys works again, too. Selected keys that stand for
+// handout returns what whoever ends the suspension hands out by that.
+func (h *heldAgain) handout(catalogue *access.Catalogue, by access.Permission) access.Handout {
+	return access.Handout{By: by, Organization: h.OrgID, Items: itemsIn(catalogue, h.Roles, h.Direct, h.EndsAt)}
+}
+
+// heldAgainSQL returns the statement over what the suspended grants and API keys allow at $2
+// or later, each role and permission until the last of its grants ends. Keys that stand for
 // users can do what their users are granted; what other keys can do, their holders can.
-func heldAgainSQL(condition, alsoKeys string) string {
+func heldAgainSQL(s suspension) string {
 	const until, live = "nullif(max(coalesce(ends_at, 'infinity')), 'infinity') as ends_at", " and (g.ends_at is null or g.ends_at > $2)"
-	return `with recursive again as (select g.id, not (` + condition + `) is true or g.user_id is null as counts from api_keys g where g.revoked_at is null and (` + condition + ` or ` + alsoKeys + `)
-		union select g.id, true from again join api_keys g on g.responsible_id = again.id and g.revoked_at is null where not (` + condition + `) is true or g.user_id is null)
+	return `with recursive again as (select g.id, not (` + s.keys + `) is true or g.user_id is null as counts from api_keys g where g.revoked_at is null and (` + s.keys + ` or ` + s.alsoKeys + `)
+		union select g.id, true from again join api_keys g on g.responsible_id = again.id and g.revoked_at is null where not (` + s.keys + `) is true or g.user_id is null)
 	select org_id, ends_at, array_remove(array_agg(role_id), null) as roles, array_remove(array_agg(permission_id), null) as direct from (
 		select org_id, role_id, permission_id, ` + until + ` from (
-			select g.org_id, g.role_id, null::uuid as permission_id, g.ends_at from membership_roles g where g.live and ` + condition + live + `
-			union all select g.org_id, null::uuid, g.permission_id, g.ends_at from membership_permissions g where g.live and ` + condition + live + `
+			select g.org_id, g.role_id, null::uuid as permission_id, g.ends_at from membership_roles g where g.live and ` + s.grants + live + `
+			union all select g.org_id, null::uuid, g.permission_id, g.ends_at from membership_permissions g where g.live and ` + s.grants + live + `
 			union all select g.org_id, null::uuid, g.permission_id, g.ends_at from (select k.org_id, k.expires_at as ends_at, kp.permission_id
 				from again join api_keys k on k.id = again.id and counts join api_key_permissions kp on kp.api_key_id = k.id) g where true` + live + `) x
 		group by org_id, role_id, permission_id) y
@@ -167,9 +201,9 @@ func heldAgainSQL(condition, alsoKeys string) string {
 }
 
 // mayRestore checks that the actor, by that permission, may hand out everything that
-// counts again when a suspension ends: see heldAgainSQL for the conditions, on $1.
-func (d *Directory) mayRestore(ctx context.Context, w *write, by access.Permission, condition, alsoKeys string, arg any) error {
-	rows, err := db.Select[heldAgain](ctx, d.db, heldAgainSQL(condition, alsoKeys), arg, w.At)
+// counts again when the suspension ends, whose conditions are on $1.
+func (d *Directory) mayRestore(ctx context.Context, w *write, by access.Permission, s suspension, arg any) error {
+	rows, err := db.Select[heldAgain](ctx, d.db, heldAgainSQL(s), arg, w.At)
 	if err != nil {
 		return err
 	}
@@ -178,12 +212,41 @@ func (d *Directory) mayRestore(ctx context.Context, w *write, by access.Permissi
 		return err
 	}
 	for _, row := range rows {
-		items := itemsIn(catalogue, row.Roles, row.Direct, row.EndsAt)
-		if _, err := d.allow(ctx, w, access.Handout{By: by, Organization: row.OrgID, Items: items}); err != nil {
+		if _, err := d.allow(ctx, w, row.handout(catalogue, by)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// heldAgainByUsersText is heldAgainSQL for the suspensions of the users $1.
+var heldAgainByUsersText = "select s.id as user_id, h.* from unnest($1::uuid[]) s (id) cross join lateral (" + heldAgainSQL(suspensionOfUser("s.id")) + ") h"
+
+// mayNotRestore returns why the actor must not end the suspensions of users, of each of those
+// of whom it must not.
+func (d *Directory) mayNotRestore(ctx context.Context, w *write, users []db.UserID) (map[db.UserID]string, error) {
+	if len(users) == 0 {
+		return nil, nil
+	}
+	rows, err := db.SelectByIndex[heldAgain](ctx, d.db, heldAgainByUsersText, users, w.At)
+	if err != nil {
+		return nil, err
+	}
+	catalogue, err := d.engine.Catalogue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	authority, err := d.authorityOf(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	why := map[db.UserID]string{}
+	for _, row := range rows {
+		if _, refused := authority.Allow(row.handout(catalogue, access.UsersWrite)); !refused.Empty() {
+			why[row.UserID] = tellRefusal(refused)
+		}
+	}
+	return why, nil
 }
 
 // enumerate joins keys for a message, which stays short even if there are many.

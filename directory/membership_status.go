@@ -36,7 +36,8 @@ func (d *Directory) RestoreMember(ctx context.Context, in MemberActionInput) (*d
 		if member.OrgID == db.Root { // keys that work everywhere come back
 			at = "(" + at + " or g.org_id is null)"
 		}
-		return d.mayRestore(ctx, w, access.MembersWrite, "("+at+" and g.user_id = (select m.user_id from memberships m where m.id = $1))", "false", member.ID)
+		theirs := "(" + at + " and g.user_id = (select m.user_id from memberships m where m.id = $1))"
+		return d.mayRestore(ctx, w, access.MembersWrite, suspension{grants: theirs, keys: theirs, alsoKeys: "false"}, member.ID)
 	})
 }
 

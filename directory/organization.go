@@ -260,7 +260,7 @@ func (d *Directory) RestoreOrganization(ctx context.Context, in OrganizationActi
 			return nil
 		}
 		org.Status = db.Active
-		return d.mayRestore(ctx, w, access.OrganizationsWrite, "g.org_id = $1", "false", org.ID)
+		return d.mayRestore(ctx, w, access.OrganizationsWrite, suspension{grants: "g.org_id = $1", keys: "g.org_id = $1", alsoKeys: "false"}, org.ID)
 	})
 }
 

@@ -25,62 +25,89 @@ func (d *Directory) DeleteOrganization(ctx context.Context, in OrganizationActio
 		if err := w.faults.Err(); err != nil {
 			return err
 		}
-		before := *org
-		if err := w.revokeInvitations(ctx, d.clock(), "i.org_id = ?", org.ID); err != nil {
+		return d.deleteOrganizations(ctx, w, []*db.Organization{org})
+	})
+	return []string{id}, err
+}
+
+// deleteOrganizations is DeleteOrganization for organizations that are locked. None of them is
+// the default one.
+func (d *Directory) deleteOrganizations(ctx context.Context, w *write, orgs []*db.Organization) error {
+	if len(orgs) == 0 {
+		return nil
+	}
+	ids := make([]db.OrganizationID, len(orgs))
+	for i, org := range orgs {
+		ids[i] = org.ID
+	}
+	if err := w.revokeInvitations(ctx, d.clock(), "i.org_id = any(?)", idArray(ids)); err != nil {
+		return err
+	}
+	if err := d.removeAllMembers(ctx, w, ids); err != nil {
+		return err
+	}
+	for _, belongings := range []any{(*db.OrganizationDefaultRole)(nil), (*db.OrganizationDomain)(nil)} {
+		if _, err := w.NewDelete().Model(belongings).Where("org_id = any(?)", idArray(ids)).Exec(ctx); err != nil {
 			return err
 		}
-		if err := d.removeAllMembers(ctx, w, org); err != nil {
-			return err
-		}
-		if err := w.setDefaultRoles(ctx, org, nil, nil, access.Allowance{}); err != nil {
+	}
+	if err := w.deleteProviders(ctx, "org_id = any(?)", idArray(ids)); err != nil {
+		return err
+	}
+	for _, org := range orgs {
+		if err := w.Record(changes.OrganizationDeleted, org.ID.String(), &org.ID, *org, nil); err != nil {
 			return err
 		}
 		org.ExternalID, org.Properties, org.AutoJoinDomains = nil, json.RawMessage("{}"), []string{}
 		org.Version, org.UpdatedAt, org.DeletedAt = org.Version+1, w.At, &w.At
 		org.Derive()
-		if _, err := w.NewUpdate().Model(org).WherePK().Exec(ctx); err != nil {
-			return err
-		}
-		if err := w.setDomains(ctx, org, before.AutoJoinDomains); err != nil {
-			return err
-		}
-		if err := w.deleteProviders(ctx, "org_id = ?", org.ID); err != nil {
-			return err
-		}
-		return w.Record(changes.OrganizationDeleted, id, &org.ID, before, nil)
-	})
-	return []string{id}, err
+	}
+	_, err := w.NewUpdate().Model(&orgs).Bulk().Exec(ctx)
+	return err
 }
 
-// removeAllMembers takes all members out of the organization, however many, and revokes
-// the API keys that work in it.
-func (d *Directory) removeAllMembers(ctx context.Context, w *write, org *db.Organization) error {
+// removeAllMembers takes all members out of the organizations, however many, and revokes
+// the API keys that work in them.
+func (d *Directory) removeAllMembers(ctx context.Context, w *write, orgs []db.OrganizationID) error {
 	fallback, err := d.lockDefaultOrganization(ctx)
 	if err != nil {
 		return err
 	}
 	// The users are locked in the order in which every write locks them, so that
 	// no other write takes a user who is not moved out of their other organization.
-	if _, err := w.NewRaw(`select count(*) from (select from users where id in (select user_id from memberships where org_id = ?)
-		order by id for no key update) locked`, org.ID).Exec(ctx); err != nil {
+	if _, err := w.NewRaw(`select count(*) from (select from users where id in (select user_id from memberships where org_id = any(?))
+		order by id for no key update) locked`, idArray(orgs)).Exec(ctx); err != nil {
 		return err
 	}
-	if err := d.lockHeld(ctx, "g.org_id = $1", org.ID); err != nil {
+	if err := d.lockHeld(ctx, "g.org_id = any($1)", orgs); err != nil {
 		return err
 	}
 	for _, kind := range []grantKind{roleGrants, permissionGrants} {
-		if _, err := w.ExecContext(ctx, "update "+kind.table+" g set "+endGrantSQL+" where g.org_id = ? and g.live", append(w.endGrantArgs(), org.ID)...); err != nil {
+		if _, err := w.ExecContext(ctx, "update "+kind.table+" g set "+endGrantSQL+" where g.org_id = any(?) and g.live", append(w.endGrantArgs(), idArray(orgs))...); err != nil {
 			return err
 		}
 	}
-	if _, err := w.revokeKeys(ctx, "k.org_id = ?", org.ID); err != nil {
+	if _, err := w.revokeKeys(ctx, "k.org_id = any(?)", idArray(orgs)); err != nil {
 		return err
 	}
-	if err := d.moveMembers(ctx, w, org.ID, fallback); err != nil {
+	inhabited, err := d.withMembers(ctx, orgs)
+	if err != nil {
 		return err
 	}
-	_, err = w.ExecContext(ctx, "delete from memberships where org_id = ?", org.ID)
-	return err
+	for _, org := range inhabited {
+		if err := d.moveMembers(ctx, w, org, fallback); err != nil {
+			return err
+		}
+		if _, err := w.ExecContext(ctx, "delete from memberships where org_id = ?", org); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withMembers returns the organizations among these that have members.
+func (d *Directory) withMembers(ctx context.Context, orgs []db.OrganizationID) ([]db.OrganizationID, error) {
+	return db.Select[db.OrganizationID](ctx, d.db, "select o from unnest($1::uuid[]) o where exists (select from memberships m where m.org_id = o) order by o", orgs)
 }
 
 // leaving is how many members leave a deleted organization at a time, which bounds

@@ -368,7 +368,7 @@ func (d *Directory) RestoreUser(ctx context.Context, in UserActionInput) (*db.Us
 			return err
 		}
 		user.Status = db.Active
-		return d.mayRestore(ctx, w, access.UsersWrite, "g.user_id = $1", "g.responsible_user_id = $1", user.ID)
+		return d.mayRestore(ctx, w, access.UsersWrite, suspensionOfUser("$1"), user.ID)
 	})
 }
 
@@ -429,7 +429,11 @@ func (d *Directory) DeleteUser(ctx context.Context, in UserActionInput) ([]strin
 		if err := d.eraseWords(ctx, w, user.ID); err != nil {
 			return err
 		}
-		return d.deleteUsers(ctx, w, []*db.User{user}, reason)
+		invited := *user
+		if err := d.deleteUsers(ctx, w, []*db.User{user}, reason); err != nil {
+			return err
+		}
+		return w.eraseInvitations(ctx, &invited)
 	})
 	return []string{id}, err
 }

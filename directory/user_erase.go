@@ -38,7 +38,8 @@ func (d *Directory) eraseWords(ctx context.Context, w *write, user db.UserID) er
 }
 
 // deleteUsers ends all that the users, who are locked, have, and leaves tombstones of them,
-// without personal data. eraseWords removes the words of others about them.
+// without personal data. eraseWords removes the words of others about them, and
+// eraseInvitations what others have invited them by.
 func (d *Directory) deleteUsers(ctx context.Context, w *write, users []*db.User, reason *string) error {
 	if len(users) == 0 {
 		return nil
@@ -54,9 +55,6 @@ func (d *Directory) deleteUsers(ctx context.Context, w *write, users []*db.User,
 		return err
 	}
 	if err := w.revokeInvitations(ctx, d.clock(), "i.invited_by = any(?)", pgdialect.Array(texts)); err != nil {
-		return err
-	}
-	if err := w.eraseInvitations(ctx, users); err != nil {
 		return err
 	}
 	before := make([]changes.Values, len(users))
@@ -92,16 +90,10 @@ func (w *write) eraseRows(ctx context.Context, d *Directory, users []*db.User, i
 	return d.db.Run(ctx, &b)
 }
 
-// eraseInvitations removes the invitations that the users have accepted, or could accept: they
+// eraseInvitations removes the invitations that the user has accepted, or could accept: they
 // have the address and the name.
-func (w *write) eraseInvitations(ctx context.Context, users []*db.User) error {
-	var keys []string
-	for _, user := range users {
-		if user.EmailKey != nil {
-			keys = append(keys, *user.EmailKey)
-		}
-	}
-	_, err := w.NewDelete().Model((*db.Invitation)(nil)).Where("user_id = any(?) or email_key = any(?)", idArray(userIDs(users)), pgdialect.Array(keys)).Exec(ctx)
+func (w *write) eraseInvitations(ctx context.Context, user *db.User) error {
+	_, err := w.NewDelete().Model((*db.Invitation)(nil)).Where("user_id = ? or email_key = ?", user.ID, user.EmailKey).Exec(ctx)
 	return err
 }
 
@@ -119,7 +111,7 @@ func (w *write) eraseReasons(ctx context.Context, user db.UserID) error {
 	if err != nil {
 		return err
 	}
-	// As the index has it (changes_removal_reasons).
+	// As the index has it (changes_removals).
 	if _, err := w.ExecContext(ctx, "update changes set after = null where action = 'membership.deleted' and after is not null and before->>'userId' = ?", user.String()); err != nil {
 		return err
 	}

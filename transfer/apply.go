@@ -37,12 +37,21 @@ func (j *job) apply(ctx context.Context, im *db.Import) error {
 		}
 		return errNotOurs
 	}
-	err := j.Directory.Writer.Atomically(ctx, func(ctx context.Context) error { return j.putChunk(ctx, nil) })
+	last := im.RowsDone + j.size
+	if err := j.inChunks(ctx, j.putChunk); err != nil {
+		return err
+	}
+	return j.renewPlans(ctx, im.RowsDone, last)
+}
+
+// inChunks carries out a chunk of j.size rows. If something that one of them does is refused,
+// the next chunks are smaller, down to that row alone: then chunk is told why it is refused.
+func (j *job) inChunks(ctx context.Context, chunk func(ctx context.Context, refused error) error) error {
+	err := j.Directory.Writer.Atomically(ctx, func(ctx context.Context) error { return chunk(ctx, nil) })
 	switch {
 	case err == nil:
-		last := im.RowsDone + j.size
 		j.size = min(2*j.size, chunkRows)
-		return j.renewPlans(ctx, im.RowsDone, last)
+		return nil
 	case !isOver(err) || isOfAuthority(err):
 		return err
 	case j.size > 1:
@@ -50,7 +59,7 @@ func (j *job) apply(ctx context.Context, im *db.Import) error {
 		return nil
 	}
 	refused := err
-	return j.Directory.Writer.Atomically(ctx, func(ctx context.Context) error { return j.putChunk(ctx, refused) })
+	return j.Directory.Writer.Atomically(ctx, func(ctx context.Context) error { return chunk(ctx, refused) })
 }
 
 // renewPlans has PostgreSQL look at the tables again when the rows that are in effect, which
@@ -105,13 +114,21 @@ func (j *job) putChunk(ctx context.Context, refused error) error {
 	return j.noteChunk(ctx, last, planned.All, results)
 }
 
+// chunkResults are what has become of the rows of a chunk, by their numbers.
+type chunkResults struct {
+	arrived map[int]directory.Arrived
+	// organizations are those that rows have made or renamed. Of several rows of people that
+	// name a new one, the first has made it.
+	organizations map[int]db.OrganizationID
+}
+
 // putIn puts the people, or organizations, of staged rows in, and returns what has become of
 // each row.
-func (j *job) putIn(ctx context.Context, im *db.Import, staged []stagedRow, refused error) (map[int]directory.Arrived, error) {
-	results := make(map[int]directory.Arrived, len(staged))
+func (j *job) putIn(ctx context.Context, im *db.Import, staged []stagedRow, refused error) (*chunkResults, error) {
+	results := &chunkResults{make(map[int]directory.Arrived, len(staged)), map[int]db.OrganizationID{}}
 	if refused != nil {
 		for _, s := range staged {
-			results[s.Number] = directory.Arrived{Outcome: db.ImportFail, Faults: refusedFaults(refused)}
+			results.arrived[s.Number] = directory.Arrived{Outcome: db.ImportFail, Faults: refusedFaults(refused)}
 		}
 		return results, nil
 	}
@@ -120,7 +137,7 @@ func (j *job) putIn(ctx context.Context, im *db.Import, staged []stagedRow, refu
 	for _, s := range staged {
 		if org, err := organizationIn(s.Person); org != nil || err != nil {
 			if err == nil {
-				results[s.Number], err = j.putOrganization(ctx, org)
+				err = j.putOrganization(ctx, org, s.Number, results)
 			}
 			if err != nil {
 				return nil, err
@@ -136,12 +153,12 @@ func (j *job) putIn(ctx context.Context, im *db.Import, staged []stagedRow, refu
 	if len(arrivals) == 0 {
 		return results, nil
 	}
-	if err := j.makeOrganizations(ctx, arrivals); err != nil {
+	if err := j.makeOrganizations(ctx, arrivals, numbers, results); err != nil {
 		return nil, err
 	}
 	arrived, err := j.Directory.Arrive(ctx, arrivals, directory.OnConflict(im.OnConflict))
 	for i := range arrived {
-		results[numbers[i]] = arrived[i]
+		results.arrived[numbers[i]] = arrived[i]
 	}
 	return results, err
 }
@@ -158,14 +175,14 @@ func refusedFaults(refused error) []directory.ArrivalFault {
 
 // noteChunk notes that the rows up to last are in effect, and what has become of those for
 // which that is not what was planned.
-func (j *job) noteChunk(ctx context.Context, last int, planned []plannedRow, results map[int]directory.Arrived) error {
+func (j *job) noteChunk(ctx context.Context, last int, planned []plannedRow, results *chunkResults) error {
 	var counts tally
 	var numbers []int
 	var outcomes []string
 	var users []*db.UserID
 	var errs, warnings []*string
 	for _, p := range planned {
-		result, waited := results[p.Number]
+		result, waited := results.arrived[p.Number]
 		if !waited {
 			result = directory.Arrived{Outcome: db.ImportFail, Faults: []directory.ArrivalFault{{Code: string(problem.Conflict), Message: "The user was deleted after the file was read."}}}
 		}
@@ -185,31 +202,40 @@ func (j *job) noteChunk(ctx context.Context, last int, planned []plannedRow, res
 			from unnest($2::bigint[], $3::text[], $4::uuid[], $5::text[], $6::text[]) n (number, outcome, user_id, errors, warnings) where r.import_id = $1 and r.number = n.number`,
 			j.id, numbers, outcomes, users, errs, warnings)
 	}
+	if len(results.organizations) > 0 {
+		rows := slices.Collect(maps.Keys(results.organizations))
+		organizations := make([]db.OrganizationID, len(rows))
+		for i, number := range rows {
+			organizations[i] = results.organizations[number]
+		}
+		b.Exec("update import_rows r set org_id = n.org_id from unnest($2::bigint[], $3::uuid[]) n (number, org_id) where r.import_id = $1 and r.number = n.number", j.id, rows, organizations)
+	}
 	b.Exec("update imports set rows_done = $2, creates = creates + $3, updates = updates + $4, skips = skips + $5, failures = failures + $6 where id = $1",
 		j.id, last, counts.creates, counts.updates, counts.skips, counts.failures)
 	return j.Database.Run(ctx, &b)
 }
 
 // makeOrganizations makes the organizations that people are to join and that are still to be
-// made, each with its external id as its name.
-func (j *job) makeOrganizations(ctx context.Context, arrivals []*directory.Arrival) error {
-	wanted := map[string]bool{}
-	for _, a := range arrivals {
+// made, each with its external id as its name. numbers are those of the people's rows.
+func (j *job) makeOrganizations(ctx context.Context, arrivals []*directory.Arrival, numbers []int, results *chunkResults) error {
+	wanted := map[string]int{} // by the row that names it first
+	for i, a := range arrivals {
 		for _, place := range a.Places {
-			if place.Organization.IsZero() {
-				wanted[place.Make] = true
+			if _, named := wanted[place.Make]; !named && place.Make != "" && place.Organization.IsZero() {
+				wanted[place.Make] = numbers[i]
 			}
 		}
 	}
 	if len(wanted) == 0 {
 		return nil
 	}
-	there, err := j.Directory.OrganizationsNamed(ctx, keysOf(wanted))
+	names := slices.Sorted(maps.Keys(wanted)) // so that two imports of the same names take turns
+	there, err := j.Directory.OrganizationsNamed(ctx, names)
 	if err != nil {
 		return err
 	}
 	made := make(map[string]db.OrganizationID, len(wanted))
-	for _, name := range slices.Sorted(maps.Keys(wanted)) { // so that two imports of the same names take turns
+	for _, name := range names {
 		if made[name] = there[name]; !made[name].IsZero() {
 			continue
 		}
@@ -217,7 +243,7 @@ func (j *job) makeOrganizations(ctx context.Context, arrivals []*directory.Arriv
 		if err != nil {
 			return err
 		}
-		made[name] = org.ID
+		made[name], results.organizations[wanted[name]] = org.ID, org.ID
 	}
 	for i := range arrivals {
 		for k := range arrivals[i].Places {
@@ -239,25 +265,31 @@ func organizationIn(text string) (*stagedOrganization, error) {
 	return org, json.Unmarshal([]byte(text), org)
 }
 
-// putOrganization makes an organization, or renames the one with its external id.
-func (j *job) putOrganization(ctx context.Context, in *stagedOrganization) (directory.Arrived, error) {
+// putOrganization makes the organization of a row, or renames the one with its external id.
+func (j *job) putOrganization(ctx context.Context, in *stagedOrganization, number int, results *chunkResults) error {
 	id := in.Organization.ExternalID
 	there, err := j.Directory.OrganizationsNamed(ctx, []string{id})
 	if err != nil {
-		return directory.Arrived{}, err
+		return err
 	}
 	known, found := there[id]
 	if !found {
-		_, err := j.Directory.CreateOrganization(ctx, directory.CreateOrganizationInput{Name: in.Organization.Name, ExternalID: given(id)})
-		return directory.Arrived{Outcome: db.ImportCreate}, err
+		org, err := j.Directory.CreateOrganization(ctx, directory.CreateOrganizationInput{Name: in.Organization.Name, ExternalID: given(id)})
+		if err != nil {
+			return err
+		}
+		results.arrived[number], results.organizations[number] = directory.Arrived{Outcome: db.ImportCreate}, org.ID
+		return nil
 	}
 	before, err := j.Directory.OrganizationsByID(ctx, []db.OrganizationID{known}, nil)
 	if err != nil || len(before) == 0 || before[0].Name == in.Organization.Name {
-		return directory.Arrived{Outcome: db.ImportSkip}, err
+		results.arrived[number] = directory.Arrived{Outcome: db.ImportSkip}
+		return err
 	}
 	text := known.String()
 	_, err = j.Directory.UpdateOrganization(ctx, directory.UpdateOrganizationInput{Organization: directory.OrganizationRef{ID: &text}, Name: graphql.OmittableOf(&in.Organization.Name)})
-	return directory.Arrived{Outcome: db.ImportUpdate}, err
+	results.arrived[number], results.organizations[number] = directory.Arrived{Outcome: db.ImportUpdate}, known
+	return err
 }
 
 // asTheyAre stands for the names of columns of a file that is no longer there.
