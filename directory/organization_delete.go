@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"roster/access"
 	"roster/changes"
@@ -62,8 +63,25 @@ func (d *Directory) deleteOrganizations(ctx context.Context, w *write, orgs []*d
 		org.Version, org.UpdatedAt, org.DeletedAt = org.Version+1, w.At, &w.At
 		org.Derive()
 	}
-	_, err := w.NewUpdate().Model(&orgs).Bulk().Exec(ctx)
-	return err
+	return d.updateOrganizations(ctx, orgs)
+}
+
+// updateOrganizations writes organizations that were renamed or deleted, by one statement.
+func (d *Directory) updateOrganizations(ctx context.Context, orgs []*db.Organization) error {
+	n := len(orgs)
+	ids, at, deletedAt := make([]db.OrganizationID, n), make([]time.Time, n), make([]*time.Time, n)
+	names, nameKeys, searches := make([]string, n), make([]string, n), make([]string, n)
+	for i, org := range orgs {
+		ids[i], at[i], deletedAt[i] = org.ID, org.UpdatedAt, org.DeletedAt
+		names[i], nameKeys[i], searches[i] = org.Name, org.NameKey, org.Search
+	}
+	var b db.Batch
+	b.Exec(`update organizations o set name = n.name, name_key = n.name_key, search = n.search, version = o.version + 1, updated_at = n.at, deleted_at = n.deleted_at,
+			external_id = case when n.deleted_at is null then o.external_id end, external_id_key = case when n.deleted_at is null then o.external_id_key end,
+			properties = case when n.deleted_at is null then o.properties else '{}' end, auto_join_domains = case when n.deleted_at is null then o.auto_join_domains else '{}' end
+		from unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::text[], $6::text[]) n (id, at, deleted_at, name, name_key, search) where o.id = n.id`,
+		ids, at, deletedAt, names, nameKeys, searches)
+	return d.db.Run(ctx, &b)
 }
 
 // removeAllMembers takes all members out of the organizations, however many, and revokes

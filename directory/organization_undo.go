@@ -57,8 +57,7 @@ func (d *Directory) WithdrawOrganizations(ctx context.Context, id db.ImportID, o
 		if err := d.deleteOrganizations(ctx, w, made); err != nil || len(renamed) == 0 {
 			return err
 		}
-		_, err = w.NewUpdate().Model(&renamed).Bulk().Exec(ctx)
-		return err
+		return d.updateOrganizations(ctx, renamed)
 	})
 	return left, err
 }
