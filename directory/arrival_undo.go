@@ -398,7 +398,7 @@ func (d *Directory) revertUsers(ctx context.Context, w *write, u *withdrawal) er
 	var ways waysIn
 	var suspended []db.UserID
 	for i, t := range u.reverted {
-		before[i] = *t.user
+		before[i] = copyOf(t.user)
 		suspends, err := t.revert(&ways)
 		if err != nil {
 			return err
@@ -462,6 +462,18 @@ type waysIn struct {
 
 func (ways *waysIn) addAccount(provider, subject string, owner db.UserID) {
 	ways.providers, ways.subjects, ways.owners = append(ways.providers, provider), append(ways.subjects, subject), append(ways.owners, owner)
+}
+
+// copyOf returns a copy of the user that keeps its values when JSON is read into the user.
+func copyOf(user *db.User) db.User {
+	c := *user
+	for _, text := range []**string{&c.Email, &c.Username, &c.Phone, &c.GivenName, &c.FamilyName, &c.PictureURL, &c.ExternalID} {
+		if *text != nil {
+			*text = new(**text)
+		}
+	}
+	c.Properties = slices.Clone(c.Properties)
+	return c
 }
 
 // revert gives the user the values back that they had before, in memory, and adds the ways in
