@@ -1,7 +1,10 @@
 package graph_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -264,6 +267,36 @@ func TestCreateUsersWhoAreThere(t *testing.T) {
 			}
 		}
 	})
+}
+
+// With an Idempotency-Key, users are created once, however often that is asked for, and another
+// document with the same key is refused.
+func TestCreateUsersOnce(t *testing.T) {
+	t.Parallel()
+	b := graphtest.New(t)
+	b.Ask(t, graphtest.TwoCustomers)
+	send := func(users []any, conflict string) *graphtest.Answer {
+		text, err := json.Marshal(object{"query": `mutation($input: CreateUsersInput!) { createUsers(input: $input) { users { id email } } }`, "variables": object{"input": object{"users": users, "onConflict": conflict}}})
+		graphtest.Must(t, err)
+		header := graphtest.Headers(b.Key)
+		header.Set("Idempotency-Key", "once")
+		return b.Send(t, http.MethodPost, "/graphql", header, text)
+	}
+	users := newUsers("once", 50)
+	first := send(users, "FAIL")
+	if first.Codes() != "" || len(first.List("createUsers.users")) != len(users) {
+		t.Fatalf("%s", first.Body)
+	}
+	before := b.State(t)
+	if again := send(users, "FAIL"); !bytes.Equal(again.Body, first.Body) {
+		t.Errorf("again: %s\nwant %s", again.Body, first.Body)
+	}
+	for name, a := range map[string]*graphtest.Answer{"one more": send(newUsers("once", 51), "FAIL"), "another way": send(users, "UPDATE")} {
+		if a.Codes() != "CONFLICT" {
+			t.Errorf("%s: %s", name, a.Body)
+		}
+	}
+	b.Unchanged(t, before)
 }
 
 // keysOf returns the keys of a list of objects.

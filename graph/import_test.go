@@ -2,8 +2,10 @@ package graph_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -366,52 +368,150 @@ func longFile(n int) string {
 	return file.String()
 }
 
+// mortal is a business whose servers die while they work on imports.
+type mortal struct {
+	*graphtest.Server
+	cut *cutter
+}
+
+func newMortal(t *testing.T) *mortal {
+	t.Helper()
+	cut := &cutter{}
+	m := &mortal{graphtest.New(t, cut), cut}
+	m.Ask(t, graphtest.TwoCustomers)
+	m.Ask(t, `mutation { createUser(input: {email: "l7@x.example", givenName: "There"}) { user { id } } }`)
+	return m
+}
+
+// plan sends a file, which nobody reads yet, and returns the id of the import.
+func (m *mortal) plan(t *testing.T, file string) string {
+	t.Helper()
+	return m.SendFile(t, m.Key, `mutation($input: PlanImportInput!) { planImport(input: $input) { import { id } } }`, object{"onConflict": "UPDATE", "onUnknown": "CREATE_ORGANIZATIONS"}, "x.csv", []byte(file)).Text("planImport.import.id")
+}
+
+// act calls one of the mutations of an import.
+func (m *mortal) act(t *testing.T, mutation, id string) {
+	t.Helper()
+	m.Ask(t, `mutation($id: ID!) { `+mutation+`(input: {import: $id}) { import { id } } }`, object{"id": id})
+}
+
+// work works on imports until the server dies, after so many statements. It takes over what the
+// one before has left.
+func (m *mortal) work(t *testing.T, statements int64) {
+	t.Helper()
+	m.Execute(t, "update imports set claimed_until = 'epoch'")     // the time of the claim has passed
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // which ends one with nothing left to do
+	defer cancel()
+	m.cut.left.Store(statements)
+	m.cut.cancel.Store(&cancel)
+	m.Transfer.Work(ctx)
+	m.cut.cancel.Store(nil)
+}
+
+// status returns the status of the import, and how many of its rows are in effect.
+func (m *mortal) status(t *testing.T, id string) (status string, done int) {
+	t.Helper()
+	a := m.Ask(t, `query($id: ID!) { import(id: $id) { status rowsDone } }`, object{"id": id})
+	return a.Text("import.status"), int(a.At("import.rowsDone").(float64))
+}
+
+// settle lets a server work in peace from now on, and waits until the file is read.
+func (m *mortal) settle(t *testing.T, id string) (stop func()) {
+	t.Helper()
+	m.Execute(t, "update imports set claimed_until = 'epoch'")
+	stop = m.StartImports(t)
+	graphtest.Eventually(t, time.Minute, "the file is read", func() bool { status, _ := m.status(t, id); return status != "PLANNING" })
+	return stop
+}
+
+// tell returns who is there, and which organizations are.
+func (m *mortal) tell(t *testing.T) string {
+	t.Helper()
+	organizations := graphtest.Rows[string](t, m.Server, "select code || ' ' || name || ' ' || is_default from organizations where deleted_at is null order by code")
+	return strings.ReplaceAll(tellPeople(t, m.Server, ""), "; ", "\n") + "\n" + strings.Join(organizations, "\n")
+}
+
 // An import whose server dies again and again, between any two statements, leaves what an
 // undisturbed one leaves.
 func TestDeathOfImports(t *testing.T) {
 	t.Parallel()
 	const users, kills = 1200, 20
-	seed := `mutation { createUser(input: {email: "l7@x.example", givenName: "There"}) { user { id } } }`
 	var told [2]string
 	for i := range told {
-		cut := &cutter{}
-		b := graphtest.New(t, cut)
-		b.Ask(t, graphtest.TwoCustomers)
-		b.Ask(t, seed)
-		id := b.SendFile(t, b.Key, `mutation($input: PlanImportInput!) { planImport(input: $input) { import { id } } }`, object{"onConflict": "UPDATE"}, "x.csv", []byte(longFile(users))).Text("planImport.import.id")
-		work := func(statements int64) {
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // which ends one with nothing left to do
-			defer cancel()
-			cut.left.Store(statements)
-			cut.cancel.Store(&cancel)
-			b.Transfer.Work(ctx)
-		}
+		m := newMortal(t)
+		id := m.plan(t, longFile(users))
 		if i == 1 {
-			random := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
 			for range kills {
-				status := b.Ask(t, `query($id: ID!) { import(id: $id) { status } }`, object{"id": id}).Text("import.status")
+				status, _ := m.status(t, id)
 				if status == "APPLIED" {
 					break
 				}
 				if status == "PLANNED" {
-					b.Ask(t, `mutation($id: ID!) { applyImport(input: {import: $id}) { import { id } } }`, object{"id": id})
+					m.act(t, "applyImport", id)
 				}
-				b.Execute(t, "update imports set claimed_until = 'epoch'") // the time of the claim has passed
-				work(1 + random.Int64N(40))
+				m.work(t, 1+rand.Int64N(40))
 			}
-			cut.cancel.Store(nil)
-			b.Execute(t, "update imports set claimed_until = 'epoch'")
 		}
-		b.WorkOnImports(t)
-		graphtest.Eventually(t, time.Minute, "the file is read", func() bool {
-			return b.Ask(t, `query($id: ID!) { import(id: $id) { status } }`, object{"id": id}).Text("import.status") != "PLANNING"
-		})
-		b.Carry(t, "applyImport", id, "APPLIED")
-		rows, _, _ := strings.Cut(tellRows(t, b, id), ";")
-		told[i] = rows + "\n" + strings.ReplaceAll(tellPeople(t, b, ""), "; ", "\n")
+		m.settle(t, id)
+		m.Carry(t, "applyImport", id, "APPLIED")
+		rows, _, _ := strings.Cut(tellRows(t, m.Server, id), ";")
+		told[i] = rows + "\n" + m.tell(t)
 	}
 	if told[0] != told[1] {
 		t.Errorf("undisturbed\n%.2000s\nand killed\n%.2000s", told[0], told[1])
+	}
+}
+
+// An import that is cancelled when some of its chunks are in effect is undone without a trace,
+// also by servers that die again and again; or it is applied further, and leaves what an
+// undisturbed one leaves.
+func TestCancelledImports(t *testing.T) {
+	t.Parallel()
+	file := longFile(400)
+	for i := range 30 {
+		file += fmt.Sprintf("l%d@x.example,,,,,,,made-%d\n", i*13, i%5) + fmt.Sprintf("l%d@x.example,,,,,,,made-%d\n", i, i%5)
+	}
+	cancelled := func(m *mortal) (id string) {
+		id = m.plan(t, file)
+		stop := m.settle(t, id)
+		stop()
+		m.act(t, "applyImport", id)
+		for statements := int64(20); ; statements += 5 { // until a chunk comes through
+			m.work(t, statements)
+			if status, done := m.status(t, id); done > 0 {
+				if m.act(t, "cancelImport", id); status != "APPLYING" {
+					t.Fatalf("%s too early", status)
+				}
+				return id
+			}
+		}
+	}
+	m := newMortal(t)
+	before := m.tell(t)
+	undone := cancelled(m)
+	m.act(t, "undoImport", undone)
+	for range 100 {
+		if status, _ := m.status(t, undone); status == "UNDONE" {
+			break
+		}
+		m.work(t, 10+rand.Int64N(60))
+	}
+	if status, _ := m.status(t, undone); status != "UNDONE" || m.tell(t) != before {
+		t.Errorf("before\n%.2000s\nand after it was undone: %s\n%.2000s", before, status, m.tell(t))
+	}
+	further := cancelled(m)
+	m.settle(t, further)
+	m.Carry(t, "applyImport", further, "APPLIED")
+	undisturbed := newMortal(t)
+	id := undisturbed.plan(t, file)
+	undisturbed.settle(t, id)
+	undisturbed.Carry(t, "applyImport", id, "APPLIED")
+	if got, want := m.tell(t), undisturbed.tell(t); got != want {
+		t.Errorf("undisturbed\n%.2000s\nand cancelled\n%.2000s", want, got)
+	}
+	m.Carry(t, "undoImport", further, "UNDONE")
+	if got := m.tell(t); got != before {
+		t.Errorf("before\n%.2000s\nand after it was undone\n%.2000s", before, got)
 	}
 }
 
@@ -451,4 +551,69 @@ func TestImportsAtOnce(t *testing.T) {
 	if got := graphtest.Rows[int](t, b, "select count(*) from users u where external_id like 't%' and given_name is not null and (select count(*) from membership_roles r join organizations o on o.id = r.org_id where r.user_id = u.id and o.code = 'acme') = 2")[0]; got != n {
 		t.Errorf("%d users are as both files say, want %d", got, n)
 	}
+}
+
+// After an import, and after it is undone, another server of the same database answers checks as
+// the database has it, from memory, once it is told the revision.
+func TestImportsReachOtherServers(t *testing.T) {
+	t.Parallel()
+	b := graphtest.New(t)
+	b.Ask(t, graphtest.TwoCustomers)
+	b.Ask(t, `mutation {
+		a: createUser(input: {externalId: "granted", organizations: [{code: "acme"}], roles: [{key: "clerk"}]}) { user { id } }
+		b: createUser(input: {externalId: "suspended", organizations: [{code: "acme"}], roles: [{key: "writer"}]}) { user { id } }
+		c: createUser(input: {externalId: "joining", organizations: [{code: "acme"}], roles: [{key: "clerk"}]}) { user { id } }
+	}`)
+	other := b.Restarted(t)
+	b.WorkOnImports(t)
+	var input []object
+	for _, user := range []string{"granted", "suspended", "joining", "new", "made"} {
+		for _, place := range []object{{"code": "acme"}, {"code": "globex"}, {"externalId": "fresh"}} {
+			for _, permission := range []string{"invoices:read", "invoices:write"} {
+				input = append(input, object{"user": object{"externalId": user}, "organization": place, "permission": permission})
+			}
+		}
+	}
+	text, err := json.Marshal(object{"query": `query($input: [CheckInput!]!) { checks(input: $input) }`, "variables": object{"input": input}})
+	graphtest.Must(t, err)
+	tell := func(header http.Header) string {
+		a := other.Send(t, http.MethodPost, "/graphql", header, text)
+		if a.Codes() != "" {
+			t.Fatalf("%s", a.Body)
+		}
+		var told strings.Builder
+		for i, allowed := range a.List("checks") {
+			if allowed == true {
+				place := input[i]["organization"].(object)
+				fmt.Fprint(&told, " ", graphtest.At(input[i], "user.externalId"), "@", place["code"], place["externalId"], ":", strings.TrimPrefix(input[i]["permission"].(string), "invoices:"))
+			}
+		}
+		return told.String()
+	}
+	want := func(when, want string) {
+		t.Helper()
+		header := graphtest.Headers(b.Key)
+		revision, _ := graphtest.At(graphtest.ParseJSON(t, string(b.Ask(t, "{ __typename }").Body)), "extensions.revision").(string)
+		header.Set("Roster-At-Least", revision)
+		if got := tell(header); got != want {
+			t.Errorf("%s: another server allows\n%s\nwant\n%s", when, got, want)
+		}
+		graphtest.Eventually(t, 10*time.Second, "memory answers", func() bool {
+			before := other.Directory.Stats()
+			got := tell(graphtest.Headers(b.Key))
+			after := other.Directory.Stats()
+			if got != want {
+				t.Fatalf("%s, from memory:\n%s\nwant\n%s", when, got, want)
+			}
+			return after.Hits > before.Hits && after.Misses == before.Misses && after.Exact == before.Exact
+		})
+	}
+	const before = ` granted@acme<nil>:read suspended@acme<nil>:read suspended@acme<nil>:write joining@acme<nil>:read`
+	want("before", before)
+	id := b.Plan(t, object{"onConflict": "UPDATE", "onUnknown": "CREATE_ORGANIZATIONS"}, "x.csv",
+		"id,suspended,role_keys,external_organization_id\ngranted,,writer,acme\nsuspended,TRUE,,\njoining,,writer,globex\nnew,,clerk,acme\nmade,,writer,fresh\n")
+	b.Carry(t, "applyImport", id, "APPLIED")
+	want("imported", ` granted@acme<nil>:read granted@acme<nil>:write joining@acme<nil>:read joining@globex<nil>:read joining@globex<nil>:write new@acme<nil>:read made@<nil>fresh:read made@<nil>fresh:write`)
+	b.Carry(t, "undoImport", id, "UNDONE")
+	want("undone", before)
 }

@@ -1,6 +1,8 @@
 package graph_test
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -54,6 +56,49 @@ func TestImportedHashesSignIn(t *testing.T) {
 			if again := stored(); again != ours {
 				t.Errorf("it is replaced again, by %s", again)
 			}
+		})
+	}
+}
+
+// People whom a file has brought with the hash of another program sign in with their password.
+// From then on it has a hash of ours.
+func TestHashesOfFilesSignIn(t *testing.T) {
+	t.Parallel()
+	b := graphtest.New(t)
+	b.WorkOnImports(t)
+	const (
+		ofFirebase = `{"localId":"f1","email":"firebase@x.example","emailVerified":true,"passwordHash":"lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==","salt":"42xEC+ixf3L2lw=="}` + "\n"
+		ofAuth0    = `[{"email":"auth0@x.example","custom_password_hash":{"algorithm":"sha256","hash":{"value":"%x","encoding":"hex"},"salt":{"value":"pepper","position":"suffix"}}}]`
+	)
+	peppered := sha256.Sum256([]byte(importedPassword + "pepper"))
+	first := sha256.Sum256([]byte("salt" + importedPassword))
+	for _, c := range []struct {
+		name, file string
+		input      object
+	}{
+		{"CSV", fmt.Sprintf("email,hashed_password,hashing_method,salt\nbcrypt@x.example,%s,bcrypt,\nsha256@x.example,%x,sha256,salt\nphpass@x.example,%s,wordpress,\n", importedHashes["bcrypt"], first, importedHashes["phpass"]), object{}},
+		{"Auth0", fmt.Sprintf(ofAuth0, peppered), object{}},
+		// The example of https://github.com/firebase/scrypt.
+		{"Firebase", ofFirebase, object{"firebase": object{"signerKey": "jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==", "saltSeparator": "Bw==", "rounds": 8, "memoryCost": 14}}},
+	} {
+		id := b.Plan(t, c.input, c.name, c.file)
+		b.Carry(t, "applyImport", id, "APPLIED")
+	}
+	for name, password := range map[string]string{"bcrypt": importedPassword, "sha256": importedPassword, "phpass": importedPassword, "auth0": importedPassword, "firebase": "user1password"} {
+		t.Run(name, func(t *testing.T) {
+			email := name + "@x.example"
+			stored := func() string {
+				return strings.Join(graphtest.Rows[string](t, b, "select p.hash from passwords p join users u on u.id = p.user_id where u.email = $1 and not p.temporary", email), " ")
+			}
+			brought := stored()
+			if a := signIn(t, b, object{"email": email, "password": password + "s"}); a.Codes() != "UNAUTHENTICATED" || stored() != brought {
+				t.Errorf("%s, with %s", a.Body, stored())
+			}
+			wantSession(t, signIn(t, b, object{"email": email, "password": password}))
+			if ours := stored(); !strings.HasPrefix(ours, "$argon2id$v=19$m=47104,t=1,p=1$") || ours == brought {
+				t.Errorf("the hash is %s", ours)
+			}
+			wantSession(t, signIn(t, b, object{"email": email, "password": password}))
 		})
 	}
 }
