@@ -389,7 +389,7 @@ type broughtValues struct {
 	Identities []ForeignAccount
 }
 
-// revertUsers gives users the values back that they had before, and ends their suspensions.
+// revertUsers restores the values that users had before, and ends their suspensions.
 func (d *Directory) revertUsers(ctx context.Context, w *write, u *withdrawal) error {
 	if len(u.reverted) == 0 {
 		return nil
@@ -476,8 +476,8 @@ func copyOf(user *db.User) db.User {
 	return c
 }
 
-// revert gives the user the values back that they had before, in memory, and adds the ways in
-// that were brought to ways. It reports whether the import has suspended the user.
+// revert restores the values that the user had before, in memory, and adds to ways how the
+// import has let them in. It reports whether the import has suspended the user.
 func (t *trace) revert(ways *waysIn) (suspends bool, err error) {
 	for _, c := range slices.Backward(t.brought) {
 		switch changes.ActionByName(c.Action) {

@@ -79,7 +79,7 @@ func (t *organizationTrace) isMade() bool {
 	return len(t.done) > 0 && changes.ActionByName(t.done[0].Action) == changes.OrganizationCreated
 }
 
-// rename gives the organization the name that it had before the import.
+// rename restores the name that the organization had before the import.
 func (t *organizationTrace) rename() {
 	for _, c := range t.done {
 		var before struct{ Name string }

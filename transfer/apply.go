@@ -216,7 +216,7 @@ func (j *job) noteChunk(ctx context.Context, last int, planned []plannedRow, res
 }
 
 // makeOrganizations makes the organizations that people are to join and that are still to be
-// made, each with its external id as its name. numbers are those of the people's rows.
+// made, each with its external id as its name. The people come with the rows of these numbers.
 func (j *job) makeOrganizations(ctx context.Context, arrivals []*directory.Arrival, numbers []int, results *chunkResults) error {
 	wanted := map[string]int{} // by the row that names it first
 	for i, a := range arrivals {

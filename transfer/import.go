@@ -199,8 +199,8 @@ func (s *Service) CancelImport(ctx context.Context, in ImportActionInput) (*db.I
 }
 
 // UndoImport begins, or goes on, to take back what the import has made or changed, on the
-// authority of the actor. Users whom somebody has changed since, or who have signed in,
-// stay as they are, with a warning on their rows.
+// authority of the actor. Users whom somebody has changed since, or who have signed in, and
+// organizations that are in use stay as they are, with a warning on their rows.
 func (s *Service) UndoImport(ctx context.Context, in ImportActionInput) (*db.Import, error) {
 	return s.change(ctx, in, changes.ImportUndone, func(im *db.Import) error {
 		switch im.Status {

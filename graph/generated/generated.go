@@ -2654,8 +2654,8 @@ type Mutation {
     input: ImportActionInput!
   ): ImportPayload! @requires(permission: "roster:imports:write")
   """
-  Takes back what the import has made or changed, by itself, from the last row to the first. Users whom
-  somebody has changed since, or who have signed in, stay as they are: their rows get the warning ` + "`" + `CHANGED_SINCE` + "`" + `.
+  Takes back what the import has made or changed, by itself, from the last row to the first, and then the organizations. Users whom
+  somebody has changed since, or who have signed in, stay as they are, and so do organizations that are in use: their rows get the warning ` + "`" + `CHANGED_SINCE` + "`" + `.
   """
   undoImport(
     "Which import."
