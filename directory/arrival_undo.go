@@ -133,10 +133,11 @@ type trace struct {
 	// lost is true if others have ended a membership in which the import has done something.
 	lost    bool
 	members []memberTrace
-	// others are memberships in which the import has done nothing; strange is true if there
-	// are any, or others have ended one.
-	others  int
-	strange bool
+	// others counts the memberships in which the import has done nothing, but for the root.
+	others int
+	// entangled is true if others have brought the user to an organization or taken them out
+	// of one, or if the user has API keys or sessions.
+	entangled bool
 }
 
 // memberTrace is what an import has done to a membership.
@@ -163,7 +164,7 @@ func (t *trace) isMade() bool { return len(t.brought) > 0 && t.brought[0].Before
 // isTouched reports whether somebody else has changed anything of a user whom the import has
 // made.
 func (t *trace) isTouched() bool {
-	return t.touched || t.strange || t.user.SignInCount > 0 || slices.ContainsFunc(t.members, func(m memberTrace) bool { return m.touched })
+	return t.touched || t.entangled || t.user.SignInCount > 0 || slices.ContainsFunc(t.members, func(m memberTrace) bool { return m.touched })
 }
 
 // staysElsewhere reports whether the user belongs to an organization when they have left those
@@ -220,7 +221,7 @@ func (d *Directory) tracesOf(ctx context.Context, id db.ImportID, users []db.Use
 	}
 	for _, r := range removals {
 		if t := of[r.user()]; t != nil {
-			t.strange, t.lost = true, t.lost || len(done[r.Subject]) > 0
+			t.entangled, t.lost = true, t.lost || len(done[r.Subject]) > 0
 		}
 	}
 	for _, m := range members {
@@ -234,7 +235,7 @@ func (d *Directory) tracesOf(ctx context.Context, id db.ImportID, users []db.Use
 // addMember notes what was done to a membership of the user.
 func (t *trace) addMember(m *db.Membership, done []db.Change, later time.Time) {
 	if len(done) == 0 {
-		t.strange = true
+		t.entangled = true
 		if m.OrgID != db.Root {
 			t.others++
 		}
@@ -338,7 +339,7 @@ func (d *Directory) noteUses(ctx context.Context, of map[db.UserID]*trace) error
 	}](ctx, d.db, usesText, ids)
 	for _, use := range uses {
 		t := of[use.UserID]
-		t.strange = true
+		t.entangled = true
 		for i := range t.members {
 			if m := &t.members[i]; m.joined && use.OrgID != nil && *use.OrgID == m.row.OrgID && use.At.After(m.row.JoinedAt) {
 				m.touched = true

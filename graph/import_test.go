@@ -400,7 +400,7 @@ func (m *mortal) act(t *testing.T, mutation, id string) {
 func (m *mortal) work(t *testing.T, statements int64) {
 	t.Helper()
 	m.Execute(t, "update imports set claimed_until = 'epoch'")     // the time of the claim has passed
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // which ends one with nothing left to do
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // which ends one with nothing left to do
 	defer cancel()
 	m.cut.left.Store(statements)
 	m.cut.cancel.Store(&cancel)
