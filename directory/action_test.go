@@ -181,12 +181,8 @@ func (w *actionWorld) answers(d *directory.Directory) []string {
 	w.t.Helper()
 	var all []string
 	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
-	for _, user := range []string{w.ada, w.bob} {
-		for _, org := range []directory.OrganizationRef{orgCode(w.acme), {ExternalID: &w.firstID}, {ExternalID: &w.secondID}} {
-			for _, permission := range []string{w.thing, w.spare, w.other} {
-				say("%s %s %s: %v", user, textOf(org), permission, must(d.Can(w.ctx, directory.UserRef{Username: &user}, org, permission))(w.t))
-			}
-		}
+	for _, c := range w.checks(d) {
+		say("%s %s %s: %v", *c.User.Username, textOf(c.Organization), c.Permission, c.allowed)
 	}
 	for _, p := range must(d.Permissions(w.ctx, list.Page{First: new(100)}, &w.mark))(w.t).Nodes {
 		say("permission %s %s", p.Key, p.Name)
@@ -214,6 +210,37 @@ func (w *actionWorld) answers(d *directory.Directory) []string {
 	}
 	_, err := d.AuthenticateIdentity(w.t.Context(), directory.IdentityName{Issuer: "google", Subject: "google" + w.mark}, "")
 	say("identity: %v", err)
+	return all
+}
+
+// answered is a check and its answer.
+type answered struct {
+	directory.CheckInput
+	allowed bool
+}
+
+// checks returns what a server answers to all checks. The one that has no memory reads the
+// same for each of them, so it is asked once.
+func (w *actionWorld) checks(d *directory.Directory) []answered {
+	w.t.Helper()
+	var all []answered
+	var inputs []*directory.CheckInput
+	for _, user := range []string{w.ada, w.bob} {
+		for _, org := range []directory.OrganizationRef{orgCode(w.acme), {ExternalID: &w.firstID}, {ExternalID: &w.secondID}} {
+			for _, permission := range []string{w.thing, w.spare, w.other} {
+				c := answered{CheckInput: directory.CheckInput{User: directory.UserRef{Username: &user}, Organization: org, Permission: permission}}
+				if d != w.exact {
+					c.allowed = must(d.Can(w.ctx, c.User, c.Organization, c.Permission))(w.t)
+				}
+				all, inputs = append(all, c), append(inputs, &c.CheckInput)
+			}
+		}
+	}
+	if d == w.exact {
+		for i, allowed := range must(d.Checks(w.ctx, inputs))(w.t) {
+			all[i].allowed = allowed
+		}
+	}
 	return all
 }
 
