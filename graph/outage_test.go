@@ -126,7 +126,7 @@ func TestColumnsAreAdded(t *testing.T) {
 	for i, table := range tables {
 		answered := l.answered.Load()
 		addColumn(t, b, table, columns[i%len(columns)])
-		graphtest.Eventually(t, time.Minute, "requests are answered", func() bool { return l.answered.Load() > answered+20 })
+		graphtest.Eventually(t, time.Minute, "requests are answered", func() bool { return l.answered.Load() > answered+5 })
 	}
 }
 

@@ -244,6 +244,9 @@ var company = []map[string]string{
 	nil, {"UserRef": `{username: "gus"}`, "OrganizationRef": `{code: "globex"}`, "MoveMemberInput.to": `{code: "acme"}`},
 }
 
+// insiders are the actors who are tried in all company: others may do less of the same.
+var insiders = []string{"who holds all in acme", "who is signed in to acme", "a plain member"}
+
 // compare puts every pair into one place, on behalf of one actor.
 func (s *swap) compare(t *testing.T, who, key, owner string, f *ast.FieldDefinition, place string, of *ast.Type) {
 	kind := of.Name()
@@ -380,8 +383,12 @@ func TestSwap(t *testing.T) {
 				s.look(t, actors, d.Name, f)
 			}
 			for _, place := range slices.Sorted(maps.Keys(places)) {
-				for _, s.others = range company {
+				for i, others := range company {
+					s.others = others
 					for who, key := range actors {
+						if i > 0 && !*isLong && !slices.Contains(insiders, who) {
+							continue
+						}
 						s.compare(t, who, key, d.Name, f, place, places[place])
 					}
 				}
