@@ -120,7 +120,7 @@ func (c *chaos) server(i int) *process {
 // begin starts writing to a server, a little at a time.
 func (c *chaos) begin(i, round int) *writers {
 	c.t.Helper()
-	w := &writers{known: map[string]bool{}, pause: 20 * time.Millisecond}
+	w := &writers{known: map[string]bool{}, pause: 100 * time.Millisecond}
 	w.begin(c.server(i), round)
 	return w
 }
@@ -209,7 +209,7 @@ func (c *chaos) check(ctx context.Context, i int) {
 			c.denied++
 		}
 		c.mu.Unlock()
-		pause(ctx, 5*time.Millisecond)
+		pause(ctx, 20*time.Millisecond)
 	}
 }
 
