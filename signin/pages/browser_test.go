@@ -54,7 +54,8 @@ func TestBrowser(t *testing.T) {
 		_, _ = w.Write([]byte(invite(t, b, r.FormValue("to"), r.FormValue("mailed") == "true")))
 	})
 	mux.HandleFunc("/test/app", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "the application") })
-	walk := exec.CommandContext(t.Context(), node, folder+"/walk.mjs", web.URL, chromium, os.Getenv("ROSTER_SCREENSHOTS"))
+	shots := os.Getenv("ROSTER_SCREENSHOTS")
+	walk := exec.CommandContext(t.Context(), node, folder+"/walk.mjs", web.URL, chromium, strconv.FormatBool(*long || shots != ""), shots)
 	if said, err := walk.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, said)
 	}
