@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	long       = flag.Bool("long", false, "ask the oracle a million questions, which takes a quarter of an hour")
+	long       = flag.Bool("long", false, "ask the oracle a million questions, which takes a quarter of an hour, and try more random worlds and pairs of last administrators")
 	oracleSeed = flag.Uint64("oracle.seed", 0, "replay the history of this seed")
 )
 

@@ -415,8 +415,12 @@ func TestVoidInvitations(t *testing.T) {
 		b.accounts++
 		kinds[who] = make(t, b, fmt.Sprintf("void%d@acme.example", b.accounts), "")
 	}
-	for name, void := range voids {
+	for i, name := range slices.Sorted(maps.Keys(voids)) {
+		void := voids[name]
 		for _, mailed := range []bool{true, false} {
+			if !*isLong && mailed == (i%2 == 0) { // each reason is tried in one of the ways
+				continue
+			}
 			t.Run(fmt.Sprintf("%s, mailed %t", name, mailed), func(t *testing.T) {
 				h := b.newHost(t)
 				key := inviters[void.by](h)
