@@ -63,11 +63,11 @@ func (d *Directory) deleteOrganizations(ctx context.Context, w *write, orgs []*d
 		org.Version, org.UpdatedAt, org.DeletedAt = org.Version+1, w.At, &w.At
 		org.Derive()
 	}
-	return d.updateOrganizations(ctx, orgs)
+	return w.updateOrganizations(ctx, d, orgs)
 }
 
 // updateOrganizations writes organizations that were renamed or deleted, by one statement.
-func (d *Directory) updateOrganizations(ctx context.Context, orgs []*db.Organization) error {
+func (w *write) updateOrganizations(ctx context.Context, d *Directory, orgs []*db.Organization) error {
 	n := len(orgs)
 	ids, at, deletedAt := make([]db.OrganizationID, n), make([]time.Time, n), make([]*time.Time, n)
 	names, nameKeys, searches := make([]string, n), make([]string, n), make([]string, n)

@@ -57,7 +57,7 @@ func (d *Directory) WithdrawOrganizations(ctx context.Context, id db.ImportID, o
 		if err := d.deleteOrganizations(ctx, w, made); err != nil || len(renamed) == 0 {
 			return err
 		}
-		return d.updateOrganizations(ctx, renamed)
+		return w.updateOrganizations(ctx, d, renamed)
 	})
 	return left, err
 }
