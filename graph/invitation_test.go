@@ -42,7 +42,22 @@ func invite(t testing.TB, b *graphtest.Server, key string, input object) (id, to
 	if link := a.Text("invite.link"); link != "" {
 		return a.Text("invite.invitation.id"), tokenIn(t, link)
 	}
-	return a.Text("invite.invitation.id"), tokenIn(t, b.Mail.Last(t, email, before+1).Text)
+	return a.Text("invite.invitation.id"), tokenIn(t, linkMailed(t, b, email, before))
+}
+
+// linkMailed waits for a mail to the address that has a link, after the first n mails, and
+// returns its text.
+func linkMailed(t testing.TB, b *graphtest.Server, email string, n int) (text string) {
+	t.Helper()
+	graphtest.Eventually(t, 30*time.Second, "a link is mailed to "+email, func() bool {
+		for _, one := range b.Mail.To(email)[n:] {
+			if tokenPattern.MatchString(one.Text) {
+				text = one.Text
+			}
+		}
+		return text != ""
+	})
+	return text
 }
 
 // accept accepts an invitation on behalf of whoever has the credential, or nobody.
