@@ -173,14 +173,14 @@ func (w *world) do(ctx context.Context, o operation) {
 }
 
 // note records a write that was acknowledged. A write that was refused did nothing; the
-// outcome of one that failed otherwise is unsure.
+// outcome of one that failed otherwise, above all since PostgreSQL was away, is unsure.
 func (w *world) note(o operation, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case err == nil:
 		w.history = append(w.history, o)
-	case len(problem.All(err)) > 0 || db.Retryable(err):
+	case len(problem.All(err)) > 0 && !problem.Is(err, problem.Unavailable) || db.Retryable(err):
 		w.refused++
 	default:
 		w.lost++
