@@ -383,8 +383,7 @@ func (w *write) revokeTraced(ctx context.Context, d *Directory, kind grantKind, 
 	return nil
 }
 
-// broughtValues are the values in the record of a user who was brought in, without those that
-// did not change.
+// broughtValues are the ways to sign in that the record of a user who was brought in names.
 type broughtValues struct {
 	Password   bool
 	Identities []ForeignAccount

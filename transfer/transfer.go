@@ -1,7 +1,7 @@
-// Package transfer takes people into the business and out of it in files. It has the rules of
-// imports: how a file becomes a plan, and the plan is carried out and taken back; and of
-// exports: who may take out whom, and the columns of a file. Package directory has the rules
-// about people.
+// Package transfer takes people into the business and out of it in files. The rules of imports
+// are here: how a file becomes a plan, and how the plan is carried out and taken back. So are
+// those of exports: which users a caller may export, and the columns of a file. The rules about
+// people are in package directory.
 //
 //	Keep ──▶ a file in chunks, PlanImport ──▶ a row of imports ──Work──▶ its rows are judged, put in, taken back, step by step
 //	ExportUsers ──▶ a row of exports, and a link ──Redeem──▶ Download ──Write──▶ pages of users, one after the other
