@@ -3,10 +3,15 @@ package db
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 )
+
+// Storable reports whether the database can hold a text: it can hold neither zero
+// characters nor invalid UTF-8.
+func Storable(text string) bool { return utf8.ValidString(text) && strings.IndexByte(text, 0) < 0 }
 
 // Fold returns the form in which texts are compared: NFKC_Casefold of Unicode
 // (3.13, D146 and the property NFKC_CF). "Ａda" and "ada" are one text in it,

@@ -157,7 +157,7 @@ func (d *Directory) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (key
 				return err
 			}
 		}
-		if err := d.answerFor(ctx, w, key, 1); err != nil {
+		if err := d.answerFor(ctx, w, key, 1, "input"); err != nil {
 			return err
 		}
 		if err := w.faults.Err(); err != nil {

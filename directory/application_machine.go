@@ -55,7 +55,7 @@ func (m *machine) copied() *machine {
 // same reports whether two machines may do the same, and the same answers for them.
 func (m *machine) same(other *machine) bool {
 	a, b := m.key, other.key
-	return equal(a.OrgID, b.OrgID) && equal(a.ResponsibleID, b.ResponsibleID) && equal(a.ResponsibleUserID, b.ResponsibleUserID) &&
+	return equal(a.OrgID, b.OrgID) && sameResponsible(a, b) &&
 		slices.Equal(permissionIDs(m.permissions), permissionIDs(other.permissions))
 }
 
@@ -114,9 +114,9 @@ func (d *Directory) allowMachine(ctx context.Context, w *write, m *machine, gene
 		return err
 	}
 	if generations == 0 {
-		return d.answerAgain(ctx, w, m.key)
+		return d.answerAgain(ctx, w, m.key, "input.application")
 	}
-	return d.answerFor(ctx, w, m.key, generations)
+	return d.answerFor(ctx, w, m.key, generations, "input")
 }
 
 // insert writes a new machine.

@@ -275,7 +275,7 @@ func mayKnow(actor *access.Actor, org *db.Organization) bool {
 func (d *Directory) OrganizationsNamed(ctx context.Context, names []string) (map[string]db.OrganizationID, error) {
 	var keys, codes []string
 	for _, name := range names {
-		if !tooLarge(name, maxExternalID) && storable(name) {
+		if !tooLarge(name, maxExternalID) && db.Storable(name) {
 			keys, codes = append(keys, db.Fold(name)), append(codes, name)
 		}
 	}

@@ -175,7 +175,7 @@ func (d *Directory) meetUsers(ctx context.Context, m *meeting, arrivals []*Arriv
 			ids = append(ids, a.Known)
 		}
 		for _, name := range append(a.names(), otherNames(a)...) {
-			if storable(name.key) {
+			if db.Storable(name.key) {
 				keys[name.column] = append(keys[name.column], name.key)
 			}
 		}

@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -65,7 +64,7 @@ func (d *Directory) changeConditions(ctx context.Context, filter *ChangeFilter, 
 	}{{"c.action", filter.Action}, {"c.subject", filter.Subject}, {"c.actor", filter.Actor}} {
 		switch {
 		case equal.value == nil:
-		case len(*equal.value) > maxRecorded || strings.ContainsRune(*equal.value, 0): // which no text of the log does
+		case len(*equal.value) > maxRecorded || !db.Storable(*equal.value): // which no text of the log does
 			conditions = append(conditions, list.Where("false"))
 		default:
 			conditions = append(conditions, list.Filter(equal.column+" = ?", *equal.value))

@@ -303,8 +303,9 @@ type InvitationActionInput struct{ Invitation string }
 
 // ResendInvitation makes a new token of an invitation that was neither accepted nor
 // revoked, in the place of the old one, and delivers it as the old one was. The invitation
-// can be accepted for 7 days at least. It still rests on whoever has made it: if they may no
-// longer hand out all of it, ResendInvitation returns INVALID.
+// can be accepted for 7 days at least, so that the actor must be allowed to hand out its
+// roles, too. It still rests on whoever has made it: if they may no longer hand out all of
+// it, ResendInvitation returns INVALID.
 func (d *Directory) ResendInvitation(ctx context.Context, in InvitationActionInput, deliver Deliver) (*db.Invitation, error) {
 	return d.changeInvitation(ctx, in, func(ctx context.Context, w *write, i *db.Invitation) error {
 		if !i.Live {
@@ -322,6 +323,16 @@ func (d *Directory) ResendInvitation(ctx context.Context, in InvitationActionInp
 		if org == nil || ground == nil {
 			w.faults.Add(problem.Invalid, "input.invitation", "Whoever has made it may no longer hand out all of it, or the organization is suspended. Invite again.")
 			return nil
+		}
+		items, err := d.grantItems(ctx, w, ground.roles, nil, nil)
+		if err != nil {
+			return err
+		}
+		if _, err := d.allowGrants(ctx, w, access.MembersWrite, org, items); err != nil {
+			return err
+		}
+		if err := w.faults.Err(); err != nil {
+			return err
 		}
 		now := d.clock().UTC().Truncate(time.Microsecond)
 		if end := now.Add(invitationLife); end.After(i.ExpiresAt) {

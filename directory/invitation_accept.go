@@ -211,9 +211,9 @@ func (d *Directory) joinInvited(ctx context.Context, i *db.Invitation, org *db.O
 	if err != nil || ground == nil {
 		return orNoInvitation(err)
 	}
-	roles := ground.roles
-	if i.DefaultRoles {
-		roles = nil
+	var roles []db.RoleID // nil stands for the default ones
+	if !i.DefaultRoles {
+		roles = append([]db.RoleID{}, ground.roles...)
 	}
 	return d.write(ctx, func(ctx context.Context, w *write) error {
 		_, err := d.join(ctx, w, org, newcomers(user.ID), roles, ground.allowance)

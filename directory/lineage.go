@@ -50,8 +50,8 @@ select max(generation) from down`
 
 // answerFor sets the key that answers for the key, and checks that the line of keys
 // neither gets too long nor leads back to the key; generations is how many there are
-// from the key down.
-func (d *Directory) answerFor(ctx context.Context, w *write, key *db.APIKey, generations int) error {
+// from the key down, and field is the input that names the key.
+func (d *Directory) answerFor(ctx context.Context, w *write, key *db.APIKey, generations int, field string) error {
 	responsible, err := d.lockResponsible(ctx, w)
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func (d *Directory) answerFor(ctx context.Context, w *write, key *db.APIKey, gen
 	case err != nil:
 		return err
 	case slices.Contains(line, key.ID):
-		w.faults.Add(problem.Invalid, "input.apiKey", "This key answers for the one that you use, so that cannot answer for it in turn.")
+		w.faults.Add(problem.Invalid, field, "It answers for the key that you use, so that cannot answer for it in turn.")
 	case len(line)+generations > maxLine:
 		w.faults.Add(problem.Invalid, "input", "At most %d keys answer for one another in a line: let an administrator adopt one of them.", maxLine)
 	}
@@ -93,10 +93,10 @@ func (d *Directory) AdoptAPIKey(ctx context.Context, in APIKeyActionInput) (*db.
 			return err
 		}
 		before := *key
-		if err := d.answerAgain(ctx, w, key); err != nil {
+		if err := d.answerAgain(ctx, w, key, "input.apiKey"); err != nil {
 			return err
 		}
-		if err := w.faults.Err(); err != nil || equal(before.ResponsibleID, key.ResponsibleID) && equal(before.ResponsibleUserID, key.ResponsibleUserID) {
+		if err := w.faults.Err(); err != nil || sameResponsible(&before, key) {
 			return err
 		}
 		if _, err := w.NewUpdate().Model(key).Column("responsible_id", "responsible_user_id").WherePK().Exec(ctx); err != nil {
@@ -106,8 +106,10 @@ func (d *Directory) AdoptAPIKey(ctx context.Context, in APIKeyActionInput) (*db.
 	})
 }
 
-// answerAgain is answerFor for a key that there is already.
-func (d *Directory) answerAgain(ctx context.Context, w *write, key *db.APIKey) error {
+// answerAgain is answerFor for a key that there is already. What descends from the key works
+// as long as whoever answers for it from now on, also what has stopped: so the actor must
+// outrank those for whom it stands, and be allowed to hand out all that it may do.
+func (d *Directory) answerAgain(ctx context.Context, w *write, key *db.APIKey, field string) error {
 	if _, err := w.NewRaw("select pg_advisory_xact_lock(?)", adoptionsLock).Exec(ctx); err != nil {
 		return err
 	}
@@ -115,7 +117,19 @@ func (d *Directory) answerAgain(ctx context.Context, w *write, key *db.APIKey) e
 	if err != nil {
 		return err
 	}
-	return d.answerFor(ctx, w, key, *generations)
+	before := *key
+	if err := d.answerFor(ctx, w, key, *generations, field); err != nil || *generations == 1 || sameResponsible(&before, key) {
+		return err
+	}
+	if err := d.outrankKey(ctx, w, key, field); err != nil {
+		return err
+	}
+	return d.mayRestore(ctx, w, access.KeysWrite, suspension{grants: "false", keys: "false", alsoKeys: "g.responsible_id = $1"}, key.ID)
+}
+
+// sameResponsible reports whether the same key or person answers for both keys.
+func sameResponsible(a, b *db.APIKey) bool {
+	return equal(a.ResponsibleID, b.ResponsibleID) && equal(a.ResponsibleUserID, b.ResponsibleUserID)
 }
 
 // keyPermissionsText selects what the key $1 may do.

@@ -138,7 +138,7 @@ type CreateOrganizationInput struct {
 
 // CreateOrganization creates an organization without members. A code that is made
 // from the name is a free one; it returns CONFLICT if a code that was asked for is
-// taken.
+// taken. To let people join by themselves, the actor must be allowed to add members.
 func (d *Directory) CreateOrganization(ctx context.Context, in CreateOrganizationInput) (*db.Organization, error) {
 	var org *db.Organization
 	err := d.change(ctx, access.OrganizationsWrite, func(ctx context.Context, w *write) error {
@@ -148,6 +148,7 @@ func (d *Directory) CreateOrganization(ctx context.Context, in CreateOrganizatio
 		if org.AutoJoinDomains, err = w.joinDomains(ctx, "input.autoJoinDomains", in.AutoJoinDomains, org.ID); err != nil {
 			return err
 		}
+		w.mayOpen(&db.Organization{ID: org.ID}, org)
 		roles, allowance, err := d.rolesForNewcomers(ctx, w, &organizationValues{Organization: org}, in.DefaultRoles)
 		if err != nil {
 			return err
@@ -207,10 +208,10 @@ type UpdateOrganizationInput struct {
 }
 
 // UpdateOrganization changes an organization's names and how it is joined. Its code
-// stays.
+// stays. To let more people join by themselves, the actor must be allowed to add members.
 func (d *Directory) UpdateOrganization(ctx context.Context, in UpdateOrganizationInput) (*db.Organization, error) {
 	return d.changeOrganization(ctx, in.Organization, changes.OrganizationUpdated, func(ctx context.Context, w *write, org *organizationValues) error {
-		f := &w.faults
+		f, before := &w.faults, *org.Organization
 		f.version(in.IfVersion, org.Version)
 		if in.Name.IsSet() && textValue(in.Name.Value()) != org.Name {
 			org.Name = f.name("input.name", textValue(in.Name.Value()))
@@ -224,6 +225,7 @@ func (d *Directory) UpdateOrganization(ctx context.Context, in UpdateOrganizatio
 			}
 		}
 		f.flag("input.allowSelfSignUp", in.AllowSelfSignUp, &org.AllowSelfSignUp)
+		w.mayOpen(&before, org.Organization)
 		if !in.DefaultRoles.IsSet() {
 			return nil
 		}
@@ -237,6 +239,25 @@ func (d *Directory) UpdateOrganization(ctx context.Context, in UpdateOrganizatio
 		org.DefaultRoles = roleKeys(roles)
 		return w.setDefaultRoles(ctx, org.Organization, roles, org.defaults, allowance)
 	})
+}
+
+// mayOpen adds the fault FORBIDDEN if more people can join the organization by themselves
+// than before, and the actor must not add members to it: each of them becomes one.
+func (w *write) mayOpen(before, after *db.Organization) {
+	if !before.AllowSelfSignUp && after.AllowSelfSignUp {
+		w.mayLetJoin(after.ID, "input.allowSelfSignUp")
+	}
+	if len(after.AutoJoinDomains) > 0 && !isSubset(after.AutoJoinDomains, before.AutoJoinDomains) {
+		w.mayLetJoin(after.ID, "input.autoJoinDomains")
+	}
+}
+
+// mayLetJoin adds the fault FORBIDDEN at the field that lets people join the organization
+// unless the actor may add members to it.
+func (w *write) mayLetJoin(org db.OrganizationID, field string) {
+	if !w.actor.Holds(access.MembersWrite, org) {
+		w.faults.Add(problem.Forbidden, field, "People become members by that, so it needs the permission %s.", access.MembersWrite)
+	}
 }
 
 // OrganizationActionInput names the organization to act upon.

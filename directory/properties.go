@@ -12,6 +12,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
+	"roster/db"
 	"roster/problem"
 )
 
@@ -137,7 +138,7 @@ func byLength(one, other string) int {
 }
 
 func appendStoredText(b []byte, text string) ([]byte, error) {
-	if !storable(text) {
+	if !db.Storable(text) {
 		return nil, errNotStorable
 	}
 	b = append(b, '"')

@@ -57,7 +57,8 @@ type CreateIdentityProviderInput struct {
 
 // CreateIdentityProvider adds an identity provider. To name domains, which makes its word on
 // their addresses count, the actor must also write the organizations of the business; a
-// provider of an organization can have only domains of the organization.
+// provider of an organization can have only domains of the organization, and makes members
+// of people, so the actor must be allowed to add them.
 func (d *Directory) CreateIdentityProvider(ctx context.Context, in CreateIdentityProviderInput) (*db.IdentityProvider, error) {
 	var row *db.IdentityProvider
 	err := d.change(ctx, access.SettingsWrite, func(ctx context.Context, w *write) error {
@@ -72,6 +73,7 @@ func (d *Directory) CreateIdentityProvider(ctx context.Context, in CreateIdentit
 			}
 			if org != nil {
 				row.OrgID = &org.ID
+				w.mayLetJoin(org.ID, "input.organization")
 			}
 		}
 		if err := w.providerDomains(row, org, in.Domains); err != nil {
@@ -183,9 +185,10 @@ type UpdateIdentityProviderInput struct {
 }
 
 // UpdateIdentityProvider changes an identity provider. What it is, and whom it serves, stays.
+// To let more people in by one of an organization, the actor must be allowed to add members.
 func (d *Directory) UpdateIdentityProvider(ctx context.Context, in UpdateIdentityProviderInput) (*db.IdentityProvider, error) {
 	return d.changeProvider(ctx, in.Provider, func(ctx context.Context, w *write, row *db.IdentityProvider) error {
-		f := &w.faults
+		f, wasEnabled := &w.faults, row.Enabled
 		if in.DisplayName.IsSet() {
 			row.DisplayName = f.name("input.displayName", textValue(in.DisplayName.Value()))
 		}
@@ -197,6 +200,9 @@ func (d *Directory) UpdateIdentityProvider(ctx context.Context, in UpdateIdentit
 		}
 		f.flag("input.trusted", in.Trusted, &row.Trusted)
 		f.flag("input.enabled", in.Enabled, &row.Enabled)
+		if row.OrgID != nil && row.Enabled && !wasEnabled {
+			w.mayLetJoin(*row.OrgID, "input.enabled")
+		}
 		if in.SyncProfiles.IsSet() {
 			row.SyncProfiles = in.SyncProfiles.Value()
 		}
@@ -210,8 +216,21 @@ func (d *Directory) UpdateIdentityProvider(ctx context.Context, in UpdateIdentit
 				return err
 			}
 		}
-		return w.providerDomains(row, org, in.Domains.Value())
+		former := row.Domains
+		if err := w.providerDomains(row, org, in.Domains.Value()); err != nil || org == nil {
+			return err
+		}
+		if len(former) > 0 && !isSubset(row.Domains, former) { // none stands for all of the organization's
+			w.mayLetJoin(org.ID, "input.domains")
+		}
+		return nil
 	})
+}
+
+// isSubset reports whether each of some domains is among all; no domains stand for more than
+// any.
+func isSubset(some, all []string) bool {
+	return len(some) > 0 && !slices.ContainsFunc(some, func(domain string) bool { return !slices.Contains(all, domain) })
 }
 
 // changeProvider calls edit to change a provider's row, and records it. If there is no such

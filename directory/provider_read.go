@@ -94,7 +94,7 @@ const usableText = " where ip.enabled and (ip.org_id is null or o.status = 'ACTI
 // ProvidersFor returns the providers by which somebody with that address, or with none that
 // is known, can sign in, ordered by name.
 func (d *Directory) ProvidersFor(ctx context.Context, email string) ([]Provider, error) {
-	if tooLarge(email, maxEmail) || !storable(email) {
+	if tooLarge(email, maxEmail) || !db.Storable(email) {
 		email = ""
 	}
 	rows, err := db.Select[Provider](ctx, d.db, "select * from ("+providerText+usableText+") ip where org_id is null and served = '{}' or $1 = any(served) order by display_name, key",
@@ -111,7 +111,7 @@ func (d *Directory) BoundProviders(ctx context.Context) (bool, error) {
 // UsableProvider returns the provider with that key, or nil if it does not exist or lets
 // nobody in.
 func (d *Directory) UsableProvider(ctx context.Context, key string) (*Provider, error) {
-	if len(key) > maxProviderKey || !storable(key) {
+	if len(key) > maxProviderKey || !db.Storable(key) {
 		return nil, nil
 	}
 	return db.SelectOne[Provider](ctx, d.db, providerText+usableText+" and ip.key = $1", key)

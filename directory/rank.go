@@ -131,6 +131,12 @@ func (d *Directory) lacking(ctx context.Context, actor *access.Actor, people []p
 	return lacking, nil
 }
 
+// Ranks reports whether the user holds, or will hold, a permission of Roster itself anywhere.
+func (d *Directory) Ranks(ctx context.Context, user db.UserID) (bool, error) {
+	held, err := d.lacking(ctx, &access.Actor{}, []person{{user: user}})
+	return err == nil && len(held[0]) > 0, err
+}
+
 // party is a user or an API key, by its id in text form, that a write is going to end.
 type party struct {
 	id string

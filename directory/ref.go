@@ -68,7 +68,7 @@ func byKey(column, value string, longest int, fold func(string) string) lookUp {
 		return lookUp{column: column}
 	}
 	key := fold(value)
-	return lookUp{column: column, value: key, ok: key != "" && storable(key)}
+	return lookUp{column: column, value: key, ok: key != "" && db.Storable(key)}
 }
 
 func (r UserRef) lookUp() lookUp {

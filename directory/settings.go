@@ -107,6 +107,11 @@ func (d *Directory) UpdateSettings(ctx context.Context, in UpdateSettingsInput) 
 		}
 		before := *settings
 		w.faults.editSettings(in, &settings.Settings)
+		if settings.AllowOrganizationSignUp && !before.AllowOrganizationSignUp {
+			if err := d.mayLetFound(ctx, w); err != nil {
+				return err
+			}
+		}
 		if err := d.newDefaultOrganization(ctx, w, in.DefaultOrganization, settings); err != nil {
 			return err
 		}
@@ -120,6 +125,21 @@ func (d *Directory) UpdateSettings(ctx context.Context, in UpdateSettingsInput) 
 		return w.updateSettings(ctx, &before, settings, allowance)
 	})
 	return settings, err
+}
+
+// mayLetFound checks that the actor may hand out what those hold who make an organization
+// when they sign up.
+func (d *Directory) mayLetFound(ctx context.Context, w *write) error {
+	catalogue, err := d.engine.Catalogue(ctx)
+	if err != nil {
+		return err
+	}
+	role := catalogue.RoleByKey(access.OrganizationAdministrator)
+	if role == nil {
+		return errNotSetUp
+	}
+	_, err = d.allow(ctx, w, access.Handout{By: access.SettingsWrite, Items: itemsIn(catalogue, []db.RoleID{role.ID}, nil, nil)})
+	return err
 }
 
 // newDefaultOrganization locks the organization that is to be the default one,

@@ -80,7 +80,7 @@ func (w *write) store(ctx context.Context, row db.Unique, guarded, plain rowStat
 func (w *write) findTaken(ctx context.Context, row db.Unique) error {
 	claims := row.Claims()
 	for i, claim := range claims.Values {
-		if claim.Value != nil && !storable(*claim.Value) {
+		if claim.Value != nil && !db.Storable(*claim.Value) {
 			claims.Values[i].Value = nil // no row can have it
 		}
 	}

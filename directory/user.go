@@ -323,10 +323,14 @@ func (d *Directory) UpdateUser(ctx context.Context, in UpdateUserInput) (*db.Use
 }
 
 // identity is what a user is found by, and will sign in with.
-type identity struct{ email, username, phone, externalID string }
+type identity struct {
+	email, username, phone, externalID string
+	// emailVerified decides how much is asked of those who come by the address.
+	emailVerified bool
+}
 
 func identityOf(user *db.User) identity {
-	return identity{textValue(user.Email), textValue(user.Username), textValue(user.Phone), textValue(user.ExternalID)}
+	return identity{textValue(user.Email), textValue(user.Username), textValue(user.Phone), textValue(user.ExternalID), user.EmailVerified}
 }
 
 // version adds a fault unless the version is the one that the caller expects. An

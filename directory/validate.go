@@ -75,7 +75,7 @@ func (f *faults) line(field string, value *string, longest int) *string {
 	if utf8.RuneCountInString(clean) > longest {
 		f.tooLong(field, longest)
 	}
-	if !storable(clean) || strings.ContainsFunc(clean, isControl) {
+	if !db.Storable(clean) || strings.ContainsFunc(clean, isControl) {
 		f.Add(problem.Invalid, field, "No control characters.")
 	}
 	return &clean
@@ -219,10 +219,6 @@ func (f *faults) key(field, value string) string {
 
 // isKey reports whether text can be the key of a role or permission.
 func isKey(text string) bool { return len(text) <= maxKey && keyPattern.MatchString(text) }
-
-// storable reports whether the database can hold a text: it can hold neither zero
-// characters nor invalid UTF-8.
-func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
 // size checks the length of an input list, and reports whether it is right: a list
 // of another length is not checked any further.

@@ -139,6 +139,8 @@ func (a *authorization) read() error {
 		return failure(invalidRequest, "PKCE is needed: code_challenge, by code_challenge_method S256.")
 	case len(q.Get("nonce")) > maxNonce:
 		return failure(invalidRequest, "nonce is too long.")
+	case !db.Storable(q.Get("nonce")):
+		return failure(invalidRequest, "nonce is text without the character NUL.")
 	}
 	if a.prompt = strings.Fields(q.Get("prompt")); len(a.prompt) > 1 && slices.Contains(a.prompt, promptNone) {
 		return failure(invalidRequest, "prompt=none stands alone.")

@@ -282,7 +282,7 @@ func (i *tokenIssuer) verify(ctx context.Context, text string) (*Subject, error)
 	if isMicrosoft(i.url) && all.ObjectID != "" {
 		subject = all.ObjectID // as for those who sign in here
 	}
-	if subject == "" || len(subject) > maxSubject {
+	if !isSubject(subject) {
 		return nil, refuse("it names nobody")
 	}
 	return &Subject{Issuer: i.url, Subject: subject, expiresAt: token.Expiry}, nil

@@ -105,6 +105,7 @@ func TestAccessTokens(t *testing.T) {
 		"nobody":                               signed(map[string]any{"sub": ""}),
 		"no subject":                           signed(map[string]any{"sub": nil}),
 		"a subject too long":                   signed(map[string]any{"sub": strings.Repeat("a", 256)}),
+		"a subject with a NUL":                 signed(map[string]any{"sub": "ada\x00"}),
 		"an ID token":                          signed(map[string]any{"nonce": "n"}),
 		"an ID token of a hash":                signed(map[string]any{"at_hash": "aGFzaA"}),
 		"another key":                          providertest.Signed(jose.RS256, foreign, "1", claimsOf(p, nil)),

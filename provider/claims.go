@@ -139,11 +139,14 @@ func (c *Client) check(id *oidc.IDToken, of *Config, trip Trip) (*claims, error)
 		return nil, errors.New("the token was made for another sign-in")
 	case id.IssuedAt.Unix() <= 0 || id.IssuedAt.After(c.clock().Add(leeway)):
 		return nil, errors.New("the token was not made before now")
-	case all.Subject == "" || len(all.Subject) > maxSubject:
+	case !isSubject(all.Subject):
 		return nil, errors.New("the token names nobody")
 	}
 	return &all, nil
 }
+
+// isSubject reports whether somebody can be named so.
+func isSubject(text string) bool { return text != "" && len(text) <= maxSubject && db.Storable(text) }
 
 // profile returns what the claims say, as far as this kind of provider can know it.
 func (c *claims) profile(of *Config) *Profile {

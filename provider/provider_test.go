@@ -100,6 +100,7 @@ var hostile = map[string]func(p *providertest.Provider){
 	"nobody":                     claim("sub", ""),
 	"no subject":                 claim("sub", nil),
 	"a long subject":             claim("sub", strings.Repeat("x", 256)),
+	"a subject with a NUL":       claim("sub", "ada\x00"),
 	"expired":                    claim("exp", time.Now().Add(-time.Minute).Unix()),
 	"never expires":              claim("exp", nil),
 	"made tomorrow":              claim("iat", time.Now().Add(24*time.Hour).Unix()),

@@ -18,6 +18,7 @@ import (
 //	who has the identity (issuer, subject)                    theirs
 //	else: is the address proven?                              by a code, unless the provider's word on it counts
 //	  somebody has it, and has signed in, or not trusted      by a code in any case
+//	  somebody has it, who holds permissions of Roster        by a code in any case
 //	  somebody has it                                         theirs, and linked
 //	  nobody has it                                           a new one, as after signing up
 //
@@ -159,8 +160,14 @@ func (s *Service) identify(ctx context.Context, f *flow) error {
 	if err != nil {
 		return err
 	}
-	if owner != nil && (!a.Trusted || owner.SignInCount > 0) {
-		return errUnproven
+	if owner != nil {
+		ranks, err := s.Directory.Ranks(ctx, owner.ID)
+		if err != nil {
+			return err
+		}
+		if !a.Trusted || owner.SignInCount > 0 || ranks {
+			return errUnproven
+		}
 	}
 	return s.settle(ctx, f, owner)
 }

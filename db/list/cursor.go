@@ -8,7 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"roster/db"
 
 	"github.com/google/uuid"
 )
@@ -98,7 +99,7 @@ func (t Type) holds(value string) bool {
 		at, _, ok := strings.Cut(rest, " ")
 		return ok && UUID.holds(id) && Time.holds(at) && Text.holds(value)
 	}
-	return utf8.ValidString(value) && strings.IndexByte(value, 0) < 0
+	return db.Storable(value)
 }
 
 // TimeValue returns the text of an instant in a cursor. No instant, nil, comes

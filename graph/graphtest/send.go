@@ -74,8 +74,15 @@ func Request(t testing.TB, key, query string, variables Object) (http.Header, []
 	if !strings.Contains(query, "$file:") {
 		rest = "($file: Upload!)" + rest
 	}
-	operations, err := json.Marshal(Object{"query": begin + "mutation" + rest, "variables": Object{"file": nil}})
+	operations, err := json.Marshal(Object{"query": begin + "mutation" + rest, "variables": mergeVariables([]Object{variables, {"file": nil}})})
 	Must(t, err)
+	return FormOf(t, key, operations)
+}
+
+// FormOf returns the header and the body of a request with the API key and a small file, the
+// variable file of the operations.
+func FormOf(t testing.TB, key string, operations []byte) (http.Header, []byte) {
+	t.Helper()
 	header := Headers(key)
 	header.Set("X-GraphQL-Preflight", "1")
 	return Form(t, header, map[string]string{"operations": string(operations), "map": `{"0": ["variables.file"]}`}, "people.csv", []byte("email\nsomebody@example.com\n"))

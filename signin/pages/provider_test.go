@@ -78,7 +78,7 @@ func TestWhoArrives(t *testing.T) {
 		refused   = "refused"    // at once
 		codeFirst = "code first" // refused, after a code
 	)
-	const unclaimed, claimed, suspended = "unclaimed", "claimed", "suspended"
+	const unclaimed, claimed, suspended, ranking = "unclaimed", "claimed", "suspended", "ranking"
 	bound := func(more string) func(domain string) object {
 		return func(domain string) object {
 			all := object{"domains": []string{domain}}
@@ -123,6 +123,8 @@ func TestWhoArrives(t *testing.T) {
 		{"claimed, any tenant", claimed, entra, none, false, code},
 		{"claimed, no sign-up", claimed, bound("trusted"), none, true, code},
 		{"suspended", suspended, bound("trusted"), none, false, refused},
+		{"unclaimed, but an administrator, trusted", ranking, bound("trusted"), none, false, code},
+		{"unclaimed, but an administrator, an organization's", ranking, ofOrganization, none, false, code},
 		{"an organization's, nobody", "", ofOrganization, none, false, enters},
 		{"an organization's, unclaimed", unclaimed, ofOrganization, none, false, enters},
 		{"an organization's, claimed", claimed, ofOrganization, none, false, code},
@@ -150,6 +152,8 @@ func TestWhoArrives(t *testing.T) {
 			switch test.account {
 			case claimed:
 				b.Execute(t, "update users set sign_in_count = 1, last_signed_in_at = now(), email_verified = true where email = ?", email)
+			case ranking:
+				b.Ask(t, `mutation($e: String!) { grantRoles(input: {organization: {code: "default"}, users: [{email: $e}], roles: [{key: "roster-organization-administrator"}], startsAt: "2079-01-01T00:00:00Z"}) { memberships { id } } }`, object{"e": email})
 			case suspended:
 				b.Ask(t, `mutation($e: String!) { suspendUser(input: {user: {email: $e}}) { user { id } } }`, object{"e": email})
 			}
