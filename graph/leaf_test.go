@@ -75,6 +75,9 @@ func (c *caller) everyLeaf(t *testing.T, visit func(l leaf, query string)) {
 					with := *c
 					with.place, with.instead = argument.Name, l.argument
 					call := with.call(owner.Name, f)
+					if strings.Contains(l.argument+call, "null") {
+						t.Errorf("%s has no sample beside it: add one to samples", l.name)
+					}
 					if strings.Contains(call, "$file") {
 						around = strings.Replace(around, "($x", "($file: Upload!, $x", 1)
 					}
