@@ -176,6 +176,8 @@ type CreateUserInput struct {
 	Password *string
 	// PasswordHash is a hash that credential.CheckHash takes.
 	PasswordHash *string
+	// PasswordFaults are what is wrong with the password, which is told with the rest.
+	PasswordFaults []*problem.Error
 	// Organizations are the ones to join; nil means the default one.
 	Organizations []*OrganizationRef
 	// Roles are granted in each organization; nil means its default ones.
@@ -272,6 +274,7 @@ func (f *faults) newUser(in CreateUserInput) *db.User {
 	if in.Password != nil {
 		f.Add(problem.Invalid, "input.password", "A password comes with createUser, alone in its document. Elsewhere, use its hash.")
 	}
+	*f.List = append(*f.List, in.PasswordFaults...)
 	f.passwordHash("input.passwordHash", in.PasswordHash)
 	f.identified(user)
 	user.Derive()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -616,4 +617,48 @@ func TestImportsReachOtherServers(t *testing.T) {
 	want("imported", ` granted@acme<nil>:read granted@acme<nil>:write joining@acme<nil>:read joining@globex<nil>:read joining@globex<nil>:write new@acme<nil>:read made@<nil>fresh:read made@<nil>fresh:write`)
 	b.Carry(t, "undoImport", id, "UNDONE")
 	want("undone", before)
+}
+
+// What a row may change of somebody who ranks higher than whoever imports it, by what it says of
+// them.
+func TestRankOfRows(t *testing.T) {
+	t.Parallel()
+	b := graphtest.New(t)
+	b.Ask(t, graphtest.TwoCustomers)
+	rows := map[string]struct {
+		says    string
+		refused bool
+	}{
+		"email":             {`"email": "else-#@x.example"`, true},
+		"emailVerified":     {`"email_verified": true`, true},
+		"username":          {`"username": "else-#"`, true},
+		"phone":             {`"phone": "+442079460958"`, true},
+		"externalId":        {`"external_id": "else-#"`, true},
+		"suspended":         {`"suspended": true`, true},
+		"password":          {`"hashed_password": "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"`, true},
+		"account elsewhere": {`"identities": [{"provider": "google-oauth2", "user_id": "#"}]`, true},
+		"names":             {`"given_name": "Else"`, false},
+		"picture":           {`"picture_url": "https://x.example/#.png"`, false},
+		"properties":        {`"properties": {"a": 1}`, false},
+		"organization":      {`"external_organization_id": "globex"`, false},
+	}
+	var people []string
+	for i, name := range keysInOrder(rows) {
+		id := b.Ask(t, `mutation($u: String!, $e: String!) { createUser(input: {username: $u, email: $e, organizations: [{code: "acme"}], roles: [{key: "roster-organization-administrator"}]}) { user { id } } }`, object{"u": fmt.Sprint("boss", i), "e": fmt.Sprintf("boss%d@x.example", i)}).Text("createUser.user.id")
+		people = append(people, `{"roster_id": "`+id+`", `+strings.ReplaceAll(rows[name].says, "#", strconv.Itoa(i))+`}`)
+	}
+	b.WorkOnImports(t)
+	lower := b.Holding(t, "", "roster:imports:write", "roster:users:write", "roster:members:write", "invoices:read")
+	id := b.Plan(t, object{"onConflict": "UPDATE"}, "bosses.json", "["+strings.Join(people, ",")+"]")
+	if a := b.As(t, lower, `mutation($id: ID!) { applyImport(input: {import: $id}) { import { id } } }`, object{"id": id}); a.Codes() != "" {
+		t.Fatalf("%s", a.Body)
+	}
+	b.ImportIs(t, id, "APPLIED")
+	got := b.Ask(t, `query($id: ID!) { import(id: $id) { rows(first: 100) { nodes { outcome errors { code message } } } } }`, object{"id": id}).List("import.rows.nodes")
+	for i, name := range keysInOrder(rows) {
+		text, outcome := fmt.Sprint(graphtest.At(got[i], "errors")), graphtest.At(got[i], "outcome")
+		if want := map[bool]string{true: "FAIL", false: "UPDATE"}[rows[name].refused]; outcome != want || rows[name].refused != strings.Contains(text, "You must hold every permission of Roster") {
+			t.Errorf("%s: %v %s, want %s", name, outcome, text, want)
+		}
+	}
 }

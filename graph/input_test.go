@@ -426,3 +426,36 @@ func TestNullReference(t *testing.T) {
 		t.Error(message)
 	}
 }
+
+// Whoever makes several mistakes learns of all of them at once, each where it is.
+func TestAllMistakesAtOnce(t *testing.T) {
+	t.Parallel()
+	b := graphtest.New(t)
+	b.Ask(t, mutationSeed)
+	for document, fields := range map[string]string{
+		`createUser(input: {email: "x", username: "@", password: "short", organizations: [{code: "acme"}, {code: "nope"}], roles: [{key: "nope"}]}) { user { id } }`:                                                             "email organizations.1 password roles.0 username",
+		`createUser(input: {email: "x@example.com", password: "short", passwordHash: "x"}) { user { id } }`:                                                                                                                      "password passwordHash passwordHash",
+		`setTemporaryPassword(input: {user: {email: "nobody@example.com"}, password: "short"}) { user { id } }`:                                                                                                                  "password user",
+		`createApplication(input: {name: " ", kind: MACHINE, redirectUrls: ["x"], audiences: ["", "a b"], permissions: [{key: "nope"}], organization: {code: "nope"}}) { application { id } }`:                                   "audiences.0 audiences.1 name organization permissions.0 redirectUrls redirectUrls.0",
+		`createIdentityProvider(input: {key: "", kind: OIDC, issuer: "x", clientId: " ", clientSecret: "", displayName: "\u200b", organization: {code: "nope"}, domains: ["a..b", "c"]}) { provider { id } }`:                    "clientId clientSecret displayName domains.0 domains.1 issuer key organization",
+		`updateIdentityProvider(input: {provider: "x", displayName: "", clientId: "", clientSecret: "", domains: [".."], trusted: null}) { provider { id } }`:                                                                    "clientId clientSecret displayName domains.0 provider trusted",
+		`invite(input: {email: "x", organization: {code: "nope"}, givenName: "\u200b", roles: [{key: "nope"}], expiresAt: "2020-01-01T00:00:00Z"}) { link }`:                                                                     "email expiresAt givenName organization roles.0",
+		`createUsers(input: {users: [{email: "x", roles: [{key: "nope"}], organizations: [{code: "nope"}]}, {username: "@", properties: [], phone: "1"}]}) { users { id } }`:                                                     "users.0.email users.0.organizations.0 users.0.roles.0 users.1.phone users.1.properties users.1.username",
+		`updateSettings(input: {minimumPasswordLength: 1, sessionIdleSeconds: 1, defaultOrganization: {code: "nope"}, defaultRoles: [{key: "nope"}], branding: {name: "\u200b", colour: "x"}}) { settings { allowSelfSignUp } }`: "branding.colour branding.name defaultOrganization defaultRoles.0 minimumPasswordLength sessionIdleSeconds",
+		`updateOrganization(input: {organization: {code: "nope"}, name: "\u200b", autoJoinDomains: ["a..b"], allowSelfSignUp: null, defaultRoles: [{key: "nope"}], externalId: "", properties: []}) { organization { id } }`:     "allowSelfSignUp autoJoinDomains.0 defaultRoles.0 externalId name organization properties",
+		`createApiKey(input: {name: " ", permissions: [{key: "nope"}], user: {email: "nobody@example.com"}, expiresAt: "2020-01-01T00:00:00Z"}) { secret }`:                                                                      "expiresAt name permissions.0 user",
+		`moveMember(input: {user: {email: "nobody@example.com"}, from: {code: "acme"}, to: {code: "nope"}, keepGrants: true}) { membership { id } }`:                                                                             "to user",
+		`signUp(input: {email: "x", password: "short", givenName: "\u200b"}) { result { __typename } }`:                                                                                            "email givenName password",
+	} {
+		t.Run(document, func(t *testing.T) {
+			a := b.As(t, b.Key, "mutation { "+document+" }", nil)
+			var got []string
+			for i := range a.Errors {
+				got = append(got, strings.TrimPrefix(a.Field(i), "input."))
+			}
+			if slices.Sort(got); strings.Join(got, " ") != fields {
+				t.Errorf("told is %v, want %s\n%s", got, fields, a.Body)
+			}
+		})
+	}
+}

@@ -415,6 +415,43 @@ func (b *invitations) revoke(t *testing.T, h host, role string) {
 	b.Ask(t, `mutation($e: String!, $o: String!, $r: String!) { revokeRoles(input: {organization: {code: $o}, users: [{email: $e}], roles: [{key: $r}]}) { memberships { id } } }`, object{"e": h.email, "o": h.org, "r": role})
 }
 
+// A guest gets the roles that the invitation names, as far as they are there, and the default ones
+// only if it names none of its own.
+func TestRolesOfInvitations(t *testing.T) {
+	t.Parallel()
+	b := newInvitations(t)
+	h := b.newHost(t)
+	b.Ask(t, `mutation { createRole(input: {key: "gone"}) { role { id } } }`)
+	cases := map[string]struct {
+		roles any
+		want  string
+		token string
+	}{
+		"left out": {nil, "guest", ""}, "none": {[]object{}, "", ""}, "one": {graphtest.Refs("key", "clerk"), "clerk", ""},
+		"one that is gone": {graphtest.Refs("key", "gone"), "", ""}, "one of two": {graphtest.Refs("key", "gone", "clerk"), "clerk", ""},
+	}
+	email := func(name string) string { return strings.ReplaceAll(name, " ", "-") + "@acme.example" }
+	for name, c := range cases {
+		_, c.token = invite(t, b.Server, b.Key, object{"email": email(name), "organization": object{"code": h.org}, "roles": c.roles})
+		cases[name] = c
+	}
+	b.Ask(t, `mutation { deleteRole(input: {role: {key: "gone"}}) { deletedIds } }`)
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			if a := accept(t, b.Server, "", object{"token": c.token}); a.Codes() != "" {
+				t.Fatalf("%s", a.Body)
+			}
+			var roles []string
+			for _, role := range b.Ask(t, `query($e: String!, $o: String!) { user(by: {email: $e}) { membership(organization: {code: $o}) { roles { key } } } }`, object{"e": email(name), "o": h.org}).List("user.membership.roles") {
+				roles = append(roles, fmt.Sprint(graphtest.At(role, "key")))
+			}
+			if got := strings.Join(roles, " "); got != c.want {
+				t.Errorf("the guest has the roles %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 // An invitation that is void lets nobody in, whoever they are and however it was delivered,
 // and whoever shows it gets the same answer as for a token that was made up; also in the
 // middle of accepting it.

@@ -53,6 +53,8 @@ func TestRefusedRequests(t *testing.T) {
 		"an unknown prompt":     {a, []string{"prompt", "please"}, "invalid_request"},
 		"no age":                {a, []string{"max_age", "old"}, "invalid_request"},
 		"a long nonce":          {a, []string{"nonce", strings.Repeat("n", 1001)}, "invalid_request"},
+		"a nonce with a NUL":    {a, []string{"nonce", "n\x00"}, "invalid_request"},
+		"a nonce of bytes":      {a, []string{"nonce", "n\xff"}, "invalid_request"},
 		"not signed in":         {a, []string{"prompt", "none"}, "login_required"},
 		"too long to come back": {a, []string{"nonce", strings.Repeat("n", 900), "scope", strings.Repeat("x", 900)}, "invalid_request"},
 	} {

@@ -171,14 +171,16 @@ func (s *Service) SetTemporaryPassword(ctx context.Context, in SetTemporaryPassw
 	if err := access.Require(ctx, access.UsersWrite); err != nil {
 		return nil, err
 	}
-	hash, err := s.newPassword(ctx, "input.password", secret.New(in.Password), nil)
-	if err != nil {
-		return nil, err
+	hash, wrong := s.newPassword(ctx, "input.password", secret.New(in.Password), nil)
+	if wrong != nil && problem.All(wrong) == nil {
+		return nil, wrong
 	}
 	var user *db.User
-	err = s.atomically(ctx, func(ctx context.Context, _ func(error) error) error {
+	err := s.atomically(ctx, func(ctx context.Context, _ func(error) error) error {
 		return s.Directory.ActOnUser(ctx, access.UsersWrite, in.User, "input.user", func(ctx context.Context, _ *changes.Write, on *db.User) error {
-			user = on
+			if user = on; wrong != nil {
+				return wrong
+			}
 			if err := s.setPassword(ctx, user.ID, hash, true); err != nil {
 				return err
 			}
@@ -186,6 +188,9 @@ func (s *Service) SetTemporaryPassword(ctx context.Context, in SetTemporaryPassw
 			return err
 		})
 	})
+	if refused := problem.All(err); wrong != nil && user == nil && refused != nil { // both are told
+		err = append(problem.List(problem.All(wrong)), refused...)
+	}
 	return user, err
 }
 
@@ -205,9 +210,8 @@ func (s *Service) CreateUserWithPassword(ctx context.Context, in directory.Creat
 	if in.PasswordHash != nil {
 		faults.Add(problem.Invalid, "input.passwordHash", "A password or its hash, not both.")
 	}
-	if len(faults) > 0 {
-		_, err := s.Directory.Newcomer(in)
-		return nil, append(faults, problem.All(err)...)
+	if in.PasswordFaults = faults; len(faults) > 0 {
+		return s.Directory.CreateUser(ctx, in) // which says what else is wrong
 	}
 	hash, err := s.Passwords.Hash(ctx, password) // before a connection is taken
 	if err != nil {
