@@ -26,10 +26,10 @@ func (s *server) newAPI() *transport.Handler {
 func (s *server) newDoors(api *transport.Handler) (*pages.Pages, *oauth.Handler) {
 	var provider *oauth.Handler
 	signInPages := pages.New(pages.Options{
-		SignIn: s.signIn, Directory: s.directory, Cookies: s.cookies, ReturnOrigins: append(s.origins(), s.returnOrigins...), Urgently: api.Urgently, Log: s.log,
+		SignIn: s.signIn, Directory: s.directory, Cookies: s.cookies, ReturnOrigins: append(s.origins(), s.returnOrigins...), Urgently: api.Urgently, Denied: api.Denied, Log: s.log,
 		LeadsTo: func(ctx context.Context, path string) string { return provider.LeadsTo(ctx, path) },
 	})
-	provider = oauth.New(oauth.Options{SignIn: s.signIn, Directory: s.directory, Cookies: s.cookies, JWKS: s.tokens.ServeJWKS, Refuse: signInPages.Refuse, Urgently: api.Urgently, Log: s.log})
+	provider = oauth.New(oauth.Options{SignIn: s.signIn, Directory: s.directory, Cookies: s.cookies, JWKS: s.tokens.ServeJWKS, Refuse: signInPages.Refuse, Urgently: api.Urgently, Denied: api.Denied, Log: s.log})
 	return signInPages, provider
 }
 

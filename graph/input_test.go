@@ -445,7 +445,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 		`updateOrganization(input: {organization: {code: "nope"}, name: "\u200b", autoJoinDomains: ["a..b"], allowSelfSignUp: null, defaultRoles: [{key: "nope"}], externalId: "", properties: []}) { organization { id } }`:     "allowSelfSignUp autoJoinDomains.0 defaultRoles.0 externalId name organization properties",
 		`createApiKey(input: {name: " ", permissions: [{key: "nope"}], user: {email: "nobody@example.com"}, expiresAt: "2020-01-01T00:00:00Z"}) { secret }`:                                                                      "expiresAt name permissions.0 user",
 		`moveMember(input: {user: {email: "nobody@example.com"}, from: {code: "acme"}, to: {code: "nope"}, keepGrants: true}) { membership { id } }`:                                                                             "to user",
-		`signUp(input: {email: "x", password: "short", givenName: "\u200b"}) { result { __typename } }`:                                                                                            "email givenName password",
+		`signUp(input: {email: "x", password: "short", givenName: "\u200b"}) { result { __typename } }`:                                                                                                                          "email givenName password",
 	} {
 		t.Run(document, func(t *testing.T) {
 			a := b.As(t, b.Key, "mutation { "+document+" }", nil)

@@ -64,6 +64,7 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := a.serve(); err != nil {
 		e := h.errorOf(r.Context(), err)
+		h.noteDenied(r, e)
 		a.sendBack(url.Values{"error": {e.Code}, "error_description": {e.Description}})
 	}
 }

@@ -93,6 +93,7 @@ func (h *Handler) errorOf(ctx context.Context, err error) *oauthError {
 // fail answers a request of an application with an error.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := h.errorOf(r.Context(), err)
+	h.noteDenied(r, e)
 	switch e.status {
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", strconv.Itoa(1))
@@ -102,6 +103,17 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 		}
 	}
 	answer(w, e.status, e)
+}
+
+// noteDenied counts and logs an error by which a client is denied something, as opposed to a
+// request that is wrong.
+func (h *Handler) noteDenied(r *http.Request, e *oauthError) {
+	switch {
+	case e.status == http.StatusUnauthorized:
+		h.Denied(r.Context(), r, "oauth", problem.Unauthenticated)
+	case e.status == http.StatusForbidden, e.Code == accessDenied:
+		h.Denied(r.Context(), r, "oauth", problem.Forbidden)
+	}
 }
 
 // answer writes a value as JSON.

@@ -68,7 +68,10 @@ type Options struct {
 	// Urgently lets work in that ends access, however busy the server is. It returns a context
 	// for it, and leave, which is called when the work is done.
 	Urgently func(ctx context.Context) (urgent context.Context, leave func(), err error)
-	Log      *slog.Logger
+	// Denied counts and logs what was denied to a client, by the kinds of the problems; door is
+	// the name of this one. Other kinds are no denials.
+	Denied func(ctx context.Context, r *http.Request, door string, kinds ...problem.Kind)
+	Log    *slog.Logger
 }
 
 // Handler answers requests of applications, and of browsers that they have sent.

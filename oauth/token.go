@@ -125,6 +125,7 @@ func (h *Handler) userInfo(w http.ResponseWriter, r *http.Request) {
 	case e.Code == invalidGrant:
 		e = &oauthError{"invalid_token", e.Description, http.StatusUnauthorized}
 	}
+	h.noteDenied(r, e)
 	if e.status < http.StatusInternalServerError {
 		w.Header().Set("WWW-Authenticate", `Bearer error="`+e.Code+`", error_description="`+e.Description+`"`)
 	}

@@ -98,11 +98,11 @@ func (b *Server) openDoors(t testing.TB, log *slog.Logger) {
 	var provider *oauth.Handler
 	cookies := browser.NewCookies(false)
 	b.Pages = pages.New(pages.Options{
-		SignIn: b.SignIn, Directory: b.Directory, Cookies: cookies, ReturnOrigins: []string{ReturnOrigin}, Urgently: b.Handler.Urgently, Log: log,
+		SignIn: b.SignIn, Directory: b.Directory, Cookies: cookies, ReturnOrigins: []string{ReturnOrigin}, Urgently: b.Handler.Urgently, Denied: b.Handler.Denied, Log: log,
 		LeadsTo: func(ctx context.Context, path string) string { return provider.LeadsTo(ctx, path) },
 	})
 	provider = oauth.New(oauth.Options{
-		SignIn: b.SignIn, Directory: b.Directory, Cookies: cookies, JWKS: b.SignIn.Tokens.ServeJWKS, Refuse: b.Pages.Refuse, Urgently: b.Handler.Urgently, Log: log,
+		SignIn: b.SignIn, Directory: b.Directory, Cookies: cookies, JWKS: b.SignIn.Tokens.ServeJWKS, Refuse: b.Pages.Refuse, Urgently: b.Handler.Urgently, Denied: b.Handler.Denied, Log: log,
 	})
 	b.Provider = provider
 	var err error

@@ -1,7 +1,9 @@
 package transport
 
 import (
+	"context"
 	"log/slog"
+	"net/http"
 	"slices"
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -36,16 +38,35 @@ func (r *request) noteDenials(errs gqlerror.List) {
 	if len(codes) == 0 {
 		return
 	}
-	h := r.handler
+	var more []slog.Attr
+	if reason != "" {
+		more = append(more, slog.String("reason", reason))
+	}
+	r.handler.noteDenied(r.ctx, r.principal(), codes, more...)
+}
+
+// Denied counts what another door has denied to a client, by the codes of the problems, and logs
+// it: no message, which may have what somebody has typed there.
+func (h *Handler) Denied(ctx context.Context, r *http.Request, door string, kinds ...problem.Kind) {
+	var codes []string
+	for _, kind := range kinds {
+		if code := string(kind); slices.Contains(telemetry.DenialCodes, code) && !slices.Contains(codes, code) {
+			codes = append(codes, code)
+		}
+	}
+	if len(codes) > 0 {
+		h.noteDenied(ctx, principalOf(r), codes, slog.String("door", door))
+	}
+}
+
+// noteDenied counts the codes, and logs them with the ids of the actor of ctx.
+func (h *Handler) noteDenied(ctx context.Context, who budget.Principal, codes []string, more ...slog.Attr) {
 	h.options.Metrics.Denied(codes...)
-	if _, ok := h.denialLines.Charge(r.principal(), denialRate, 1); !ok {
+	if _, ok := h.denialLines.Charge(who, denialRate, 1); !ok {
 		return
 	}
-	attributes := []slog.Attr{slog.Any("codes", codes)}
-	if reason != "" {
-		attributes = append(attributes, slog.String("reason", reason))
-	}
-	h.options.Log.LogAttrs(r.ctx, slog.LevelInfo, "denied", append(attributes, idsOf(access.ActorOf(r.ctx))...)...)
+	attributes := append([]slog.Attr{slog.Any("codes", codes)}, more...)
+	h.options.Log.LogAttrs(ctx, slog.LevelInfo, "denied", append(attributes, idsOf(access.ActorOf(ctx))...)...)
 }
 
 // principal returns whom the request is charged to; before that is known, the address.

@@ -14,6 +14,7 @@ import (
 	"roster/graph"
 	"roster/graph/graphtest"
 	"roster/graph/transport"
+	"roster/problem"
 	"roster/telemetry"
 )
 
@@ -129,9 +130,20 @@ func TestDenialsAreLoggedAndCounted(t *testing.T) {
 	if lines := log.take(t); len(lines) != 1 {
 		t.Errorf("another client left %v", lines)
 	}
+	log.take(t)
+	at := httptest.NewRequest(http.MethodPost, "/signin?account=secret@example.com", http.NoBody)
+	at.RemoteAddr = "198.51.100.7:1"
+	watched.Handler.Denied(t.Context(), at, "pages", problem.Invalid, problem.Unauthenticated, problem.Limited, problem.Limited)
+	if lines := log.take(t); len(lines) != 1 || lines[0]["door"] != "pages" || fmt.Sprint(lines[0]["codes"]) != "[UNAUTHENTICATED LIMITED]" || strings.Contains(fmt.Sprint(lines[0]), "secret") {
+		t.Errorf("another door left %v", lines)
+	}
+	watched.Handler.Denied(t.Context(), at, "pages", problem.Invalid)
+	if lines := log.take(t); len(lines) != 0 {
+		t.Errorf("what is no denial left %v", lines)
+	}
 	w := httptest.NewRecorder()
 	metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	for code, n := range map[string]int{"UNAUTHENTICATED": 2, "FORBIDDEN": 3 + many, "ESCALATION": 1, "LIMITED": 1} {
+	for code, n := range map[string]int{"UNAUTHENTICATED": 3, "FORBIDDEN": 3 + many, "ESCALATION": 1, "LIMITED": 2} {
 		if line := fmt.Sprintf("roster_denials_total{code=%q} %d\n", code, n); !strings.Contains(w.Body.String(), line) {
 			t.Errorf("the metrics lack %s", line)
 		}

@@ -77,6 +77,9 @@ type Options struct {
 	// Urgently lets work in that ends access, however busy the server is. It returns a context
 	// for it, and leave, which is called when the work is done.
 	Urgently func(ctx context.Context) (urgent context.Context, leave func(), err error)
+	// Denied counts and logs what was denied to a client, by the kinds of the problems; door is
+	// the name of this one. Other kinds are no denials.
+	Denied func(ctx context.Context, r *http.Request, door string, kinds ...problem.Kind)
 	// LeadsTo returns where browsers may be sent on from a path of this server that they are
 	// sent back to, as a source of a Content-Security-Policy; empty for nowhere.
 	LeadsTo func(ctx context.Context, path string) string

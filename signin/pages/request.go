@@ -275,6 +275,11 @@ func (r *request) problemsOf(err error) []*problem.Error {
 		r.pages.Log.WarnContext(r.ctx, "unavailable", "page", r.path, "cause", err)
 	}
 	if all := problem.All(err); len(all) > 0 {
+		kinds := make([]problem.Kind, len(all))
+		for i, one := range all {
+			kinds[i] = one.Kind
+		}
+		r.pages.Denied(r.ctx, r.http, "pages", kinds...)
 		return all
 	}
 	wait := &problem.Error{Kind: problem.Unavailable, Message: "There is too much to do at the moment. Try again in a second.", RetryAfter: time.Second}
