@@ -675,11 +675,11 @@ input CreateIdentityProviderInput {
   clientId: String!
   "By which this server shows the provider who it is. It is sealed, and never shown again."
   clientSecret: String!
-  "The organization that it serves; the business when left out."
+  "The organization that it serves; the business when left out. Whoever comes by it becomes a member, so ` + "`" + `roster:members:write` + "`" + ` is needed there."
   organization: OrganizationRef
   "Domains whose addresses are sent here, and are believed. Needs ` + "`" + `roster:organizations:write` + "`" + ` everywhere. Of an organization's provider, all must be in the organization's autoJoinDomains; none means all of those."
   domains: [String!]
-  "Whether what it says of an address may link an account that nobody has signed in to yet; false when left out."
+  "Whether what it says of an address may link an account that nobody has signed in to yet, and that holds no permission of Roster; false when left out."
   trusted: Boolean
   "Overrides the business's setting; null leaves it to that."
   syncProfiles: Boolean
@@ -695,7 +695,7 @@ input UpdateIdentityProviderInput {
   clientId: String
   "A new secret in place of the old one."
   clientSecret: String
-  "Takes the place of all domains; null or empty: none. Needs ` + "`" + `roster:organizations:write` + "`" + ` everywhere."
+  "Takes the place of all domains; null or empty: none. Needs ` + "`" + `roster:organizations:write` + "`" + ` everywhere and, for more domains of an organization's provider, ` + "`" + `roster:members:write` + "`" + ` there."
   domains: [String!]
   "Whether what it says of an address may link an unclaimed account."
   trusted: Boolean
@@ -1450,7 +1450,7 @@ input InviteInput {
   familyName: String
   "The organization to join; the default one when left out."
   organization: OrganizationRef
-  "What to grant there; its default roles when left out. ESCALATION for roles that the caller may not grant."
+  "What to grant there: none for an empty list, its default roles when left out. ESCALATION for roles that the caller may not grant."
   roles: [RoleRef!]
   "Until when it can be accepted: at most 90 days from now; 7 when left out."
   expiresAt: DateTime
@@ -2620,7 +2620,7 @@ type Mutation {
   ): InvitationPayload! @requires(permission: "roster:members:write")
   """
   Makes a new link for an invitation, also for one that has expired, and mails it unless the first one was not mailed. The old link ends, and the new one works for 7 days
-  at least. INVALID after it was accepted or revoked, and when its maker may no longer hand out all of it.
+  at least. INVALID after it was accepted or revoked, and when its maker may no longer hand out all of it; ESCALATION for roles that the caller may not grant.
   """
   resendInvitation(
     "Which one."
@@ -2713,7 +2713,7 @@ type Mutation {
     input: ApiKeyActionInput!
   ): ApiKeyPayload! @requires(permission: "roster:keys:write") @endsAccess
   """
-  The key of this request, which may hand out all that the API key holds, answers for it from now on: the API key no longer falls with who made it. INVALID for
+  The key of this request, which may hand out all that the API key and what it has made hold, answers for it from now on: the API key no longer falls with who made it. INVALID for
   a key that answers, itself or through others, for the one of this request.
   """
   adoptApiKey(
@@ -2730,7 +2730,7 @@ type Mutation {
   ): ApplicationPayload! @requires(permission: "roster:settings:write")
   """
   Changes an application. Lists are replaced. Who says what a MACHINE may do, or where, must be allowed to hand out all of it
-  (ESCALATION), and answers for it from then on.
+  (ESCALATION), and of what it has made, and answers for it from then on.
   """
   updateApplication(
     "What is to change."
@@ -2738,7 +2738,7 @@ type Mutation {
   ): ApplicationPayload! @requires(permission: "roster:settings:write")
   """
   Gives an application a new secret; the old one works for another day. INVALID for kinds that keep none. Who rolls the secret of a
-  MACHINE must be allowed to hand out what it may do (ESCALATION), and answers for it from then on.
+  MACHINE must be allowed to hand out what it may do, and what it has made (ESCALATION), and answers for it from then on.
   """
   rollApplicationSecret(
     "Which one."
@@ -2930,9 +2930,9 @@ input CreateOrganizationInput {
   externalId: String
   "A JSON object of at most 16 KiB; {} when left out."
   properties: JSON
-  "At most 100 domains, such as example.com. CONFLICT for one of another organization, however it is written."
+  "At most 100 domains, such as example.com. CONFLICT for one of another organization, however it is written. Needs ` + "`" + `roster:members:write` + "`" + `."
   autoJoinDomains: [String!]
-  "Whether anybody may join who names it at sign-up."
+  "Whether anybody may join who names it at sign-up; true needs ` + "`" + `roster:members:write` + "`" + `."
   allowSelfSignUp: Boolean! = false
   "Roles for those who join; the business's default roles when left out or empty. ESCALATION for what the caller may not hand out."
   defaultRoles: [RoleRef!]
@@ -2950,9 +2950,9 @@ input UpdateOrganizationInput {
   externalId: String
   "Takes the place of all properties: a JSON object of at most 16 KiB. Null: {}."
   properties: JSON
-  "Takes the place of all domains; at most 100. CONFLICT for one of another organization, however it is written."
+  "Takes the place of all domains; at most 100. CONFLICT for one of another organization, however it is written. A new one needs ` + "`" + `roster:members:write` + "`" + `."
   autoJoinDomains: [String!]
-  "Whether anybody may join who names it at sign-up; null is INVALID."
+  "Whether anybody may join who names it at sign-up; null is INVALID. To turn it on needs ` + "`" + `roster:members:write` + "`" + `."
   allowSelfSignUp: Boolean
   "Takes the place of all default roles. ESCALATION for new ones that contain what the caller may not hand out."
   defaultRoles: [RoleRef!]
@@ -3158,7 +3158,7 @@ input UpdateSettingsInput {
   allowPasswordSignIn: Boolean
   "Whether people may sign in by a code that is mailed to them. INVALID when neither a password nor a code would be left."
   allowCodeSignIn: Boolean
-  "Whether those who sign up may make an organization of their own."
+  "Whether those who sign up may make an organization of their own. ESCALATION to turn it on without holding what its administrator holds."
   allowOrganizationSignUp: Boolean
   "How many characters a password without a second factor has at least: 8 to 64."
   minimumPasswordLength: Int
