@@ -39,7 +39,14 @@ type facts struct {
 	business []string
 	// fallback is the default organization.
 	fallback db.OrganizationID
+	// doors are ways into organizations for whoever comes by: a domain, or none for everybody.
+	doors map[door]bool
 	systemic map[string]bool
+}
+
+type door struct {
+	org    db.OrganizationID
+	domain string
 }
 
 type factRow struct {
@@ -52,7 +59,7 @@ type factRow struct {
 
 func (b *business) facts(ctx context.Context, now time.Time) *facts {
 	b.t.Helper()
-	f := &facts{held: map[holding][]bool{}, members: map[holder]db.MembershipID{}, defaults: map[db.OrganizationID][]string{}, systemic: map[string]bool{}}
+	f := &facts{held: map[holding][]bool{}, members: map[holder]db.MembershipID{}, defaults: map[db.OrganizationID][]string{}, systemic: map[string]bool{}, doors: map[door]bool{}}
 	for _, m := range must(db.Select[db.Membership](ctx, b.db, "select * from memberships"))(b.t) {
 		f.members[holder{m.UserID.String(), m.OrgID}] = m.ID
 	}
@@ -79,6 +86,14 @@ func (b *business) facts(ctx context.Context, now time.Time) *facts {
 		}
 	}
 	f.fallback = must(db.Select[db.OrganizationID](ctx, b.db, "select id from organizations where is_default"))(b.t)[0]
+	for _, org := range must(db.Select[db.Organization](ctx, b.db, "select * from organizations where deleted_at is null"))(b.t) {
+		if org.AllowSelfSignUp {
+			f.doors[door{org: org.ID}] = true
+		}
+		for _, domain := range org.AutoJoinDomains {
+			f.doors[door{org.ID, domain}] = true
+		}
+	}
 	for _, key := range must(db.Select[string](ctx, b.db, "select key from permissions where is_system"))(b.t) {
 		f.systemic[key] = true
 	}
@@ -155,6 +170,11 @@ func (f *facts) compare(after *facts, actor *access.Actor) (wrong []string) {
 	for m := range after.members {
 		if _, was := f.members[m]; !was && m.org != f.fallback && !f.heldBy(actor, string(access.MembersWrite), m.org)[0] {
 			wrong = append(wrong, fmt.Sprintf("%s was placed in %s", m.id, m.org))
+		}
+	}
+	for d := range after.doors {
+		if !f.doors[d] && !f.heldBy(actor, string(access.MembersWrite), d.org)[0] {
+			wrong = append(wrong, fmt.Sprintf("%s was opened to %q", d.org, d.domain))
 		}
 	}
 	for _, key := range append(slices.Concat(slices.Collect(maps.Values(after.defaults))...), after.business...) {

@@ -95,6 +95,11 @@ func newRandomWorld(t *testing.T, seed uint64) *randomWorld {
 	for range 12 {
 		w.caller()
 	}
+	for range 40 { // what they make answers to them
+		if actor := w.actor(); actor != nil {
+			_ = w.mutation().run(access.WithActor(t.Context(), actor))
+		}
+	}
 	return w
 }
 
@@ -175,7 +180,14 @@ func (w *randomWorld) mutation() randomMutation {
 		}
 		return directory.APIKeyActionInput{APIKey: pick(w, ids).String()}
 	}
-	switch w.random.IntN(24) {
+	application := func() string {
+		ids := must(db.Select[db.ApplicationID](w.t.Context(), w.db, "select id from applications where deleted_at is null order by id"))(w.t)
+		if len(ids) == 0 {
+			return ""
+		}
+		return pick(w, ids).String()
+	}
+	switch w.random.IntN(27) {
 	case 0, 1:
 		var orgs []*directory.OrganizationRef
 		if w.random.IntN(2) == 0 {
@@ -204,7 +216,13 @@ func (w *randomWorld) mutation() randomMutation {
 		return mutate(w.UpdateRole, directory.UpdateRoleInput{Role: role, IsDefault: flag})
 	case 12:
 		return mutate(w.CreateRole, directory.CreateRoleInput{Key: w.name("role"), Permissions: permissions, IsDefault: *flag.Value()})
-	case 13, 14:
+	case 13:
+		in := directory.UpdateOrganizationInput{Organization: org, AllowSelfSignUp: flag}
+		if w.random.IntN(2) == 0 {
+			in = directory.UpdateOrganizationInput{Organization: org, AutoJoinDomains: graphql.OmittableOf(sample(w, []string{"a.example", "b.example"}, 2))}
+		}
+		return mutate(w.UpdateOrganization, in)
+	case 14:
 		return mutate(w.UpdateOrganization, directory.UpdateOrganizationInput{Organization: org, DefaultRoles: graphql.OmittableOf(roles)})
 	case 15:
 		in := directory.UpdateSettingsInput{DefaultRoles: graphql.OmittableOf(roles)}
@@ -237,6 +255,17 @@ func (w *randomWorld) mutation() randomMutation {
 		return mutate(w.AdoptAPIKey, key())
 	case 22:
 		return mutate(w.RevokeAPIKey, key())
+	case 23, 24:
+		in := directory.CreateApplicationInput{Name: "made", Kind: db.MachineApplication, Permissions: permissions}
+		if w.random.IntN(2) == 0 {
+			in.Organization = &org
+		}
+		return mutate(func(ctx context.Context, in directory.CreateApplicationInput) (*db.Application, error) {
+			app, _, err := w.CreateApplication(ctx, in)
+			return app, err
+		}, in)
+	case 25:
+		return mutate(w.UpdateApplication, directory.UpdateApplicationInput{Application: application(), Permissions: graphql.OmittableOf(permissions)})
 	}
 	in := directory.CreateAPIKeyInput{Name: "made", Permissions: permissions, ExpiresAt: w.end()}
 	if w.random.IntN(2) == 0 {
@@ -251,6 +280,23 @@ func (w *randomWorld) mutation() randomMutation {
 	}, in)
 }
 
+// actor returns a random caller, or an application that acts for itself; nil for one that the
+// facts of the world have ended.
+func (w *randomWorld) actor() *access.Actor {
+	w.t.Helper()
+	machines := must(db.Select[db.ApplicationID](w.t.Context(), w.db, "select id from applications where deleted_at is null order by id"))(w.t)
+	actor, err := (*access.Actor)(nil), error(nil)
+	if len(machines) > 0 && w.random.IntN(3) == 0 {
+		actor, err = w.AuthenticateApplication(w.t.Context(), pick(w, machines))
+	} else {
+		actor, err = w.Authenticate(w.t.Context(), pick(w, w.callers), "")
+	}
+	if err != nil {
+		return nil
+	}
+	return actor
+}
+
 // errUndone rolls a document back.
 var errUndone = errors.New("undone")
 
@@ -258,15 +304,15 @@ var errUndone = errors.New("undone")
 // it gave to whom, and undoes it. It returns 0 if none of its mutations was permitted.
 func (w *randomWorld) document() (done int) {
 	w.t.Helper()
-	actor, err := w.Authenticate(w.t.Context(), pick(w, w.callers), "")
-	if err != nil {
-		return 0 // the facts of the world have ended it
+	actor := w.actor()
+	if actor == nil {
+		return 0
 	}
 	now := time.Now()
 	before := w.facts(w.t.Context(), now)
 	var trace []string
 	want := 2 + w.random.IntN(3)
-	err = w.Writer.Atomically(access.WithActor(w.t.Context(), actor), func(ctx context.Context) error {
+	err := w.Writer.Atomically(access.WithActor(w.t.Context(), actor), func(ctx context.Context) error {
 		trace = nil
 		for try := 0; try < 60 && len(trace) < want; try++ {
 			m := w.mutation()
