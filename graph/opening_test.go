@@ -109,8 +109,8 @@ func TestOpeningsNeedWhatTheyGive(t *testing.T) {
 	}
 }
 
-// What has stopped with a person does not work again because somebody else answers for what
-// it descends from, who may not do as much.
+// An API key that has stopped with a person does not work again because somebody who may do less
+// answers for the application that has made it.
 func TestNothingComesBackWithAnApplication(t *testing.T) {
 	t.Parallel()
 	b := graphtest.New(t)

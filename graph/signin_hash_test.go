@@ -125,7 +125,7 @@ func TestUsersWithPasswords(t *testing.T) {
 		"short":              {b.Key, "INVALID", object{"email": "bob@example.com", "password": "short"}, "input.password"},
 		"the address":        {b.Key, "INVALID", object{"email": "bob.of.the.builders@example.com", "password": "bob.of.the.builders@example.com"}, "input.password"},
 		"and its hash":       {b.Key, "INVALID", object{"email": "bob@example.com", "password": password, "passwordHash": importedHashes["bcrypt"]}, "input.passwordHash"},
-		"with other faults":  {b.Key, "INVALID INVALID INVALID", object{"email": "bob", "phone": "1", "password": "short"}, "input.password input.email input.phone"},
+		"with other faults":  {b.Key, "INVALID INVALID INVALID", object{"email": "bob", "phone": "1", "password": "short"}, "input.email input.phone input.password"},
 		"of a user who is":   {b.Key, "CONFLICT", object{"email": "ada@example.com", "password": password}, "input.email"},
 		"without permission": {reader, "FORBIDDEN", object{"email": "bob@example.com", "password": password}, ""},
 		"a malformed hash":   {b.Key, "INVALID", object{"email": "bob@example.com", "passwordHash": password}, "input.passwordHash"},
