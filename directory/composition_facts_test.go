@@ -40,7 +40,7 @@ type facts struct {
 	// fallback is the default organization.
 	fallback db.OrganizationID
 	// doors are ways into organizations for whoever comes by: a domain, or none for everybody.
-	doors map[door]bool
+	doors    map[door]bool
 	systemic map[string]bool
 }
 
