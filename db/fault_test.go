@@ -104,6 +104,7 @@ func TestErrorsNameTheirFunction(t *testing.T) {
 			_, err := tx.ExecContext(ctx, "select from lost")
 			return err
 		}),
+		"a statement of bun by itself": runByBun(t.Context(), d),
 	} {
 		t.Run(name, func(t *testing.T) {
 			refused, ok := errors.AsType[*pgconn.PgError](err)
@@ -113,6 +114,11 @@ func TestErrorsNameTheirFunction(t *testing.T) {
 			}
 		})
 	}
+}
+
+func runByBun(ctx context.Context, d *db.DB) error {
+	_, err := d.NewRaw("select from lost").Exec(ctx)
+	return err
 }
 
 func lost(ctx context.Context, d *db.DB) error {
