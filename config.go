@@ -134,7 +134,7 @@ func readConfig(args []string, getenv func(string) string, output io.Writer) (*c
 	}
 	if flags.NArg() > 0 {
 		// Without the argument: after a space too many, it may be a secret.
-		return nil, errors.New("there is an argument which belongs to no flag; -help lists what there is")
+		return nil, errors.New("there is an argument that is no command (export, import, keys, version) and belongs to no flag; -help lists what there is")
 	}
 	c := &config{}
 	// The defaults of these two depend on other choices.
@@ -169,12 +169,13 @@ func unknownVariables(environ []string) (warnings []string) {
 }
 
 // nearestVariable returns the variable of a setting whose name is the most like name,
-// and whether it is the same.
+// and whether it is the same. What most names begin with does not count.
 func nearestVariable(name string) (nearest string, same bool) {
-	all := settings()
-	least := slices.MinFunc(all, func(a, b setting) int {
-		return levenshtein.ComputeDistance(name, a.variable) - levenshtein.ComputeDistance(name, b.variable)
-	})
+	distance := func(s setting) int {
+		const prefix = "ROSTER_"
+		return levenshtein.ComputeDistance(strings.TrimPrefix(name, prefix), strings.TrimPrefix(s.variable, prefix))
+	}
+	least := slices.MinFunc(settings(), func(a, b setting) int { return distance(a) - distance(b) })
 	return least.variable, least.variable == name
 }
 

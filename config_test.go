@@ -95,7 +95,7 @@ func TestWrongConfiguration(t *testing.T) {
 		"open, without its address":  {"", []string{"-addr=0.0.0.0:0"}, "ROSTER_PUBLIC_URL (-public-url): needed where others reach the server (ROSTER_ADDR is 0.0.0.0:0)"},
 		"unknown flag":               {"", []string{"-perhaps"}, "flag provided but not defined: -perhaps"},
 		"flag without a value":       {"", []string{"-addr"}, "flag needs an argument: -addr"},
-		"unknown argument":           {"", []string{password}, "there is an argument which belongs to no flag"},
+		"unknown argument":           {"", []string{password}, "there is an argument that is no command (export, import, keys, version)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := setup(t)
@@ -275,8 +275,9 @@ func TestPlantedKeyFile(t *testing.T) {
 // A mistyped variable is reported with the one that was meant.
 func TestUnknownVariables(t *testing.T) {
 	t.Parallel()
-	got := unknownVariables([]string{"ROSTER_ADRR=x", "ROSTER_ADDR=x", "ROSTER_KEY=x", "PATH=/", "ROSTER_PUBLICURL=", "DATABASE_URL=x"})
-	want := []string{"ROSTER_ADRR is no setting of Roster; is ROSTER_ADDR meant?", "ROSTER_PUBLICURL is no setting of Roster; is ROSTER_PUBLIC_URL meant?"}
+	got := unknownVariables([]string{"ROSTER_ADRR=x", "ROSTER_ADDR=x", "ROSTER_KEY=x", "PATH=/", "ROSTER_PUBLICURL=", "DATABASE_URL=x", "ROSTER_DATABASE_URL=x"})
+	want := []string{"ROSTER_ADRR is no setting of Roster; is ROSTER_ADDR meant?", "ROSTER_PUBLICURL is no setting of Roster; is ROSTER_PUBLIC_URL meant?",
+		"ROSTER_DATABASE_URL is no setting of Roster; is DATABASE_URL meant?"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

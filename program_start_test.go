@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/user"
@@ -304,6 +305,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
+// While the database is away, every door says that it is to be tried again, in its own form.
 func TestNotReadyWithoutDatabase(t *testing.T) {
 	t.Parallel()
 	dsn := dbtest.DSN(t)
@@ -322,6 +324,11 @@ func TestNotReadyWithoutDatabase(t *testing.T) {
 		_, err := admin.Exec(t.Context(), statement)
 		must(t, err)
 	}
+	data, err := r.ask(t.Context(), `mutation { exportUsers(input: {}) { export { url } }
+		createApplication(input: {name: "app", kind: WEB, redirectUrls: ["https://app.example/callback"]}) { application { id } } }`, nil)
+	must(t, err)
+	link := data["exportUsers"].(object)["export"].(object)["url"].(string)
+	application, _ := data["createApplication"].(object)["application"].(object)["id"].(string)
 	exec("alter database " + name + " with allow_connections false")
 	// More than once, since a connection may just have been let in.
 	cut := func() { exec("select pg_terminate_backend(pid) from pg_stat_activity where datname = '" + name + "'") }
@@ -340,8 +347,30 @@ func TestNotReadyWithoutDatabase(t *testing.T) {
 		}
 		return nil
 	})
+	for _, door := range []struct{ path, form, contentType string }{
+		{"/signin", "", "text/html"}, {"/signin", "account=ada&password=x", "text/html"}, {"/signin/account", "", "text/html"},
+		{"/oauth/authorize?client_id=" + application, "", "text/html"}, {"/oauth/token", "grant_type=refresh_token&client_id=" + application, "application/json"},
+		{"/oauth/revoke", "token=x&client_id=" + application, "application/json"}, {strings.TrimPrefix(link, r.url), "", "text/plain"},
+	} {
+		t.Run(door.path+" "+door.form, func(t *testing.T) {
+			cut()
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+door.path, strings.NewReader(door.form))
+			must(t, err)
+			if door.form != "" {
+				request.Method = http.MethodPost
+				request.Header = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Origin": {r.url}}
+			}
+			answer, err := client.Do(request)
+			must(t, err)
+			defer answer.Body.Close()
+			if answer.StatusCode != 503 || answer.Header.Get("Retry-After") == "" || !strings.HasPrefix(answer.Header.Get("Content-Type"), door.contentType) {
+				t.Errorf("%s, %v", answer.Status, answer.Header)
+			}
+		})
+	}
 	exec("alter database " + name + " with allow_connections true")
 	r.wantReady()
+	r.wantPage("/signin", 200, "<form")
 	r.stop()
 }
 

@@ -3,14 +3,17 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"roster/cli"
 	"roster/telemetry"
 	"roster/token"
 
@@ -82,8 +85,12 @@ func (s *server) openKeys(ctx context.Context) error {
 
 // runKeys shows the signing keys, or lets the next one sign.
 func runKeys(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
+	if len(args) > 0 && slices.ContainsFunc(args, isHelp) {
+		fmt.Fprintln(stdout, "roster keys list shows the signing keys, and roster keys rotate lets the next one sign. They work on the database itself, and take the settings of the server, such as DATABASE_URL and ROSTER_SECRET_KEY; roster -help lists them.")
+		return flag.ErrHelp
+	}
 	if len(args) == 0 || args[0] != "list" && args[0] != "rotate" {
-		return errors.New("\"roster keys\" is followed by list or rotate, and then by flags")
+		return cli.Usage("\"roster keys\" is followed by list or rotate, and then by flags")
 	}
 	c, err := readConfig(args[1:], getenv, stdout)
 	if err != nil {
@@ -108,4 +115,10 @@ func runKeys(ctx context.Context, args []string, getenv func(string) string, std
 		fmt.Fprintf(stdout, "%s %s %-7s made %s, signs from %s\n", key.ID, key.Algorithm, key.State, key.CreatedAt.UTC().Format(time.RFC3339), key.SignsFrom.UTC().Format(time.RFC3339))
 	}
 	return nil
+}
+
+// isHelp reports whether the argument asks for help.
+func isHelp(arg string) bool {
+	name := strings.TrimLeft(arg, "-")
+	return strings.HasPrefix(arg, "-") && (name == "help" || name == "h")
 }

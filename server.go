@@ -83,7 +83,7 @@ func inOneLine(text string) string {
 			continue
 		}
 		switch {
-		case strings.HasPrefix(part, "\t"):
+		case strings.HasPrefix(part, "\t"), strings.HasSuffix(line.String(), "."):
 			line.WriteString(" ")
 		case len(before) > 0:
 			line.WriteString("; ")

@@ -10,6 +10,7 @@ func TestErrorsAreToldInOneLine(t *testing.T) {
 		"one\ntwo":                   "one; two",
 		"failed:\n\ta\n\tb\n\ta\n":   "failed: a b",
 		"lookup x: none\nx: none\ny": "lookup x: none; y",
+		"A sentence.\nanother":       "A sentence. another",
 	} {
 		t.Run(text, func(t *testing.T) {
 			if got := inOneLine(text); got != want {

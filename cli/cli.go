@@ -56,8 +56,8 @@ type exitError struct {
 // Unwrap returns the cause.
 func (e exitError) Unwrap() error { return e.error }
 
-// usage returns the error of a command that was not called rightly.
-func usage(format string, args ...any) error {
+// Usage returns the error of a command that was not called rightly.
+func Usage(format string, args ...any) error {
 	return exitError{fmt.Errorf(format, args...), exitUsage}
 }
 
@@ -106,7 +106,7 @@ func parse(flags *flag.FlagSet, line string, args []string, o Options) (rest []s
 				flags.PrintDefaults()
 				return nil, err
 			}
-			return nil, usage("%w; -help lists the flags", err)
+			return nil, Usage("%w; -help lists the flags", err)
 		}
 		if args = flags.Args(); len(args) > 0 {
 			rest, args = append(rest, args[0]), args[1:]
@@ -127,7 +127,7 @@ func choice(name, typed string, values ...string) (string, error) {
 		}
 	}
 	known := strings.ReplaceAll(strings.ToLower(strings.Join(values, ", ")), "_", "-")
-	return "", usage("-%s is one of %s, not %q", name, known, typed)
+	return "", Usage("-%s is one of %s, not %q", name, known, typed)
 }
 
 // open finds out where the server is, and which key goes to it. The key of the data folder
@@ -135,7 +135,7 @@ func choice(name, typed string, values ...string) (string, error) {
 func (s *server) open(o Options) error {
 	u, err := url.Parse(s.address)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
-		return usage("-url is an address such as https://accounts.example.com/graphql") // without the value, which may hold a password
+		return Usage("-url is an address such as https://accounts.example.com/graphql") // without the value, which may hold a password
 	}
 	if u.Path == "" || u.Path == "/" {
 		u.Path = "/graphql"
@@ -146,10 +146,10 @@ func (s *server) open(o Options) error {
 		return nil
 	}
 	if !o.IsLocal(u.Hostname()) {
-		return usage("set ROSTER_KEY to an API key of %s", u.Host)
+		return Usage("set ROSTER_KEY to an API key of %s", u.Host)
 	}
 	if s.key, err = o.LocalKey(s.dataDir); err != nil {
-		return usage("set ROSTER_KEY to an API key, or -data-dir to the data folder of the server: %w", err)
+		return Usage("set ROSTER_KEY to an API key, or -data-dir to the data folder of the server: %w", err)
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func runExport(ctx context.Context, args []string, o Options) error {
 		return err
 	}
 	if len(rest) > 0 {
-		return usage("there is an argument which belongs to no flag; -help lists what there is")
+		return Usage("there is an argument which belongs to no flag; -help lists what there is")
 	}
 	input := object{"hashes": *hashes}
 	if input["format"], err = choice("format", *format, "CSV", "NDJSON"); err != nil {

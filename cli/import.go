@@ -68,11 +68,11 @@ func runImport(ctx context.Context, args []string, o Options) error {
 	isID := len(rest) == 1 && strings.HasPrefix(rest[0], "import_")
 	switch {
 	case len(rest) != 1:
-		return usage("name one file, or one import; -help says how")
+		return Usage("name one file, or one import; -help says how")
 	case wishes > 1:
-		return usage("-plan, -apply, -cancel and -undo exclude one another")
+		return Usage("-plan, -apply, -cancel and -undo exclude one another")
 	case (f.cancel || f.undo) && !isID:
-		return usage("-cancel and -undo are followed by the id of an import, such as import_01h455vb4pex5vsknk084sn02q")
+		return Usage("-cancel and -undo are followed by the id of an import, such as import_01h455vb4pex5vsknk084sn02q")
 	}
 	input, err := f.input()
 	if err != nil {
@@ -117,10 +117,10 @@ func (f *importFlags) input() (object, error) {
 	if f.firebase != "" {
 		text, err := os.ReadFile(f.firebase)
 		if err != nil {
-			return nil, usage("-firebase: %w", err)
+			return nil, Usage("-firebase: %w", err)
 		}
 		if !json.Valid(text) {
-			return nil, usage("-firebase: %s is no JSON", f.firebase)
+			return nil, Usage("-firebase: %s is no JSON", f.firebase)
 		}
 		input["firebase"] = json.RawMessage(text)
 	}
@@ -133,7 +133,7 @@ func (im *importing) begin(ctx context.Context, path string, input object) error
 	if path != "-" {
 		opened, err := os.Open(path)
 		if err != nil {
-			return usage("%w", err)
+			return Usage("%w", err)
 		}
 		defer opened.Close()
 		info, err := opened.Stat()

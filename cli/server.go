@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 
@@ -54,6 +55,9 @@ func (s *server) send(ctx context.Context, contentType string, body io.Reader, d
 	r.Header.Set("Accept", "application/graphql-response+json, application/json")
 	r.Header.Set("Authorization", "Bearer "+s.key.Reveal())
 	response, err := s.http.Do(r)
+	if dialing, ok := errors.AsType[*net.OpError](err); ok && dialing.Op == "dial" {
+		return fmt.Errorf("no server is found at %s: %w; start Roster there, or say by -url where it is", s.address, dialing.Err)
+	}
 	if err != nil {
 		return err
 	}

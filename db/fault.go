@@ -81,11 +81,11 @@ func Contended(err error) bool {
 
 // outdated reports whether the plan or the description of a statement belonged to an
 // earlier schema. If the statement is not prepared, PostgreSQL notices that the
-// description has another number of columns.
+// description has another number of columns, or of parameters.
 func outdated(err error) bool {
 	refused, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (refused.Code == "0A000" && refused.Routine == "RevalidateCachedQuery" ||
-		refused.Code == "08P01" && refused.Routine == "exec_bind_message")
+		refused.Code == "08P01" && (refused.Routine == "PortalSetResultFormat" || refused.Routine == "exec_bind_message"))
 }
 
 // Unavailable reports whether there was no database to answer, rather than one that

@@ -50,25 +50,45 @@ func TestUnknownColumns(t *testing.T) {
 	}
 }
 
-// A transaction that meets an outdated plan is retryable.
+// A transaction that meets an outdated plan, or an outdated description of a statement, is
+// retryable, and meets none when it runs again.
 func TestOutdatedPlanIsRetryable(t *testing.T) {
 	t.Parallel()
-	d := dbtest.New(t)
-	_, err := d.ExecContext(t.Context(), "create table things (name text)")
-	must(t, err)
-	read := func() error {
-		return d.InTx(t.Context(), func(ctx context.Context, _ bun.IDB) error {
-			_, err := db.Select[thing](ctx, d, "select * from things")
-			return err
+	for name, dsn := range map[string]string{"alone": dbtest.DSN(t), "behind a pooler": dbtest.Pooler(t, dbtest.DSN(t), "pool_mode = transaction")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t, dsn, db.Options{})
+			change := func(text string) {
+				_, err := d.ExecContext(t.Context(), text)
+				must(t, err)
+			}
+			change("create table things (name text, n int)")
+			for way, read := range map[string]func(ctx context.Context) error{
+				"a statement": func(ctx context.Context) error {
+					_, err := db.Select[thing](ctx, d, "select * from things")
+					return err
+				},
+				"a batch": func(ctx context.Context) error {
+					var b db.Batch
+					db.Queue[thing](&b, "update things set name = name returning *")
+					return d.Run(ctx, &b)
+				},
+			} {
+				again := func() error {
+					return d.InTx(t.Context(), func(ctx context.Context, _ bun.IDB) error { return read(ctx) })
+				}
+				must(t, again())
+				change("alter table things add column x text")
+				if err := again(); !db.Retryable(err) {
+					t.Errorf("%s: got %v, want a retryable error", way, err)
+				}
+				must(t, again())
+				change("alter table things drop column x")
+				_ = again() // it is outdated, too
+				must(t, again())
+			}
 		})
 	}
-	must(t, read())
-	_, err = d.ExecContext(t.Context(), "alter table things add column x text")
-	must(t, err)
-	if err := read(); !db.Retryable(err) {
-		t.Errorf("got %v, want a retryable error", err)
-	}
-	must(t, read())
 }
 
 // Errors of the database name the function that met them, once, and unwrap to their
@@ -84,6 +104,7 @@ func TestErrorsNameTheirFunction(t *testing.T) {
 			_, err := tx.ExecContext(ctx, "select from lost")
 			return err
 		}),
+		"a statement of bun by itself": runByBun(t.Context(), d),
 	} {
 		t.Run(name, func(t *testing.T) {
 			refused, ok := errors.AsType[*pgconn.PgError](err)
@@ -93,6 +114,11 @@ func TestErrorsNameTheirFunction(t *testing.T) {
 			}
 		})
 	}
+}
+
+func runByBun(ctx context.Context, d *db.DB) error {
+	_, err := d.NewRaw("select from lost").Exec(ctx)
+	return err
 }
 
 func lost(ctx context.Context, d *db.DB) error {

@@ -128,7 +128,7 @@ func (w waiting) Connect(ctx context.Context) (conn driver.Conn, err error) {
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, Problem(err)
 	}
 	return bunConn{conn.(*stdlib.Conn)}, nil
 }
@@ -137,17 +137,20 @@ func (w waiting) Connect(ctx context.Context) (conn driver.Conn, err error) {
 func (waiting) Driver() driver.Driver { return stdlib.GetDefaultDriver() }
 
 // bunConn is a connection as bun uses it. bun writes arguments into the text, so that no
-// two statements are alike, and preparing them would cost ×1.5.
+// two statements are alike, and preparing them would cost ×1.5. Its errors are as Problem
+// returns them, so that they name the function that has run the statement.
 type bunConn struct{ *stdlib.Conn }
 
 // ExecContext runs a statement without preparing it.
 func (c bunConn) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
-	return c.Conn.ExecContext(ctx, text, unprepared(args))
+	result, err := c.Conn.ExecContext(ctx, text, unprepared(args))
+	return result, Problem(err)
 }
 
 // QueryContext runs a statement without preparing it.
 func (c bunConn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
-	return c.Conn.QueryContext(ctx, text, unprepared(args))
+	rows, err := c.Conn.QueryContext(ctx, text, unprepared(args))
+	return rows, Problem(err)
 }
 
 // unprepared puts the mode in which pgx runs the statement before the arguments.

@@ -463,6 +463,52 @@ func TestDeathOfImports(t *testing.T) {
 	}
 }
 
+// blind fails to read any chunk of a file but the first, so many times.
+type blind struct{ left atomic.Int64 }
+
+func (b *blind) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if strings.HasPrefix(data.SQL, "select data from upload_chunks") && data.Args[1] != int64(0) && b.left.Add(-1) >= 0 {
+		failed, cancel := context.WithCancel(ctx)
+		cancel()
+		return failed
+	}
+	return ctx
+}
+
+func (*blind) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// An import whose file cannot be read for a while is read on by the server that has begun, and no
+// row is left out. Nobody else can claim it here.
+func TestReadingOfImportsGoesOn(t *testing.T) {
+	t.Parallel()
+	blind := &blind{}
+	blind.left.Store(2)
+	m := &mortal{Server: graphtest.New(t, blind)}
+	m.Ask(t, graphtest.TwoCustomers)
+	const users = 1500 // more rows than are read at a time
+	id := m.plan(t, longFile(users)+strings.Repeat("\n", 1<<20))
+	m.Execute(t, "create function keep() returns trigger language plpgsql as $$ begin new.claimed_until = '2999-01-01'; return new; end $$")
+	m.Execute(t, "create trigger keep before update on imports for each row when (new.worker is not null) execute function keep()")
+	m.StartImports(t)
+	m.ImportIs(t, id, "PLANNED")
+	if got := graphtest.Rows[int](t, m.Server, "select rows_total::int from imports")[0]; got != 2*users || blind.left.Load() >= 0 {
+		t.Errorf("%d rows, and %d failures are left", got, blind.left.Load())
+	}
+}
+
+// However little a row has in its file, its report is kept: a file has an end.
+func TestRowsOfImportsAreBounded(t *testing.T) {
+	t.Parallel()
+	b := graphtest.New(t)
+	b.Transfer.MaxRows = 5000
+	b.StartImports(t)
+	for rows, want := range map[int]string{5000: "PLANNED", 5001: "FAILED"} {
+		file := "email\n" + strings.Repeat("x\n", rows)
+		id := b.SendFile(t, b.Key, `mutation($input: PlanImportInput!) { planImport(input: $input) { import { id } } }`, object{}, "x.csv", []byte(file)).Text("planImport.import.id")
+		b.ImportIs(t, id, want)
+	}
+}
+
 // An import that is cancelled when some of its chunks are in effect is undone without a trace,
 // also by servers that die again and again; or it is applied further, and leaves what an
 // undisturbed one leaves.

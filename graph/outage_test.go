@@ -115,7 +115,8 @@ func TestColumnsAreAdded(t *testing.T) {
 	t.Parallel()
 	b := graphtest.NewDemo(t)
 	l := newLoad(t, b, func(r *request, a *graphtest.Answer, unexpected []int) {
-		if len(unexpected) > 0 {
+		// On a busy machine, who waits behind a column that is being added may find no place.
+		if len(unexpected) > 0 && !strings.Contains(a.Errors[unexpected[0]].Message, "too much to do") {
 			t.Errorf("%s: %d %.300s", r.name, a.Status, a.Body)
 		}
 	})

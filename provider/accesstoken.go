@@ -254,7 +254,17 @@ func (i *tokenIssuer) fetch(ctx context.Context, into *jose.JSONWebKeySet) error
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("the keys are answered by %s", response.Status)
 	}
-	return json.NewDecoder(response.Body).Decode(into)
+	var set struct{ Keys []json.RawMessage }
+	if err := json.NewDecoder(response.Body).Decode(&set); err != nil {
+		return err
+	}
+	for _, raw := range set.Keys {
+		var key jose.JSONWebKey
+		if json.Unmarshal(raw, &key) == nil { // others are of kinds that are not known here (RFC 7517, 5)
+			into.Keys = append(into.Keys, key)
+		}
+	}
+	return nil
 }
 
 // verify is AccessTokens.Verify for a token that names this issuer and was not verified

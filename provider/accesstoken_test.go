@@ -129,6 +129,27 @@ func TestAccessTokens(t *testing.T) {
 	}
 }
 
+// Keys of kinds that are not known here, or that take long to verify by, do not keep those beside
+// them from counting (RFC 7517, 5).
+func TestKeysOfOtherKinds(t *testing.T) {
+	t.Parallel()
+	p := providertest.New(t)
+	good, err := json.Marshal(jose.JSONWebKey{Key: p.Key.Public(), KeyID: "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Serve = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/keys" {
+			fmt.Fprintf(w, `{"keys": [{"kty": "AKP", "alg": "ML-DSA-65", "kid": "1", "pub": "AA"}, {"kty": "RSA", "kid": "1", "e": "AQAB", "n": %q}, %s]}`, strings.Repeat("_", 170_000), good)
+		}
+		return r.URL.Path == "/keys"
+	}
+	tokens, _ := trusting(t, p)
+	if got, err := tokens.Verify(t.Context(), providertest.Signed(jose.RS256, p.Key, "1", claimsOf(p, nil))); err != nil {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // The keys of an issuer are asked for when they are needed: not for each token that names an
 // unknown one, again when they are five minutes old, and old ones count for a day while the issuer is away.
 func TestKeysOfIssuers(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"roster/db"
 	"roster/directory"
+	"roster/problem"
 	"roster/transfer/format"
 )
 
@@ -39,6 +40,7 @@ func (j *job) plan(ctx context.Context, im *db.Import) error {
 			break
 		}
 		if err != nil {
+			j.reading = nil // it does not go on after an error, also one of the database
 			return err
 		}
 		records = append(records, record)
@@ -46,7 +48,9 @@ func (j *job) plan(ctx context.Context, im *db.Import) error {
 	if len(records) == 0 {
 		return j.planned(ctx, im)
 	}
-	j.reading.read += len(records)
+	if j.reading.read += len(records); j.reading.read > j.MaxRows {
+		return problem.New(problem.Invalid, "The file has more than %d rows. Send it in parts.", j.MaxRows)
+	}
 	if err := j.planBatch(ctx, im, records); err != nil {
 		j.reading = nil // what was read of it is read again
 		return err

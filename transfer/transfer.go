@@ -36,6 +36,9 @@ type Options struct {
 	// MaxUpload is the most bytes of a file that is sent, packed or not; 0 means
 	// DefaultMaxUpload.
 	MaxUpload int64
+	// MaxRows is the most rows of a file; 0 means DefaultMaxRows. A row takes a few hundred
+	// bytes of the database for a month, however few it had in the file.
+	MaxRows int
 	// Clock returns the present time; nil means time.Now.
 	Clock func() time.Time
 }
@@ -51,7 +54,7 @@ func New(o Options) *Service {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	o.MaxUpload = cmp.Or(o.MaxUpload, DefaultMaxUpload)
+	o.MaxUpload, o.MaxRows = cmp.Or(o.MaxUpload, DefaultMaxUpload), cmp.Or(o.MaxRows, DefaultMaxRows)
 	return &Service{o, make(chan struct{}, 1)}
 }
 

@@ -55,8 +55,11 @@ func (u Upload) MarshalGQL(w io.Writer) { _, _ = io.WriteString(w, strconv.Quote
 // chunkSize is the size of all chunks of a file but the last, in bytes.
 const chunkSize = 512 << 10
 
-// DefaultMaxUpload is the most bytes of a file unless Options say otherwise.
-const DefaultMaxUpload = 4 << 30
+// The most bytes and rows of a file unless Options say otherwise.
+const (
+	DefaultMaxUpload = 4 << 30
+	DefaultMaxRows   = 10_000_000
+)
 
 // maxFileName is the longest name of a file that is kept, in bytes.
 const maxFileName = 255

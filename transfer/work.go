@@ -42,7 +42,6 @@ func (s *Service) wakeUp() {
 
 // Work carries imports out until ctx ends. Several servers share the work.
 func (s *Service) Work(ctx context.Context) {
-	worker := uuid.New()
 	var working sync.WaitGroup
 	defer working.Wait()
 	busy := make(chan struct{}, atOnce)
@@ -50,6 +49,7 @@ func (s *Service) Work(ctx context.Context) {
 	defer poll.Stop()
 	for {
 		for len(busy) < cap(busy) {
+			worker := uuid.New() // of this claim: an earlier one that has run out is another's
 			id := s.claim(ctx, worker)
 			if id == nil {
 				break

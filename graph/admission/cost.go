@@ -34,6 +34,11 @@ var listSizes = map[string]int{
 var weights = map[string]int{
 	"totalCount":         20,     // counts all that the list has
 	"properties":         256,    // up to 16 KiB
+	"pictureUrl":         32,     // up to 2 KiB
+	"description":        32,     // likewise, if it is ASCII
+	"reason":             16,     // half of that
+	"ImportRow.errors":   100,    // up to 20, each with a quotation
+	"ImportRow.warnings": 100,    // likewise
 	"before":             400,    // a row as it was, with its properties
 	"after":              400,    // a row as it became
 	"can":                5,      // finds the user and the organization

@@ -93,9 +93,11 @@ func (x *execution) mutateField(ctx context.Context, i int) (faults []fault, fai
 	return faults, x.failure
 }
 
-// rolledBack returns a fault for each root field without an error of its own.
+// rolledBack returns a fault for each root field without an error of its own. It returns none
+// if one of the faults is of the whole operation.
 func (x *execution) rolledBack(faults []fault) []fault {
-	if x.plan.schema.RolledBack == nil {
+	ofAll := func(f fault) bool { return f.path == nil }
+	if x.plan.schema.RolledBack == nil || slices.ContainsFunc(faults, ofAll) {
 		return nil
 	}
 	var others []fault
@@ -129,8 +131,11 @@ func (x *execution) write(ctx context.Context, root func(*writer) bool) (data []
 		}
 	}()
 	buf := buffers.Get().(*[]byte)
-	w := writer{buf: (*buf)[:0]}
-	if !root(&w) {
+	w := writer{buf: (*buf)[:0], max: x.plan.schema.MaxBytes}
+	switch ok := root(&w); {
+	case w.isFull():
+		return []byte("null"), []fault{{err: x.plan.schema.TooLong}}
+	case !ok:
 		w.buf = append(w.buf, "null"...)
 	}
 	data = bytes.Clone(w.buf)

@@ -40,6 +40,11 @@ type Schema struct {
 	// RolledBack is the error of each root field of a failed mutation document that
 	// has no error of its own. If it is nil, these fields get no error.
 	RolledBack error
+	// MaxBytes is how many bytes of JSON the data of an answer may have, and TooLong the
+	// error of an operation whose data has more; a few more are written before it is
+	// noticed. By default, there is no bound.
+	MaxBytes int
+	TooLong  error
 
 	definition *ast.Schema
 	objects    map[string]*Object

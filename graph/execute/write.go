@@ -9,7 +9,10 @@ import (
 // false if the value is null although the schema forbids it. They have written
 // nothing then, and the surrounding value must be null.
 type writer struct {
-	buf    []byte
+	buf []byte
+	// max is how long buf may become, and 0 if there is no bound. Beyond it, whatever is
+	// missing is left out: nobody will see the answer.
+	max    int
 	path   []step
 	faults []fault
 }
@@ -21,10 +24,16 @@ type step struct {
 	index int
 }
 
+// isFull reports whether the answer has become too long.
+func (w *writer) isFull() bool { return w.max > 0 && len(w.buf) > w.max }
+
 func (w *writer) object(g *group, parent int) bool {
 	start := len(w.buf)
 	w.buf = append(w.buf, '{')
 	for i, n := range g.selection.fields {
+		if w.isFull() {
+			break
+		}
 		if i > 0 {
 			w.buf = append(w.buf, ',')
 		}
@@ -104,7 +113,7 @@ func (w *writer) list(c *Column, i int32, t *ast.Type) bool {
 	start, end := len(w.buf), c.cells[i].at
 	w.buf = append(w.buf, '[')
 	depth := len(w.path)
-	for index, at := 0, i+1; at < end; index, at = index+1, c.after(at) {
+	for index, at := 0, i+1; at < end && !w.isFull(); index, at = index+1, c.after(at) {
 		if index > 0 {
 			w.buf = append(w.buf, ',')
 		}

@@ -75,6 +75,7 @@ func (r *request) answer(response *graphql.Response) {
 	if len(response.Errors) == 0 && r.visit != nil {
 		r.handler.options.Cookies.End(r.writer, r.visit)
 	}
+	r.meter.chargeAnswer(len(response.Data))
 	pooled := buffers.Get().(*[]byte)
 	revision, _ := response.Extensions["revision"].(string)
 	body := r.appendAnswer((*pooled)[:0], response.Errors, response.Data, revision)

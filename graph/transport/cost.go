@@ -105,6 +105,15 @@ func (m *meter) take(cost int) {
 	m.account = m.budgets.Take(m.principal, m.rate, cost)
 }
 
+// chargeAnswer charges for the bytes of an answer, if they cost more than what was asked
+// for: if need be, in advance of what comes later.
+func (m *meter) chargeAnswer(size int) {
+	if cost := size / bytesPerCost; m.account.Limit > 0 && cost > m.requested {
+		m.account = m.budgets.Take(m.principal, m.rate, cost-m.requested)
+		m.requested = cost
+	}
+}
+
 func (m *meter) exhausted() error {
 	return &refusal{
 		status: statusTooMany, retryAfter: m.account.Wait, requested: max(m.requested, 1), limit: m.account.Remaining,

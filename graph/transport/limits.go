@@ -55,9 +55,9 @@ const (
 	smallBody = 64 << 10
 	// maxBodies is the most that all bodies take together.
 	maxBodies = 64 << 20
-	// bytesPerCost is how many bytes of a request cost 1, the unit of memory of
-	// admission.Document.Cost, where they cost more than what is asked for: bodies
-	// may be long for nothing.
+	// bytesPerCost is how many bytes of a request or of its answer cost 1, the unit of
+	// memory of admission.Document.Cost, where they cost more than what is asked for:
+	// bodies may be long for nothing, and texts longer than they usually are.
 	bytesPerCost = 64
 )
 

@@ -28,6 +28,7 @@ import (
 	"roster/graph/admission"
 	"roster/graph/budget"
 	"roster/graph/execute"
+	"roster/problem"
 	"roster/queue"
 	"roster/secret"
 	"roster/signin/browser"
@@ -115,6 +116,8 @@ func NewHandler(o Options) *Handler {
 	o.Schema.Further = h.further()
 	o.Schema.RolledBack = errRolledBack
 	h.gate = admission.New(admission.Options{Schema: h.schema, Limits: o.Limits, Open: o.Introspection})
+	o.Schema.MaxBytes = h.gate.MaxCost() * bytesPerCost
+	o.Schema.TooLong = problem.New(problem.Limited, "The answer has more than %d bytes. Ask for less, or for shorter lists.", o.Schema.MaxBytes)
 	h.executor = executor.New(o.Schema)
 	h.executor.SetRecoverFunc(h.errors.recoverPanic)
 	return h

@@ -14,6 +14,7 @@ import (
 
 	"roster/bench/hostile"
 	"roster/changes"
+	"roster/graph/admission"
 	"roster/graph/graphtest"
 	"roster/graph/transport"
 )
@@ -284,6 +285,41 @@ func TestErrorsAreBounded(t *testing.T) {
 	checkAnswer(t, b.As(t, b.Key, `query($input:[CheckInput!]!){checks(input:$input)}`, object{"input": []object{{strings.Repeat("x", 100_000): 1}}}))
 	checkAnswer(t, b.As(t, b.Key, graphtest.Document("query", 0, 100, func(int) string { return "users(first:1000){totalCount}" }), nil))
 	checkAnswer(t, b.As(t, b.Key, graphtest.Document("mutation", 0, 100, func(int) string { return `createUser(input:{email:"` + long + `"}){user{id}}` }), nil))
+}
+
+// However often an answer repeats a long text, it costs what its bytes do, and ends at what the
+// most expensive operation may answer. A mutation whose answer would be longer is not done.
+func TestAnswersAreBounded(t *testing.T) {
+	t.Parallel()
+	b := graphtest.New(t)
+	users := make([]object, 20)
+	for i := range users {
+		users[i] = object{"username": fmt.Sprintf("user-%d", i), "givenName": strings.Repeat("é", 200)}
+	}
+	const create = `mutation($input: CreateUsersInput!) { createUsers(input: $input) { users { `
+	b.Ask(t, create+`id } } }`, object{"input": object{"users": users}})
+	names := graphtest.Document("", 0, 200, func(int) string { return "givenName" })
+	for _, query := range []string{"{ users { nodes " + names + " } }", "{ users { nodes { id } } }"} {
+		a := b.Ask(t, query)
+		if cost := a.Extensions.Cost.Requested; cost < (len(a.Body)-1000)/64 {
+			t.Errorf("%d bytes cost %d", len(a.Body), cost)
+		}
+	}
+	limits := admission.DefaultLimits
+	limits.Cost = 15_000
+	strict := b.WithOptions(t, transport.Options{Limits: &limits})
+	for i := range users {
+		users[i]["username"] = fmt.Sprintf("other-%d", i)
+	}
+	for query, variables := range map[string]object{"{ users { nodes " + names + " } }": nil, create + names[len(" {"):] + " } }": {"input": object{"users": users}}} {
+		a := strict.As(t, b.Key, query, variables)
+		if a.Codes() != "LIMITED" || len(a.Body) > 2000 {
+			t.Errorf("%.100s is answered by %d bytes, %.300s", query, len(a.Body), a.Body)
+		}
+	}
+	if a := b.Ask(t, "{ users { totalCount } }"); a.At("users.totalCount") != 20.0 {
+		t.Errorf("%s", a.Body)
+	}
 }
 
 // A body that is too large is refused before it is read where its length is told,

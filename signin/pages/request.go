@@ -296,7 +296,11 @@ func (r *request) problemsOf(err error) []*problem.Error {
 // statusOf returns the status of a page that is shown for the problem, and sets the header
 // Retry-After if it helps to wait.
 func (r *request) statusOf(p *problem.Error) int {
-	if wait := p.RetryAfter; wait > 0 {
+	wait := p.RetryAfter
+	if p.Kind == problem.Unavailable {
+		wait = max(wait, time.Second)
+	}
+	if wait > 0 {
 		r.writer.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	}
 	switch p.Kind {
