@@ -139,7 +139,8 @@ func newDatabase(t testing.TB, from string) string {
 
 // NewServer starts a PostgreSQL for a test that stops or kills it; it ends with the
 // test. Its database "postgres" is migrated. Commits survive a crash of PostgreSQL, but
-// not of the machine.
+// not of the machine. To Roster, all such servers are one and the same PostgreSQL: they have
+// one system identifier.
 func NewServer(t testing.TB) *embedded.Server {
 	t.Helper()
 	dir := TempDir(t)
