@@ -51,7 +51,7 @@ func TestKill(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := setup(t)
+			p := setup(t).withCluster()
 			r := p.start("-demo=false")
 			w := &writers{known: map[string]bool{}}
 			for round := range rounds() {

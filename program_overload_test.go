@@ -13,7 +13,7 @@ import (
 // before when the load is over.
 func TestOverload(t *testing.T) {
 	t.Parallel()
-	p := setup(t)
+	p := setup(t).withCluster()
 	r := p.start("-demo=false")
 	must(t, r.create(t.Context(), "ann@example.com"))
 	other := p.connect()

@@ -181,7 +181,7 @@ func (r *process) wantReadme() {
 
 func TestSecondServerIsRefused(t *testing.T) {
 	t.Parallel()
-	p := setup(t)
+	p := setup(t).withCluster()
 	first := p.start("-demo=false")
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(first.url, "http://"))
 	must(t, err)
@@ -380,7 +380,7 @@ func TestStopLetsRequestsFinish(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
-			p := setup(t)
+			p := setup(t).withCluster()
 			r := p.start("-demo=false")
 			other := p.connect()
 			exec := func(statement string) {

@@ -11,9 +11,9 @@ import (
 type hasher interface {
 	// matches reports whether the bytes of the password have this hash.
 	matches(password string) bool
-	// outdated reports whether the hash is weaker than the ones that are made today, or of
-	// another kind.
-	outdated() bool
+	// outdated reports whether the hash is weaker than the ones that are made today, such
+	// as this one, or of another kind.
+	outdated(today argon2Hash) bool
 	// isQuick reports whether matches takes much less time than the hashes that are made
 	// today.
 	isQuick() bool
@@ -22,14 +22,14 @@ type hasher interface {
 // slow is embedded in the hashes of other programs that were made to take long.
 type slow struct{}
 
-func (slow) outdated() bool { return true }
-func (slow) isQuick() bool  { return false }
+func (slow) outdated(argon2Hash) bool { return true }
+func (slow) isQuick() bool            { return false }
 
 // quick is embedded in the hashes of other programs that take next to no time.
 type quick struct{}
 
-func (quick) outdated() bool { return true }
-func (quick) isQuick() bool  { return true }
+func (quick) outdated(argon2Hash) bool { return true }
+func (quick) isQuick() bool            { return true }
 
 // The errors of CheckHash and of the functions that return stored hashes. They end the
 // sentence "The password hash is …".

@@ -32,13 +32,14 @@ const (
 	maxArgonMemory  = 256 << 10
 	maxArgonWork    = 1 << 20
 	maxArgonThreads = 16
+	minArgonMemory  = 8 // for each thread
 	minSaltSize     = 8
 )
 
-// newArgon2id returns a hash with the parameters of today and a new salt, and without a
-// tag.
-func newArgon2id() argon2Hash {
-	h := argon2Hash{kind: "argon2id", memory: argonMemory, time: argonTime, threads: argonThreads, salt: make([]byte, saltSize), tag: make([]byte, tagSize)}
+// newArgon2id returns a hash with the parameters of today, except for so many KiB of memory,
+// with a new salt, and without a tag.
+func newArgon2id(memory uint32) argon2Hash {
+	h := argon2Hash{kind: "argon2id", memory: memory, time: argonTime, threads: argonThreads, salt: make([]byte, saltSize), tag: make([]byte, tagSize)}
 	rand.Read(h.salt) // never fails
 	return h
 }
@@ -57,7 +58,7 @@ func parseArgon2(kind string, parts []string) (hasher, error) {
 		return nil, err
 	}
 	memory, time, threads := n[0], n[1], n[2]
-	if time < 1 || threads < 1 || memory < 8*threads {
+	if time < 1 || threads < 1 || memory < minArgonMemory*threads {
 		return nil, ErrMalformedHash
 	}
 	if threads > maxArgonThreads || memory > maxArgonMemory || time > maxArgonWork/memory {
@@ -91,8 +92,8 @@ func (h argon2Hash) matches(password string) bool {
 	return subtle.ConstantTimeCompare(h.compute(password), h.tag) == 1
 }
 
-func (h argon2Hash) outdated() bool {
-	return h.kind != "argon2id" || h.memory < argonMemory || h.time < argonTime || len(h.salt) < saltSize || len(h.tag) < tagSize
+func (h argon2Hash) outdated(today argon2Hash) bool {
+	return h.kind != today.kind || h.memory < today.memory || h.time < today.time || len(h.salt) < len(today.salt) || len(h.tag) < len(today.tag)
 }
 
 func (argon2Hash) isQuick() bool { return false }

@@ -21,7 +21,8 @@ import (
 type Passwords struct {
 	queue  *queue.Queue
 	hashed atomic.Uint64
-	// decoy stands in for the hash of an account that does not exist.
+	// decoy stands in for the hash of an account that does not exist. New hashes have its
+	// parameters.
 	decoy argon2Hash
 }
 
@@ -32,7 +33,17 @@ const maxWait = 5 * time.Second
 // so many more wait. No holder of contexts (queue.WithHolders) has more than a quarter
 // of the turns.
 func NewPasswords(cores, waiting int) *Passwords {
-	decoy := newArgon2id()
+	return newPasswords(cores, waiting, argonMemory)
+}
+
+// QuickPasswords is NewPasswords for tests of everything that passwords are needed for. Their
+// hashes take next to no memory and time, and so protect nothing.
+func QuickPasswords(cores, waiting int) *Passwords {
+	return newPasswords(cores, waiting, minArgonMemory*argonThreads)
+}
+
+func newPasswords(cores, waiting int, memory uint32) *Passwords {
+	decoy := newArgon2id(memory)
 	rand.Read(decoy.tag) // never fails, and is the tag of no password
 	return &Passwords{
 		queue: queue.New(queue.Limits{Running: cores, Waiting: waiting, WaitTimeout: maxWait}),
@@ -50,7 +61,7 @@ func (p *Passwords) Hash(ctx context.Context, password secret.Text) (string, err
 	if err := checkSize(password); err != nil {
 		return "", err
 	}
-	hash := newArgon2id()
+	hash := newArgon2id(p.decoy.memory)
 	err := p.inTurn(ctx, func() { hash.derive(normal(password)) })
 	if err != nil {
 		return "", err
@@ -86,7 +97,7 @@ func (p *Passwords) Verify(ctx context.Context, hash string, password secret.Tex
 			matches, outdated = true, true
 		}
 	})
-	return matches && exists && !tried.Empty(), exists && (outdated || expected.outdated()), err
+	return matches && exists && !tried.Empty(), exists && (outdated || expected.outdated(p.decoy)), err
 }
 
 // look reports whether the password has the hash. It takes no less time than a look at the

@@ -55,7 +55,7 @@ func newActionServers(t *testing.T) *actionServers {
 	t.Cleanup(client.CloseIdleConnections)
 	s.signIn = signin.New(signin.Options{
 		Providers: provider.New(client, time.Now), Keyring: ring, Development: true,
-		Database: database, Directory: s.Directory, Passwords: credential.NewPasswords(1, 1), Outbox: mail.NewOutbox(database, mail.Options{}), Log: slog.New(slog.DiscardHandler),
+		Database: database, Directory: s.Directory, Passwords: credential.QuickPasswords(1, 1), Outbox: mail.NewOutbox(database, mail.Options{}), Log: slog.New(slog.DiscardHandler),
 	})
 	s.transfer = transfer.New(transfer.Options{Database: database, Directory: s.Directory, Log: slog.New(slog.DiscardHandler)})
 	must(0, s.Follow(t.Context()))(t)
@@ -546,7 +546,7 @@ func (w *actionWorld) again(ctx context.Context) error {
 }
 
 // Memory, impact and history follow every action, and each effect of the table is
-// needed for that: without it, something is wrong.
+// needed for that: without it, something is wrong. The latter is tried with -long.
 func TestEffectsOfActions(t *testing.T) { // not parallel: it changes the table
 	names := make([]string, 0, 9)
 	for f := range reflect.TypeFor[changes.Effects]().Fields() {
@@ -574,7 +574,7 @@ func TestEffectsOfActions(t *testing.T) { // not parallel: it changes the table
 		}
 		run("", "")
 		for _, effect := range names {
-			if effect != "Administrator" && reflect.ValueOf(action.Effects()).FieldByName(effect).Bool() {
+			if *long && effect != "Administrator" && reflect.ValueOf(action.Effects()).FieldByName(effect).Bool() {
 				run(" without "+effect, effect)
 			}
 		}

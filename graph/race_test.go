@@ -25,7 +25,7 @@ func race(t *testing.T, b *graphtest.Server, n int, document func(i int) string)
 		text := document(i)
 		wg.Go(func() {
 			<-start
-			a := b.As(t, b.Key, text, nil)
+			a := b.Insist(t, b.Key, text)
 			if ended[i] = a.Codes(); strings.Contains(ended[i], "INTERNAL") {
 				t.Errorf("%s: %s", text, a.Body)
 			}

@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"log/slog"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"roster/db"
 	"roster/db/dbtest"
+	"roster/db/embedded"
 	"roster/graph/graphtest"
 	"roster/secret"
 )
@@ -29,7 +31,10 @@ func TestBackupAndRestore(t *testing.T) {
 
 	backup := filepath.Join(t.TempDir(), "roster.dump")
 	run(t, "pg_dump", "--format=custom", "--file="+backup, dsn)
-	server := dbtest.NewServer(t)
+	// A PostgreSQL of another origin: those of dbtest.NewServer are copies of one.
+	server, err := embedded.Start(t.Context(), embedded.Options{Dir: dbtest.TempDir(t), Log: slog.New(slog.DiscardHandler), Settings: map[string]string{"fsync": "off"}})
+	graphtest.Must(t, err)
+	t.Cleanup(func() { _ = server.Stop() })
 	admin, err := pgx.Connect(t.Context(), server.DSN("postgres"))
 	graphtest.Must(t, err)
 	_, err = admin.Exec(t.Context(), "create database roster")

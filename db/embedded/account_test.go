@@ -34,7 +34,7 @@ func TestBelowAClosedFolder(t *testing.T) {
 func TestClusterOfRoot(t *testing.T) {
 	t.Parallel()
 	asRoot(t)
-	b := setup(t)
+	b := setup(t).withCluster()
 	b.stop(b.start())
 	must(t, filepath.WalkDir(filepath.Join(b.options.Dir, "postgres"), func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {

@@ -9,7 +9,7 @@ import (
 // PostgreSQL ends even if no other Roster is started.
 func TestKilledRosterLeavesNothing(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setup(t).withCluster()
 	h := b.startHelper(os.Args[0], nil)
 	h.kill()
 	eventually(t, func() error {

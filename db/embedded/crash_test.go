@@ -13,7 +13,7 @@ import (
 
 func TestKilledChildIsReplaced(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setup(t).withCluster()
 	s := b.start()
 	b.exec(s, "create table kept (n int)", "insert into kept values (1)")
 	for range 2 {
@@ -46,7 +46,7 @@ func TestKilledChildIsReplaced(t *testing.T) {
 
 func TestStopWhileReplacing(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setup(t).withCluster()
 	s := b.start()
 	must(t, syscall.Kill(s.Pid(), syscall.SIGKILL))
 	_ = s.Stop() // an error if it has not seen the death yet
@@ -60,7 +60,7 @@ func TestKilledRoster(t *testing.T) {
 	for name, killChild := range map[string]bool{"alone": false, "with its PostgreSQL": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t)
+			b := setup(t).withCluster()
 			h := b.startHelper(os.Args[0], nil)
 			h.kill()
 			if killChild {

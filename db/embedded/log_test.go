@@ -9,7 +9,7 @@ import (
 // Statements contain personal data: they must not be logged.
 func TestLogLevels(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setup(t).withCluster()
 	s := b.start()
 	b.exec(s, "create table people (email text unique)", "insert into people values ('ann@example.com')")
 	conn := b.connect(s)

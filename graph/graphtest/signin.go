@@ -41,7 +41,7 @@ var keyring = sync.OnceValues(func() (*secret.Keyring, error) { return secret.Pa
 
 // passwordHash is the hash of Password, which takes a while to make.
 var passwordHash = sync.OnceValues(func() (string, error) {
-	return credential.NewPasswords(1, 100).Hash(context.Background(), secret.New(Password))
+	return credential.QuickPasswords(1, 100).Hash(context.Background(), secret.New(Password))
 })
 
 // ReturnOrigin is the origin that the pages send browsers back to.
@@ -61,7 +61,7 @@ func (b *Server) startSignIn(t testing.TB, log *slog.Logger) {
 	}
 	outbox := mail.NewOutbox(b.Database, mail.Options{Keyring: ring, Templates: templates, From: &netmail.Address{Address: "accounts@accounts.test"}, Sender: b.Mail, Log: log})
 	b.SignIn = signin.New(signin.Options{
-		Database: b.Database, Directory: b.Directory, Passwords: credential.NewPasswords(2, 1000), Outbox: outbox, Tokens: tokens, Keyring: ring, Issuer: b.Issuer, Log: log, Clock: b.Clock.Now,
+		Database: b.Database, Directory: b.Directory, Passwords: credential.QuickPasswords(2, 1000), Outbox: outbox, Tokens: tokens, Keyring: ring, Issuer: b.Issuer, Log: log, Clock: b.Clock.Now,
 		Providers: provider.New(egress.NewClient(true), b.Clock.Now), Development: true,
 	})
 	b.Transfer = transfer.New(transfer.Options{Database: b.Database, Directory: b.Directory, PublicURL: b.Issuer, Keyring: ring, Log: log, Clock: b.Clock.Now})

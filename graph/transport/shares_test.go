@@ -116,7 +116,7 @@ func TestLeastConnections(t *testing.T) {
 					`mutation { suspendUser(input: {user: {email: "ada.lovelace@acme.example"}}) { user { id } } }`,
 				} {
 					all.Go(func() {
-						if a := b.As(t, b.Key, text, nil); a.Status != http.StatusOK || len(a.Errors) > 0 {
+						if a := b.Insist(t, b.Key, text); a.Status != http.StatusOK || len(a.Errors) > 0 {
 							t.Errorf("%s: %d %s", text, a.Status, a.Body)
 						}
 					})

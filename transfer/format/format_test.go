@@ -192,7 +192,7 @@ func TestPasswordsMatch(t *testing.T) {
 			if len(got.Records) != 1 || got.Error != "" {
 				t.Fatalf("%+v", got)
 			}
-			passwords := credential.NewPasswords(1, 1)
+			passwords := credential.QuickPasswords(1, 1)
 			matches, _, err := passwords.Verify(t.Context(), got.Records[0].PasswordHash, secret.New(word))
 			other, _, otherErr := passwords.Verify(t.Context(), got.Records[0].PasswordHash, secret.New(word+"s"))
 			if err != nil || otherErr != nil || !matches || other {
