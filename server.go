@@ -202,6 +202,9 @@ func (s *server) start(ctx context.Context) error {
 	s.background(ctx, s.transfer.Sweep)
 	s.background(ctx, s.transfer.Work)
 	api := s.newAPI()
+	s.background(ctx, func(ctx context.Context) {
+		shareCores(ctx, func() uint64 { return s.signIn.Passwords.Hashed() + api.Large() })
+	})
 	if err := s.fillWithDemo(ctx, api); err != nil {
 		return err
 	}
@@ -236,7 +239,6 @@ func (s *server) startSignIn(ctx context.Context) error {
 		return fmt.Errorf("secrets of identity providers: %w", err)
 	}
 	s.background(ctx, s.signIn.Sweep)
-	s.background(ctx, s.shareCores)
 	s.cookies = browser.NewCookies(strings.HasPrefix(s.publicURL, "https:"))
 	for _, origin := range s.origins() {
 		if err := s.cookies.Trust(origin); err != nil {
@@ -244,42 +246,6 @@ func (s *server) startSignIn(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// shareCores lets other requests go on while passwords are hashed, each of which keeps one
-// of Go's processors busy for some 50 ms. Meanwhile there are two for each core, so that
-// the kernel shares the cores, at once; Go's scheduler would do so every 10 ms. It costs
-// other requests some time, and so it ends when no password was hashed for a second.
-func (s *server) shareCores(ctx context.Context) {
-	if os.Getenv("GOMAXPROCS") != "" {
-		return
-	}
-	defer runtime.SetDefaultGOMAXPROCS()
-	const often, rest = 50 * time.Millisecond, time.Second
-	cores := runtime.GOMAXPROCS(0)
-	ticker := time.NewTicker(often)
-	defer ticker.Stop()
-	var hashed uint64
-	var last time.Time
-	for shared := false; ; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		now := time.Now()
-		if n := s.signIn.Passwords.Hashed(); n != hashed {
-			hashed, last = n, now
-		}
-		switch busy := now.Sub(last) < rest; {
-		case busy && !shared:
-			runtime.GOMAXPROCS(2 * cores)
-			shared = true
-		case !busy && shared:
-			runtime.SetDefaultGOMAXPROCS()
-			shared = false
-		}
-	}
 }
 
 // publicAddress returns the address of this server as browsers know it, without a slash

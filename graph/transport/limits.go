@@ -38,7 +38,7 @@ func mutationLimits(connections int) queue.Limits {
 }
 
 // A request is large when it takes some milliseconds of a processor: a body or a
-// new document of that many bytes, or a query of that cost. A request of 1,000
+// new document of that many bytes, or an operation of that cost. A request of 1,000
 // checks is not large.
 const (
 	largeBody     = 256 << 10
@@ -89,6 +89,9 @@ func (h *Handler) Urgently(ctx context.Context) (urgent context.Context, leave f
 	leave, err = h.queues.urgent.Enter(ctx)
 	return db.Urgently(ctx), leave, err
 }
+
+// Large returns how many large requests have begun.
+func (h *Handler) Large() uint64 { return h.large.Load() }
 
 // of returns the queue for an operation.
 func (q *queues) of(class admission.Class, cost int) *queue.Queue {

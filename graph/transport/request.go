@@ -89,6 +89,7 @@ func (r *request) readOperation() (*graphql.OperationContext, *queue.Queue, erro
 		return nil, nil, err
 	}
 	if r.large = len(text) > largeBody; r.large {
+		h.large.Add(1)
 		leave, err := h.queues.large.Enter(r.ctx)
 		if err != nil {
 			return nil, nil, refuseBusy(err)
@@ -136,6 +137,9 @@ func (r *request) prepare(params *graphql.RawParams) (*graphql.OperationContext,
 		return nil, nil, err
 	}
 	cost := max(document.Cost(operation.Operation, operation.Variables), r.size/bytesPerCost)
+	if cost > largeCost {
+		h.large.Add(1)
+	}
 	return operation, h.queues.of(admission.ClassOf(operation.Operation), cost), r.meter.charge(cost, h.gate.MaxCost())
 }
 
@@ -147,6 +151,7 @@ func (r *request) admit(text string) (*admission.Document, error) {
 	}
 	queue := h.queues.documents
 	if len(text) > largeDocument && !r.large {
+		h.large.Add(1)
 		queue = h.queues.large
 	}
 	leave, err := queue.Enter(r.ctx)

@@ -17,6 +17,7 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -88,6 +89,8 @@ type Handler struct {
 	// denialLines bounds what denials leave in the log.
 	denialLines *budget.Budgets
 	queues      queues
+	// large counts large requests.
+	large atomic.Uint64
 	// bodies is the memory, in bytes, that the bodies of all requests may take.
 	bodies *queue.Room
 	// uploads are the files that are coming.
