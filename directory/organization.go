@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
+	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
@@ -250,6 +251,12 @@ func (w *write) mayOpen(before, after *db.Organization) {
 	if len(after.AutoJoinDomains) > 0 && !isSubset(after.AutoJoinDomains, before.AutoJoinDomains) {
 		w.mayLetJoin(after.ID, "input.autoJoinDomains")
 	}
+}
+
+// isSubset reports whether each of some domains is among all; no domains stand for more than
+// any.
+func isSubset(some, all []string) bool {
+	return len(some) > 0 && !slices.ContainsFunc(some, func(domain string) bool { return !slices.Contains(all, domain) })
 }
 
 // mayLetJoin adds the fault FORBIDDEN at the field that lets people join the organization

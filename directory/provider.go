@@ -57,8 +57,8 @@ type CreateIdentityProviderInput struct {
 
 // CreateIdentityProvider adds an identity provider. To name domains, which makes its word on
 // their addresses count, the actor must also write the organizations of the business; a
-// provider of an organization can have only domains of the organization, and makes members
-// of people, so the actor must be allowed to add them.
+// provider of an organization can have only domains of the organization. To trust one of the
+// business, the actor must hold all permissions of Roster.
 func (d *Directory) CreateIdentityProvider(ctx context.Context, in CreateIdentityProviderInput) (*db.IdentityProvider, error) {
 	var row *db.IdentityProvider
 	err := d.change(ctx, access.SettingsWrite, func(ctx context.Context, w *write) error {
@@ -73,12 +73,12 @@ func (d *Directory) CreateIdentityProvider(ctx context.Context, in CreateIdentit
 			}
 			if org != nil {
 				row.OrgID = &org.ID
-				w.mayLetJoin(org.ID, "input.organization")
 			}
 		}
 		if err := w.providerDomains(row, org, in.Domains); err != nil {
 			return err
 		}
+		w.mayTrust(&db.IdentityProvider{}, row)
 		taken, err := db.SelectOne[bool](ctx, d.db, "select true from identity_providers where key = $1", row.Key)
 		if err != nil {
 			return err
@@ -185,10 +185,10 @@ type UpdateIdentityProviderInput struct {
 }
 
 // UpdateIdentityProvider changes an identity provider. What it is, and whom it serves, stays.
-// To let more people in by one of an organization, the actor must be allowed to add members.
+// To trust one of the business, the actor must hold all permissions of Roster.
 func (d *Directory) UpdateIdentityProvider(ctx context.Context, in UpdateIdentityProviderInput) (*db.IdentityProvider, error) {
 	return d.changeProvider(ctx, in.Provider, func(ctx context.Context, w *write, row *db.IdentityProvider) error {
-		f, wasEnabled := &w.faults, row.Enabled
+		f, before := &w.faults, *row
 		if in.DisplayName.IsSet() {
 			row.DisplayName = f.name("input.displayName", textValue(in.DisplayName.Value()))
 		}
@@ -200,13 +200,11 @@ func (d *Directory) UpdateIdentityProvider(ctx context.Context, in UpdateIdentit
 		}
 		f.flag("input.trusted", in.Trusted, &row.Trusted)
 		f.flag("input.enabled", in.Enabled, &row.Enabled)
-		if row.OrgID != nil && row.Enabled && !wasEnabled {
-			w.mayLetJoin(*row.OrgID, "input.enabled")
-		}
 		if in.SyncProfiles.IsSet() {
 			row.SyncProfiles = in.SyncProfiles.Value()
 		}
 		if !in.Domains.IsSet() {
+			w.mayTrust(&before, row)
 			return nil
 		}
 		var org *db.Organization
@@ -216,21 +214,26 @@ func (d *Directory) UpdateIdentityProvider(ctx context.Context, in UpdateIdentit
 				return err
 			}
 		}
-		former := row.Domains
-		if err := w.providerDomains(row, org, in.Domains.Value()); err != nil || org == nil {
-			return err
-		}
-		if len(former) > 0 && !isSubset(row.Domains, former) { // none stands for all of the organization's
-			w.mayLetJoin(org.ID, "input.domains")
-		}
-		return nil
+		err := w.providerDomains(row, org, in.Domains.Value())
+		w.mayTrust(&before, row)
+		return err
 	})
 }
 
-// isSubset reports whether each of some domains is among all; no domains stand for more than
-// any.
-func isSubset(some, all []string) bool {
-	return len(some) > 0 && !slices.ContainsFunc(some, func(domain string) bool { return !slices.Contains(all, domain) })
+// mayTrust adds the fault FORBIDDEN if the word of a provider of the business counts for more
+// than before, and the actor is no administrator of it: it opens accounts that nobody has
+// signed in to yet, those of administrators too.
+func (w *write) mayTrust(before, after *db.IdentityProvider) {
+	counts := after.OrgID == nil && after.Trusted && after.Enabled
+	if !counts || before.Trusted && before.Enabled && (len(after.Domains) == 0 || isSubset(after.Domains, before.Domains)) {
+		return
+	}
+	for _, p := range access.SystemPermissions {
+		if !w.actor.HoldsEverywhere(p.Key) {
+			w.faults.Add(problem.Forbidden, "input.trusted", "A trusted provider opens accounts that nobody has signed in to, those of administrators too. So it needs all permissions of Roster, and you lack %s.", p.Key)
+			return
+		}
+	}
 }
 
 // changeProvider calls edit to change a provider's row, and records it. If there is no such

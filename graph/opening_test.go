@@ -19,28 +19,39 @@ var openings = map[string]struct {
 	needs, code string
 	field       string
 }{
-	"an organization is opened":            {`updateOrganization(input: {organization: {code: "acme"}, allowSelfSignUp: true}) { organization { id } }`, "roster:organizations:write", "roster:members:write", "FORBIDDEN", "input.allowSelfSignUp"},
-	"an organization gets a domain":        {`updateOrganization(input: {organization: {code: "acme"}, autoJoinDomains: ["acme.example", "else.example"]}) { organization { id } }`, "roster:organizations:write", "roster:members:write", "FORBIDDEN", "input.autoJoinDomains"},
-	"an open organization is made":         {`createOrganization(input: {name: "x", allowSelfSignUp: true}) { organization { id } }`, "roster:organizations:write", "roster:members:write", "FORBIDDEN", "input.allowSelfSignUp"},
-	"one with a domain is made":            {`createOrganization(input: {name: "x", autoJoinDomains: ["else.example"]}) { organization { id } }`, "roster:organizations:write", "roster:members:write", "FORBIDDEN", "input.autoJoinDomains"},
-	"one that nobody can join is made":     {`createOrganization(input: {name: "x"}) { organization { id } }`, "roster:organizations:write", "", "", ""},
-	"an open organization stays so":        {`updateOrganization(input: {organization: {code: "globex"}, allowSelfSignUp: true, autoJoinDomains: ["globex.example"], name: "y"}) { organization { id } }`, "roster:organizations:write", "", "", ""},
-	"an organization is closed":            {`updateOrganization(input: {organization: {code: "globex"}, allowSelfSignUp: false, autoJoinDomains: []}) { organization { id } }`, "roster:organizations:write", "", "", ""},
-	"an organization gets a provider":      {`createIdentityProvider(input: {key: "of-acme", kind: OIDC, issuer: "https://of-acme.example", clientId: "r", clientSecret: "s", organization: {code: "acme"}}) { provider { id } }`, "roster:settings:write", "roster:members:write", "FORBIDDEN", "input.organization"},
-	"the business gets a provider":         {`createIdentityProvider(input: {key: "of-all", kind: OIDC, issuer: "https://of-all.example", clientId: "r", clientSecret: "s"}) { provider { id } }`, "roster:settings:write", "", "", ""},
-	"its provider is switched on":          {`updateIdentityProvider(input: {provider: $OFF, enabled: true}) { provider { id } }`, "roster:settings:write", "roster:members:write", "FORBIDDEN", "input.enabled"},
-	"its provider is switched off":         {`updateIdentityProvider(input: {provider: $ON, enabled: false}) { provider { id } }`, "roster:settings:write", "", "", ""},
-	"its provider gets a domain":           {`updateIdentityProvider(input: {provider: $ON, domains: ["acme.example", "more.example"]}) { provider { id } }`, "roster:settings:write roster:organizations:write", "roster:members:write", "FORBIDDEN", "input.domains"},
-	"its provider gets all domains":        {`updateIdentityProvider(input: {provider: $ON, domains: null}) { provider { id } }`, "roster:settings:write roster:organizations:write", "roster:members:write", "FORBIDDEN", "input.domains"},
-	"its provider keeps its domain":        {`updateIdentityProvider(input: {provider: $ON, domains: ["acme.example"], trusted: true}) { provider { id } }`, "roster:settings:write roster:organizations:write", "", "", ""},
-	"newcomers may make organizations":     {`updateSettings(input: {allowOrganizationSignUp: true}) { settings { allowSelfSignUp } }`, "roster:settings:write", "roster:members:read roster:members:write roster:organizations:read roster:roles:read roster:changes:read", "ESCALATION", ""},
-	"newcomers may not make any":           {`updateSettings(input: {allowOrganizationSignUp: false}) { settings { allowSelfSignUp } }`, "roster:settings:write", "", "", ""},
-	"somebody is invited again":            {`resendInvitation(input: {invitation: $INVITATION}) { link }`, "roster:members:write", "roster:imports:write", "ESCALATION", ""},
-	"somebody is invited as a member":      {`resendInvitation(input: {invitation: $PLAIN}) { link }`, "roster:members:write", "", "", ""},
-	"an application answers to somebody":   {`updateApplication(input: {application: $APP, permissions: []}) { application { id } }`, "roster:settings:write", "roster:keys:write roster:imports:write", "ESCALATION", ""},
-	"its secret is rolled":                 {`rollApplicationSecret(input: {application: $APP}) { clientSecret }`, "roster:settings:write", "roster:keys:write roster:imports:write", "ESCALATION", ""},
-	"the key of an application is adopted": {`adoptApiKey(input: {apiKey: $KEY}) { apiKey { id } }`, "roster:keys:write", "roster:imports:write", "ESCALATION", ""},
+	"an organization is opened":             {`updateOrganization(input: {organization: {code: "acme"}, allowSelfSignUp: true}) { organization { id } }`, "roster:organizations:write", "roster:members:write", "FORBIDDEN", "input.allowSelfSignUp"},
+	"an organization gets a domain":         {`updateOrganization(input: {organization: {code: "acme"}, autoJoinDomains: ["acme.example", "else.example"]}) { organization { id } }`, "roster:organizations:write", "roster:members:write", "FORBIDDEN", "input.autoJoinDomains"},
+	"an open organization is made":          {`createOrganization(input: {name: "x", allowSelfSignUp: true}) { organization { id } }`, "roster:organizations:write", "roster:members:write", "FORBIDDEN", "input.allowSelfSignUp"},
+	"one with a domain is made":             {`createOrganization(input: {name: "x", autoJoinDomains: ["else.example"]}) { organization { id } }`, "roster:organizations:write", "roster:members:write", "FORBIDDEN", "input.autoJoinDomains"},
+	"one that nobody can join is made":      {`createOrganization(input: {name: "x"}) { organization { id } }`, "roster:organizations:write", "", "", ""},
+	"an open organization stays so":         {`updateOrganization(input: {organization: {code: "globex"}, allowSelfSignUp: true, autoJoinDomains: ["globex.example"], name: "y"}) { organization { id } }`, "roster:organizations:write", "", "", ""},
+	"an organization is closed":             {`updateOrganization(input: {organization: {code: "globex"}, allowSelfSignUp: false, autoJoinDomains: []}) { organization { id } }`, "roster:organizations:write", "", "", ""},
+	"an organization gets a provider":       {`createIdentityProvider(input: {key: "of-acme", kind: OIDC, issuer: "https://of-acme.example", clientId: "r", clientSecret: "s", organization: {code: "acme"}}) { provider { id } }`, "roster:settings:write", "", "", ""},
+	"the business gets a provider":          {`createIdentityProvider(input: {key: "of-all", kind: OIDC, issuer: "https://of-all.example", clientId: "r", clientSecret: "s"}) { provider { id } }`, "roster:settings:write", "", "", ""},
+	"the business gets a trusted provider":  {`createIdentityProvider(input: {key: "of-all", kind: OIDC, issuer: "https://of-all.example", clientId: "r", clientSecret: "s", trusted: true}) { provider { id } }`, "roster:settings:write", everything, "FORBIDDEN", "input.trusted"},
+	"a provider of the business is trusted": {`updateIdentityProvider(input: {provider: $OURS, trusted: true}) { provider { id } }`, "roster:settings:write", everything, "FORBIDDEN", "input.trusted"},
+	"it goes on to be":                      {`updateIdentityProvider(input: {provider: $TRUSTED, trusted: true, displayName: "y"}) { provider { id } }`, "roster:settings:write", "", "", ""},
+	"one of an organization is trusted":     {`updateIdentityProvider(input: {provider: $ON, trusted: true}) { provider { id } }`, "roster:settings:write", "", "", ""},
+	"its provider is switched on":           {`updateIdentityProvider(input: {provider: $OFF, enabled: true}) { provider { id } }`, "roster:settings:write", "", "", ""},
+	"newcomers may make organizations":      {`updateSettings(input: {allowOrganizationSignUp: true}) { settings { allowSelfSignUp } }`, "roster:settings:write", "roster:members:read roster:members:write roster:organizations:read roster:roles:read roster:changes:read", "ESCALATION", ""},
+	"newcomers may not make any":            {`updateSettings(input: {allowOrganizationSignUp: false}) { settings { allowSelfSignUp } }`, "roster:settings:write", "", "", ""},
+	"somebody is invited again":             {`resendInvitation(input: {invitation: $INVITATION}) { link }`, "roster:members:write", "roster:imports:write", "ESCALATION", ""},
+	"somebody is invited as a member":       {`resendInvitation(input: {invitation: $PLAIN}) { link }`, "roster:members:write", "", "", ""},
+	"an application answers to somebody":    {`updateApplication(input: {application: $APP, permissions: []}) { application { id } }`, "roster:settings:write", "roster:keys:write roster:imports:write", "ESCALATION", ""},
+	"its secret is rolled":                  {`rollApplicationSecret(input: {application: $APP}) { clientSecret }`, "roster:settings:write", "roster:keys:write roster:imports:write", "ESCALATION", ""},
+	"the key of an application is adopted":  {`adoptApiKey(input: {apiKey: $KEY}) { apiKey { id } }`, "roster:keys:write", "roster:imports:write", "ESCALATION", ""},
 }
+
+// everything are all permissions of Roster except the one to write settings.
+var everything = func() string {
+	var all []string
+	for _, p := range access.SystemPermissions {
+		if p.Key != access.SettingsWrite {
+			all = append(all, string(p.Key))
+		}
+	}
+	return strings.Join(all, " ")
+}()
 
 // answersWithSecret reports whether the mutation cannot be tried by @dryRun, since its answer has
 // a credential.
@@ -69,6 +80,8 @@ func TestOpeningsNeedWhatTheyGive(t *testing.T) {
 		updateOrganization(input: {organization: {code: "acme"}, autoJoinDomains: ["acme.example", "more.example"]}) { organization { id } }
 		g: updateOrganization(input: {organization: {code: "globex"}, allowSelfSignUp: true, autoJoinDomains: ["globex.example"]}) { organization { id } }
 		on: createIdentityProvider(input: {key: "on", kind: OIDC, issuer: "https://on.example", clientId: "r", clientSecret: "s", organization: {code: "acme"}, domains: ["acme.example"]}) { provider { id } }
+		ours: createIdentityProvider(input: {key: "ours", kind: OIDC, issuer: "https://ours.example", clientId: "r", clientSecret: "s"}) { provider { id } }
+		trusted: createIdentityProvider(input: {key: "trusted", kind: OIDC, issuer: "https://trusted.example", clientId: "r", clientSecret: "s", trusted: true}) { provider { id } }
 		off: createIdentityProvider(input: {key: "off", kind: OIDC, issuer: "https://off.example", clientId: "r", clientSecret: "s", organization: {code: "acme"}}) { provider { id } }
 		importers: createRole(input: {key: "importer", permissions: [{key: "roster:imports:write"}]}) { role { id } }
 	}`)
@@ -78,7 +91,7 @@ func TestOpeningsNeedWhatTheyGive(t *testing.T) {
 	invitation, _ := invite(t, b, b.Key, object{"email": "importer@example.com", "organization": acme, "roles": graphtest.Refs("key", "importer"), "sendEmail": false})
 	plain, _ := invite(t, b, b.Key, object{"email": "plain@example.com", "organization": acme, "roles": graphtest.Refs("key"), "sendEmail": false})
 	app, key, _ := applicationWithKey(t, b, b.Key)
-	ids := strings.NewReplacer("$OFF", graphtest.Quote(off), "$ON", graphtest.Quote(made.Text("on.provider.id")), "$INVITATION", graphtest.Quote(invitation), "$PLAIN", graphtest.Quote(plain),
+	ids := strings.NewReplacer("$OFF", graphtest.Quote(off), "$ON", graphtest.Quote(made.Text("on.provider.id")), "$OURS", graphtest.Quote(made.Text("ours.provider.id")), "$TRUSTED", graphtest.Quote(made.Text("trusted.provider.id")), "$INVITATION", graphtest.Quote(invitation), "$PLAIN", graphtest.Quote(plain),
 		"$APP", graphtest.Quote(app), "$KEY", graphtest.Quote(key))
 	for name, o := range openings {
 		t.Run(name, func(t *testing.T) {

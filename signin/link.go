@@ -18,7 +18,7 @@ import (
 //	who has the identity (issuer, subject)                    theirs
 //	else: is the address proven?                              by a code, unless the provider's word on it counts
 //	  somebody has it, and has signed in, or not trusted      by a code in any case
-//	  somebody has it, who holds permissions of Roster        by a code in any case
+//	  somebody has it, who holds permissions of Roster        by a code in any case, if it is an organization's
 //	  somebody has it                                         theirs, and linked
 //	  nobody has it                                           a new one, as after signing up
 //
@@ -160,12 +160,15 @@ func (s *Service) identify(ctx context.Context, f *flow) error {
 	if err != nil {
 		return err
 	}
-	if owner != nil {
+	if owner != nil && (!a.Trusted || owner.SignInCount > 0) {
+		return errUnproven
+	}
+	if owner != nil && a.Organization != nil {
 		ranks, err := s.Directory.Ranks(ctx, owner.ID)
 		if err != nil {
 			return err
 		}
-		if !a.Trusted || owner.SignInCount > 0 || ranks {
+		if ranks {
 			return errUnproven
 		}
 	}

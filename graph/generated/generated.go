@@ -651,7 +651,7 @@ type IdentityProvider implements Node {
   organization: Organization @requires(permission: "roster:settings:read")
   "Addresses of these domains are sent here; only the organization's verified ones (` + "`" + `autoJoinDomains` + "`" + `), and all of those if none were chosen."
   domains: [String!]! @requires(permission: "roster:settings:read")
-  "Whether what it says of an address may link an unclaimed account."
+  "Whether what it says of an address may link an unclaimed account. For one of the business, that needs all permissions of Roster."
   trusted: Boolean!
   "Overrides the business's setting; null leaves it to that."
   syncProfiles: Boolean
@@ -675,11 +675,11 @@ input CreateIdentityProviderInput {
   clientId: String!
   "By which this server shows the provider who it is. It is sealed, and never shown again."
   clientSecret: String!
-  "The organization that it serves; the business when left out. Whoever comes by it becomes a member, so ` + "`" + `roster:members:write` + "`" + ` is needed there."
+  "The organization that it serves; the business when left out."
   organization: OrganizationRef
   "Domains whose addresses are sent here, and are believed. Needs ` + "`" + `roster:organizations:write` + "`" + ` everywhere. Of an organization's provider, all must be in the organization's autoJoinDomains; none means all of those."
   domains: [String!]
-  "Whether what it says of an address may link an account that nobody has signed in to yet, and that holds no permission of Roster; false when left out."
+  "Whether what it says of an address may link an account that nobody has signed in to yet; false when left out. For one of the business, that needs all permissions of Roster."
   trusted: Boolean
   "Overrides the business's setting; null leaves it to that."
   syncProfiles: Boolean
@@ -695,9 +695,9 @@ input UpdateIdentityProviderInput {
   clientId: String
   "A new secret in place of the old one."
   clientSecret: String
-  "Takes the place of all domains; null or empty: none. Needs ` + "`" + `roster:organizations:write` + "`" + ` everywhere and, for more domains of an organization's provider, ` + "`" + `roster:members:write` + "`" + ` there."
+  "Takes the place of all domains; null or empty: none. Needs ` + "`" + `roster:organizations:write` + "`" + ` everywhere."
   domains: [String!]
-  "Whether what it says of an address may link an unclaimed account."
+  "Whether what it says of an address may link an unclaimed account. For one of the business, that needs all permissions of Roster."
   trusted: Boolean
   "Overrides the business's setting; null leaves it to that."
   syncProfiles: Boolean
