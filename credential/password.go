@@ -36,12 +36,6 @@ func NewPasswords(cores, waiting int) *Passwords {
 	return newPasswords(cores, waiting, argonMemory)
 }
 
-// QuickPasswords is NewPasswords for tests of everything that passwords are needed for. Their
-// hashes take next to no memory and time, and so protect nothing.
-func QuickPasswords(cores, waiting int) *Passwords {
-	return newPasswords(cores, waiting, minArgonMemory*argonThreads)
-}
-
 func newPasswords(cores, waiting int, memory uint32) *Passwords {
 	decoy := newArgon2id(memory)
 	rand.Read(decoy.tag) // never fails, and is the tag of no password
