@@ -248,15 +248,14 @@ func (w *write) mayOpen(before, after *db.Organization) {
 	if !before.AllowSelfSignUp && after.AllowSelfSignUp {
 		w.mayLetJoin(after.ID, "input.allowSelfSignUp")
 	}
-	if len(after.AutoJoinDomains) > 0 && !isSubset(after.AutoJoinDomains, before.AutoJoinDomains) {
+	if !isSubset(after.AutoJoinDomains, before.AutoJoinDomains) {
 		w.mayLetJoin(after.ID, "input.autoJoinDomains")
 	}
 }
 
-// isSubset reports whether each of some domains is among all; no domains stand for more than
-// any.
+// isSubset reports whether each of some domains is among all.
 func isSubset(some, all []string) bool {
-	return len(some) > 0 && !slices.ContainsFunc(some, func(domain string) bool { return !slices.Contains(all, domain) })
+	return !slices.ContainsFunc(some, func(domain string) bool { return !slices.Contains(all, domain) })
 }
 
 // mayLetJoin adds the fault FORBIDDEN at the field that lets people join the organization

@@ -203,20 +203,20 @@ func (d *Directory) UpdateIdentityProvider(ctx context.Context, in UpdateIdentit
 		if in.SyncProfiles.IsSet() {
 			row.SyncProfiles = in.SyncProfiles.Value()
 		}
-		if !in.Domains.IsSet() {
-			w.mayTrust(&before, row)
-			return nil
-		}
-		var org *db.Organization
-		if row.OrgID != nil {
-			var err error
-			if org, err = db.SelectOne[db.Organization](ctx, d.db, "select * from organizations where id = $1", *row.OrgID); err != nil {
+		if in.Domains.IsSet() {
+			var org *db.Organization
+			if row.OrgID != nil {
+				var err error
+				if org, err = db.SelectOne[db.Organization](ctx, d.db, "select * from organizations where id = $1", *row.OrgID); err != nil {
+					return err
+				}
+			}
+			if err := w.providerDomains(row, org, in.Domains.Value()); err != nil {
 				return err
 			}
 		}
-		err := w.providerDomains(row, org, in.Domains.Value())
 		w.mayTrust(&before, row)
-		return err
+		return nil
 	})
 }
 
@@ -225,7 +225,7 @@ func (d *Directory) UpdateIdentityProvider(ctx context.Context, in UpdateIdentit
 // signed in to yet, those of administrators too.
 func (w *write) mayTrust(before, after *db.IdentityProvider) {
 	counts := after.OrgID == nil && after.Trusted && after.Enabled
-	if !counts || before.Trusted && before.Enabled && (len(after.Domains) == 0 || isSubset(after.Domains, before.Domains)) {
+	if !counts || before.Trusted && before.Enabled && isSubset(after.Domains, before.Domains) {
 		return
 	}
 	for _, p := range access.SystemPermissions {
