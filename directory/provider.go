@@ -224,16 +224,34 @@ func (d *Directory) UpdateIdentityProvider(ctx context.Context, in UpdateIdentit
 // than before, and the actor is no administrator of it: it opens accounts that nobody has
 // signed in to yet, those of administrators too.
 func (w *write) mayTrust(before, after *db.IdentityProvider) {
-	counts := after.OrgID == nil && after.Trusted && after.Enabled
-	if !counts || before.Trusted && before.Enabled && isSubset(after.Domains, before.Domains) {
+	if after.OrgID != nil || !after.Trusted || !after.Enabled {
+		return
+	}
+	field := ""
+	switch {
+	case !before.Trusted:
+		field = "input.trusted"
+	case !before.Enabled:
+		field = "input.enabled"
+	case speaksForMore(before, after):
+		field = "input.domains"
+	default:
 		return
 	}
 	for _, p := range access.SystemPermissions {
 		if !w.actor.HoldsEverywhere(p.Key) {
-			w.faults.Add(problem.Forbidden, "input.trusted", "A trusted provider opens accounts that nobody has signed in to, those of administrators too. So it needs all permissions of Roster, and you lack %s.", p.Key)
+			w.faults.Add(problem.Forbidden, field, "A trusted provider opens accounts that nobody has signed in to, those of administrators too. So it needs all permissions of Roster, and you lack %s.", p.Key)
 			return
 		}
 	}
+}
+
+// speaksForMore reports whether there are addresses on which a provider's word counts by its
+// domains after, and did not before. Google and Microsoft speak for all without any domains,
+// and others for none.
+func speaksForMore(before, after *db.IdentityProvider) bool {
+	forAll := func(p *db.IdentityProvider) bool { return len(p.Domains) == 0 && p.Kind != db.OIDCProvider }
+	return !forAll(before) && (forAll(after) || !isSubset(after.Domains, before.Domains))
 }
 
 // changeProvider calls edit to change a provider's row, and records it. If there is no such

@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,8 +29,13 @@ var openings = map[string]struct {
 	"an organization is closed":             {`updateOrganization(input: {organization: {code: "globex"}, allowSelfSignUp: false, autoJoinDomains: []}) { organization { id } }`, "roster:organizations:write", "", "", ""},
 	"an organization gets a provider":       {`createIdentityProvider(input: {key: "of-acme", kind: OIDC, issuer: "https://of-acme.example", clientId: "r", clientSecret: "s", organization: {code: "acme"}}) { provider { id } }`, "roster:settings:write", "", "", ""},
 	"the business gets a provider":          {`createIdentityProvider(input: {key: "of-all", kind: OIDC, issuer: "https://of-all.example", clientId: "r", clientSecret: "s"}) { provider { id } }`, "roster:settings:write", "", "", ""},
-	"the business gets a trusted provider":  {`createIdentityProvider(input: {key: "of-all", kind: OIDC, issuer: "https://of-all.example", clientId: "r", clientSecret: "s", trusted: true}) { provider { id } }`, "roster:settings:write", everything, "FORBIDDEN", "input.trusted"},
-	"a provider of the business is trusted": {`updateIdentityProvider(input: {provider: $OURS, trusted: true}) { provider { id } }`, "roster:settings:write", everything, "FORBIDDEN", "input.trusted"},
+	"the business gets a trusted provider":  {`createIdentityProvider(input: {key: "of-all", kind: OIDC, issuer: "https://of-all.example", clientId: "r", clientSecret: "s", trusted: true}) { provider { id } }`, "roster:settings:write", allBut(access.SettingsWrite), "FORBIDDEN", "input.trusted"},
+	"a provider of the business is trusted": {`updateIdentityProvider(input: {provider: $OURS, trusted: true}) { provider { id } }`, "roster:settings:write", allBut(access.SettingsWrite), "FORBIDDEN", "input.trusted"},
+	"a trusted one is switched on":          {`updateIdentityProvider(input: {provider: $ASLEEP, enabled: true}) { provider { id } }`, "roster:settings:write", allBut(access.SettingsWrite), "FORBIDDEN", "input.enabled"},
+	"a trusted one gets a domain":           {`updateIdentityProvider(input: {provider: $TRUSTED, domains: ["one.example", "two.example"]}) { provider { id } }`, "roster:settings:write roster:organizations:write", allBut(access.SettingsWrite, access.OrganizationsWrite), "FORBIDDEN", "input.domains"},
+	"a trusted one keeps a domain":          {`updateIdentityProvider(input: {provider: $TRUSTED, domains: ["one.example"]}) { provider { id } }`, "roster:settings:write roster:organizations:write", "", "", ""},
+	"a trusted one keeps none":              {`updateIdentityProvider(input: {provider: $TRUSTED, domains: []}) { provider { id } }`, "roster:settings:write roster:organizations:write", "", "", ""},
+	"Google gets all domains":               {`updateIdentityProvider(input: {provider: $GOOGLE, domains: null}) { provider { id } }`, "roster:settings:write", allBut(access.SettingsWrite), "FORBIDDEN", "input.domains"},
 	"it goes on to be":                      {`updateIdentityProvider(input: {provider: $TRUSTED, trusted: true, displayName: "y"}) { provider { id } }`, "roster:settings:write", "", "", ""},
 	"one of an organization is trusted":     {`updateIdentityProvider(input: {provider: $ON, trusted: true}) { provider { id } }`, "roster:settings:write", "", "", ""},
 	"its provider is switched on":           {`updateIdentityProvider(input: {provider: $OFF, enabled: true}) { provider { id } }`, "roster:settings:write", "", "", ""},
@@ -42,16 +48,16 @@ var openings = map[string]struct {
 	"the key of an application is adopted":  {`adoptApiKey(input: {apiKey: $KEY}) { apiKey { id } }`, "roster:keys:write", "roster:imports:write", "ESCALATION", ""},
 }
 
-// everything are all permissions of Roster except the one to write settings.
-var everything = func() string {
+// allBut returns all permissions of Roster except some.
+func allBut(some ...access.Permission) string {
 	var all []string
 	for _, p := range access.SystemPermissions {
-		if p.Key != access.SettingsWrite {
+		if !slices.Contains(some, p.Key) {
 			all = append(all, string(p.Key))
 		}
 	}
 	return strings.Join(all, " ")
-}()
+}
 
 // answersWithSecret reports whether the mutation cannot be tried by @dryRun, since its answer has
 // a credential.
@@ -81,17 +87,21 @@ func TestOpeningsNeedWhatTheyGive(t *testing.T) {
 		g: updateOrganization(input: {organization: {code: "globex"}, allowSelfSignUp: true, autoJoinDomains: ["globex.example"]}) { organization { id } }
 		on: createIdentityProvider(input: {key: "on", kind: OIDC, issuer: "https://on.example", clientId: "r", clientSecret: "s", organization: {code: "acme"}, domains: ["acme.example"]}) { provider { id } }
 		ours: createIdentityProvider(input: {key: "ours", kind: OIDC, issuer: "https://ours.example", clientId: "r", clientSecret: "s"}) { provider { id } }
-		trusted: createIdentityProvider(input: {key: "trusted", kind: OIDC, issuer: "https://trusted.example", clientId: "r", clientSecret: "s", trusted: true}) { provider { id } }
+		trusted: createIdentityProvider(input: {key: "trusted", kind: OIDC, issuer: "https://trusted.example", clientId: "r", clientSecret: "s", domains: ["one.example", "three.example"], trusted: true}) { provider { id } }
+		google: createIdentityProvider(input: {key: "google", kind: GOOGLE, clientId: "r", clientSecret: "s", domains: ["one.example"], trusted: true}) { provider { id } }
+		asleep: createIdentityProvider(input: {key: "asleep", kind: OIDC, issuer: "https://asleep.example", clientId: "r", clientSecret: "s", trusted: true}) { provider { id } }
 		off: createIdentityProvider(input: {key: "off", kind: OIDC, issuer: "https://off.example", clientId: "r", clientSecret: "s", organization: {code: "acme"}}) { provider { id } }
 		importers: createRole(input: {key: "importer", permissions: [{key: "roster:imports:write"}]}) { role { id } }
 	}`)
 	off := made.Text("off.provider.id")
-	b.Ask(t, `mutation($p: ID!) { updateIdentityProvider(input: {provider: $p, enabled: false}) { provider { id } } }`, object{"p": off})
+	for _, id := range []string{off, made.Text("asleep.provider.id")} {
+		b.Ask(t, `mutation($p: ID!) { updateIdentityProvider(input: {provider: $p, enabled: false}) { provider { id } } }`, object{"p": id})
+	}
 	acme := object{"code": "acme"}
 	invitation, _ := invite(t, b, b.Key, object{"email": "importer@example.com", "organization": acme, "roles": graphtest.Refs("key", "importer"), "sendEmail": false})
 	plain, _ := invite(t, b, b.Key, object{"email": "plain@example.com", "organization": acme, "roles": graphtest.Refs("key"), "sendEmail": false})
 	app, key, _ := applicationWithKey(t, b, b.Key)
-	ids := strings.NewReplacer("$OFF", graphtest.Quote(off), "$ON", graphtest.Quote(made.Text("on.provider.id")), "$OURS", graphtest.Quote(made.Text("ours.provider.id")), "$TRUSTED", graphtest.Quote(made.Text("trusted.provider.id")), "$INVITATION", graphtest.Quote(invitation), "$PLAIN", graphtest.Quote(plain),
+	ids := strings.NewReplacer("$OFF", graphtest.Quote(off), "$ON", graphtest.Quote(made.Text("on.provider.id")), "$OURS", graphtest.Quote(made.Text("ours.provider.id")), "$GOOGLE", graphtest.Quote(made.Text("google.provider.id")), "$ASLEEP", graphtest.Quote(made.Text("asleep.provider.id")), "$TRUSTED", graphtest.Quote(made.Text("trusted.provider.id")), "$INVITATION", graphtest.Quote(invitation), "$PLAIN", graphtest.Quote(plain),
 		"$APP", graphtest.Quote(app), "$KEY", graphtest.Quote(key))
 	for name, o := range openings {
 		t.Run(name, func(t *testing.T) {
