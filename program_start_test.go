@@ -281,7 +281,7 @@ func TestSecretsGoToTerminals(t *testing.T) {
 	p.env = []string{"DATABASE_URL=" + dbtest.DSN(t), "SHELL=/bin/sh"}
 	program := p.binary
 	p.binary = script
-	r := p.launch("-qec", program+" -addr localhost:0", "/dev/null")
+	r := p.launch("-qec", "exec "+program+" -addr localhost:0", "/dev/null")
 	eventually(t, func() error {
 		if !strings.Contains(r.stdout.String(), "#token=") {
 			return errors.New("no link is printed")

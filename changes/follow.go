@@ -227,7 +227,7 @@ func (f *Follower) restAfter(began time.Time) {
 // happened.
 func (f *Follower) step() error {
 	// What apply reads must not wait for the requests.
-	ctx, cancel := context.WithTimeout(db.Urgently(f.open), stepTimeout)
+	ctx, cancel := context.WithTimeout(f.dedicated.On(f.open), stepTimeout)
 	defer cancel()
 	began, last := time.Now(), f.progress.Load()
 	position, incarnation, changes, err := readSince(ctx, f.dedicated, last.position, f.options.Backlog+1)

@@ -71,7 +71,7 @@ func (d *DB) Run(ctx context.Context, b *Batch) error {
 	err := tx.on(func(conn *pgx.Conn) error { return d.send(ctx, conn, b) })
 	b.statements = nil
 	if outdated(err) {
-		d.renew() // the transaction is lost, and runs again on another connection
+		d.renew(ctx) // the transaction is lost, and runs again on another connection
 	}
 	return Problem(err)
 }

@@ -218,12 +218,3 @@ func (c *connector) unlimited(name string, connections int32) *pgxpool.Config {
 	}
 	return config
 }
-
-// connect opens a connection outside the pools, which prepares no statements: perhaps
-// there is a pooler. No tracer sees its statements, since none of them is run for a
-// request.
-func (c *connector) connect(ctx context.Context) (*pgx.Conn, error) {
-	config := c.config.ConnConfig.Copy()
-	config.Tracer, config.DefaultQueryExecMode = nil, pgx.QueryExecModeExec
-	return pgx.ConnectConfig(ctx, config)
-}

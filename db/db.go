@@ -49,18 +49,14 @@ type Options struct {
 // checks that Roster can work with it. The error is one line for the operator.
 func Open(ctx context.Context, dsn secret.Text, o Options) (*DB, error) {
 	c, err := newConnector(dsn, o)
-	if err == nil {
-		err = c.probe(ctx)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
-	n := c.share()
-	d, err := open(ctx, c, c.reads(n))
+	d, err := openProbed(ctx, c)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
-	if err := d.addPools(ctx, n); err != nil {
+	if err := d.addPools(ctx, c.share()); err != nil {
 		_ = d.Close()
 		return nil, err
 	}

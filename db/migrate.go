@@ -24,6 +24,35 @@ import (
 //
 // It logs the rows that a migration leaves to people.
 func (d *DB) Migrate(ctx context.Context, log *slog.Logger) (applied int, err error) {
+	pending, err := d.hasPending(ctx, log)
+	if err == nil && pending {
+		applied, err = d.migrateAlone(ctx, log)
+	}
+	if err == nil {
+		err = d.checkCompatibility(ctx, log)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("migrate the database: %w", d.advise(ctx, err))
+	}
+	return applied, nil
+}
+
+// hasPending reports whether migrations are missing. It changes nothing, and takes no turn.
+func (d *DB) hasPending(ctx context.Context, log *slog.Logger) (bool, error) {
+	begun, err := SelectOne[bool](ctx, d, "select to_regclass($1) is not null", goose.DefaultTablename)
+	if err != nil || !*begun {
+		return true, err
+	}
+	provider, err := d.provider(log)
+	if err != nil {
+		return false, err
+	}
+	return provider.HasPending(ctx)
+}
+
+// migrateAlone applies the migrations that are missing, on connections without time limits,
+// while no other server does.
+func (d *DB) migrateAlone(ctx context.Context, log *slog.Logger) (applied int, err error) {
 	const holdingLock, migrating = 1, 1
 	config := d.connector.unlimited("migrations", holdingLock+migrating)
 	config.ConnConfig.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) {
@@ -37,13 +66,7 @@ func (d *DB) Migrate(ctx context.Context, log *slog.Logger) (applied int, err er
 	}
 	defer own.Close()
 	err = own.alone(ctx, func() error { applied, err = own.migrate(ctx, log); return err })
-	if err == nil {
-		err = own.checkCompatibility(ctx, log)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("migrate the database: %w", own.advise(ctx, err))
-	}
-	return applied, nil
+	return applied, err
 }
 
 func (d *DB) migrate(ctx context.Context, log *slog.Logger) (applied int, err error) {

@@ -69,8 +69,20 @@ func Urgently(ctx context.Context) context.Context {
 	return context.WithValue(ctx, urgentKey{}, true)
 }
 
-// poolOf returns the pool for ctx: usual, unless ctx comes from Urgently.
+// poolKey is the key of the pool that a context has chosen.
+type poolKey struct{}
+
+// On returns a context whose statements and transactions, of any DB, run on the connections of
+// d. It is for work that has connections of its own: see Dedicated.
+func (d *DB) On(ctx context.Context) context.Context {
+	return context.WithValue(ctx, poolKey{}, d.pools.reads)
+}
+
+// poolOf returns the pool for ctx: usual, unless ctx comes from On or Urgently.
 func (d *DB) poolOf(ctx context.Context, usual *pool) *pool {
+	if chosen, ok := ctx.Value(poolKey{}).(*pool); ok {
+		return chosen
+	}
 	if ctx.Value(urgentKey{}) != nil {
 		return d.pools.urgent
 	}

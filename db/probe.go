@@ -24,19 +24,37 @@ const (
 // leastVersion is the oldest PostgreSQL that Roster is tested with.
 const leastVersion = 15
 
-// probe connects once. It detects a pooler, and returns an error if Roster cannot work
-// with the database.
-func (c *connector) probe(ctx context.Context) error {
-	conn, err := c.connect(ctx)
-	if refusesParameters(err) && !c.pooled {
-		c.poolTransactions()
-		conn, err = c.connect(ctx)
+// openProbed opens the pool of reads and probes its first connection. If that finds a pooler,
+// the pool is opened once more, since its connections are to do without a session then.
+func openProbed(ctx context.Context, c *connector) (*DB, error) {
+	for {
+		pooled := c.pooled
+		d, err := open(ctx, c, c.reads(c.share()))
+		if err != nil {
+			return nil, err
+		}
+		err = d.probe(ctx)
+		if err == nil && c.pooled == pooled {
+			return d, nil
+		}
+		_ = d.Close()
+		if c.pooled == pooled {
+			return nil, err
+		}
 	}
+}
+
+// probe detects a pooler, and returns an error if Roster cannot work with the database.
+func (d *DB) probe(ctx context.Context) error {
+	conn, err := d.pools.reads.Acquire(ctx)
 	if err != nil {
+		if refusesParameters(err) && !d.Pooled() {
+			d.connector.poolTransactions()
+		}
 		return fmt.Errorf("connect to the database: %w", err)
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	return c.examine(ctx, conn)
+	defer conn.Release()
+	return d.connector.examine(ctx, conn.Conn())
 }
 
 // refusesParameters reports whether a pooler refused to connect because it does not
@@ -52,7 +70,8 @@ func (c *connector) examine(ctx context.Context, conn *pgx.Conn) error {
 	var version int
 	var standby bool
 	var encoding string
-	err := conn.QueryRow(ctx, "select pg_backend_pid()::bigint, current_setting('server_version_num')::int / 10000, pg_is_in_recovery(), current_setting('server_encoding')").
+	// Nothing is prepared, since perhaps there is a pooler.
+	err := conn.QueryRow(ctx, "select pg_backend_pid()::bigint, current_setting('server_version_num')::int / 10000, pg_is_in_recovery(), current_setting('server_encoding')", pgx.QueryExecModeExec).
 		Scan(&process, &version, &standby, &encoding)
 	switch {
 	case err != nil:

@@ -113,16 +113,9 @@ func openSQL(d *DB) *sql.DB {
 // waiting is a connector that waits for room.
 type waiting struct{ db *DB }
 
-// poolKey is the key of the pool that a connection is for.
-type poolKey struct{}
-
-// Connect takes a connection out of the pool that begin has put into ctx, or else the
-// one for ctx, as acquire does.
+// Connect takes a connection out of the pool for ctx, as acquire does.
 func (w waiting) Connect(ctx context.Context) (conn driver.Conn, err error) {
-	from, ok := ctx.Value(poolKey{}).(*pool)
-	if !ok {
-		from = w.db.poolOf(ctx, w.db.pools.reads)
-	}
+	from := w.db.poolOf(ctx, w.db.pools.reads)
 	err = w.db.waitForRoom(ctx, from, func(p *pool) error {
 		conn, err = stdlib.GetPoolConnector(p.Pool).Connect(ctx)
 		return err

@@ -60,7 +60,7 @@ func selectFrom[T any](ctx context.Context, d *DB, usual *pool, text string, arg
 	if tx := txOf(ctx); tx != nil {
 		err = tx.on(func(conn *pgx.Conn) error { return read(conn) })
 		if outdated(err) {
-			d.renew() // the transaction is lost, and runs again on another connection
+			d.renew(ctx) // the transaction is lost, and runs again on another connection
 		}
 	} else {
 		err = d.twice(ctx, func() error { return d.onConnection(ctx, d.poolOf(ctx, usual), read) })

@@ -169,12 +169,14 @@ func (d *DB) twice(ctx context.Context, fn func() error) error {
 	if err == nil || ctx.Err() != nil || !cut(err) && !outdated(err) {
 		return err
 	}
-	d.renew()
+	d.renew(ctx)
 	return fn()
 }
 
-// renew closes all connections; the ones in use are closed when they are released.
-func (d *DB) renew() {
+// renew closes all connections, and those that ctx has chosen; the ones in use are closed
+// when they are released.
+func (d *DB) renew(ctx context.Context) {
+	d.poolOf(ctx, d.pools.reads).Reset()
 	for _, pool := range d.pools.all() {
 		pool.Reset()
 	}

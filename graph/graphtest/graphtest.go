@@ -10,10 +10,12 @@ package graphtest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -73,12 +75,14 @@ var (
 )
 
 func setUp(ctx context.Context, database *db.DB) error {
-	d := directory.New(database, access.Options{Log: slog.New(slog.DiscardHandler)})
+	log := slog.New(slog.DiscardHandler)
+	d := directory.New(database, access.Options{Log: log})
 	defer d.Close()
 	if err := d.Setup(ctx); err != nil {
 		return err
 	}
-	return d.EnsureAdministratorKey(ctx, administrator)
+	_, err := openTokens(ctx, database, Issuer, time.Now, log)
+	return errors.Join(err, d.EnsureAdministratorKey(ctx, administrator))
 }
 
 func fill(ctx context.Context, d *directory.Directory, handler *transport.Handler) error {

@@ -50,9 +50,9 @@ const ReturnOrigin = "https://app.test"
 // startSignIn lets people sign in to the server.
 func (b *Server) startSignIn(t testing.TB, log *slog.Logger) {
 	t.Helper()
-	ring, err := keyring()
+	tokens, err := openTokens(t.Context(), b.Database, b.Issuer, b.Clock.Now, log)
 	Must(t, err)
-	tokens, err := token.Open(t.Context(), b.Database, ring, b.Clock.Now, token.Options{Issuer: b.Issuer, Audiences: []string{b.Issuer}, Log: log})
+	ring, err := keyring()
 	Must(t, err)
 	templates, err := mail.ParseTemplates("")
 	Must(t, err)
@@ -69,6 +69,15 @@ func (b *Server) startSignIn(t testing.TB, log *slog.Logger) {
 	var running sync.WaitGroup
 	running.Go(func() { outbox.Run(ctx) })
 	t.Cleanup(func() { stop(); running.Wait() })
+}
+
+// openTokens opens the signing keys, and makes them if the database has none.
+func openTokens(ctx context.Context, database *db.DB, issuer string, clock func() time.Time, log *slog.Logger) (*token.Keys, error) {
+	ring, err := keyring()
+	if err != nil {
+		return nil, err
+	}
+	return token.Open(ctx, database, ring, clock, token.Options{Issuer: issuer, Audiences: []string{issuer}, Log: log})
 }
 
 // Listen returns the same business on a server that listens at its public address, Issuer,
