@@ -39,7 +39,7 @@ func TestChecksAreLinearizable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, worldOptions{faults: faults})
-			w.run(duration(time.Second))
+			w.run(duration(500 * time.Millisecond))
 			w.verify()
 		})
 	}
@@ -50,7 +50,7 @@ func TestChecksAreLinearizable(t *testing.T) {
 func TestChecksAreLinearizableWhereverIsWritten(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{writeBoth: true, faults: (*world).disturbFeed})
-	w.run(duration(time.Second))
+	w.run(duration(500 * time.Millisecond))
 	w.verify()
 }
 

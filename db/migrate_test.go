@@ -1,11 +1,14 @@
 package db_test
 
 import (
+	"context"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/pressly/goose/v3/lock"
+	"github.com/uptrace/bun"
 	"golang.org/x/sync/errgroup"
 
 	"roster/db"
@@ -45,6 +48,36 @@ func TestMigrateTogether(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A server that finds no migration missing waits for no other one, and works on the connection
+// that it opened first.
+func TestNothingToMigrate(t *testing.T) {
+	t.Parallel()
+	dsn := dbtest.DSN(t)
+	other := open(t, dsn, db.Options{})
+	must(t, other.InTx(t.Context(), func(ctx context.Context, tx bun.IDB) error {
+		if _, err := tx.ExecContext(ctx, "select pg_advisory_xact_lock(?)", lock.DefaultLockID); err != nil { // as a server that migrates does
+			return err
+		}
+		d := open(t, dsn, db.Options{})
+		soon, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		applied, err := d.Migrate(soon, slog.New(slog.DiscardHandler))
+		if err != nil || applied != 0 {
+			t.Errorf("%d migrations, %v", applied, err)
+		}
+		for name, pool := range d.Pools() {
+			want := int64(0)
+			if name == "reads" {
+				want = 1
+			}
+			if got := pool().NewConnsCount(); got != want {
+				t.Errorf("%d connections for %s, want %d", got, name, want)
+			}
+		}
+		return nil
+	}))
 }
 
 // Roster works with a schema of a newer Roster, unless the migrations of that one say
