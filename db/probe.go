@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
@@ -54,7 +54,7 @@ func (d *DB) probe(ctx context.Context) error {
 		return fmt.Errorf("connect to the database: %w", err)
 	}
 	defer conn.Release()
-	return d.connector.examine(ctx, conn.Conn())
+	return d.connector.examine(ctx, conn.Conn().PgConn())
 }
 
 // refusesParameters reports whether a pooler refused to connect because it does not
@@ -64,15 +64,21 @@ func refusesParameters(err error) bool {
 	return ok && strings.Contains(refused.Message, "unsupported startup parameter")
 }
 
-// examine checks the pooler and the database at the other end of a connection.
-func (c *connector) examine(ctx context.Context, conn *pgx.Conn) error {
-	var process uint32
-	var version int
-	var standby bool
-	var encoding string
-	// Nothing is prepared, since perhaps there is a pooler.
-	err := conn.QueryRow(ctx, "select pg_backend_pid()::bigint, current_setting('server_version_num')::int / 10000, pg_is_in_recovery(), current_setting('server_encoding')", pgx.QueryExecModeExec).
-		Scan(&process, &version, &standby, &encoding)
+// aboutSQL asks for the process that answers, the version, whether this is a standby, and the
+// encoding.
+const aboutSQL = "select pg_backend_pid(), current_setting('server_version_num')::int / 10000, pg_is_in_recovery(), current_setting('server_encoding')"
+
+// examine checks the pooler and the database at the other end of a connection. It prepares
+// nothing, since perhaps there is a pooler, and no tracer sees its statements, since none of
+// them is run for a request.
+func (c *connector) examine(ctx context.Context, conn *pgconn.PgConn) error {
+	answers, err := conn.Exec(ctx, aboutSQL).ReadAll()
+	if err != nil {
+		return fmt.Errorf("ask the database what it is: %w", err)
+	}
+	about := answers[0].Rows[0]
+	process, standby, encoding := string(about[0]), string(about[2]) == "t", string(about[3])
+	version, err := strconv.Atoi(string(about[1]))
 	switch {
 	case err != nil:
 		return fmt.Errorf("ask the database what it is: %w", err)
@@ -86,7 +92,7 @@ func (c *connector) examine(ctx context.Context, conn *pgx.Conn) error {
 	// PostgreSQL sends the number of the process that answers; a pooler sends a number of
 	// its own. The pooler does not tell its mode. Code that works when each transaction
 	// has another connection also works when it does not.
-	if process != conn.PgConn().PID() && !c.pooled {
+	if process != strconv.FormatUint(uint64(conn.PID()), 10) && !c.pooled {
 		c.poolTransactions()
 	}
 	if c.pooled {
@@ -97,13 +103,11 @@ func (c *connector) examine(ctx context.Context, conn *pgx.Conn) error {
 
 // checkTransactions returns an error if the pooler uses another connection for each
 // statement.
-func checkTransactions(ctx context.Context, conn *pgx.Conn) error {
-	tx, err := conn.Begin(ctx)
-	if err == nil {
-		err = tx.Commit(ctx)
-	}
-	if err != nil {
-		return fmt.Errorf("the pooler carries out no transactions (set its pool_mode to transaction, not statement): %w", err)
+func checkTransactions(ctx context.Context, conn *pgconn.PgConn) error {
+	for _, statement := range []string{"begin", "commit"} {
+		if _, err := conn.Exec(ctx, statement).ReadAll(); err != nil {
+			return fmt.Errorf("the pooler carries out no transactions (set its pool_mode to transaction, not statement): %w", err)
+		}
 	}
 	return nil
 }
