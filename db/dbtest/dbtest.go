@@ -5,7 +5,8 @@
 // call starts PostgreSQL (see package embedded), with its files in memory if the
 // machine has space for them, on a copy of a migrated cluster; a database is a copy of its
 // template, made and dropped in some 30 ms of processor time. Each connection to it
-// takes another 7 to 40 ms, since the machine has to copy a process. What many tests begin with is made once: see Filled.
+// takes another 7 to 40 ms, since the machine has to copy a process. What many tests begin
+// with is made once: see Filled.
 package dbtest
 
 import (
