@@ -29,7 +29,7 @@ func TestWrongConfiguration(t *testing.T) {
 	const password = "s3cret-w0rd"
 	taken, err := net.Listen("tcp", "localhost:0")
 	must(t, err)
-	defer taken.Close()
+	t.Cleanup(func() { taken.Close() })
 	manifest := filepath.Join(t.TempDir(), "trusted.json")
 	must(t, os.WriteFile(manifest, []byte("{}"), 0o600))
 	outdated := filepath.Join(t.TempDir(), "outdated.json")
@@ -91,24 +91,41 @@ func TestWrongConfiguration(t *testing.T) {
 		"SMTP":                       {"ROSTER_SMTP_URL=http://me:" + password + "@mail.example", []string{"-mail-from=a@example.com"}, "ROSTER_SMTP_URL (-smtp-url): not an address such as smtps://"},
 		"no templates":               {"ROSTER_MAIL_TEMPLATES=/nowhere", nil, "ROSTER_MAIL_TEMPLATES (-mail-templates): open /nowhere"},
 		"templates of another kind":  {"ROSTER_MAIL_TEMPLATES=" + filepath.Dir(manifest), nil, `ROSTER_MAIL_TEMPLATES (-mail-templates): "trusted.json" is the name of no template`},
-		"exporter of traces":         {"OTEL_TRACES_EXPORTER=perhaps", nil, "OTEL_TRACES_EXPORTER"},
 		"open, without its address":  {"", []string{"-addr=0.0.0.0:0"}, "ROSTER_PUBLIC_URL (-public-url): needed where others reach the server (ROSTER_ADDR is 0.0.0.0:0)"},
 		"unknown flag":               {"", []string{"-perhaps"}, "flag provided but not defined: -perhaps"},
 		"flag without a value":       {"", []string{"-addr"}, "flag needs an argument: -addr"},
 		"unknown argument":           {"", []string{password}, "there is an argument that is no command (export, import, keys, version)"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := setup(t)
-			p.env = []string{"ROSTER_ADDR=localhost:0", test.env}
-			r := p.launch(test.args...)
-			r.wantRefusal(test.want)
-			if files := names(t, p.dir); len(files) > 0 {
+			t.Parallel()
+			dir := t.TempDir()
+			env := map[string]string{"ROSTER_ADDR": "localhost:0", "ROSTER_DATA_DIR": filepath.Join(dir, "data")}
+			variable, value, _ := strings.Cut(test.env, "=")
+			env[variable] = value
+			var printed, logged text
+			ctx, stop := context.WithTimeout(t.Context(), waitTimeout)
+			defer stop()
+			err := run(ctx, test.args, func(name string) string { return env[name] }, &printed, &logged)
+			if err == nil {
+				t.Fatalf("the server has run: %s", &logged)
+			}
+			said := inOneLine(err.Error())
+			if !strings.Contains(said, test.want) || strings.Contains(said, "\n") || printed.String()+logged.String() != "" {
+				t.Errorf("the server says %q and %s%s\nwant one line with %q", said, &printed, &logged, test.want)
+			}
+			if files := names(t, dir); len(files) > 0 {
 				t.Errorf("the folder now holds %v", files)
 			}
-			if strings.Contains(r.stderr.String(), password) {
+			if strings.Contains(said, password) {
 				t.Error("a secret is told")
 			}
 		})
+	}
+	p := setup(t)
+	p.env = []string{"OTEL_TRACES_EXPORTER=perhaps"} // which is read where its library reads the others
+	p.launch("-addr=localhost:0").wantRefusal("OTEL_TRACES_EXPORTER")
+	if files := names(t, p.dir); len(files) > 0 {
+		t.Errorf("the folder now holds %v", files)
 	}
 }
 

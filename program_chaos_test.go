@@ -41,7 +41,7 @@ func TestChaos(t *testing.T) {
 			for i, w := range writers {
 				c.server(i).wantReady()
 				w.end()
-				w.wantAll(c.server(i))
+				w.wantAll(c.server(i), name)
 			}
 		}
 	}
@@ -120,7 +120,7 @@ func (c *chaos) server(i int) *process {
 // begin starts writing to a server, a little at a time.
 func (c *chaos) begin(i, round int) *writers {
 	c.t.Helper()
-	w := &writers{known: map[string]bool{}, pause: 100 * time.Millisecond}
+	w := &writers{known: map[string]bool{}, pause: 250 * time.Millisecond}
 	w.begin(c.server(i), round)
 	return w
 }

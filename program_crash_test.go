@@ -14,24 +14,17 @@ import (
 
 var long = flag.Bool("long", false, "kill the server and PostgreSQL a hundred times each, and disturb two servers for long, which takes some minutes")
 
-// rounds is the number of crashes of each kind.
-func rounds() int {
-	if *long {
-		return 100
-	}
-	return 2
-}
-
 // Acknowledged writes survive kill -9 of the server, of PostgreSQL and of both.
 func TestKill(t *testing.T) {
 	t.Parallel()
-	for name, kill := range map[string]func(*process){
+	p := setup(t).withCluster()
+	kinds := map[string]func(*process){
 		"the server": func(r *process) { r.kill() },
 		"PostgreSQL": func(r *process) {
 			killed := r.postgres()
-			must(r.t, syscall.Kill(killed, syscall.SIGKILL))
+			must(t, syscall.Kill(killed, syscall.SIGKILL))
 			// Its orphans still serve for a moment.
-			eventually(r.t, func() error {
+			eventually(t, func() error {
 				if r.postgres() == killed {
 					return errors.New("PostgreSQL is not replaced yet")
 				}
@@ -40,7 +33,7 @@ func TestKill(t *testing.T) {
 		},
 		"both": func(r *process) {
 			postgres := r.postgres()
-			must(r.t, syscall.Kill(postgres, syscall.SIGKILL))
+			must(t, syscall.Kill(postgres, syscall.SIGKILL))
 			r.kill()
 		},
 		"both, the server first": func(r *process) {
@@ -48,32 +41,32 @@ func TestKill(t *testing.T) {
 			r.kill()
 			_ = syscall.Kill(postgres, syscall.SIGKILL) // may have ended by itself
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			p := setup(t).withCluster()
-			r := p.start("-demo=false")
-			w := &writers{known: map[string]bool{}}
-			for round := range rounds() {
-				w.begin(r, round)
-				time.Sleep(time.Duration(50+rand.IntN(250)) * time.Millisecond)
-				kill(r)
-				if r.runs() {
-					w.wantMore(t) // when PostgreSQL runs again
-				}
-				w.end()
-				if r.runs() && round%5 == 4 {
-					r.stop() // because a PostgreSQL that dies often is started again later and later
-				}
-				if !r.runs() {
-					r = p.start("-demo=false")
-				}
-				w.wantAll(r)
-			}
-			t.Logf("%d writes were acknowledged", len(w.known))
-			r.stop()
-		})
 	}
+	rounds := 1
+	if *long {
+		rounds = 100
+	}
+	r := p.start("-demo=false")
+	w := &writers{known: map[string]bool{}}
+	n := 0
+	for range rounds {
+		for name, kill := range kinds {
+			n++
+			w.begin(r, n)
+			time.Sleep(time.Duration(50+rand.IntN(250)) * time.Millisecond)
+			kill(r)
+			if r.runs() {
+				w.wantMore(t) // when PostgreSQL runs again
+			}
+			w.end()
+			if !r.runs() {
+				r = p.start("-demo=false")
+			}
+			w.wantAll(r, name+" was killed")
+		}
+	}
+	t.Logf("%d writes were acknowledged", len(w.known))
+	r.stop()
 }
 
 // writers write at the same time, and record the acknowledged writes.
@@ -96,7 +89,7 @@ func (w *writers) begin(r *process, round int) {
 			for i := 0; ctx.Err() == nil; i++ {
 				email := fmt.Sprintf("user-%d-%d-%d@example.com", round, writer, i)
 				if r.create(ctx, email) != nil {
-					time.Sleep(time.Millisecond) // the write may have been done nevertheless
+					time.Sleep(10 * time.Millisecond) // the write may have been done nevertheless
 					continue
 				}
 				w.mu.Lock()
@@ -133,13 +126,13 @@ func (w *writers) wantMore(t testing.TB) {
 	})
 }
 
-// wantAll fails the test if an acknowledged write is missing.
-func (w *writers) wantAll(r *process) {
+// wantAll fails the test if an acknowledged write is missing after what happened.
+func (w *writers) wantAll(r *process, happened string) {
 	r.t.Helper()
 	found := r.emails()
 	for email := range w.known {
 		if !found[email] {
-			r.t.Errorf("%s was acknowledged, and is lost", email)
+			r.t.Errorf("%s was acknowledged, and is lost after %s", email, happened)
 		}
 	}
 }

@@ -584,15 +584,15 @@ func TestEffectsOfActions(t *testing.T) { // not parallel: it changes the table
 // Each action that may end an administrator is one by which the last one could end
 // if the table did not say so.
 func TestActionsThatMayEndAnAdministrator(t *testing.T) { // not parallel: it changes the table
+	b := newBusiness(t)
+	ctx := b.someKey()
+	last := b.administrator("last")
 	for _, action := range changes.Actions() {
 		if !action.Effects().Administrator {
 			continue
 		}
 		t.Run(action.String(), func(t *testing.T) {
 			t.Cleanup(changes.Without(action, "Administrator"))
-			b := newBusiness(t)
-			ctx := b.someKey()
-			last := b.administrator("last")
 			for _, end := range ends {
 				err := b.Writer.DryRun(ctx, func(ctx context.Context) error { return end(ctx, b, last) })
 				if err == nil {

@@ -352,7 +352,7 @@ func TestAuthenticationCosts(t *testing.T) {
 func TestRevokedKeyNeverWorks(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
-	for round := range 10 {
+	for round := range 4 {
 		key, shown := b.key("", string(access.UsersRead))
 		var answered atomic.Bool
 		var worked atomic.Int64

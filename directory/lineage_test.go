@@ -296,7 +296,7 @@ func TestTheBusinessAnswersForKeys(t *testing.T) {
 func TestMakingRacesWithRevoking(t *testing.T) {
 	t.Parallel()
 	f := newFamily(t)
-	for range 20 {
+	for range 8 {
 		parent, shown := f.descends(f.secrets["ada"], "parent", "", nil, system...)
 		ctx := f.as(shown)
 		for i, err := range race(4, func(i int) error {

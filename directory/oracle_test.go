@@ -52,12 +52,12 @@ func TestOracle(t *testing.T) {
 	}
 }
 
-// Oracle compares a variant of the directory with the model: some 1,000 questions,
-// or 200,000 with -long, in histories of 100 mutations each.
+// Oracle compares a variant of the directory with the model: some 1,000 questions in a
+// history of 50 mutations, or with -long 200,000 in histories of 100 mutations each.
 func Oracle(t *testing.T, v Variant) {
-	questions, want := 0, 1000
+	questions, want, mutations := 0, 500, 50
 	if *long {
-		want = 200_000
+		want, mutations = 200_000, 100
 	}
 	for questions < want && !t.Failed() {
 		seed := *oracleSeed
@@ -65,7 +65,7 @@ func Oracle(t *testing.T, v Variant) {
 			seed = rand.Uint64()
 		}
 		h := newHistory(t, v, seed)
-		h.run(100)
+		h.run(mutations)
 		questions += h.questions
 		if *oracleSeed != 0 {
 			break

@@ -565,7 +565,7 @@ func TestDeletionRacesWithNewMembers(t *testing.T) {
 	b := newBusiness(t)
 	b.role("basic")
 	must(b.UpdateSettings(b.ctx, directory.UpdateSettingsInput{DefaultRoles: graphql.OmittableOf([]*directory.RoleRef{{Key: new("basic")}})}))(t)
-	for round := range 6 {
+	for round := range 3 {
 		doomed, second := b.organization("Doomed"), b.organization("Second")
 		users := make([]*db.User, 16)
 		for i := range users {

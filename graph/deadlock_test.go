@@ -169,7 +169,7 @@ func TestDocumentsDoNotDeadlock(t *testing.T) {
 		}
 		return text.String() + " }"
 	}
-	const writers, documents = 8, 40
+	const writers, documents = 8, 20
 	var done atomic.Int64
 	var work sync.WaitGroup
 	for range writers {

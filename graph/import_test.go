@@ -436,7 +436,7 @@ func (m *mortal) tell(t *testing.T) string {
 // undisturbed one leaves.
 func TestDeathOfImports(t *testing.T) {
 	t.Parallel()
-	const users, kills = 1200, 20
+	const users, kills = 600, 10
 	var told [2]string
 	for i := range told {
 		m := newMortal(t)
@@ -514,7 +514,7 @@ func TestRowsOfImportsAreBounded(t *testing.T) {
 // undisturbed one leaves.
 func TestCancelledImports(t *testing.T) {
 	t.Parallel()
-	file := longFile(400)
+	file := longFile(200)
 	for i := range 30 {
 		file += fmt.Sprintf("l%d@x.example,,,,,,,made-%d\n", i*13, i%5) + fmt.Sprintf("l%d@x.example,,,,,,,made-%d\n", i, i%5)
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // racers is how many requests run at the same moment.
-const racers = 24
+const racers = 12
 
 // race runs documents at the same moment, and counts how they ended: by their
 // codes, empty for success.

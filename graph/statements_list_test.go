@@ -18,11 +18,10 @@ import (
 	"roster/graph/transport"
 )
 
-// seedEveryList makes thirty of everything that lists have, on top of seedCrowd: the
+// seedEveryList makes thirty of everything that lists have, on top of manyUsers: the
 // last thirty of each kind are alike. It gives the samples that go with it.
 func seedEveryList(t *testing.T, b *graphtest.Server) map[string]string {
 	t.Helper()
-	seedCrowd(t, b)
 	b.Execute(t, "insert into identities (provider, subject, user_id) select 'password', email, id from users")
 	b.Execute(t, `insert into sessions (user_id, id, hash, org_id, methods, created_at, last_used_at, expires_at)
 		select m.user_id, gen_random_uuid(), '', m.org_id, '{code}', now(), now(), now() + interval '1 day' from memberships m, generate_series(1, 10)`)
@@ -161,7 +160,7 @@ func (l *lists) below(of, around string, levels int, listed bool) {
 func TestStatementsOfNoListGrow(t *testing.T) {
 	t.Parallel()
 	traced := &dbtest.Statements{}
-	b := graphtest.New(t, traced)
+	b := newManyUsers(t, traced)
 	l := lists{caller: &caller{schema: graphtest.LoadSchema(t, "../schema.graphqls"), others: seedEveryList(t, b)}}
 	forgetful := directory.New(b.Database, access.Options{Entries: -1, Staleness: time.Minute, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	t.Cleanup(forgetful.Close)

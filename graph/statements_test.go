@@ -33,36 +33,43 @@ func statements(t *testing.T, b *graphtest.Server, traced *dbtest.Statements, qu
 	return least, a
 }
 
-// seedCrowd makes 120 users in three organizations each, with roles and permissions, and
-// 60 API keys, each of which answers for the next one.
-func seedCrowd(t *testing.T, b *graphtest.Server) {
-	t.Helper()
-	b.Ask(t, `mutation {
-		p: createPermission(input: {key: "invoices:read"}) { permission { id } }
-		q: createPermission(input: {key: "invoices:write"}) { permission { id } }
-		r: createRole(input: {key: "clerk", permissions: [{key: "invoices:read"}]}) { role { id } }
-		s: createRole(input: {key: "writer", permissions: [{key: "invoices:write"}]}) { role { id } }
-		a: createOrganization(input: {code: "acme", name: "Acme"}) { organization { id } }
-		g: createOrganization(input: {code: "globex", name: "Globex"}) { organization { id } }
-	}`)
-	for from := 0; from < 120; from += 20 {
-		b.Ask(t, graphtest.Document("mutation", from, from+20, func(i int) string {
-			return fmt.Sprintf(`createUser(input: {email: "u%d@example.com", organizations: [{code: "acme"}, {code: "globex"}, {code: "default"}],
-				roles: [{key: "clerk"}, {key: "writer"}]}) { user { id } }`, i)
-		}))
+// manyUsers has 120 users in three organizations each, with roles and permissions, and 60 API keys.
+var manyUsers = graphtest.Prepared(slices.Concat([]string{`mutation {
+	p: createPermission(input: {key: "invoices:read"}) { permission { id } }
+	q: createPermission(input: {key: "invoices:write"}) { permission { id } }
+	r: createRole(input: {key: "clerk", permissions: [{key: "invoices:read"}]}) { role { id } }
+	s: createRole(input: {key: "writer", permissions: [{key: "invoices:write"}]}) { role { id } }
+	a: createOrganization(input: {code: "acme", name: "Acme"}) { organization { id } }
+	g: createOrganization(input: {code: "globex", name: "Globex"}) { organization { id } }
+}`}, documents(120, func(i int) string {
+	return fmt.Sprintf(`createUser(input: {email: "u%d@example.com", organizations: [{code: "acme"}, {code: "globex"}, {code: "default"}],
+		roles: [{key: "clerk"}, {key: "writer"}]}) { user { id } }`, i)
+}), documents(60, func(i int) string {
+	return fmt.Sprintf(`createApiKey(input: {name: "key %d", permissions: []}) { secret }`, i)
+}))...)
+
+// documents returns mutations of twenty fields each.
+func documents(n int, field func(i int) string) (all []string) {
+	for from := 0; from < n; from += 20 {
+		all = append(all, graphtest.Document("mutation", from, from+20, field))
 	}
-	b.Ask(t, graphtest.Document("mutation", 0, 60, func(i int) string {
-		return fmt.Sprintf(`createApiKey(input: {name: "key %d", permissions: []}) { secret }`, i)
-	}))
+	return all
+}
+
+// newManyUsers returns a server over a copy of manyUsers, in which each API key answers for the
+// next one.
+func newManyUsers(t *testing.T, traced *dbtest.Statements) *graphtest.Server {
+	t.Helper()
+	b := graphtest.NewFrom(t, manyUsers, traced)
 	b.Execute(t, `update api_keys k set responsible_id = (select r.id from api_keys r where r.id < k.id order by r.id desc limit 1) where name like 'key %'`)
+	return b
 }
 
 // However many there are, the number of statements is the same.
 func TestStatementsDoNotGrow(t *testing.T) {
 	t.Parallel()
 	traced := &dbtest.Statements{}
-	b := graphtest.New(t, traced)
-	seedCrowd(t, b)
+	b := newManyUsers(t, traced)
 	for name, test := range map[string]struct {
 		query string
 		most  int
@@ -106,8 +113,7 @@ func TestStatementsDoNotGrow(t *testing.T) {
 func TestStatementsReadWhatIsSelected(t *testing.T) {
 	t.Parallel()
 	traced := &dbtest.Statements{}
-	b := graphtest.New(t, traced)
-	seedCrowd(t, b)
+	b := newManyUsers(t, traced)
 	for _, test := range []struct{ query, has, lacks string }{
 		{`{ users { nodes { name } } }`, "u.name", "properties|count(|email,|u.phone|search"},
 		{`{ users { nodes { name properties } } }`, "u.properties", "count(|u.phone"},
@@ -138,8 +144,7 @@ func TestStatementsReadWhatIsSelected(t *testing.T) {
 func TestStatementsOfNodes(t *testing.T) {
 	t.Parallel()
 	traced := &dbtest.Statements{}
-	b := graphtest.New(t, traced)
-	seedCrowd(t, b)
+	b := newManyUsers(t, traced)
 	a := b.Ask(t, `{ users(first: 40) { nodes { id memberships(first: 1) { nodes { id } } } } organizations { nodes { id } } roles { nodes { id } }
 		permissions { nodes { id } } apiKeys { nodes { id } } changes(first: 20) { nodes { id } } }`)
 	var ids []string
@@ -168,8 +173,7 @@ func TestStatementsOfNodes(t *testing.T) {
 func TestStatementsOfChecks(t *testing.T) {
 	t.Parallel()
 	traced := &dbtest.Statements{}
-	b := graphtest.New(t, traced)
-	seedCrowd(t, b)
+	b := newManyUsers(t, traced)
 	b.Ask(t, graphtest.Document("mutation", 0, 10, func(i int) string {
 		return fmt.Sprintf(`createUser(input: {email: "stranger%d@example.com", organizations: [{code: "globex"}]}) { user { id } }`, i)
 	}))
@@ -215,8 +219,7 @@ func TestStatementsOfChecks(t *testing.T) {
 func TestStatementsOfColdChecks(t *testing.T) {
 	t.Parallel()
 	traced := &dbtest.Statements{}
-	b := graphtest.New(t, traced)
-	seedCrowd(t, b)
+	b := newManyUsers(t, traced)
 	var checks, users []string
 	for i := range 100 {
 		org, user := []string{"acme", "globex"}[i%2], fmt.Sprintf(`{email: "u%d@example.com"}`, i)

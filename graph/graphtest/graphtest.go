@@ -63,7 +63,25 @@ var (
 	// empty is a business in which nothing is yet, and demonstration one with the demo
 	// data.
 	empty         = dbtest.NewFilled(setUp)
-	demonstration = dbtest.NewFilled(func(ctx context.Context, database *db.DB) error {
+	demonstration = filled(fill)
+)
+
+// Prepared returns a business that documents make once, and that is copied for each test; see
+// NewFrom.
+func Prepared(documents ...string) *dbtest.Filled {
+	return filled(func(ctx context.Context, _ *directory.Directory, handler *transport.Handler) error {
+		ctx = access.WithActor(ctx, access.System("test"))
+		for _, document := range documents {
+			if err := handler.Execute(ctx, document); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func filled(fill func(context.Context, *directory.Directory, *transport.Handler) error) *dbtest.Filled {
+	return dbtest.NewFilled(func(ctx context.Context, database *db.DB) error {
 		if err := setUp(ctx, database); err != nil {
 			return err
 		}
@@ -72,7 +90,7 @@ var (
 		defer d.Close()
 		return fill(ctx, d, transport.NewHandler(transport.Options{Schema: graph.NewSchema(d, nil, nil), Directory: d, Log: log}))
 	})
-)
+}
 
 func setUp(ctx context.Context, database *db.DB) error {
 	log := slog.New(slog.DiscardHandler)
@@ -95,7 +113,13 @@ func fill(ctx context.Context, d *directory.Directory, handler *transport.Handle
 // New returns a server over an empty business.
 func New(t testing.TB, tracers ...pgx.QueryTracer) *Server {
 	t.Helper()
-	return serve(t, dbtest.Open(t, empty.DSN(t), tracers...))
+	return NewFrom(t, empty, tracers...)
+}
+
+// NewFrom returns a server over a copy of a business.
+func NewFrom(t testing.TB, business *dbtest.Filled, tracers ...pgx.QueryTracer) *Server {
+	t.Helper()
+	return serve(t, dbtest.Open(t, business.DSN(t), tracers...))
 }
 
 // NewDemo returns a server over the demo business.
