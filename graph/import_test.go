@@ -396,17 +396,17 @@ func (m *mortal) act(t *testing.T, mutation, id string) {
 	m.Ask(t, `mutation($id: ID!) { `+mutation+`(input: {import: $id}) { import { id } } }`, object{"id": id})
 }
 
-// work works on imports until the server dies, after so many statements. It takes over what the
-// one before has left.
+// work works on imports until the server dies, after so many statements, and what it had claimed
+// is free again.
 func (m *mortal) work(t *testing.T, statements int64) {
 	t.Helper()
-	m.Execute(t, "update imports set claimed_until = 'epoch'")     // the time of the claim has passed
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // which ends one with nothing left to do
 	defer cancel()
 	m.cut.left.Store(statements)
 	m.cut.cancel.Store(&cancel)
 	m.Transfer.Work(ctx)
 	m.cut.cancel.Store(nil)
+	m.Execute(t, "update imports set claimed_until = 'epoch'") // once the database has noticed
 }
 
 // status returns the status of the import, and how many of its rows are in effect.
@@ -419,7 +419,6 @@ func (m *mortal) status(t *testing.T, id string) (status string, done int) {
 // settle lets a server work in peace from now on, and waits until the file is read.
 func (m *mortal) settle(t *testing.T, id string) (stop func()) {
 	t.Helper()
-	m.Execute(t, "update imports set claimed_until = 'epoch'")
 	stop = m.StartImports(t)
 	graphtest.Eventually(t, time.Minute, "the file is read", func() bool { status, _ := m.status(t, id); return status != "PLANNING" })
 	return stop

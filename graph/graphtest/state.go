@@ -1,6 +1,7 @@
 package graphtest
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/uptrace/bun"
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 
@@ -49,11 +51,17 @@ func Rows[T any](t testing.TB, b *Server, text string, args ...any) []T {
 	return all
 }
 
-// Execute changes rows without the directory.
+// Execute changes rows without the directory. It waits longer for locks than the server does:
+// on a busy machine, what was cut off keeps them for a while.
 func (b *Server) Execute(t testing.TB, text string, args ...any) {
 	t.Helper()
-	_, err := b.Database.NewRaw(text, args...).Exec(t.Context())
-	Must(t, err)
+	Must(t, b.Database.InTx(t.Context(), func(ctx context.Context, tx bun.IDB) error {
+		if _, err := tx.ExecContext(ctx, "set local lock_timeout = '1min'"); err != nil {
+			return err
+		}
+		_, err := tx.NewRaw(text, args...).Exec(ctx)
+		return err
+	}))
 }
 
 // Search returns the tables and columns that contain a text, in whatever form.
