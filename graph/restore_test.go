@@ -23,7 +23,8 @@ func TestBackupAndRestore(t *testing.T) {
 	t.Parallel()
 	dsn := dbtest.DSN(t)
 	before := graphtest.Over(t, open(t, dsn))
-	before.Execute(t, "do $$ begin for i in 1..5000 loop perform pg_current_xact_id(); commit; end loop; end $$")
+	_, err := before.Database.ExecContext(t.Context(), "do $$ begin for i in 1..5000 loop perform pg_current_xact_id(); commit; end loop; end $$")
+	graphtest.Must(t, err)
 	a := before.Ask(t, `mutation { createUser(input: {email: "ada@example.com"}) { user { id } } }`)
 	revision, _ := graphtest.At(graphtest.ParseJSON(t, string(a.Body)), "extensions.revision").(string)
 
