@@ -29,7 +29,7 @@ func TestWrongConfiguration(t *testing.T) {
 	const password = "s3cret-w0rd"
 	taken, err := net.Listen("tcp", "localhost:0")
 	must(t, err)
-	t.Cleanup(func() { taken.Close() })
+	t.Cleanup(func() { taken.Close() }) // after the subtests, which are parallel
 	manifest := filepath.Join(t.TempDir(), "trusted.json")
 	must(t, os.WriteFile(manifest, []byte("{}"), 0o600))
 	outdated := filepath.Join(t.TempDir(), "outdated.json")
@@ -122,7 +122,7 @@ func TestWrongConfiguration(t *testing.T) {
 		})
 	}
 	p := setup(t)
-	p.env = []string{"OTEL_TRACES_EXPORTER=perhaps"} // which is read where its library reads the others
+	p.env = []string{"OTEL_TRACES_EXPORTER=perhaps"} // which telemetry reads from the environment of the process
 	p.launch("-addr=localhost:0").wantRefusal("OTEL_TRACES_EXPORTER")
 	if files := names(t, p.dir); len(files) > 0 {
 		t.Errorf("the folder now holds %v", files)

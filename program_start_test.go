@@ -487,7 +487,7 @@ func TestUnprivileged(t *testing.T) {
 	syscall.ForkLock.RUnlock()
 	must(t, err)
 
-	r := p.start("-demo=false")
+	r := p.start()
 	r.wantKeyKept()
 	for _, name := range []string{"admin-key", "postgres"} {
 		info, err := os.Stat(filepath.Join(p.data(), name))
@@ -498,7 +498,7 @@ func TestUnprivileged(t *testing.T) {
 	}
 	must(t, r.create(t.Context(), "ann@example.com"))
 	r.stop()
-	if again := p.start("-demo=false"); !again.emails()["ann@example.com"] {
+	if again := p.start(); !again.emails()["ann@example.com"] {
 		t.Error("what was written is lost")
 	}
 }

@@ -2,14 +2,13 @@ package transport_test
 
 import (
 	"bytes"
-	"runtime"
-	"runtime/debug"
-
 	"fmt"
 	"io"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 
